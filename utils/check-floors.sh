@@ -1,0 +1,97 @@
+#!/bin/sh
+# Checks that the sources keep their floors: a file includes files of its own room and of rooms on
+# lower floors, by a path that shows the room ("store/store.h"), and every source is built
+# (listed in Makefile.am).
+#   utils/check-floors.sh          the project
+#   utils/check-floors.sh --tree D another tree of src/ rooms, without the check of Makefile.am
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+# Complaints about the tree in $1, one a line; the exit status says whether there are any.
+check_tree() (
+    cd "$1"
+    find . -name '*.[ch]' | sed 's|^\./||' | sort | xargs awk '
+        BEGIN {
+            n = split("base:0 store:1 wire:1 persist:2 request:2 server:3 " \
+                      "cmd:4 repl:4 cluster:4 http:4", list, " ")
+            for (i = 1; i <= n; i++) {
+                split(list[i], pair, ":")
+                floor[pair[1]] = pair[2]
+            }
+        }
+        function complain(what) {
+            printf "%s:%d: %s\n", FILENAME, FNR, what
+            bad = 1
+        }
+        FNR == 1 {
+            room = FILENAME
+            if (!sub("/.*", "", room)) room = ""
+            if (room == "" && FILENAME != "main.c") complain("only main.c stands outside a room")
+            if (room != "" && !(room in floor)) complain("no floor is known for the room " room)
+            own = room == "" ? 5 : floor[room]
+        }
+        /^[ \t]*#[ \t]*include[ \t]*"/ {
+            split($0, part, "\"")
+            other = part[2]
+            if (!sub("/.*", "", other) || !(other in floor))
+                complain("\"" part[2] "\" does not show its room")
+            else if (other != room && floor[other] >= own)
+                complain("floor " own (room == "" ? "" : " (" room ")") " includes floor " \
+                         floor[other] " (" other ")")
+        }
+        END { exit bad }'
+)
+
+# Every source has its line in Makefile.am, else it is not built or not in the tarball.
+check_listed() (
+    cd "$root"
+    status=0
+    for file in $(find src -name '*.[ch]' | sort); do
+        grep -qE "(^|[[:space:]])$file([[:space:]]|\$)" Makefile.am && continue
+        echo "$file: not listed in Makefile.am"
+        status=1
+    done
+    return $status
+)
+
+# A check that never complains is worth nothing: it must see each kind of violation.
+self_test() {
+    tree=$(mktemp -d)
+    trap 'rm -rf "$tree"' EXIT
+    expect() { # expect ok|bad FILE INCLUDED
+        mkdir -p "$tree/$(dirname "$2")"
+        printf '/* x */\n#include <stdio.h>\n  #  include "%s"\n' "$3" > "$tree/$2"
+        if check_tree "$tree" > "$tree/complaints"; then found=ok; else found=bad; fi
+        rm "$tree/$2"
+        test "$found" = "$1" && return
+        echo "check-floors: $2 including \"$3\" should be $1, was found $found" >&2
+        exit 1
+    }
+    expect ok store/a.c store/b.h
+    expect ok store/a.c base/span.h
+    expect ok cmd/a.c server/b.h
+    expect ok main.c cmd/put.h
+    expect bad base/a.c store/b.h
+    expect bad store/a.h server/b.h
+    expect bad store/a.c wire/b.h
+    expect bad wire/a.c store/b.h
+    expect bad request/a.c persist/b.h
+    expect bad server/a.c cmd/b.h
+    expect bad cmd/a.c repl/b.h
+    expect bad store/a.c b.h
+    expect bad store/a.c ../base/span.h
+    expect bad attic/a.c base/span.h
+    expect bad stray.c base/span.h
+}
+
+if [ "${1-}" = --tree ]; then
+    check_tree "$2"
+    exit
+fi
+status=0
+(self_test)
+check_tree "$root/src" || status=1
+check_listed || status=1
+[ $status = 0 ] && echo "the floors hold"
+exit $status
