@@ -1,0 +1,77 @@
+/* See error.h. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int error_set(struct error *e, enum error_code code, const char *format, ...) {
+    if (!e) return code;
+    e->code = code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(e->text, sizeof(e->text), format, args);
+    va_end(args);
+    return code;
+}
+
+const char *error_name(enum error_code code) {
+    static const char *const names[ERROR_CODES] = {
+        [ERROR_NONE] = "OK",
+        [ERROR_ERR] = "ERR",
+        [ERROR_NOPART] = "NOPART",
+        [ERROR_NOKEY] = "NOKEY",
+        [ERROR_NOTREADY] = "NOTREADY",
+        [ERROR_SCHEMA] = "SCHEMA",
+        [ERROR_FULL] = "FULL",
+        [ERROR_NOLEASE] = "NOLEASE",
+        [ERROR_OOM] = "OOM",
+        [ERROR_NOPROTO] = "NOPROTO",
+        [ERROR_NOAUTH] = "NOAUTH",
+        [ERROR_WRONGPASS] = "WRONGPASS",
+        [ERROR_NOPERM] = "NOPERM",
+        [ERROR_READONLY] = "READONLY",
+        [ERROR_LOADING] = "LOADING",
+        [ERROR_MISCONF] = "MISCONF",
+        [ERROR_UNBLOCKED] = "UNBLOCKED",
+    };
+    return names[code];
+}
+
+/* One byte as it appears between the quotes; returns how many characters (1, 2 or 4). */
+static size_t quote_byte(char *out, unsigned char byte) {
+    static const char hex[] = "0123456789abcdef";
+    if (byte == '\'' || byte == '\\') {
+        out[0] = '\\';
+        out[1] = (char)byte;
+        return 2;
+    }
+    if (byte >= 0x20 && byte < 0x7f) {
+        out[0] = (char)byte;
+        return 1;
+    }
+    out[0] = '\\';
+    out[1] = 'x';
+    out[2] = hex[byte >> 4];
+    out[3] = hex[byte & 15];
+    return 4;
+}
+
+const char *error_quote(struct quoted *q, struct span bytes) {
+    enum { TAIL_ROOM = 5 }; /* "…'" and the end of the string */
+    size_t at = 0;
+    q->text[at++] = '\'';
+    for (size_t i = 0; i < bytes.len; i++) {
+        char one[4];
+        size_t n = quote_byte(one, (unsigned char)bytes.ptr[i]);
+        if (at + n + TAIL_ROOM > sizeof(q->text)) {
+            memcpy(q->text + at, "…", strlen("…"));
+            at += strlen("…");
+            break;
+        }
+        memcpy(q->text + at, one, n);
+        at += n;
+    }
+    q->text[at++] = '\'';
+    q->text[at] = '\0';
+    return q->text;
+}

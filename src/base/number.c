@@ -1,0 +1,86 @@
+/* See number.h. Doubles go through strtod on a bounded copy whose form was checked before, so
+ * that neither hexadecimal nor a locale's idea of a decimal point gets in. */
+#include "base/number.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+bool number_parse_u64(struct span text, uint64_t *out) {
+    if (text.len == 0 || text.len > 20) return false;
+    uint64_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned char)text.ptr[i] - '0';
+        if (digit > 9) return false;
+        if (__builtin_mul_overflow(value, 10, &value)) return false;
+        if (__builtin_add_overflow(value, digit, &value)) return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool number_parse_i64(struct span text, int64_t *out) {
+    bool negative = text.len && text.ptr[0] == '-';
+    if (negative) text = span_of(text.ptr + 1, text.len - 1);
+    uint64_t magnitude;
+    if (!number_parse_u64(text, &magnitude)) return false;
+    if (magnitude > (uint64_t)INT64_MAX + negative) return false;
+    *out = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+static size_t number_digits(struct span text, size_t at) {
+    while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9') at++;
+    return at;
+}
+
+/* Is this [+-] digits [. digits] [e [+-] digits], with a digit before the exponent? */
+static bool number_is_decimal(struct span text) {
+    size_t at = 0;
+    if (at < text.len && (text.ptr[at] == '-' || text.ptr[at] == '+')) at++;
+    size_t whole = number_digits(text, at);
+    size_t digits = whole - at;
+    at = whole;
+    if (at < text.len && text.ptr[at] == '.') {
+        size_t fraction = number_digits(text, at + 1);
+        digits += fraction - at - 1;
+        at = fraction;
+    }
+    if (digits == 0) return false;
+    if (at < text.len && (text.ptr[at] == 'e' || text.ptr[at] == 'E')) {
+        at++;
+        if (at < text.len && (text.ptr[at] == '-' || text.ptr[at] == '+')) at++;
+        size_t exponent = number_digits(text, at);
+        if (exponent == at) return false;
+        at = exponent;
+    }
+    return at == text.len;
+}
+
+static bool number_is_special(struct span text) {
+    if (text.len && (text.ptr[0] == '-' || text.ptr[0] == '+'))
+        text = span_of(text.ptr + 1, text.len - 1);
+    return span_is(text, "inf") || span_is(text, "infinity") || span_is(text, "nan");
+}
+
+bool number_parse_double(struct span text, bool allow_special, double *out) {
+    char copy[512];
+    if (text.len == 0 || text.len >= sizeof(copy)) return false;
+    if (!number_is_decimal(text) && !(allow_special && number_is_special(text))) return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    double value = strtod(copy, NULL);
+    if (!allow_special && !isfinite(value)) return false;
+    *out = value;
+    return true;
+}
+
+int number_compare(struct span a, struct span b) {
+    int64_t ia, ib;
+    if (number_parse_i64(a, &ia) && number_parse_i64(b, &ib)) return (ia > ib) - (ia < ib);
+    uint64_t ua, ub;
+    if (number_parse_u64(a, &ua) && number_parse_u64(b, &ub)) return (ua > ub) - (ua < ub);
+    double da, db;
+    if (number_parse_double(a, false, &da) && number_parse_double(b, false, &db))
+        return (da > db) - (da < db);
+    return span_compare(a, b);
+}

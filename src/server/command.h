@@ -1,0 +1,69 @@
+/* The command table: what exists, how many arguments, what it may touch.
+ *
+ * Rooms of floor 4 register their commands here and nowhere else; dispatch, gates (arity, memory,
+ * later authentication and loading), COMMAND's answers and redis-cli's hints all read the one
+ * table. */
+#ifndef TQ_SERVER_COMMAND_H
+#define TQ_SERVER_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct client;
+struct server;
+
+enum command_flag {
+    COMMAND_WRITE = 1 << 0,
+    COMMAND_READONLY = 1 << 1,
+    COMMAND_DENYOOM = 1 << 2,  /* refused with -OOM while memory is above maxmemory */
+    COMMAND_ADMIN = 1 << 3,
+    COMMAND_FAST = 1 << 4,     /* constant time */
+    COMMAND_BLOCKING = 1 << 5, /* may park its client */
+    COMMAND_NOAUTH = 1 << 6,   /* allowed before authentication */
+    COMMAND_LOADING = 1 << 7,  /* allowed while loading */
+    COMMAND_STALE = 1 << 8,
+    COMMAND_NOSCRIPT = 1 << 9,
+    COMMAND_PUBSUB = 1 << 10,
+};
+
+/* One argument for COMMAND DOCS, which redis-cli turns into hints as one types. */
+struct command_arg {
+    const char *name;
+    const char *type;  /* "key", "string", "integer", "double", "pattern", "oneof", "block", "pure-token" */
+    const char *token; /* the keyword before it, or NULL */
+    unsigned optional : 1, multiple : 1;
+    const struct command_arg *args; /* of a oneof or block: ended by a NULL name; else NULL */
+};
+
+struct command {
+    const char *name;    /* lower case: "tq.put"; of a subcommand its own part: "list" */
+    const char *summary; /* one sentence, no full stop */
+    const char *group;   /* "samples", "connection", "server", "generic" */
+    const char *since;
+    const char *complexity;
+    int arity;           /* as in Redis: with the name; -n means at least n */
+    unsigned flags;      /* enum command_flag */
+    int first_key, last_key, key_step; /* 1,1,1 for a partition at argv[1]; 0 for none */
+    void (*run)(struct client *c);     /* NULL for a container of subcommands */
+    const struct command_arg *args;         /* ended by a NULL name; may be NULL */
+    const struct command *subcommands;      /* ended by a NULL name; may be NULL */
+};
+
+/* Add a table that ends with a NULL name. The table is borrowed for ever. A name registered
+ * twice is a programming error and aborts. */
+void command_register(const struct command *table);
+
+/* By name, in any case; NULL where unknown. */
+const struct command *command_find(struct span name);
+
+/* Walk the table in order of registration: pass NULL first. */
+const struct command *command_next(const struct command *previous);
+
+/* Run the request in c->argc, c->argv: look up, gate, count, time, run. Exactly one reply comes of
+ * it, now or (parked) later. */
+void command_dispatch(struct client *c);
+
+#endif

@@ -1,0 +1,93 @@
+/* The server: what all connections share, and the turn of the loop.
+ *
+ * One thread, one event loop. A turn is one pass: the callbacks of all descriptors, timers and signals that
+ * were ready, and then, once, the end of the turn: waiters that may go are served, then replies are
+ * sent. Whatever a turn changed is therefore known before anyone is told of it, and a client that
+ * pipelines pays for one write, not for one a command.
+ *
+ * libevent has no hook for the end of a pass. An event activated from inside a callback runs after
+ * those that are active already, so the first callback of a turn activates the turn's end: that is what
+ * server_turn does, and every callback begins with it. */
+#ifndef TQ_SERVER_SERVER_H
+#define TQ_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/error.h"
+#include "base/scratch.h"
+#include "server/metrics.h"
+
+struct client;
+struct clients;
+struct config;
+struct listener;
+struct reply_pool;
+struct store;
+struct waiters;
+
+enum { SERVER_RUN_ID_LEN = 40 };
+
+struct server {
+    struct store *store;
+    struct scratch scratch; /* reset after each command: for requests, plans, ops */
+    int64_t now_ms;         /* wall clock, read once a turn */
+    int64_t now_us;         /* monotonic clock, read once a turn */
+    int64_t tick_us;        /* monotonic clock, as last read: after each command */
+
+    struct config *config;
+    struct clients *clients;
+    struct waiters *waiters;
+    struct listener *listener;
+    struct reply_pool *reply_pool;
+    struct event_base *base; /* NULL until server_start */
+    struct metrics metrics;
+    struct client *current; /* whose command is running, or NULL */
+
+    /* Options. */
+    int64_t maxmemory; /* bytes, 0: no limit */
+    bool daemonize;
+    char *pidfile, *logfile;
+    int loglevel;
+
+    char run_id[SERVER_RUN_ID_LEN + 1];
+    char config_file[512]; /* absolute path, "" without one */
+    int64_t started_us;
+
+    /* The turn's own. */
+    bool in_turn, stopping, pidfile_written;
+    struct event turn_end, next_turn, cron;
+    struct event signals[3];
+};
+
+/* An empty server: options are registered with their defaults, nothing is open. */
+void server_init(struct server *s);
+
+/* Make the store, open the listening sockets, arm timers and signals. On failure nothing listens;
+ * server_free cleans up. */
+int server_start(struct server *s, struct error *e);
+
+/* Serve until server_stop. 0, or an error when the loop itself failed. */
+int server_run(struct server *s, struct error *e);
+
+/* End the loop at the end of this turn, replies of the turn included. */
+void server_stop(struct server *s);
+
+/* Close everything; removes the unix socket and the pid file that this process made. */
+void server_free(struct server *s);
+
+/* Called first by every callback of the loop: begins a turn where none is running. */
+void server_turn(struct server *s);
+
+/* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in,
+ * replies on their way out. */
+size_t server_memory_used(const struct server *s);
+
+/* Would `more` bytes go beyond maxmemory? */
+bool server_memory_full(const struct server *s, size_t more);
+
+#endif

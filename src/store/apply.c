@@ -1,0 +1,130 @@
+/* See apply.h. Nothing here can fail or asks whether it may: the plan did. */
+#include "store/apply.h"
+
+#include <assert.h>
+
+
+static void apply_columns(struct partition *p, struct column_set *set, const struct op_put *put,
+                          const struct op_column *columns, size_t n_columns) {
+    for (size_t i = 0; i < n_columns; i++) {
+        struct column *column = column_set_find(set, columns[i].name);
+        if (!column) column = partition_add_column(p, set, columns[i].name, &columns[i].type);
+        column_widen(column, &columns[i].type);
+        column_put(column, put->seqs, put->n, &columns[i].values);
+    }
+}
+
+static size_t apply_put(struct partition *p, const struct op *op) {
+    const struct op_put *put = &op->put;
+    for (size_t i = 0; i < put->n; i++) {
+        if (put->seqs[i] == p->next_seq)
+            partition_add(p, put->keys[i], (uint32_t)(op->now_ms / 1000));
+        if (put->group_ids && put->group_ids[i].ptr)
+            partition_join(p, put->seqs[i], put->group_ids[i], put->group_sizes[i]);
+    }
+    apply_columns(p, &p->tags, put, put->tags, put->n_tags);
+    apply_columns(p, &p->fields, put, put->columns, put->n_columns);
+    return put->n_new;
+}
+
+static size_t apply_take(struct partition *p, const struct op_select *select) {
+    struct consumer *task = partition_task(p, select->task);
+    if (!task) task = partition_add_task(p, select->task);
+    size_t taken = 0;
+    for (size_t i = 0; i < select->n; i++) taken += consumer_take(task, select->seqs[i]);
+    return taken;
+}
+
+/* How many samples of a piece some task of [0, n) has had. */
+static size_t consumed_by_any(struct consumer *const *tasks, size_t n, uint64_t number) {
+    uint64_t any[SPINE_WORDS] = {0};
+    for (size_t i = 0; i < n; i++) {
+        const struct consumer_piece *piece = consumer_piece(tasks[i], number);
+        for (unsigned w = 0; piece && w < SPINE_WORDS; w++) any[w] |= piece->consumed[w];
+    }
+    return bits_count(any, SPINE_WORDS);
+}
+
+/* Whole tasks go, with all that is remembered of them. */
+static size_t apply_reset_all(struct partition *p, struct consumer *only) {
+    struct consumer *const *tasks = only ? &only : p->tasks;
+    size_t n = only ? 1 : p->tasks_count, changed = 0;
+    for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++)
+        changed += consumed_by_any(tasks, n, number);
+    if (only)
+        partition_drop_task(p, only);
+    else
+        while (p->tasks_count) partition_drop_task(p, p->tasks[p->tasks_count - 1]);
+    return changed;
+}
+
+static size_t apply_reset(struct partition *p, const struct op_select *select) {
+    struct consumer *only = NULL;
+    if (select->task.ptr && !(only = partition_task(p, select->task))) return 0;
+    if (select->all) return apply_reset_all(p, only);
+    size_t changed = 0;
+    for (size_t i = 0; i < select->n; i++) {
+        bool had = false;
+        for (size_t t = 0; t < p->tasks_count; t++)
+            if (!only || p->tasks[t] == only) had |= consumer_forget(p->tasks[t], select->seqs[i]);
+        changed += had;
+    }
+    return changed;
+}
+
+static size_t apply_clear(struct partition *p, const struct op_select *select) {
+    size_t changed = 0;
+    for (size_t i = 0; i < select->n; i++) {
+        if (!partition_alive(p, select->seqs[i])) continue;
+        partition_clear(p, select->seqs[i]);
+        changed++;
+    }
+    return changed;
+}
+
+static bool erase_cells(struct column_set *set, const struct op_select *select, uint64_t seq) {
+    bool touched = false;
+    for (size_t i = 0; i < select->n_names; i++) {
+        struct column *column = column_set_find(set, select->names[i]);
+        if (column) touched |= column_clear(column, seq);
+    }
+    return touched;
+}
+
+static size_t apply_erase(struct partition *p, const struct op_select *select) {
+    struct column_set *set = select->tags ? &p->tags : &p->fields;
+    size_t changed = 0;
+    if (select->all) {
+        for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
+            changed += erase_cells(set, select, seq);
+        return changed;
+    }
+    for (size_t i = 0; i < select->n; i++) changed += erase_cells(set, select, select->seqs[i]);
+    return changed;
+}
+
+size_t apply_to_partition(struct partition *p, const struct op *op) {
+    switch (op->kind) {
+    case OP_PUT:
+        return apply_put(p, op);
+    case OP_TAKE:
+        return apply_take(p, &op->select);
+    case OP_RESET:
+        return apply_reset(p, &op->select);
+    case OP_CLEAR:
+        return apply_clear(p, &op->select);
+    case OP_ERASE:
+        return apply_erase(p, &op->select);
+    case OP_EXPECT:
+        p->has_expected = true;
+        p->expected = op->expected;
+        return 0;
+    case OP_SEAL:
+        p->sealed = true;
+        return 0;
+    case OP_DROP:
+        break;
+    }
+    assert(!"op kind");
+    return 0;
+}

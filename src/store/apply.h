@@ -1,0 +1,11 @@
+/* What each op does to its partition. Called by store_apply and no one else. */
+#ifndef TQ_STORE_APPLY_H
+#define TQ_STORE_APPLY_H
+
+#include "store/op.h"
+#include "store/partition.h"
+
+/* Returns what store_apply returns. The partition exists; op->kind is not OP_DROP. */
+size_t apply_to_partition(struct partition *p, const struct op *op);
+
+#endif

@@ -1,0 +1,364 @@
+/* See arena.h. */
+#include "store/arena.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#ifdef TQ_SANITIZERS
+#include <sanitizer/asan_interface.h>
+#define ARENA_POISON(ptr, len) __asan_poison_memory_region(ptr, len)
+#define ARENA_UNPOISON(ptr, len) __asan_unpoison_memory_region(ptr, len)
+#else
+#define ARENA_POISON(ptr, len) ((void)(ptr), (void)(len))
+#define ARENA_UNPOISON(ptr, len) ((void)(ptr), (void)(len))
+#endif
+
+/* Sizes in units fall into bins: below STEPS one bin a size, above it STEPS bins for each power of two. */
+enum { STEP_BITS = 3, STEPS = 1 << STEP_BITS, LEVELS = 32, SLAB_HEADERS = 128 };
+
+#define REGION_BYTES (UINT64_C(1) << 30)
+
+struct arena_region {
+    struct arena_region *next;
+    char *memory;
+    size_t bytes;
+    size_t units_used;
+    size_t touched; /* bytes from the start that were ever handed out */
+};
+
+struct header_slab {
+    struct header_slab *next;
+    struct chunk headers[SLAB_HEADERS];
+};
+
+struct arena {
+    size_t region_bytes;
+    struct arena_region *regions;
+    uint32_t levels;           /* bit l: some bin of level l has a chunk */
+    uint8_t steps[LEVELS];     /* bit s: bin (l, s) has one */
+    struct chunk *bins[LEVELS][STEPS];
+    struct chunk **chunks;     /* by id */
+    size_t chunks_capacity;
+    uint32_t chunks_end;       /* ids given out so far */
+    uint32_t *spare_ids;
+    size_t spare_count, spare_capacity;
+    struct header_slab *slabs;
+    struct chunk *headers;     /* unused headers, linked by next */
+    size_t units_used, chunks_used;
+};
+
+/* ---- bins --------------------------------------------------------------------------------- */
+
+struct bin {
+    unsigned level, step;
+};
+
+static struct bin bin_of(uint32_t units) {
+    if (units < STEPS) return (struct bin){0, units};
+    unsigned top = 31u - (unsigned)__builtin_clz(units);
+    return (struct bin){top - STEP_BITS + 1, (units >> (top - STEP_BITS)) - STEPS};
+}
+
+static void bin_add(struct arena *arena, struct chunk *chunk) {
+    struct bin bin = bin_of(chunk->units);
+    struct chunk **head = &arena->bins[bin.level][bin.step];
+    chunk->previous = NULL;
+    chunk->next = *head;
+    if (*head) (*head)->previous = chunk;
+    *head = chunk;
+    arena->steps[bin.level] |= (uint8_t)(1u << bin.step);
+    arena->levels |= 1u << bin.level;
+}
+
+static void bin_remove(struct arena *arena, struct chunk *chunk) {
+    struct bin bin = bin_of(chunk->units);
+    struct chunk **head = &arena->bins[bin.level][bin.step];
+    if (chunk->previous)
+        chunk->previous->next = chunk->next;
+    else
+        *head = chunk->next;
+    if (chunk->next) chunk->next->previous = chunk->previous;
+    if (*head) return;
+    arena->steps[bin.level] &= (uint8_t)~(1u << bin.step);
+    if (!arena->steps[bin.level]) arena->levels &= ~(1u << bin.level);
+}
+
+/* A free chunk of at least `units`. The first of its own bin may fit; every one of a higher bin does. */
+static struct chunk *bin_find(const struct arena *arena, uint32_t units) {
+    struct bin bin = bin_of(units);
+    struct chunk *own = arena->bins[bin.level][bin.step];
+    if (own && own->units >= units) return own;
+    unsigned steps = arena->steps[bin.level] & (~0u << (bin.step + 1));
+    if (steps) return arena->bins[bin.level][__builtin_ctz(steps)];
+    uint32_t levels = bin.level + 1 < LEVELS ? arena->levels & (~0u << (bin.level + 1)) : 0;
+    if (!levels) return NULL;
+    unsigned level = (unsigned)__builtin_ctz(levels);
+    return arena->bins[level][__builtin_ctz(arena->steps[level])];
+}
+
+/* ---- headers and numbers ------------------------------------------------------------------ */
+
+static void header_free(struct arena *arena, struct chunk *chunk) {
+    chunk->next = arena->headers;
+    arena->headers = chunk;
+}
+
+static struct chunk *header_new(struct arena *arena) {
+    if (!arena->headers) {
+        struct header_slab *slab = mem_alloc(sizeof(*slab));
+        slab->next = arena->slabs;
+        arena->slabs = slab;
+        for (size_t i = 0; i < SLAB_HEADERS; i++) header_free(arena, &slab->headers[i]);
+    }
+    struct chunk *chunk = arena->headers;
+    arena->headers = chunk->next;
+    *chunk = (struct chunk){.arena = arena};
+    return chunk;
+}
+
+static void chunk_number(struct arena *arena, struct chunk *chunk) {
+    if (arena->spare_count) {
+        chunk->id = arena->spare_ids[--arena->spare_count];
+    } else {
+        chunk->id = ++arena->chunks_end;
+        arena->chunks = mem_grow(arena->chunks, &arena->chunks_capacity,
+                                 (size_t)chunk->id + 1, sizeof(*arena->chunks));
+    }
+    arena->chunks[chunk->id] = chunk;
+}
+
+static void chunk_unnumber(struct arena *arena, struct chunk *chunk) {
+    arena->chunks[chunk->id] = NULL;
+    arena->spare_ids = mem_grow(arena->spare_ids, &arena->spare_capacity, arena->spare_count + 1,
+                                sizeof(*arena->spare_ids));
+    arena->spare_ids[arena->spare_count++] = chunk->id;
+}
+
+struct chunk *arena_chunk(const struct arena *arena, uint32_t id) {
+    return arena->chunks[id];
+}
+
+/* ---- regions ------------------------------------------------------------------------------ */
+
+static struct arena_region *region_map(size_t bytes, struct error *e) {
+    int fd = memfd_create("tq-payload", MFD_CLOEXEC);
+    if (fd < 0) {
+        error_set(e, ERROR_OOM, "memfd_create: %s", strerror(errno));
+        return NULL;
+    }
+    void *memory = MAP_FAILED;
+    if (ftruncate(fd, (off_t)bytes) == 0)
+        memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        error_set(e, ERROR_OOM, "can't map %zu bytes for payload: %s", bytes, strerror(errno));
+    close(fd);
+    if (memory == MAP_FAILED) return NULL;
+    struct arena_region *region = mem_alloc(sizeof(*region));
+    *region = (struct arena_region){.memory = memory, .bytes = bytes};
+    ARENA_POISON(memory, bytes);
+    return region;
+}
+
+static int arena_add_region(struct arena *arena, size_t need, struct error *e) {
+    size_t bytes = (need + arena->region_bytes - 1) / arena->region_bytes * arena->region_bytes;
+    struct arena_region *region = region_map(bytes, e);
+    if (!region) return ERROR_OOM;
+    region->next = arena->regions;
+    arena->regions = region;
+    struct chunk *all = header_new(arena);
+    all->memory = region->memory;
+    all->units = (uint32_t)(bytes / ARENA_UNIT);
+    all->region = region;
+    bin_add(arena, all);
+    return 0;
+}
+
+struct arena *arena_new(size_t region_bytes, struct error *e) {
+    struct arena *arena = mem_calloc(1, sizeof(*arena));
+    arena->region_bytes = region_bytes ? region_bytes : REGION_BYTES;
+    if (arena_add_region(arena, arena->region_bytes, e)) {
+        arena_free(arena);
+        return NULL;
+    }
+    return arena;
+}
+
+void arena_free(struct arena *arena) {
+    while (arena->regions) {
+        struct arena_region *region = arena->regions;
+        arena->regions = region->next;
+        ARENA_UNPOISON(region->memory, region->bytes);
+        munmap(region->memory, region->bytes);
+        mem_free(region);
+    }
+    while (arena->slabs) {
+        struct header_slab *slab = arena->slabs;
+        arena->slabs = slab->next;
+        mem_free(slab);
+    }
+    mem_free(arena->chunks);
+    mem_free(arena->spare_ids);
+    mem_free(arena);
+}
+
+/* ---- chunks ------------------------------------------------------------------------------- */
+
+static uint32_t units_of(size_t len) {
+    return (uint32_t)((len + ARENA_UNIT - 1) / ARENA_UNIT);
+}
+
+/* Cut a free or used chunk behind `units`; what is behind becomes a chunk that is in no bin yet. */
+static struct chunk *chunk_split(struct chunk *chunk, uint32_t units) {
+    struct chunk *rest = header_new(chunk->arena);
+    rest->region = chunk->region;
+    rest->memory = chunk->memory + (size_t)units * ARENA_UNIT;
+    rest->units = chunk->units - units;
+    rest->before = chunk;
+    rest->after = chunk->after;
+    if (rest->after) rest->after->before = rest;
+    chunk->after = rest;
+    chunk->units = units;
+    return rest;
+}
+
+/* Append `chunk` to the free neighbour before it, which is in no bin. */
+static void chunk_join(struct chunk *into, struct chunk *chunk) {
+    into->units += chunk->units;
+    into->after = chunk->after;
+    if (into->after) into->after->before = into;
+    header_free(chunk->arena, chunk);
+}
+
+/* Memory that nobody uses goes to its bin, as one with free neighbours. */
+static void chunk_bin(struct chunk *chunk) {
+    struct arena *arena = chunk->arena;
+    chunk->in_use = false;
+    if (chunk->after && !chunk->after->in_use) {
+        bin_remove(arena, chunk->after);
+        chunk_join(chunk, chunk->after);
+    }
+    if (chunk->before && !chunk->before->in_use) {
+        struct chunk *before = chunk->before;
+        bin_remove(arena, before);
+        chunk_join(before, chunk);
+        chunk = before;
+    }
+    bin_add(arena, chunk);
+}
+
+struct chunk *arena_take(struct arena *arena, size_t len) {
+    assert(len > 0 && len <= ARENA_CHUNK_MAX);
+    uint32_t units = units_of(len);
+    struct chunk *chunk = bin_find(arena, units);
+    if (!chunk) {
+        if (arena_add_region(arena, (size_t)units * ARENA_UNIT, NULL)) return NULL;
+        chunk = bin_find(arena, units);
+    }
+    bin_remove(arena, chunk);
+    if (chunk->units > units) bin_add(arena, chunk_split(chunk, units));
+    chunk->in_use = true;
+    chunk->next = chunk->previous = NULL;
+    chunk->pins = 1;
+    chunk_number(arena, chunk);
+
+    struct arena_region *region = chunk->region;
+    size_t end = (size_t)(chunk->memory - region->memory) + chunk_size(chunk);
+    if (end > region->touched) region->touched = end;
+    region->units_used += units;
+    arena->units_used += units;
+    arena->chunks_used++;
+    ARENA_UNPOISON(chunk->memory, len);
+    return chunk;
+}
+
+int arena_reserve(struct arena *arena, size_t len, struct error *e) {
+    size_t units = (len + ARENA_UNIT - 1) / ARENA_UNIT;
+    if (units == 0) return 0;
+    if (units <= UINT32_MAX / 2 && bin_find(arena, (uint32_t)units)) return 0;
+    return arena_add_region(arena, units * ARENA_UNIT, e);
+}
+
+static void chunk_unlink(struct chunk *chunk) {
+    if (!chunk->owner) return;
+    if (chunk->previous)
+        chunk->previous->next = chunk->next;
+    else
+        chunk->owner->first = chunk->next;
+    if (chunk->next) chunk->next->previous = chunk->previous;
+    chunk->owner = NULL;
+}
+
+static void chunk_give_back(struct chunk *chunk) {
+    struct arena *arena = chunk->arena;
+    chunk_unlink(chunk);
+    chunk_unnumber(arena, chunk);
+    chunk->region->units_used -= chunk->units;
+    arena->units_used -= chunk->units;
+    arena->chunks_used--;
+    ARENA_POISON(chunk->memory, chunk_size(chunk));
+    chunk_bin(chunk);
+}
+
+void chunk_trim(struct chunk *chunk, size_t len) {
+    uint32_t units = units_of(len ? len : 1);
+    if (units >= chunk->units) return;
+    struct chunk *rest = chunk_split(chunk, units);
+    chunk->region->units_used -= rest->units;
+    chunk->arena->units_used -= rest->units;
+    ARENA_POISON(rest->memory, chunk_size(rest));
+    rest->in_use = true;
+    chunk_bin(rest);
+}
+
+void chunk_own(struct chunk *chunk, struct chunk_list *owner) {
+    assert(!chunk->owner);
+    chunk->owner = owner;
+    chunk->previous = NULL;
+    chunk->next = owner->first;
+    if (owner->first) owner->first->previous = chunk;
+    owner->first = chunk;
+}
+
+void chunk_pin(struct chunk *chunk) {
+    chunk->pins++;
+}
+
+void chunk_unpin(struct chunk *chunk) {
+    assert(chunk->pins > 0);
+    if (--chunk->pins == 0 && chunk->cells == 0) chunk_give_back(chunk);
+}
+
+void chunk_drop_cell(struct chunk *chunk) {
+    assert(chunk->cells > 0);
+    if (--chunk->cells == 0 && chunk->pins == 0) chunk_give_back(chunk);
+}
+
+void chunk_list_release(struct chunk_list *owner) {
+    while (owner->first) {
+        struct chunk *chunk = owner->first;
+        chunk->cells = 0;
+        if (chunk->pins)
+            chunk_unlink(chunk);
+        else
+            chunk_give_back(chunk);
+    }
+}
+
+void arena_stats(const struct arena *arena, struct arena_stats *out) {
+    *out = (struct arena_stats){.allocated = arena_allocated(arena), .chunks = arena->chunks_used};
+    for (const struct arena_region *region = arena->regions; region; region = region->next) {
+        out->mapped += region->bytes;
+        out->regions++;
+        out->regions_free += region->units_used == 0;
+        out->free_recycled += region->touched - region->units_used * ARENA_UNIT;
+    }
+}
+
+size_t arena_allocated(const struct arena *arena) {
+    return arena->units_used * ARENA_UNIT;
+}

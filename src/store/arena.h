@@ -1,0 +1,104 @@
+/* Payload memory.
+ *
+ * Payload lives in chunks, cut from large regions that the arena maps once and recycles for ever: steady
+ * work faults in no page. Regions are backed by memfds, shared memory that a fork does not copy; what backs
+ * them is this file's secret. Once a cell in a chunk is published its bytes never change, so a chunk can be lent
+ * to a reply, to a snapshot or a log while the store goes on: whoever reads holds a pin.
+ *
+ * A chunk lives as long as cells point into it or pins hold it. Chunks are known by number, which is
+ * what cells store: (chunk, offset, length), never a pointer.
+ *
+ * Free memory is found by two-level segregated fit (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic
+ * memory allocator for real-time systems", ECRTS 2004): constant time, good fit, neighbours coalesced; with the
+ * headers kept outside, so that payload pages hold payload only. */
+#ifndef TQ_STORE_ARENA_H
+#define TQ_STORE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum {
+    ARENA_UNIT = 1024, /* chunks are multiples of it */
+};
+
+/* The longest chunk: offsets and lengths in cells have 32 bits. */
+#define ARENA_CHUNK_MAX UINT32_MAX
+
+struct arena;
+
+struct chunk {
+    char *memory;
+    uint32_t id;    /* in struct cell; 0 is no chunk */
+    uint32_t cells; /* published cells that point in here */
+    uint32_t pins;  /* others who read or fill it */
+    uint32_t units; /* its size in ARENA_UNIT */
+
+    /* The arena's own. */
+    struct arena *arena;
+    struct arena_region *region;
+    struct chunk *before, *after; /* neighbours in memory */
+    struct chunk *next, *previous; /* in a free list or in its owner's list */
+    struct chunk_list *owner;
+    bool in_use;
+};
+
+/* The chunks of one owner (a partition), so that they can be given back together. */
+struct chunk_list {
+    struct chunk *first;
+};
+
+struct arena_stats {
+    size_t allocated;      /* bytes in chunks */
+    size_t mapped;         /* bytes of address space in all regions */
+    size_t free_recycled;  /* bytes that were used before and are free */
+    size_t chunks;
+    size_t regions;
+    size_t regions_free;   /* with no chunk in use */
+};
+
+/* `region_bytes` is how much address space to map at a time, 0 for the default. Memory is taken
+ * from the system only as it is touched. NULL and an error where the system has no memfd. */
+struct arena *arena_new(size_t region_bytes, struct error *e);
+
+/* All chunks become invalid. */
+void arena_free(struct arena *arena);
+
+/* A chunk of at least `len` bytes (1 to ARENA_CHUNK_MAX), pinned once for the caller, with no
+ * cells and no owner, contents undefined. NULL where the system gives no more address space. */
+struct chunk *arena_take(struct arena *arena, size_t len);
+
+/* Make sure that calls of arena_take for `len` bytes in total, each rounded up to whole units, succeed
+ * from here on: what a write reserves before it changes anything. */
+int arena_reserve(struct arena *arena, size_t len, struct error *e);
+
+/* Give back what is behind the first `len` bytes (at least 1) of a chunk. */
+void chunk_trim(struct chunk *chunk, size_t len);
+
+struct chunk *arena_chunk(const struct arena *arena, uint32_t id);
+
+static inline size_t chunk_size(const struct chunk *chunk) {
+    return (size_t)chunk->units * ARENA_UNIT;
+}
+
+/* Put a chunk on an owner's list; it has none yet. */
+void chunk_own(struct chunk *chunk, struct chunk_list *owner);
+
+void chunk_pin(struct chunk *chunk);
+/* The last one to let go gives the memory back. */
+void chunk_unpin(struct chunk *chunk);
+
+/* One cell less points into it. */
+void chunk_drop_cell(struct chunk *chunk);
+
+/* The owner goes: no cell is left in any of its chunks. Those that nobody pins are free at once, the
+ * others when they are unpinned. Time: per chunk. */
+void chunk_list_release(struct chunk_list *owner);
+
+void arena_stats(const struct arena *arena, struct arena_stats *out);
+
+/* Bytes in chunks: arena_stats.allocated alone, for the check on every write. */
+size_t arena_allocated(const struct arena *arena);
+
+#endif

@@ -1,0 +1,272 @@
+/* See column.h. */
+#include "store/column.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* The open chunk grows with the column, from one unit to this. */
+enum { OPEN_MAX = 256 * 1024 };
+
+void column_init(struct column *c, struct span name, const struct dtype *type, struct arena *arena,
+                 struct chunk_list *chunks) {
+    *c = (struct column){
+        .name = span_of(mem_dup(name.ptr, name.len), name.len),
+        .types = {*type},
+        .arena = arena,
+        .chunks = chunks,
+    };
+}
+
+static void piece_free(struct column *c, struct column_piece *piece) {
+    c->overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->cells);
+    mem_free(piece->cells);
+    mem_free(piece->sizes);
+    mem_free(piece);
+}
+
+static void column_close_chunk(struct column *c) {
+    if (!c->open) return;
+    chunk_trim(c->open, c->open_used);
+    chunk_unpin(c->open);
+    c->open = NULL;
+    c->open_used = 0;
+}
+
+void column_free(struct column *c) {
+    column_close_chunk(c);
+    for (uint64_t number = c->spine.first; number < spine_end(&c->spine); number++) {
+        struct column_piece *piece = spine_get(&c->spine, number);
+        if (piece) piece_free(c, piece);
+    }
+    spine_free(&c->spine);
+    mem_free((void *)c->name.ptr);
+    c->name = span_of(NULL, 0);
+}
+
+static void cell_drop(struct column *c, const struct cell *cell) {
+    c->bytes -= cell->length;
+    c->produced--;
+    if (cell->chunk) chunk_drop_cell(arena_chunk(c->arena, cell->chunk));
+}
+
+void column_drop(struct column *c) {
+    for (uint64_t number = c->spine.first; number < spine_end(&c->spine); number++) {
+        struct column_piece *piece = spine_get(&c->spine, number);
+        if (!piece) continue;
+        for (unsigned row = 0; row < piece->capacity; row++)
+            if (bits_get(piece->produced, row)) cell_drop(c, &piece->cells[row]);
+    }
+    column_free(c);
+}
+
+/* ---- shapes ------------------------------------------------------------------------------- */
+
+void column_widen(struct column *c, const struct dtype *type) {
+    if (dtype_equal(column_type(c), type)) return;
+    assert(c->version + 1 < COLUMN_TYPES_MAX);
+    c->types[++c->version] = *type;
+}
+
+/* How many sizes a cell keeps under a type. */
+static unsigned sizes_kept(const struct dtype *type) {
+    return dtype_shape_implied(type) ? 0 : dtype_stars(type);
+}
+
+static struct dtype piece_item_type(const struct column *c, const struct column_piece *piece,
+                                    unsigned row) {
+    const struct dtype *type = &c->types[piece->version];
+    struct dtype item;
+    bool known = piece->sizes
+                     ? dtype_of_sizes(type, piece->sizes + row * dtype_stars(type), &item)
+                     : dtype_of_length(type, piece->cells[row].length, &item);
+    assert(known);
+    (void)known;
+    return item;
+}
+
+/* Bring a piece's shapes into the layout of the current type. At most once a piece and type. */
+static void piece_upgrade(struct column *c, struct column_piece *piece) {
+    if (piece->version == c->version) return;
+    const struct dtype *type = column_type(c);
+    unsigned kept = sizes_kept(type);
+    uint32_t *sizes = kept ? mem_calloc((size_t)piece->capacity * kept, sizeof(*sizes)) : NULL;
+    for (unsigned row = 0; kept && row < piece->capacity; row++) {
+        if (!bits_get(piece->produced, row)) continue;
+        struct dtype item = piece_item_type(c, piece, row);
+        for (unsigned i = 0, star = 0; i < type->dimensions; i++)
+            if (type->shape[i] == DTYPE_STAR) sizes[row * kept + star++] = item.shape[i];
+    }
+    mem_free(piece->sizes);
+    piece->sizes = sizes;
+    piece->version = c->version;
+}
+
+struct dtype column_item_type(const struct column *c, uint64_t seq) {
+    return piece_item_type(c, spine_get(&c->spine, spine_number(seq)), spine_row(seq));
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* The piece of a seq, in the current layout and with room for its row. */
+static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
+    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
+    if (!piece) {
+        piece = mem_calloc(1, sizeof(*piece));
+        piece->version = c->version;
+        c->overhead += sizeof(*piece);
+        spine_set(&c->spine, spine_number(seq), piece);
+    }
+    unsigned row = spine_row(seq);
+    if (row >= piece->capacity) {
+        unsigned capacity = spine_capacity(row);
+        c->overhead += (capacity - piece->capacity) * sizeof(*piece->cells);
+        piece->cells = mem_realloc(piece->cells, capacity * sizeof(*piece->cells));
+        unsigned kept = sizes_kept(&c->types[piece->version]);
+        if (kept) piece->sizes = mem_realloc(piece->sizes, capacity * kept * sizeof(uint32_t));
+        piece->capacity = (uint16_t)capacity;
+    }
+    piece_upgrade(c, piece);
+    return piece;
+}
+
+static uint32_t open_size_next(const struct column *c) {
+    if (!c || !c->open) return ARENA_UNIT;
+    size_t size = chunk_size(c->open) * 2;
+    return size < OPEN_MAX ? (uint32_t)size : OPEN_MAX;
+}
+
+size_t column_reserve(const struct column *c, size_t len) {
+    if (len == 0 || (c && c->open && chunk_size(c->open) - c->open_used >= len)) return 0;
+    size_t size = open_size_next(c);
+    size_t need = len > size ? len : size;
+    return (need + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+}
+
+/* Room for `len` bytes in a row: in the open chunk, in a new one, or, for a long run, in one of its own. Returns
+ * the memory, and where it is in *chunk and *offset. */
+static char *column_room(struct column *c, size_t len, struct chunk **chunk, uint32_t *offset) {
+    /* Nothing in the open chunk is alive or lent: a steady stream goes round in the same memory. */
+    if (c->open && c->open->cells == 0 && c->open->pins == 1) c->open_used = 0;
+    if (c->open && chunk_size(c->open) - c->open_used >= len) {
+        *chunk = c->open;
+        *offset = c->open_used;
+        c->open_used += (uint32_t)len;
+        return c->open->memory + *offset;
+    }
+    size_t size = open_size_next(c);
+    *chunk = arena_take(c->arena, len > size ? len : size);
+    assert(*chunk); /* reserved */
+    chunk_own(*chunk, c->chunks);
+    *offset = 0;
+    if (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used) {
+        column_close_chunk(c);
+        c->open = *chunk;
+        c->open_used = (uint32_t)len;
+        return c->open->memory;
+    }
+    return (*chunk)->memory; /* of its own; pinned until column_put has set its cells */
+}
+
+static void column_set(struct column *c, uint64_t seq, struct cell cell, const uint32_t *sizes) {
+    struct column_piece *piece = column_piece_for(c, seq);
+    unsigned row = spine_row(seq);
+    if (bits_get(piece->produced, row)) {
+        cell_drop(c, &piece->cells[row]);
+    } else {
+        bits_set(piece->produced, row);
+        piece->count++;
+    }
+    piece->cells[row] = cell;
+    unsigned kept = sizes_kept(column_type(c));
+    if (kept) memcpy(piece->sizes + row * kept, sizes, kept * sizeof(*sizes));
+    c->bytes += cell.length;
+    c->produced++;
+}
+
+/* The total of what is to be copied. */
+static size_t values_bytes(const struct column_values *v, size_t n) {
+    if (v->payload.ptr) return v->payload.len;
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += v->items[i].len;
+    return bytes;
+}
+
+static void values_copy(char *to, const struct column_values *v, size_t n) {
+    if (v->payload.ptr) {
+        memcpy(to, v->payload.ptr, v->payload.len);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (v->items[i].len) memcpy(to, v->items[i].ptr, v->items[i].len);
+        to += v->items[i].len;
+    }
+}
+
+static uint32_t values_length(const struct column_values *v, size_t n, size_t i) {
+    if (!v->payload.ptr) return (uint32_t)v->items[i].len;
+    return v->lengths ? v->lengths[i] : (uint32_t)(v->payload.len / n);
+}
+
+void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct column_values *v) {
+    struct chunk *chunk = v->adopt;
+    uint32_t offset = 0;
+    size_t bytes = values_bytes(v, n);
+    bool own = false;
+    if (chunk) {
+        offset = (uint32_t)(v->payload.ptr - chunk->memory);
+        if (!chunk->owner) chunk_own(chunk, c->chunks);
+    } else if (bytes) {
+        values_copy(column_room(c, bytes, &chunk, &offset), v, n);
+        own = chunk != c->open;
+    }
+    unsigned kept = sizes_kept(column_type(c));
+    for (size_t i = 0; i < n; i++) {
+        uint32_t length = values_length(v, n, i);
+        struct cell cell = {length ? chunk->id : 0, length ? offset : 0, length};
+        if (length) chunk->cells++;
+        column_set(c, seqs[i], cell, v->sizes ? v->sizes + i * kept : NULL);
+        offset += length;
+    }
+    if (own) {
+        chunk_trim(chunk, bytes);
+        chunk_unpin(chunk);
+    }
+}
+
+/* ---- reading and clearing ----------------------------------------------------------------- */
+
+const struct cell *column_cell(const struct column *c, uint64_t seq) {
+    const struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
+    unsigned row = spine_row(seq);
+    return piece && bits_get(piece->produced, row) ? &piece->cells[row] : NULL;
+}
+
+bool column_has(const struct column *c, uint64_t seq) {
+    return column_cell(c, seq) != NULL;
+}
+
+bool column_get(const struct column *c, uint64_t seq, struct span *value) {
+    const struct cell *cell = column_cell(c, seq);
+    if (!cell) return false;
+    *value = span_of("", 0);
+    if (cell->chunk) {
+        const struct chunk *chunk = arena_chunk(c->arena, cell->chunk);
+        *value = span_of(chunk->memory + cell->offset, cell->length);
+    }
+    return true;
+}
+
+bool column_clear(struct column *c, uint64_t seq) {
+    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
+    unsigned row = spine_row(seq);
+    if (!piece || !bits_get(piece->produced, row)) return false;
+    cell_drop(c, &piece->cells[row]);
+    bits_clear(piece->produced, row);
+    if (--piece->count == 0) {
+        spine_set(&c->spine, spine_number(seq), NULL);
+        piece_free(c, piece);
+    }
+    return true;
+}

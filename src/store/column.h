@@ -1,0 +1,109 @@
+/* A column: one field, or one tag, or the keys, of all samples of a partition.
+ *
+ * A cell says where its value lies: (chunk, offset, length). Values written one by one are appended to the
+ * column's open chunk, so that what was written in a row lies in a row and can be read out as one range; a
+ * large value that arrived in a chunk of its own is adopted, not copied. A produced bit a sample says whether there
+ * is a value; 64 samples are asked at once.
+ *
+ * A dense column that meets an item of another size becomes ragged. Cells written before keep meaning what they
+ * meant: a column remembers its earlier types, a piece of cells knows under which one its shapes were kept. */
+#ifndef TQ_STORE_COLUMN_H
+#define TQ_STORE_COLUMN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/span.h"
+#include "store/arena.h"
+#include "store/dtype.h"
+#include "store/spine.h"
+
+struct cell {
+    uint32_t chunk, offset, length; /* chunk 0: an empty value */
+};
+
+struct column_piece {
+    uint64_t produced[SPINE_WORDS];
+    uint16_t count;    /* produced cells */
+    uint16_t capacity; /* rows in cells (and sizes) */
+    uint8_t version;   /* index into the column's types: what `sizes` is laid out for */
+    struct cell *cells;
+    uint32_t *sizes;   /* capacity × stars, where shapes are not implied; else NULL */
+};
+
+/* Widening turns one size into `*` at a time at least: never more types than dimensions + 1. */
+enum { COLUMN_TYPES_MAX = DTYPE_MAX_DIMS + 1 };
+
+struct column {
+    struct span name; /* owned */
+    struct dtype types[COLUMN_TYPES_MAX];
+    uint8_t version; /* the current type's index */
+    bool declared;   /* by TQ.CREATE: does not widen */
+    struct spine spine;
+    uint64_t produced; /* cells */
+    uint64_t bytes;    /* of their values */
+    size_t overhead;   /* bytes of pieces */
+
+    struct arena *arena;
+    struct chunk_list *chunks; /* of the partition */
+    struct chunk *open;        /* where small values go; pinned */
+    uint32_t open_used;
+};
+
+/* Values of one column for n samples, as an op carries them: borrowed, valid until applied. */
+struct column_values {
+    struct span payload;      /* back to back, in the order of the samples; or: */
+    const struct span *items; /* n spans, when payload.ptr is NULL */
+    const uint32_t *lengths;  /* n; NULL: all of payload.len / n bytes */
+    const uint32_t *sizes;    /* n × stars of the column's type, or NULL where shapes are implied */
+    struct chunk *adopt;      /* the payload lies in this chunk: it becomes the column's memory. The caller keeps
+                                 its pin */
+};
+
+/* A column without cells. The name is copied. */
+void column_init(struct column *c, struct span name, const struct dtype *type, struct arena *arena,
+                 struct chunk_list *chunks);
+
+/* Pieces, name and the open chunk's pin. Cells are not visited: their chunks go with the partition's list
+ * (chunk_list_release), or were dropped before. */
+void column_free(struct column *c);
+
+/* As column_free, for a column that goes while its partition stays: drops every cell. */
+void column_drop(struct column *c);
+
+static inline const struct dtype *column_type(const struct column *c) {
+    return &c->types[c->version];
+}
+
+/* From now on the column has this type: equal, or one that dtype_widen made of the present one. */
+void column_widen(struct column *c, const struct dtype *type);
+
+/* Write n cells; overwritten ones are dropped. Memory was reserved (column_reserve). */
+void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct column_values *v);
+
+/* How many payload bytes arena_reserve must be asked for so that column_put of `len` bytes that are to be copied
+ * cannot fail. `c` may be NULL for a column that does not exist yet. */
+size_t column_reserve(const struct column *c, size_t len);
+
+bool column_has(const struct column *c, uint64_t seq);
+
+/* Is the value there? Its bytes stay valid until the store changes, longer under a pin of its chunk. */
+bool column_get(const struct column *c, uint64_t seq, struct span *value);
+
+/* The cell itself, NULL where not produced. */
+const struct cell *column_cell(const struct column *c, uint64_t seq);
+
+/* The concrete type (no `*`) of a produced cell. */
+struct dtype column_item_type(const struct column *c, uint64_t seq);
+
+/* The cell is gone; true when it was there. */
+bool column_clear(struct column *c, uint64_t seq);
+
+/* Produced bits of piece `number`, NULL where none. */
+static inline const uint64_t *column_bits(const struct column *c, uint64_t number) {
+    const struct column_piece *piece = spine_get(&c->spine, number);
+    return piece ? piece->produced : NULL;
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* See consumer.h. */
+#include "store/consumer.h"
+
+#include "base/mem.h"
+
+struct consumer *consumer_new(struct span name) {
+    struct consumer *t = mem_calloc(1, sizeof(*t));
+    t->name = span_of(mem_dup(name.ptr, name.len), name.len);
+    t->overhead = sizeof(*t) + name.len;
+    return t;
+}
+
+void consumer_free(struct consumer *t) {
+    for (uint64_t number = t->spine.first; number < spine_end(&t->spine); number++)
+        mem_free(spine_get(&t->spine, number));
+    spine_free(&t->spine);
+    mem_free((void *)t->name.ptr);
+    mem_free(t);
+}
+
+bool consumer_take(struct consumer *t, uint64_t seq) {
+    struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
+    if (!piece) {
+        piece = mem_calloc(1, sizeof(*piece));
+        t->overhead += sizeof(*piece);
+        spine_set(&t->spine, spine_number(seq), piece);
+    }
+    if (bits_get(piece->consumed, spine_row(seq))) return false;
+    bits_set(piece->consumed, spine_row(seq));
+    t->consumed++;
+    return true;
+}
+
+bool consumer_clear(struct consumer *t, uint64_t seq) {
+    struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
+    if (!piece) return false;
+    unsigned row = spine_row(seq);
+    if (bits_get(piece->leased, row)) {
+        bits_clear(piece->leased, row);
+        t->leased--;
+    }
+    if (!bits_get(piece->consumed, row)) return false;
+    bits_clear(piece->consumed, row);
+    t->consumed--;
+    return true;
+}
+
+bool consumer_forget(struct consumer *t, uint64_t seq) {
+    if (spine_number(seq) < t->hint) t->hint = spine_number(seq);
+    return consumer_clear(t, seq);
+}
+
+void consumer_drop_piece(struct consumer *t, uint64_t number) {
+    struct consumer_piece *piece = spine_get(&t->spine, number);
+    if (!piece) return;
+    t->overhead -= sizeof(*piece);
+    spine_set(&t->spine, number, NULL);
+    mem_free(piece);
+}

@@ -1,0 +1,54 @@
+/* A task's view of a partition: which samples it has had.
+ *
+ * One bit a sample for consumed, one for leased, in pieces that appear when the task first takes from them. A hint
+ * remembers the piece before which everything is consumed or cleared, so that a stream's past costs nothing. */
+#ifndef TQ_STORE_CONSUMER_H
+#define TQ_STORE_CONSUMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/span.h"
+#include "store/spine.h"
+
+struct consumer_piece {
+    uint64_t consumed[SPINE_WORDS];
+    uint64_t leased[SPINE_WORDS];
+};
+
+struct consumer {
+    struct span name; /* owned */
+    struct spine spine;
+    uint64_t consumed; /* samples alive that it has had */
+    uint64_t leased;
+    uint64_t hint;     /* no sample of an earlier piece is left for it */
+    size_t overhead;
+};
+
+struct consumer *consumer_new(struct span name);
+void consumer_free(struct consumer *t);
+
+/* Mark as consumed; true when it was not. */
+bool consumer_take(struct consumer *t, uint64_t seq);
+
+/* The sample is cleared. Returns whether it had been consumed. */
+bool consumer_clear(struct consumer *t, uint64_t seq);
+
+/* The sample comes back: it stands where it stood. True when it had been consumed. */
+bool consumer_forget(struct consumer *t, uint64_t seq);
+
+static inline const struct consumer_piece *consumer_piece(const struct consumer *t,
+                                                          uint64_t number) {
+    return spine_get(&t->spine, number);
+}
+
+static inline bool consumer_has_had(const struct consumer *t, uint64_t seq) {
+    const struct consumer_piece *piece = consumer_piece(t, spine_number(seq));
+    return piece && bits_get(piece->consumed, spine_row(seq));
+}
+
+/* The piece holds no sample any more: its bits may go. */
+void consumer_drop_piece(struct consumer *t, uint64_t number);
+
+#endif

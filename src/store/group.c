@@ -1,0 +1,86 @@
+/* See group.h. */
+#include "store/group.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+static bool group_has_id(const void *context, uint32_t number, struct span id) {
+    const struct groups *gs = context;
+    return span_equal(gs->table[number]->id, id);
+}
+
+uint32_t groups_find(const struct groups *gs, struct span id) {
+    return keyindex_find(&gs->index, hash_bytes(id), id, group_has_id, gs);
+}
+
+static size_t group_bytes(const struct group *g) {
+    return sizeof(*g) + g->capacity * sizeof(g->seqs[0]) + g->id.len;
+}
+
+static void group_free(struct group *g) {
+    mem_free((void *)g->id.ptr);
+    mem_free(g->seqs);
+    mem_free(g);
+}
+
+void groups_free(struct groups *gs) {
+    for (size_t i = 0; i < gs->end; i++)
+        if (gs->table[i]) group_free(gs->table[i]);
+    mem_free(gs->table);
+    mem_free(gs->spare);
+    keyindex_free(&gs->index);
+    *gs = (struct groups){0};
+}
+
+static uint32_t groups_add(struct groups *gs, struct span id, uint32_t size) {
+    struct group *g = mem_calloc(1, sizeof(*g));
+    g->id = span_of(mem_dup(id.ptr, id.len), id.len);
+    g->size = size;
+    uint32_t number;
+    if (gs->spare_count) {
+        number = gs->spare[--gs->spare_count];
+    } else {
+        number = (uint32_t)gs->end++;
+        gs->table = mem_grow(gs->table, &gs->capacity, gs->end, sizeof(*gs->table));
+    }
+    gs->table[number] = g;
+    gs->size = size;
+    gs->count++;
+    gs->bytes += group_bytes(g);
+    keyindex_add(&gs->index, hash_bytes(id), number);
+    return number;
+}
+
+uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t seq) {
+    uint32_t number = groups_find(gs, id);
+    if (number == KEYINDEX_NONE) number = groups_add(gs, id, size);
+    struct group *g = gs->table[number];
+    if (g->members == g->capacity) {
+        size_t capacity = g->capacity ? 2 * g->capacity : size < 16 ? size : 16;
+        gs->bytes += (capacity - g->capacity) * sizeof(*g->seqs);
+        g->seqs = mem_realloc(g->seqs, capacity * sizeof(*g->seqs));
+        g->capacity = capacity;
+    }
+    uint32_t at = g->members++;
+    for (; at > 0 && g->seqs[at - 1] > seq; at--) g->seqs[at] = g->seqs[at - 1];
+    g->seqs[at] = seq;
+    return number;
+}
+
+void groups_leave(struct groups *gs, uint32_t number, uint64_t seq) {
+    struct group *g = gs->table[number];
+    uint32_t at = 0;
+    while (g->seqs[at] != seq) at++;
+    g->members--;
+    for (; at < g->members; at++) g->seqs[at] = g->seqs[at + 1];
+    g->broken = true;
+    if (g->members > 0) return;
+
+    keyindex_remove(&gs->index, hash_bytes(g->id), number);
+    gs->bytes -= group_bytes(g);
+    gs->table[number] = NULL;
+    gs->spare = mem_grow(gs->spare, &gs->spare_capacity, gs->spare_count + 1, sizeof(*gs->spare));
+    gs->spare[gs->spare_count++] = number;
+    group_free(g);
+    if (--gs->count == 0) gs->size = 0;
+}

@@ -1,0 +1,60 @@
+/* Declared groups: the samples of one prompt.
+ *
+ * A group is named at the write (`GROUP id size`), complete when `size` samples of it exist, and whole for ever
+ * after or not at all: once a member of it was cleared it never completes again. It is forgotten with its
+ * last member. All groups of a partition share one size. */
+#ifndef TQ_STORE_GROUP_H
+#define TQ_STORE_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "store/keyindex.h"
+
+#define GROUP_NONE UINT32_MAX /* no group */
+
+enum { GROUP_SIZE_MAX = 65536 };
+
+struct group {
+    struct span id;     /* owned */
+    uint32_t size;      /* how many members it is to have */
+    uint32_t members;   /* samples alive */
+    bool broken;        /* lost one */
+    uint64_t *seqs;     /* of the members, ascending */
+    size_t capacity;
+};
+
+struct groups {
+    struct keyindex index;
+    struct group **table; /* by number; NULL: free */
+    size_t capacity, end;
+    uint32_t *spare;      /* free numbers */
+    size_t spare_count, spare_capacity;
+    uint32_t size;        /* of every group, 0 before the first */
+    size_t count;
+    size_t bytes;
+};
+
+/* A zeroed struct groups is empty. */
+void groups_free(struct groups *gs);
+
+/* The number of a group, GROUP_NONE where unknown. */
+uint32_t groups_find(const struct groups *gs, struct span id);
+
+static inline struct group *groups_get(const struct groups *gs, uint32_t number) {
+    return gs->table[number];
+}
+
+/* A sample joins the group, which is made if need be. The caller has checked that sizes agree and that there is
+ * room. Returns the group's number. */
+uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t seq);
+
+/* A member is cleared. */
+void groups_leave(struct groups *gs, uint32_t number, uint64_t seq);
+
+static inline bool group_is_complete(const struct group *g) {
+    return g->members == g->size && !g->broken;
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* See keyindex.h. Of a hash's upper 32 bits, the tag, the topmost choose the page and the lowest the
+ * place in it. */
+#include "store/keyindex.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum {
+    PAGE_FIRST = 8,   /* slots of a new index' only page */
+    PAGE_SPLIT = 512, /* slots from which on a full page splits instead of doubling */
+    DEPTH_MAX = 26    /* beyond it pages double again: no distribution of hashes can blow up the directory */
+};
+
+struct keyindex_slot {
+    uint32_t tag, value; /* value KEYINDEX_NONE: free */
+};
+
+struct keyindex_page {
+    uint32_t mask; /* slots - 1 */
+    uint32_t count;
+    unsigned depth; /* how many bits of the tag all names in here share */
+    struct keyindex_slot slots[];
+};
+
+static uint32_t keyindex_tag(uint64_t hash) {
+    return (uint32_t)(hash >> 32);
+}
+
+static size_t keyindex_place(const struct keyindex *index, uint32_t tag) {
+    return index->depth ? tag >> (32 - index->depth) : 0;
+}
+
+static size_t page_bytes(uint32_t slots) {
+    return sizeof(struct keyindex_page) + slots * sizeof(struct keyindex_slot);
+}
+
+static struct keyindex_page *page_new(struct keyindex *index, uint32_t slots, unsigned depth) {
+    struct keyindex_page *page = mem_alloc(page_bytes(slots));
+    *page = (struct keyindex_page){.mask = slots - 1, .depth = depth};
+    memset(page->slots, 0xff, slots * sizeof(page->slots[0]));
+    index->bytes += page_bytes(slots);
+    return page;
+}
+
+static void page_free(struct keyindex *index, struct keyindex_page *page) {
+    index->bytes -= page_bytes(page->mask + 1);
+    mem_free(page);
+}
+
+static void page_insert(struct keyindex_page *page, struct keyindex_slot slot) {
+    uint32_t at = slot.tag & page->mask;
+    while (page->slots[at].value != KEYINDEX_NONE) at = (at + 1) & page->mask;
+    page->slots[at] = slot;
+    page->count++;
+}
+
+/* Pages stay at most seven eighths full. */
+static bool page_is_full(const struct keyindex_page *page) {
+    return page->count >= (page->mask + 1) / 8 * 7;
+}
+
+/* Let the directory entries of the page that shares `depth` bits with the tag point to `page`. */
+static void keyindex_point(struct keyindex *index, uint32_t tag, unsigned depth,
+                           struct keyindex_page *page) {
+    size_t span = (size_t)1 << (index->depth - depth);
+    size_t first = keyindex_place(index, tag) & ~(span - 1);
+    for (size_t i = 0; i < span; i++) index->directory[first + i] = page;
+}
+
+static void keyindex_double(struct keyindex *index) {
+    size_t entries = (size_t)1 << index->depth;
+    index->directory = mem_realloc(index->directory, 2 * entries * sizeof(*index->directory));
+    for (size_t i = entries; i-- > 0;)
+        index->directory[2 * i] = index->directory[2 * i + 1] = index->directory[i];
+    index->depth++;
+    index->bytes += entries * sizeof(*index->directory);
+}
+
+/* One page becomes two, told apart by the next bit of the tag. */
+static void keyindex_split(struct keyindex *index, struct keyindex_page *old, uint32_t tag) {
+    if (old->depth == index->depth) keyindex_double(index);
+    unsigned depth = old->depth + 1;
+    uint32_t bit = UINT32_C(1) << (32 - depth);
+    struct keyindex_page *low = page_new(index, old->mask + 1, depth);
+    struct keyindex_page *high = page_new(index, old->mask + 1, depth);
+    for (uint32_t i = 0; i <= old->mask; i++)
+        if (old->slots[i].value != KEYINDEX_NONE)
+            page_insert(old->slots[i].tag & bit ? high : low, old->slots[i]);
+    keyindex_point(index, tag & ~bit, depth, low);
+    keyindex_point(index, tag | bit, depth, high);
+    page_free(index, old);
+}
+
+static void keyindex_grow_page(struct keyindex *index, struct keyindex_page *old, uint32_t tag) {
+    struct keyindex_page *page = page_new(index, 2 * (old->mask + 1), old->depth);
+    for (uint32_t i = 0; i <= old->mask; i++)
+        if (old->slots[i].value != KEYINDEX_NONE) page_insert(page, old->slots[i]);
+    keyindex_point(index, tag, old->depth, page);
+    page_free(index, old);
+}
+
+void keyindex_free(struct keyindex *index) {
+    size_t entries = index->directory ? (size_t)1 << index->depth : 0;
+    for (size_t i = 0; i < entries;) {
+        struct keyindex_page *page = index->directory[i];
+        i += (size_t)1 << (index->depth - page->depth);
+        mem_free(page);
+    }
+    mem_free(index->directory);
+    *index = (struct keyindex){0};
+}
+
+uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span name,
+                       keyindex_same *same, const void *context) {
+    if (!index->directory) return KEYINDEX_NONE;
+    uint32_t tag = keyindex_tag(hash);
+    const struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
+    for (uint32_t at = tag & page->mask;; at = (at + 1) & page->mask) {
+        struct keyindex_slot slot = page->slots[at];
+        if (slot.value == KEYINDEX_NONE) return KEYINDEX_NONE;
+        if (slot.tag == tag && same(context, slot.value, name)) return slot.value;
+    }
+}
+
+void keyindex_prefetch(const struct keyindex *index, uint64_t hash) {
+    if (!index->directory) return;
+    uint32_t tag = keyindex_tag(hash);
+    const struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
+    __builtin_prefetch(&page->slots[tag & page->mask]);
+}
+
+void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value) {
+    uint32_t tag = keyindex_tag(hash);
+    if (!index->directory) {
+        index->directory = mem_alloc(sizeof(*index->directory));
+        index->bytes += sizeof(*index->directory);
+        index->directory[0] = page_new(index, PAGE_FIRST, 0);
+    }
+    struct keyindex_page *page;
+    while (page_is_full(page = index->directory[keyindex_place(index, tag)])) {
+        if (page->mask + 1 < PAGE_SPLIT || page->depth >= DEPTH_MAX)
+            keyindex_grow_page(index, page, tag);
+        else
+            keyindex_split(index, page, tag);
+    }
+    page_insert(page, (struct keyindex_slot){tag, value});
+    index->count++;
+}
+
+/* Close the gap at `hole`: whatever probed past it moves up (Knuth, TAOCP 3, 6.4, algorithm R). */
+static void page_close_gap(struct keyindex_page *page, uint32_t hole) {
+    for (uint32_t at = (hole + 1) & page->mask; page->slots[at].value != KEYINDEX_NONE;
+         at = (at + 1) & page->mask) {
+        uint32_t home = page->slots[at].tag & page->mask;
+        if (((at - home) & page->mask) < ((at - hole) & page->mask)) continue;
+        page->slots[hole] = page->slots[at];
+        hole = at;
+    }
+    page->slots[hole].value = KEYINDEX_NONE;
+}
+
+void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value) {
+    uint32_t tag = keyindex_tag(hash);
+    struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
+    uint32_t at = tag & page->mask;
+    while (page->slots[at].value != value) {
+        assert(page->slots[at].value != KEYINDEX_NONE);
+        at = (at + 1) & page->mask;
+    }
+    page_close_gap(page, at);
+    page->count--;
+    index->count--;
+}

@@ -1,0 +1,46 @@
+/* From names to small numbers, without a pause.
+ *
+ * A hash index that grows to hundreds of millions of keys must not stop the server to rehash. This one is
+ * extendible hashing (Fagin, Nievergelt, Pippenger, Strong: "Extendible hashing — a fast access
+ * method for dynamic files", ACM TODS 1979): a directory of pages; a page that is full splits in two,
+ * and the directory, a few bytes for hundreds of keys, doubles now and then. A page is a table with
+ * linear probing whose removals shift back what follows, so there are no tombstones and no clean-up.
+ *
+ * The index holds 32 bits of hash and a 32-bit value a slot, not the names: who owns these compares them. */
+#ifndef TQ_STORE_KEYINDEX_H
+#define TQ_STORE_KEYINDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+#define KEYINDEX_NONE UINT32_MAX /* no such name; values stay below it */
+
+struct keyindex {
+    struct keyindex_page **directory; /* 2^depth entries; NULL while empty */
+    unsigned depth;
+    size_t count; /* names */
+    size_t bytes; /* memory of pages and directory */
+};
+
+/* Is `name` the one that `value` stands for? */
+typedef bool keyindex_same(const void *context, uint32_t value, struct span name);
+
+/* A zeroed struct keyindex is empty. */
+void keyindex_free(struct keyindex *index);
+
+uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span name,
+                       keyindex_same *same, const void *context);
+
+/* The name must not be there yet. */
+void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value);
+
+/* The pair must be there. */
+void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value);
+
+/* Bring the slot of a hash into the cache, ahead of a find. */
+void keyindex_prefetch(const struct keyindex *index, uint64_t hash);
+
+#endif

@@ -1,0 +1,72 @@
+/* Ops: what happens to data, as values.
+ *
+ * A request says what is wanted ("sixteen samples, oldest first"), an op what was done ("seqs 4, 7, 9 are consumed by
+ * task t"). Planning turns one into the other and may fail; applying an op cannot. Every change goes through store_apply, so
+ * whoever must know of changes (waiters, later log and replicas) hooks in there, and replaying the ops in order gives
+ * the same store.
+ *
+ * Everything an op points at is borrowed until it is applied. */
+#ifndef TQ_STORE_OP_H
+#define TQ_STORE_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "store/column.h"
+#include "store/dtype.h"
+
+enum op_kind {
+    OP_PUT,    /* samples are made or get cells, tags, groups */
+    OP_TAKE,   /* a task consumes samples */
+    OP_RESET,  /* samples become unconsumed */
+    OP_CLEAR,  /* samples go */
+    OP_ERASE,  /* cells or tags of samples go */
+    OP_EXPECT, /* how many samples there will be */
+    OP_SEAL,   /* no more samples will come */
+    OP_DROP,   /* the partition goes */
+};
+
+/* One column of an OP_PUT. */
+struct op_column {
+    struct span name;
+    struct dtype type; /* the column's type from now on */
+    struct column_values values;
+};
+
+struct op_put {
+    size_t n;
+    const uint64_t *seqs;         /* n; those from the partition's next seq up are new and ascend */
+    size_t n_new;
+    const struct span *keys;      /* n; read for new ones */
+    const struct span *group_ids; /* n or NULL; a NULL ptr where the sample joins none */
+    const uint32_t *group_sizes;  /* n or NULL */
+    size_t n_tags, n_columns;
+    const struct op_column *tags; /* types are bytes */
+    const struct op_column *columns;
+};
+
+/* OP_TAKE, OP_RESET, OP_CLEAR, OP_ERASE: whom it concerns. */
+struct op_select {
+    bool all;          /* every sample of the partition: seqs is not read */
+    size_t n;
+    const uint64_t *seqs;
+    struct span task;  /* OP_TAKE; OP_RESET: ptr NULL for all tasks */
+    size_t n_names;    /* OP_ERASE */
+    const struct span *names;
+    bool tags;         /* the names are tags, not fields */
+};
+
+struct op {
+    enum op_kind kind;
+    struct span partition;
+    int64_t now_ms;    /* wall clock */
+    union {
+        struct op_put put;
+        struct op_select select;
+        uint64_t expected;
+    };
+};
+
+#endif

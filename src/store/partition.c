@@ -1,0 +1,233 @@
+/* See partition.h. */
+#include "store/partition.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+struct partition *partition_new(struct span name, uint32_t slot, struct arena *arena) {
+    static const struct dtype bytes = {.base = DTYPE_BYTES};
+    struct partition *p = mem_calloc(1, sizeof(*p));
+    p->name = span_of(mem_dup(name.ptr, name.len), name.len);
+    p->slot = slot;
+    p->arena = arena;
+    column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, arena, &p->chunks);
+    return p;
+}
+
+/* ---- columns by name ---------------------------------------------------------------------- */
+
+static bool column_has_name(const void *context, uint32_t at, struct span name) {
+    const struct column_set *set = context;
+    return span_equal(set->columns[at]->name, name);
+}
+
+struct column *column_set_find(const struct column_set *set, struct span name) {
+    uint32_t at = keyindex_find(&set->index, hash_bytes(name), name, column_has_name, set);
+    return at == KEYINDEX_NONE ? NULL : set->columns[at];
+}
+
+struct column *partition_add_column(struct partition *p, struct column_set *set, struct span name,
+                                    const struct dtype *type) {
+    struct column *column = mem_alloc(sizeof(*column));
+    column_init(column, name, type, p->arena, &p->chunks);
+    set->columns =
+        mem_grow(set->columns, &set->capacity, set->count + 1, sizeof(*set->columns));
+    keyindex_add(&set->index, hash_bytes(name), (uint32_t)set->count);
+    set->columns[set->count++] = column;
+    return column;
+}
+
+static void column_set_free(struct column_set *set) {
+    for (size_t i = 0; i < set->count; i++) {
+        column_free(set->columns[i]);
+        mem_free(set->columns[i]);
+    }
+    mem_free(set->columns);
+    keyindex_free(&set->index);
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+static struct row_piece *partition_rows(const struct partition *p, uint64_t seq) {
+    return spine_get(&p->rows, spine_number(seq));
+}
+
+bool partition_alive(const struct partition *p, uint64_t seq) {
+    const struct row_piece *piece = partition_rows(p, seq);
+    return piece && bits_get(piece->alive, spine_row(seq));
+}
+
+struct span partition_key(const struct partition *p, uint64_t seq) {
+    struct span key = {"", 0};
+    column_get(&p->keys, seq, &key);
+    return key;
+}
+
+/* The seq whose low 32 bits are known: all that live lie within 2^32 of each other. */
+static uint64_t partition_widen_seq(const struct partition *p, uint32_t low) {
+    uint64_t first = p->rows.first * SPINE_ROWS;
+    return first + (uint32_t)(low - (uint32_t)first);
+}
+
+static bool partition_has_key(const void *context, uint32_t low, struct span key) {
+    const struct partition *p = context;
+    return span_equal(partition_key(p, partition_widen_seq(p, low)), key);
+}
+
+uint64_t partition_find(const struct partition *p, struct span key) {
+    uint32_t low = keyindex_find(&p->index, hash_bytes(key), key, partition_has_key, p);
+    return low == KEYINDEX_NONE ? SEQ_NONE : partition_widen_seq(p, low);
+}
+
+uint64_t partition_next(const struct partition *p, uint64_t seq) {
+    if (seq < p->rows.first * SPINE_ROWS) seq = p->rows.first * SPINE_ROWS;
+    for (uint64_t number = spine_number(seq); number < spine_end(&p->rows); number++) {
+        const struct row_piece *piece = spine_get(&p->rows, number);
+        unsigned word = number == spine_number(seq) ? spine_row(seq) / 64 : 0;
+        uint64_t mask = number == spine_number(seq) ? ~UINT64_C(0) << (seq % 64) : ~UINT64_C(0);
+        for (; piece && word < SPINE_WORDS; word++, mask = ~UINT64_C(0))
+            if (piece->alive[word] & mask)
+                return number * SPINE_ROWS + word * 64 + bits_lowest(piece->alive[word] & mask);
+    }
+    return SEQ_NONE;
+}
+
+uint64_t partition_add(struct partition *p, struct span key, uint32_t now_s) {
+    uint64_t seq = p->next_seq;
+    p->next_seq = partition_seq_after(seq);
+    p->written++;
+    struct row_piece *piece = partition_rows(p, seq);
+    if (!piece) {
+        piece = mem_calloc(1, sizeof(*piece));
+        p->overhead += sizeof(*piece);
+        spine_set(&p->rows, spine_number(seq), piece);
+    }
+    unsigned row = spine_row(seq);
+    if (row >= piece->capacity) {
+        unsigned capacity = spine_capacity(row);
+        piece->written = mem_realloc(piece->written, capacity * sizeof(*piece->written));
+        if (piece->groups) {
+            piece->groups = mem_realloc(piece->groups, capacity * sizeof(*piece->groups));
+            memset(piece->groups + piece->capacity, 0xff,
+                   (capacity - piece->capacity) * sizeof(*piece->groups));
+        }
+        p->overhead += (capacity - piece->capacity) * sizeof(*piece->written);
+        piece->capacity = (uint16_t)capacity;
+    }
+    bits_set(piece->alive, row);
+    piece->count++;
+    piece->written[row] = now_s;
+    p->samples++;
+    column_put(&p->keys, &seq, 1, &(struct column_values){.payload = key});
+    keyindex_add(&p->index, hash_bytes(key), (uint32_t)seq);
+    return seq;
+}
+
+void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size) {
+    struct row_piece *piece = partition_rows(p, seq);
+    if (!piece->groups) {
+        piece->groups = mem_alloc(piece->capacity * sizeof(*piece->groups));
+        memset(piece->groups, 0xff, piece->capacity * sizeof(*piece->groups));
+    }
+    unsigned row = spine_row(seq);
+    if (piece->groups[row] == GROUP_NONE)
+        piece->groups[row] = groups_join(&p->groups, group, size, seq);
+}
+
+uint32_t partition_group(const struct partition *p, uint64_t seq) {
+    const struct row_piece *piece = partition_rows(p, seq);
+    return piece && piece->groups ? piece->groups[spine_row(seq)] : GROUP_NONE;
+}
+
+/* ---- tasks -------------------------------------------------------------------------------- */
+
+struct consumer *partition_task(const struct partition *p, struct span name) {
+    for (size_t i = 0; i < p->tasks_count; i++)
+        if (span_equal(p->tasks[i]->name, name)) return p->tasks[i];
+    return NULL;
+}
+
+struct consumer *partition_add_task(struct partition *p, struct span name) {
+    p->tasks = mem_grow(p->tasks, &p->tasks_capacity, p->tasks_count + 1, sizeof(*p->tasks));
+    return p->tasks[p->tasks_count++] = consumer_new(name);
+}
+
+void partition_drop_task(struct partition *p, struct consumer *task) {
+    size_t at = 0;
+    while (p->tasks[at] != task) at++;
+    memmove(p->tasks + at, p->tasks + at + 1, (--p->tasks_count - at) * sizeof(*p->tasks));
+    consumer_free(task);
+}
+
+/* ---- clearing ----------------------------------------------------------------------------- */
+
+static void row_piece_free(struct partition *p, struct row_piece *piece) {
+    p->overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->written);
+    mem_free(piece->written);
+    mem_free(piece->groups);
+    mem_free(piece);
+}
+
+void partition_clear(struct partition *p, uint64_t seq) {
+    struct span key = partition_key(p, seq);
+    keyindex_remove(&p->index, hash_bytes(key), (uint32_t)seq);
+    uint32_t group = partition_group(p, seq);
+    if (group != GROUP_NONE) groups_leave(&p->groups, group, seq);
+    for (size_t i = 0; i < p->fields.count; i++) column_clear(p->fields.columns[i], seq);
+    for (size_t i = 0; i < p->tags.count; i++) column_clear(p->tags.columns[i], seq);
+    for (size_t i = 0; i < p->tasks_count; i++) consumer_clear(p->tasks[i], seq);
+    column_clear(&p->keys, seq);
+
+    struct row_piece *piece = partition_rows(p, seq);
+    bits_clear(piece->alive, spine_row(seq));
+    p->samples--;
+    if (--piece->count > 0) return;
+    uint64_t number = spine_number(seq);
+    for (size_t i = 0; i < p->tasks_count; i++) consumer_drop_piece(p->tasks[i], number);
+    spine_set(&p->rows, number, NULL);
+    row_piece_free(p, piece);
+}
+
+void partition_free(struct partition *p) {
+    chunk_list_release(&p->chunks);
+    column_free(&p->keys);
+    column_set_free(&p->fields);
+    column_set_free(&p->tags);
+    groups_free(&p->groups);
+    for (size_t i = 0; i < p->tasks_count; i++) consumer_free(p->tasks[i]);
+    mem_free(p->tasks);
+    for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++) {
+        struct row_piece *piece = spine_get(&p->rows, number);
+        if (piece) row_piece_free(p, piece);
+    }
+    spine_free(&p->rows);
+    keyindex_free(&p->index);
+    mem_free((void *)p->name.ptr);
+    mem_free(p);
+}
+
+/* ---- figures ------------------------------------------------------------------------------ */
+
+uint64_t partition_bytes(const struct partition *p) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->fields.count; i++) bytes += p->fields.columns[i]->bytes;
+    return bytes;
+}
+
+static uint64_t column_set_overhead(const struct column_set *set) {
+    uint64_t bytes = set->index.bytes;
+    for (size_t i = 0; i < set->count; i++)
+        bytes += sizeof(struct column) + set->columns[i]->overhead;
+    return bytes;
+}
+
+uint64_t partition_overhead(const struct partition *p) {
+    uint64_t bytes = sizeof(*p) + p->overhead + p->keys.overhead + p->keys.bytes + p->index.bytes +
+                     p->groups.bytes;
+    bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
+    for (size_t i = 0; i < p->tags.count; i++) bytes += p->tags.columns[i]->bytes;
+    for (size_t i = 0; i < p->tasks_count; i++) bytes += p->tasks[i]->overhead;
+    return bytes;
+}

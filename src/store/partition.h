@@ -1,0 +1,112 @@
+/* A partition: a named table of samples with everything that belongs to it.
+ *
+ * Rows are numbered by `seq` in insertion order for as long as the partition lives. What is kept per sample is spread
+ * over spines that share this numbering: the keys, each field and each tag (columns), each task (consumers),
+ * and here who is alive, its group, and when it was written. */
+#ifndef TQ_STORE_PARTITION_H
+#define TQ_STORE_PARTITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "store/column.h"
+#include "store/consumer.h"
+#include "store/group.h"
+#include "store/keyindex.h"
+#include "store/spine.h"
+
+enum {
+    PARTITION_FIELDS_MAX = 4096,
+    PARTITION_TAGS_MAX = 4096,
+    PARTITION_TASKS_MAX = 1024,
+};
+
+#define PARTITION_SAMPLES_MAX (UINT64_C(1) << 32) /* and seqs from the oldest alive to the newest */
+
+#define SEQ_NONE UINT64_MAX
+
+struct row_piece {
+    uint64_t alive[SPINE_WORDS];
+    uint16_t count;     /* alive */
+    uint16_t capacity;  /* rows in written (and groups) */
+    uint32_t *written;  /* when the sample was made: seconds since 1970 */
+    uint32_t *groups;   /* group number or GROUP_NONE; NULL while no row has one */
+};
+
+/* Columns of one kind, by name and in order of appearance. */
+struct column_set {
+    struct column **columns;
+    size_t count, capacity;
+    struct keyindex index;
+};
+
+struct partition {
+    struct span name; /* owned */
+    uint32_t slot;    /* in the store's table */
+    struct arena *arena;
+    struct chunk_list chunks;
+
+    struct spine rows;     /* struct row_piece */
+    struct keyindex index; /* key → low 32 bits of seq */
+    struct column keys;
+    struct column_set fields, tags;
+    struct groups groups;
+    struct consumer **tasks;
+    size_t tasks_count, tasks_capacity;
+
+    uint64_t samples;  /* alive */
+    uint64_t written;  /* samples ever made, cleared ones included */
+    uint64_t next_seq;
+    bool has_expected;
+    uint64_t expected;
+    bool sealed;
+    size_t overhead;   /* bytes of row pieces */
+};
+
+struct partition *partition_new(struct span name, uint32_t slot, struct arena *arena);
+void partition_free(struct partition *p);
+
+/* ---- looking ---- */
+
+/* The sample of a key, SEQ_NONE where there is none. */
+uint64_t partition_find(const struct partition *p, struct span key);
+bool partition_alive(const struct partition *p, uint64_t seq);
+struct span partition_key(const struct partition *p, uint64_t seq);
+struct column *column_set_find(const struct column_set *set, struct span name);
+struct consumer *partition_task(const struct partition *p, struct span name);
+uint32_t partition_group(const struct partition *p, uint64_t seq); /* GROUP_NONE */
+
+/* The first sample alive at `seq` or behind it, SEQ_NONE at the end. */
+uint64_t partition_next(const struct partition *p, uint64_t seq);
+
+/* Has everything been written that ever will be? */
+static inline bool partition_is_ended(const struct partition *p) {
+    return p->sealed || (p->has_expected && p->written >= p->expected);
+}
+
+/* Seqs are given out in order. The index keeps their low 32 bits, of which one value means "none". */
+static inline uint64_t partition_seq_after(uint64_t seq) {
+    seq++;
+    return (uint32_t)seq == KEYINDEX_NONE ? seq + 1 : seq;
+}
+
+/* Bytes of field values. */
+uint64_t partition_bytes(const struct partition *p);
+
+/* Everything else it takes, estimated from what its parts count. */
+uint64_t partition_overhead(const struct partition *p);
+
+/* ---- changing: for store_apply alone ---- */
+
+/* A new row with the next seq. */
+uint64_t partition_add(struct partition *p, struct span key, uint32_t now_s);
+void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size);
+struct column *partition_add_column(struct partition *p, struct column_set *set, struct span name,
+                                    const struct dtype *type);
+struct consumer *partition_add_task(struct partition *p, struct span name);
+void partition_drop_task(struct partition *p, struct consumer *task);
+/* The sample with all its cells, tags and consumption. */
+void partition_clear(struct partition *p, uint64_t seq);
+
+#endif

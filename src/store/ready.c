@@ -1,0 +1,108 @@
+/* See ready.h. */
+#include "store/ready.h"
+
+/* The candidates of one piece, before WHERE. False when there are none. */
+static bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
+    const struct row_piece *rows = spine_get(&r->partition->rows, number);
+    if (!rows) return false;
+    memcpy(words, rows->alive, sizeof(rows->alive));
+    for (size_t i = 0; i < r->n_fields; i++) {
+        const uint64_t *produced = column_bits(r->fields[i], number);
+        if (!produced) return false;
+        for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= produced[w];
+    }
+    const struct consumer_piece *had = r->task ? consumer_piece(r->task, number) : NULL;
+    for (unsigned w = 0; had && w < SPINE_WORDS; w++)
+        words[w] &= ~(had->consumed[w] | had->leased[w]);
+    return bits_any(words, SPINE_WORDS);
+}
+
+/* Move the hint over pieces that will never have anything for the task: all that lives there is consumed, and no new
+ * sample can come into them. */
+static void ready_move_hint(struct consumer *task, const struct partition *p) {
+    uint64_t last = spine_number(p->next_seq);
+    if (task->hint < p->rows.first && p->samples) task->hint = p->rows.first;
+    for (; task->hint < last; task->hint++) {
+        const struct row_piece *rows = spine_get(&p->rows, task->hint);
+        if (!rows) continue;
+        const struct consumer_piece *had = consumer_piece(task, task->hint);
+        if (!had) return;
+        uint64_t left = 0;
+        for (unsigned w = 0; w < SPINE_WORDS; w++) left |= rows->alive[w] & ~had->consumed[w];
+        if (left) return;
+    }
+}
+
+void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch) {
+    *r = (struct ready){.partition = query->partition,
+                        .task = query->task,
+                        .n_fields = query->n_fields,
+                        .where = where_bind(query->where, query->partition, scratch)};
+    r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
+    uint64_t first = query->partition->rows.first;
+    for (size_t i = 0; i < query->n_fields; i++) {
+        const struct column *field = column_set_find(&query->partition->fields, query->fields[i]);
+        r->fields[i] = field;
+        if (!field || field->produced == 0)
+            r->impossible = true;
+        else if (field->spine.first > first)
+            first = field->spine.first;
+    }
+    if (r->task) {
+        ready_move_hint(r->task, query->partition);
+        if (r->task->hint > first) first = r->task->hint;
+    }
+    r->number = first;
+    r->word = 0;
+    if (r->impossible || !ready_piece(r, first, r->words)) r->word = SPINE_WORDS;
+}
+
+/* The next word with candidates; false at the end. */
+static bool ready_advance(struct ready *r) {
+    if (r->impossible) return false;
+    for (;;) {
+        for (; r->word < SPINE_WORDS; r->word++)
+            if (r->words[r->word]) return true;
+        do {
+            if (++r->number >= spine_end(&r->partition->rows)) {
+                r->impossible = true;
+                return false;
+            }
+        } while (!ready_piece(r, r->number, r->words));
+        r->word = 0;
+    }
+}
+
+uint64_t ready_next(struct ready *r) {
+    while (ready_advance(r)) {
+        uint64_t *word = &r->words[r->word];
+        uint64_t seq = r->number * SPINE_ROWS + r->word * 64 + bits_lowest(*word);
+        *word &= *word - 1;
+        if (where_admits(&r->where, seq)) return seq;
+    }
+    return SEQ_NONE;
+}
+
+uint64_t ready_count(struct ready *r) {
+    uint64_t count = 0;
+    if (r->where.where->n) {
+        while (ready_next(r) != SEQ_NONE) count++;
+        return count;
+    }
+    while (ready_advance(r)) {
+        count += bits_count(r->words + r->word, SPINE_WORDS - r->word);
+        r->word = SPINE_WORDS;
+    }
+    return count;
+}
+
+bool ready_has(const struct ready *r, uint64_t seq) {
+    if (!partition_alive(r->partition, seq)) return false;
+    for (size_t i = 0; i < r->n_fields; i++)
+        if (!r->fields[i] || !column_has(r->fields[i], seq)) return false;
+    const struct consumer_piece *had =
+        r->task ? consumer_piece(r->task, spine_number(seq)) : NULL;
+    unsigned row = spine_row(seq);
+    if (had && (bits_get(had->consumed, row) || bits_get(had->leased, row))) return false;
+    return where_admits(&r->where, seq);
+}

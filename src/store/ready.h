@@ -1,0 +1,48 @@
+/* Which samples qualify: alive, produced in all the fields asked for, not yet had by the task, admitted by WHERE.
+ *
+ * Sixty-four samples are decided with a few ANDs; WHERE is asked only of what is left. Scans begin where the task's
+ * hint says that something may be left. */
+#ifndef TQ_STORE_READY_H
+#define TQ_STORE_READY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/scratch.h"
+#include "store/partition.h"
+#include "store/where.h"
+
+/* What is asked: borrowed for as long as the struct ready lives. */
+struct ready_query {
+    const struct partition *partition;
+    struct consumer *task; /* NULL: consumption does not matter. Its hint may be moved on */
+    size_t n_fields;
+    const struct span *fields;
+    const struct where *where;
+};
+
+struct ready {
+    const struct partition *partition;
+    struct consumer *task;
+    size_t n_fields;
+    const struct column **fields;
+    bool impossible; /* a field that no sample has */
+    struct where_bound where;
+    uint64_t number;              /* the piece that `words` is about */
+    unsigned word;                /* words below it are used up */
+    uint64_t words[SPINE_WORDS];  /* candidates not yet returned, WHERE not yet asked */
+};
+
+/* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */
+void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch);
+
+/* The next one in seq order; SEQ_NONE when there are no more. */
+uint64_t ready_next(struct ready *r);
+
+/* Does this sample qualify? Independent of how far the scan is. */
+bool ready_has(const struct ready *r, uint64_t seq);
+
+/* How many qualify from here on; the scan is used up. */
+uint64_t ready_count(struct ready *r);
+
+#endif

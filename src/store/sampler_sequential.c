@@ -1,0 +1,14 @@
+/* SEQUENTIAL: oldest first. */
+#include "store/samplers.h"
+
+static void sequential_pick(const struct sampler_args *args, struct ready *ready,
+                            struct picks *picks) {
+    (void)args;
+    while (picks->n < picks->room) {
+        uint64_t seq = ready_next(ready);
+        if (seq == SEQ_NONE) return;
+        picks->seqs[picks->n++] = seq;
+    }
+}
+
+const struct sampler sampler_sequential = {.name = "SEQUENTIAL", .pick = sequential_pick};

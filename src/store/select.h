@@ -1,0 +1,43 @@
+/* Planning what concerns samples that are there already: clearing, erasing cells, forgetting consumption.
+ *
+ * Keys and conditions become seqs; unknown keys are no error, they are just not among them. */
+#ifndef TQ_STORE_SELECT_H
+#define TQ_STORE_SELECT_H
+
+#include <stdbool.h>
+
+#include "base/scratch.h"
+#include "store/store.h"
+#include "store/where.h"
+
+/* Whom it concerns: those of the keys (keys NULL: of all samples) that WHERE admits. */
+struct select {
+    struct span partition;
+    size_t n_keys;
+    const struct span *keys;
+    struct where where;
+};
+
+enum select_names { SELECT_SAMPLES, SELECT_FIELDS, SELECT_TAGS };
+
+struct clear {
+    struct select select;
+    enum select_names what; /* whole samples, or these fields or tags of them */
+    size_t n_names;
+    const struct span *names;
+};
+
+struct reset {
+    struct select select;
+    struct span task; /* ptr NULL: all tasks */
+};
+
+/* OP_DROP where everything goes, else OP_CLEAR or OP_ERASE. False when nothing is concerned: there is no op. */
+bool clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
+                struct scratch *scratch, struct op *op);
+
+/* ERROR_NOPART where the partition is unknown. */
+int reset_plan(const struct store *s, const struct reset *reset, int64_t now_ms,
+               struct scratch *scratch, struct op *op, struct error *e);
+
+#endif

@@ -1,0 +1,117 @@
+/* See store.h. Partitions sit in a table of slots that are reused: a slot is a cursor that survives changes. */
+#include "store/store.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store/apply.h"
+
+struct store {
+    struct arena *arena;
+    struct partition **slots; /* NULL: free */
+    size_t slots_end, slots_capacity;
+    uint32_t *spare;
+    size_t spare_count, spare_capacity;
+    struct keyindex index; /* name → slot */
+    void (*hook)(void *context, const struct op *op);
+    void *hook_context;
+};
+
+struct store *store_new(struct error *e) {
+    struct arena *arena = arena_new(0, e);
+    if (!arena) return NULL;
+    struct store *s = mem_calloc(1, sizeof(*s));
+    s->arena = arena;
+    return s;
+}
+
+void store_free(struct store *s) {
+    for (size_t i = 0; i < s->slots_end; i++)
+        if (s->slots[i]) partition_free(s->slots[i]);
+    mem_free(s->slots);
+    mem_free(s->spare);
+    keyindex_free(&s->index);
+    arena_free(s->arena);
+    mem_free(s);
+}
+
+struct arena *store_arena(const struct store *s) {
+    return s->arena;
+}
+
+void store_on_change(struct store *s, void (*hook)(void *context, const struct op *op),
+                     void *context) {
+    s->hook = hook;
+    s->hook_context = context;
+}
+
+static bool slot_has_name(const void *context, uint32_t slot, struct span name) {
+    const struct store *s = context;
+    return span_equal(s->slots[slot]->name, name);
+}
+
+struct partition *store_find(const struct store *s, struct span name) {
+    uint32_t slot = keyindex_find(&s->index, hash_bytes(name), name, slot_has_name, s);
+    return slot == KEYINDEX_NONE ? NULL : s->slots[slot];
+}
+
+static struct partition *store_add(struct store *s, struct span name) {
+    uint32_t slot;
+    if (s->spare_count) {
+        slot = s->spare[--s->spare_count];
+    } else {
+        slot = (uint32_t)s->slots_end++;
+        s->slots = mem_grow(s->slots, &s->slots_capacity, s->slots_end, sizeof(*s->slots));
+    }
+    keyindex_add(&s->index, hash_bytes(name), slot);
+    return s->slots[slot] = partition_new(name, slot, s->arena);
+}
+
+static size_t store_drop(struct store *s, struct partition *p) {
+    if (!p) return 0;
+    keyindex_remove(&s->index, hash_bytes(p->name), p->slot);
+    s->slots[p->slot] = NULL;
+    s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));
+    s->spare[s->spare_count++] = p->slot;
+    partition_free(p);
+    return 1;
+}
+
+size_t store_partitions(const struct store *s) {
+    return s->index.count;
+}
+
+struct partition *store_next(const struct store *s, uint64_t *cursor) {
+    for (uint64_t slot = *cursor; slot < s->slots_end; slot++) {
+        if (!s->slots[slot]) continue;
+        *cursor = slot + 1;
+        return s->slots[slot];
+    }
+    *cursor = 0;
+    return NULL;
+}
+
+size_t store_apply(struct store *s, const struct op *op) {
+    struct partition *p = store_find(s, op->partition);
+    bool creates = op->kind == OP_PUT || op->kind == OP_EXPECT || op->kind == OP_SEAL;
+    size_t changed = 0;
+    if (op->kind == OP_DROP) {
+        changed = store_drop(s, p);
+    } else if (p || creates) {
+        if (!p) p = store_add(s, op->partition);
+        changed = apply_to_partition(p, op);
+    }
+    if (s->hook) s->hook(s->hook_context, op);
+    return changed;
+}
+
+void store_stats(const struct store *s, struct store_stats *out) {
+    *out = (struct store_stats){.partitions = store_partitions(s),
+                                .overhead_bytes = s->index.bytes};
+    arena_stats(s->arena, &out->arena);
+    uint64_t cursor = 0;
+    for (struct partition *p; (p = store_next(s, &cursor));) {
+        out->samples += p->samples;
+        out->payload_bytes += partition_bytes(p);
+        out->overhead_bytes += partition_overhead(p);
+    }
+}

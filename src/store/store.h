@@ -1,0 +1,55 @@
+/* The store: partitions of samples, in columns.
+ *
+ * This is the room's front door. A store is opened with store_new; several may exist side by side. Data is changed by
+ * store_apply alone. What a client wants is first planned against the present state (put.h, take.h, clear.h), which checks
+ * everything and reserves memory; the op that comes out is then applied and cannot fail. Reading needs no plan: find the
+ * partition, look up samples, borrow values (partition.h, column.h).
+ *
+ * No socket, no file, no clock in here: time comes in as an argument. */
+#ifndef TQ_STORE_STORE_H
+#define TQ_STORE_STORE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "store/arena.h"
+#include "store/op.h"
+#include "store/partition.h"
+
+struct store;
+
+/* NULL and an error where the system has no memory for payload. */
+struct store *store_new(struct error *e);
+void store_free(struct store *s);
+
+struct arena *store_arena(const struct store *s);
+
+/* Called after each op was applied, with the op. One hook; NULL takes it out. */
+void store_on_change(struct store *s, void (*hook)(void *context, const struct op *op),
+                     void *context);
+
+/* Do what the op says. The op has been planned against the present state, or was applied before to a store in
+ * the same state. Returns how many samples it changed: new ones (OP_PUT), consumed (OP_TAKE), unconsumed (OP_RESET),
+ * touched (OP_CLEAR, OP_ERASE), dropped partitions (OP_DROP), else 0. */
+size_t store_apply(struct store *s, const struct op *op);
+
+/* NULL where unknown. Valid until the next change. */
+struct partition *store_find(const struct store *s, struct span name);
+
+size_t store_partitions(const struct store *s);
+
+/* Walk over partitions: *cursor is 0 to begin and 0 again at the end, when NULL is returned. A partition present throughout
+ * is seen exactly once, whatever comes and goes meanwhile. */
+struct partition *store_next(const struct store *s, uint64_t *cursor);
+
+struct store_stats {
+    uint64_t partitions, samples;
+    uint64_t payload_bytes;  /* of field values alive */
+    uint64_t overhead_bytes; /* keys, tags, indexes, bit sets, cells */
+    struct arena_stats arena;
+};
+
+/* Walks over partitions and their columns. */
+void store_stats(const struct store *s, struct store_stats *out);
+
+#endif

@@ -1,0 +1,61 @@
+/* See take.h. */
+#include "store/take.h"
+
+/* Sealed or all written, and everything there has the fields: nothing more can become ready. */
+static bool take_is_complete(const struct partition *p, const struct take *take) {
+    if (!partition_is_ended(p)) return false;
+    for (size_t i = 0; i < take->n_fields; i++) {
+        const struct column *field = column_set_find(&p->fields, take->fields[i]);
+        if ((field ? field->produced : 0) < p->samples) return false;
+    }
+    return true;
+}
+
+static int take_check(const struct take *take, const struct partition *p,
+                      const struct consumer *task, struct error *e) {
+    if (take->count > PARTITION_SAMPLES_MAX)
+        return error_set(e, ERROR_ERR, "COUNT %llu is more than a partition can hold",
+                         (unsigned long long)take->count);
+    if (p && !task && !take->keep && p->tasks_count >= PARTITION_TASKS_MAX)
+        return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
+                         QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(take->task));
+    return take->sampler->check ? take->sampler->check(&take->args, p, take->count, e) : 0;
+}
+
+static void take_make_op(const struct take *take, int64_t now_ms, struct taken *out) {
+    out->changes = !take->keep;
+    out->op = (struct op){
+        .kind = OP_TAKE,
+        .partition = take->partition,
+        .now_ms = now_ms,
+        .select = {.n = out->n, .seqs = out->seqs, .task = take->task},
+    };
+}
+
+int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
+              struct scratch *scratch, struct taken *out, struct error *e) {
+    struct partition *p = store_find(s, take->partition);
+    struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    *out = (struct taken){.outcome = TAKE_WAIT, .partition = p};
+    int failed = take_check(take, p, task, e);
+    if (failed || !p) return failed;
+
+    /* No batch is larger than what is there: room for it, not for what a client says. */
+    size_t room = take->count < p->samples ? take->count : p->samples;
+    struct picks picks = {.seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room};
+    struct ready ready;
+    struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
+    ready_open(&ready, &query, scratch);
+    take->sampler->pick(&take->args, &ready, &picks);
+
+    bool complete = picks.n < take->at_least && take_is_complete(p, take);
+    if (picks.n > 0 && (picks.n >= take->at_least || complete)) {
+        out->outcome = TAKE_BATCH;
+        out->n = picks.n;
+        out->seqs = picks.seqs;
+        take_make_op(take, now_ms, out);
+    } else if (complete && (!task || task->leased == 0)) {
+        out->outcome = TAKE_END;
+    }
+    return 0;
+}

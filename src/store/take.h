@@ -1,0 +1,46 @@
+/* Taking: what TQ.SAMPLE does.
+ *
+ * One function tries, when the request arrives and every time it is woken. What it finds becomes an OP_TAKE. */
+#ifndef TQ_STORE_TAKE_H
+#define TQ_STORE_TAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/scratch.h"
+#include "store/sampler.h"
+#include "store/store.h"
+
+/* As asked for; everything borrowed. */
+struct take {
+    struct span partition, task;
+    uint64_t count;   /* at least 1 */
+    uint64_t at_least; /* 1 to count; count where not given */
+    size_t n_fields;
+    const struct span *fields;
+    struct where where;
+    const struct sampler *sampler;
+    struct sampler_args args;
+    bool keep; /* do not consume */
+};
+
+enum take_outcome {
+    TAKE_BATCH, /* `seqs` are to be handed out */
+    TAKE_WAIT,  /* not enough yet */
+    TAKE_END,   /* the end of the stream: nothing is left and nothing will come */
+};
+
+struct taken {
+    enum take_outcome outcome;
+    const struct partition *partition; /* NULL where it does not exist */
+    size_t n;
+    const uint64_t *seqs; /* in scratch */
+    bool changes;         /* `op` is to be applied */
+    struct op op;
+};
+
+/* COUNT beyond what any partition can hold is refused with ERR, like what the sampler refuses. */
+int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
+              struct scratch *scratch, struct taken *out, struct error *e);
+
+#endif
