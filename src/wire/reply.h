@@ -1,0 +1,91 @@
+/* Replies, written once and lent where that is cheaper than copying.
+ *
+ * A reply is a queue of bytes on their way to one socket: text written here, and ranges lent by
+ * someone else (a column's chunk), each with a release callback that runs when its last byte is
+ * sent or the reply is dropped. It is kept in blocks: text grows from a block's front, notes of the
+ * ranges lent, and of where in the text each belongs, from its back; so a reply of a thousand lent
+ * cells costs a few blocks and nothing else. Blocks come from a pool shared by all connections, so
+ * an idle connection holds none.
+ *
+ * One set of verbs for both protocols: in RESP2 a map is a flat array, null a null bulk, a double
+ * a bulk, a boolean an integer. Verbs cannot fail. */
+#ifndef TQ_WIRE_REPLY_H
+#define TQ_WIRE_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/error.h"
+#include "base/span.h"
+
+struct reply_pool; /* of blocks; one a process */
+struct reply_pool *reply_pool_new(void);
+void reply_pool_free(struct reply_pool *pool); /* after every reply that uses it */
+
+/* All blocks, in use or spare. At most 4 MiB are spare: what a burst needed beyond that goes back
+ * to the allocator as soon as it is sent. */
+size_t reply_pool_bytes(const struct reply_pool *pool);
+
+struct reply {
+    struct reply_pool *pool;
+    struct reply_block *first, *last;
+    size_t pending; /* bytes queued and not sent: the output buffer's size, lent ranges included */
+    size_t owed;    /* bytes of an announced bulk not yet supplied */
+    int protocol;   /* 2 or 3 */
+    bool discard;   /* CLIENT REPLY OFF and closing clients: verbs do nothing, lends are released */
+};
+
+enum {
+    /* Shorter ranges are copied even when lent: the kernel's work for a range of its own costs
+     * as much as copying 1.5 to 2 KiB of cold memory (measured over TCP and unix sockets).
+     * Callers need not choose; those that know use reply_bulk and save themselves a pin. */
+    REPLY_LEND_FROM = 2048
+};
+
+void reply_init(struct reply *r, struct reply_pool *pool); /* protocol 2 */
+void reply_drop(struct reply *r); /* releases all that is queued; the reply is empty and usable */
+
+void reply_status(struct reply *r, const char *text);     /* +OK; text without CR and LF */
+void reply_error(struct reply *r, const struct error *e); /* -CODE text; controls become spaces */
+void reply_errorf(struct reply *r, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void reply_integer(struct reply *r, int64_t value);
+void reply_double(struct reply *r, double value); /* the fewest digits that read back the same */
+void reply_boolean(struct reply *r, bool value);
+void reply_bulk(struct reply *r, struct span bytes);    /* copied */
+void reply_text(struct reply *r, const char *text);     /* a C string as a bulk */
+void reply_verbatim(struct reply *r, struct span text); /* RESP3 =txt:, RESP2 a bulk */
+void reply_null(struct reply *r);                       /* RESP2 $-1, RESP3 _ */
+void reply_null_array(struct reply *r);                 /* RESP2 *-1, RESP3 _ */
+void reply_array(struct reply *r, size_t items);
+void reply_map(struct reply *r, size_t pairs);
+void reply_set(struct reply *r, size_t items);
+void reply_push(struct reply *r, size_t items); /* RESP2: an array */
+
+/* A bulk of bytes that are lent, not copied: `release(context)` is called exactly once, when they
+ * are sent or dropped; at once where there is nothing to lend: the reply discards, or the range is
+ * shorter than REPLY_LEND_FROM. The bytes must not change until then. `release` must not touch the
+ * reply. */
+void reply_lend(struct reply *r, struct span bytes, void (*release)(void *context), void *context);
+
+/* The same in parts: announce a bulk of `len` bytes, then supply exactly that many, copied or
+ * lent; then the end. Supplying another number is a bug and ends the process. */
+void reply_bulk_begin(struct reply *r, size_t len);
+void reply_bulk_copy(struct reply *r, struct span bytes);
+void reply_bulk_lend(struct reply *r, struct span bytes, void (*release)(void *context),
+                     void *context);
+void reply_bulk_end(struct reply *r);
+
+/* Room for exactly `len` contiguous bytes inside an announced bulk, for the caller to fill before
+ * the next verb. Never NULL; when the reply discards it is memory that nobody reads. */
+char *reply_bulk_reserve(struct reply *r, size_t len);
+
+/* Sending: fill up to `max` iovecs with what is to go out next; returns how many, 0 when nothing
+ * is pending. They are good until the next verb, reply_sent or reply_drop. Then say how many bytes
+ * the socket took, at most what was peeked: ranges wholly sent are released, in order. */
+size_t reply_peek(const struct reply *r, struct iovec *iov, size_t max);
+void reply_sent(struct reply *r, size_t bytes);
+
+#endif

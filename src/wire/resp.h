@@ -1,0 +1,108 @@
+/* RESP requests, parsed as they arrive.
+ *
+ * A request is an array of bulk strings, or an inline line as a person types it. Input comes in
+ * pieces that end anywhere, so the parser keeps its place: payload is never looked at twice, and
+ * of what it does look at only a header line cut in the middle (at most 22 bytes) is read again.
+ *
+ * The caller owns the input: one contiguous run that begins with the first byte of the request
+ * being parsed. Arguments are spans into that run, offsets inside until the request is whole, so
+ * the run may move between calls. The exception is what makes tq fast: a bulk of at least
+ * `land_from` bytes does not pass through the run. As soon as its length is known the parser asks
+ * the caller for memory of that size (a chunk that may later become a column) and the bytes are
+ * read from the socket straight into it; only what came along in the read that held its header is
+ * copied.
+ *
+ * What is accepted is what Redis accepts, with two things that it leaves to luck made strict: CR
+ * is followed by LF, and a bulk is as long as it said. The outcome depends on the bytes alone,
+ * never on where the pieces end.
+ *
+ * Blind to the store: a landing is an opaque pointer here. */
+#ifndef TQ_WIRE_RESP_H
+#define TQ_WIRE_RESP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/span.h"
+
+struct resp_limits {
+    size_t max_args;   /* arguments of one request */
+    size_t max_bulk;   /* bytes of one bulk */
+    size_t max_inline; /* bytes of an inline request, its line end not counted */
+    size_t max_total;  /* bytes of all bulks of one request together */
+    size_t land_from;  /* a bulk from this size up (and not empty) is landed */
+};
+
+/* Where large bulks go. */
+struct resp_lander {
+    void *context;
+    /* Memory for `len` bytes at *memory; returns the landing's handle, or NULL where there is none:
+     * then the bulk is read and thrown away, and its argument is marked as refused. */
+    void *(*land)(void *context, size_t len, void **memory);
+    /* A landing that nobody took over. */
+    void (*release)(void *context, void *landing);
+};
+
+struct resp_arg {
+    struct span bytes; /* {NULL, len} when refused */
+    void *landing;     /* handle, or NULL for an argument in the input run. Whoever takes it over
+                          sets this to NULL; what is left is released by resp_next or resp_free */
+    bool refused;
+};
+
+enum resp_status {
+    RESP_COMMAND, /* argc, argv are a whole request (argc may be 0: an empty line or array) */
+    RESP_MORE,    /* more input is needed */
+    RESP_BROKEN,  /* not RESP, or beyond a limit: `error` says why; the connection is lost */
+};
+
+struct resp_parser {
+    /* Read by the caller after RESP_COMMAND; valid until resp_next. */
+    size_t argc;
+    struct resp_arg *argv; /* NULL as long as there never was an argument */
+    size_t used;           /* bytes of the run that the request took */
+    bool refused;          /* some argument was */
+
+    /* The parser's own. */
+    const struct resp_limits *limits;
+    const struct resp_lander *lander;
+    size_t capacity; /* of argv */
+    size_t position; /* first byte of the run not looked at yet */
+    size_t expected; /* arguments that the header announced */
+    size_t total;    /* bytes of the bulks so far, announced ones included */
+    size_t held;     /* bytes of the landings of this request */
+    size_t bulk;     /* length of the bulk being read */
+    size_t landed;   /* bytes of the current landing that have arrived */
+    char *landing_memory;
+    int state;
+};
+
+/* `limits` and `lander` are borrowed for the parser's life; limits may change between requests. */
+void resp_init(struct resp_parser *p, const struct resp_limits *limits,
+               const struct resp_lander *lander);
+
+/* Releases landings left, of a request that is not whole too. */
+void resp_free(struct resp_parser *p);
+
+/* Look at the run again after bytes were added at its end or to the landing. The run must be
+ * memory that may be written: quoted inline arguments are decoded where they stand. After
+ * RESP_BROKEN only resp_free is allowed. */
+enum resp_status resp_parse(struct resp_parser *p, struct span run, struct error *error);
+
+/* After RESP_COMMAND: done with this request, releases landings left. The next run begins
+ * `used` bytes further on (`used` stays as it is). */
+void resp_next(struct resp_parser *p);
+
+/* How many bytes the landing in progress still needs; 0 when there is none. *memory is where they
+ * go, NULL when they are to be thrown away. The caller reads there and says how many came, at most
+ * that many. One readv may fill the landing and go on at the end of the run: say resp_landed
+ * first, then parse the longer run. */
+size_t resp_landing(const struct resp_parser *p, void **memory);
+void resp_landed(struct resp_parser *p, size_t bytes);
+
+/* Bytes of the request in progress held outside the run (landings and a large argv): for the
+ * query buffer's limit. */
+size_t resp_held(const struct resp_parser *p);
+
+#endif
