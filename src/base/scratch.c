@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-enum { SCRATCH_FIRST = 16 * 1024, SCRATCH_KEEP = 1024 * 1024 };
+enum { SCRATCH_FIRST = 512, SCRATCH_KEEP = 1024 * 1024 };
 
 struct scratch_block {
     struct scratch_block *older;

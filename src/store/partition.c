@@ -81,6 +81,10 @@ uint64_t partition_find(const struct partition *p, struct span key) {
     return low == KEYINDEX_NONE ? SEQ_NONE : partition_widen_seq(p, low);
 }
 
+uint32_t partition_written(const struct partition *p, uint64_t seq) {
+    return partition_rows(p, seq)->written[spine_row(seq)];
+}
+
 uint64_t partition_next(const struct partition *p, uint64_t seq) {
     if (seq < p->rows.first * SPINE_ROWS) seq = p->rows.first * SPINE_ROWS;
     for (uint64_t number = spine_number(seq); number < spine_end(&p->rows); number++) {

@@ -77,6 +77,9 @@ struct column *column_set_find(const struct column_set *set, struct span name);
 struct consumer *partition_task(const struct partition *p, struct span name);
 uint32_t partition_group(const struct partition *p, uint64_t seq); /* GROUP_NONE */
 
+/* When a sample alive was made, in seconds since 1970. */
+uint32_t partition_written(const struct partition *p, uint64_t seq);
+
 /* The first sample alive at `seq` or behind it, SEQ_NONE at the end. */
 uint64_t partition_next(const struct partition *p, uint64_t seq);
 

@@ -1,0 +1,103 @@
+/* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
+#include "cmd/cmd.h"
+
+#include "request/clear.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+
+static void clear_run(struct client *c) {
+    struct server *s = c->server;
+    struct clear clear;
+    struct op op;
+    struct error e;
+    if (request_clear_parse(c->argv, c->argc, &s->scratch, &clear, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    const struct partition *p = store_find(s->store, clear.select.partition);
+    uint64_t samples = p ? p->samples : 0;
+    size_t touched = 0;
+    if (clear_plan(s->store, &clear, s->now_ms, &s->scratch, &op)) {
+        touched = store_apply(s->store, &op);
+        if (op.kind == OP_DROP) touched = samples;
+    }
+    reply_integer(&c->reply, (int64_t)touched);
+}
+
+static void reset_run(struct client *c) {
+    struct server *s = c->server;
+    struct reset reset;
+    struct op op;
+    struct error e;
+    if (request_reset_parse(c->argv, c->argc, &s->scratch, &reset, &e) ||
+        reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e))
+        reply_error(&c->reply, &e);
+    else
+        reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
+}
+
+static const struct command_arg clear_keys_args[] = {
+    {.name = "n", .type = "integer"}, {.name = "key", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg clear_condition_args[] = {
+    {.name = "tag", .type = "string"},
+    {.name = "op", .type = "string"},
+    {.name = "value", .type = "string"},
+    {0}};
+static const struct command_arg clear_where_args[] = {
+    {.name = "k", .type = "integer"},
+    {.name = "condition", .type = "block", .multiple = 1, .args = clear_condition_args},
+    {0}};
+static const struct command_arg clear_names_args[] = {
+    {.name = "m", .type = "integer"}, {.name = "name", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg clear_what_args[] = {
+    {.name = "fields", .type = "block", .token = "FIELDS", .args = clear_names_args},
+    {.name = "tags", .type = "block", .token = "TAGS", .args = clear_names_args},
+    {0}};
+static const struct command_arg clear_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = clear_keys_args},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = clear_where_args},
+    {.name = "what", .type = "oneof", .optional = 1, .args = clear_what_args},
+    {0}};
+static const struct command_arg reset_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "task", .type = "string", .token = "TASK", .optional = 1},
+    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = clear_keys_args},
+    {0}};
+
+static const struct command clear_commands[] = {
+    {
+        .name = "tq.clear",
+        .summary = "Drop a partition, or samples of it, or fields or tags of samples",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N) with N the samples named; a whole partition by chunk, not by cell",
+        .arity = -2,
+        .flags = COMMAND_WRITE,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = clear_run,
+        .args = clear_args,
+    },
+    {
+        .name = "tq.reset",
+        .summary = "Forget what tasks have consumed",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N) with N the keys; O(M/64) without, M the samples of the partition",
+        .arity = -2,
+        .flags = COMMAND_WRITE,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = reset_run,
+        .args = reset_args,
+    },
+    {0},
+};
+
+void cmd_clear_register(void) {
+    command_register(clear_commands);
+}

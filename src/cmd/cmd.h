@@ -1,0 +1,12 @@
+/* The command families. Each file registers its own; main.c calls them all. */
+#ifndef TQ_CMD_CMD_H
+#define TQ_CMD_CMD_H
+
+void cmd_put_register(void);       /* put.c: TQ.PUT */
+void cmd_mget_register(void);      /* mget.c: TQ.MGET */
+void cmd_list_register(void);      /* list.c: TQ.LIST TQ.COUNT */
+void cmd_sample_register(void);    /* sample.c: TQ.SAMPLE */
+void cmd_clear_register(void);     /* clear.c: TQ.CLEAR TQ.RESET */
+void cmd_partition_register(void); /* partition.c: TQ.EXPECT TQ.SEAL TQ.SCHEMA TQ.STATUS */
+
+#endif

@@ -1,0 +1,178 @@
+/* TQ.LIST, TQ.COUNT: which samples there are. */
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+
+#include "base/glob.h"
+#include "request/list.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+#include "store/ready.h"
+#include "store/store.h"
+
+static void list_partitions(struct client *c) {
+    const struct store *store = c->server->store;
+    reply_array(&c->reply, store_partitions(store));
+    uint64_t cursor = 0;
+    for (const struct partition *p; (p = store_next(store, &cursor));)
+        reply_bulk(&c->reply, p->name);
+}
+
+/* One page of a listing. */
+struct list_page {
+    uint64_t *seqs;
+    size_t n;
+    uint64_t next; /* the cursor that goes on from here; 0 at the end */
+};
+
+static struct list_page list_scan(struct client *c, const struct partition *p,
+                                  const struct list *list) {
+    struct scratch *scratch = &c->server->scratch;
+    struct where_bound where = where_bind(&list->where, p, scratch);
+    uint64_t left = list->count < p->samples ? list->count : p->samples;
+    struct list_page page = {.seqs = scratch_alloc(scratch, left, sizeof(*page.seqs))};
+    uint64_t seq = partition_next(p, list->cursor);
+    for (; seq != SEQ_NONE && left > 0; left--, seq = partition_next(p, seq + 1)) {
+        if (list->match.ptr && !glob_match(list->match, partition_key(p, seq), false)) continue;
+        if (where_admits(&where, seq)) page.seqs[page.n++] = seq;
+    }
+    page.next = seq == SEQ_NONE ? 0 : seq;
+    return page;
+}
+
+static size_t list_present(const struct column_set *set, uint64_t seq) {
+    size_t n = 0;
+    for (size_t i = 0; i < set->count; i++) n += column_has(set->columns[i], seq);
+    return n;
+}
+
+static void list_tags(struct client *c, const struct column_set *tags, uint64_t seq) {
+    reply_map(&c->reply, list_present(tags, seq));
+    for (size_t i = 0; i < tags->count; i++) {
+        struct span value;
+        if (!column_get(tags->columns[i], seq, &value)) continue;
+        reply_bulk(&c->reply, tags->columns[i]->name);
+        reply_bulk(&c->reply, value);
+    }
+}
+
+static void list_fields(struct client *c, const struct column_set *fields, uint64_t seq) {
+    reply_array(&c->reply, list_present(fields, seq));
+    for (size_t i = 0; i < fields->count; i++)
+        if (column_has(fields->columns[i], seq)) reply_bulk(&c->reply, fields->columns[i]->name);
+}
+
+static void list_entry(struct client *c, const struct partition *p, const struct list *list,
+                       uint64_t seq) {
+    if (list->with_tags || list->with_fields)
+        reply_array(&c->reply, 1 + (size_t)list->with_tags + (size_t)list->with_fields);
+    reply_bulk(&c->reply, partition_key(p, seq));
+    if (list->with_tags) list_tags(c, &p->tags, seq);
+    if (list->with_fields) list_fields(c, &p->fields, seq);
+}
+
+static void list_run(struct client *c) {
+    if (c->argc == 1) {
+        list_partitions(c);
+        return;
+    }
+    struct list list;
+    struct error e;
+    if (request_list_parse(c->argv, c->argc, &c->server->scratch, &list, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    const struct partition *p = store_find(c->server->store, list.partition);
+    struct list_page page = {0};
+    if (p) page = list_scan(c, p, &list);
+    char cursor[24];
+    snprintf(cursor, sizeof(cursor), "%llu", (unsigned long long)page.next);
+    reply_array(&c->reply, 2);
+    reply_text(&c->reply, cursor);
+    reply_array(&c->reply, page.n);
+    for (size_t i = 0; i < page.n; i++) list_entry(c, p, &list, page.seqs[i]);
+}
+
+static void count_run(struct client *c) {
+    struct count count;
+    struct error e;
+    if (request_count_parse(c->argv, c->argc, &c->server->scratch, &count, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    const struct partition *p = store_find(c->server->store, count.partition);
+    if (!p) {
+        reply_integer(&c->reply, 0);
+        return;
+    }
+    struct consumer *task = count.task.ptr ? partition_task(p, count.task) : NULL;
+    struct ready_query query = {p, task, count.n_fields, count.fields, &count.where};
+    struct ready ready;
+    ready_open(&ready, &query, &c->server->scratch);
+    reply_integer(&c->reply, (int64_t)ready_count(&ready));
+}
+
+static const struct command_arg list_condition_args[] = {
+    {.name = "tag", .type = "string"},
+    {.name = "op", .type = "string"},
+    {.name = "value", .type = "string"},
+    {0}};
+static const struct command_arg list_where_args[] = {
+    {.name = "k", .type = "integer"},
+    {.name = "condition", .type = "block", .multiple = 1, .args = list_condition_args},
+    {0}};
+static const struct command_arg list_args[] = {
+    {.name = "partition", .type = "key", .optional = 1},
+    {.name = "c", .type = "string", .token = "CURSOR", .optional = 1},
+    {.name = "n", .type = "integer", .token = "COUNT", .optional = 1},
+    {.name = "pattern", .type = "pattern", .token = "MATCH", .optional = 1},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = list_where_args},
+    {.name = "with-tags", .type = "pure-token", .token = "WITH TAGS", .optional = 1},
+    {.name = "with-fields", .type = "pure-token", .token = "WITH FIELDS", .optional = 1},
+    {0}};
+static const struct command_arg count_fields_args[] = {
+    {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg count_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1,
+     .args = count_fields_args},
+    {.name = "task", .type = "string", .token = "TASK", .optional = 1},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = list_where_args},
+    {0}};
+
+static const struct command list_commands[] = {
+    {
+        .name = "tq.list",
+        .summary = "List partitions, or page through the samples of one in insertion order",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N) with N the samples examined, COUNT at most",
+        .arity = -1,
+        .flags = COMMAND_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = list_run,
+        .args = list_args,
+    },
+    {
+        .name = "tq.count",
+        .summary = "Count the samples that have fields, meet conditions and are left for a task",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N/64) with N the samples not yet consumed; O(N) with WHERE",
+        .arity = -2,
+        .flags = COMMAND_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = count_run,
+        .args = count_args,
+    },
+    {0},
+};
+
+void cmd_list_register(void) {
+    command_register(list_commands);
+}

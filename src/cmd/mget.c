@@ -1,0 +1,122 @@
+/* TQ.MGET: samples out, by key. */
+#include "cmd/cmd.h"
+#include "cmd/render.h"
+
+#include "request/mget.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+
+/* The samples asked for, resolved: seqs[i] is SEQ_NONE for an unknown key. */
+struct mget_rows {
+    const struct partition *partition;
+    const struct column **columns;
+    uint64_t *seqs;
+    size_t n;
+};
+
+/* The first cell of FIELDS that the sample does not have; n_fields where it has them all. */
+static size_t mget_gap(const struct mget *mget, const struct mget_rows *rows, uint64_t seq) {
+    size_t i = 0;
+    while (i < mget->n_fields && rows->columns[i] && column_has(rows->columns[i], seq)) i++;
+    return i;
+}
+
+static int mget_missing_error(const struct mget *mget, const struct mget_rows *rows, size_t i,
+                              struct error *e) {
+    if (rows->seqs[i] == SEQ_NONE)
+        return error_set(e, ERROR_NOKEY, "no sample %s in partition %s", QUOTE(mget->keys[i]),
+                         QUOTE(mget->partition));
+    size_t gap = mget_gap(mget, rows, rows->seqs[i]);
+    if (gap == mget->n_fields) return 0;
+    return error_set(e, ERROR_NOTREADY, "sample %s has no field %s", QUOTE(mget->keys[i]),
+                     QUOTE(mget->fields[gap]));
+}
+
+/* Look everything up before a byte is written, so that an error is the whole reply. */
+static int mget_resolve(struct client *c, const struct mget *mget, struct mget_rows *rows,
+                        struct error *e) {
+    rows->partition = store_find(c->server->store, mget->partition);
+    rows->columns = render_columns(c, rows->partition, mget->n_fields, mget->fields);
+    rows->seqs = scratch_alloc(&c->server->scratch, mget->n_keys, sizeof(*rows->seqs));
+    rows->n = 0;
+    for (size_t i = 0; i < mget->n_keys; i++) {
+        uint64_t seq =
+            rows->partition ? partition_find(rows->partition, mget->keys[i]) : SEQ_NONE;
+        if (mget->missing == MISSING_SKIP &&
+            (seq == SEQ_NONE || mget_gap(mget, rows, seq) < mget->n_fields))
+            continue;
+        rows->seqs[rows->n++] = seq;
+        if (mget->missing != MISSING_ERROR) continue;
+        int failed = mget_missing_error(mget, rows, i, e);
+        if (failed) return failed;
+    }
+    return 0;
+}
+
+static void mget_run(struct client *c) {
+    struct mget mget;
+    struct mget_rows rows;
+    struct error e;
+    if (request_mget_parse(c->argv, c->argc, &c->server->scratch, &mget, &e) ||
+        mget_resolve(c, &mget, &rows, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    reply_array(&c->reply, rows.n);
+    for (size_t i = 0; i < rows.n; i++) {
+        if (rows.seqs[i] == SEQ_NONE) {
+            reply_null(&c->reply);
+        } else if (mget.n_fields == 0) {
+            render_map(c, rows.partition, rows.seqs[i], mget.form);
+        } else {
+            reply_array(&c->reply, mget.n_fields);
+            for (size_t f = 0; f < mget.n_fields; f++)
+                render_value(c, rows.columns[f], rows.seqs[i], mget.form);
+        }
+    }
+}
+
+static const struct command_arg mget_keys_args[] = {
+    {.name = "n", .type = "integer"}, {.name = "key", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg mget_fields_args[] = {
+    {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg mget_as_args[] = {
+    {.name = "rows", .type = "pure-token", .token = "ROWS"},
+    {.name = "text", .type = "pure-token", .token = "TEXT"},
+    {0}};
+static const struct command_arg mget_missing_args[] = {
+    {.name = "error", .type = "pure-token", .token = "ERROR"},
+    {.name = "null", .type = "pure-token", .token = "NULL"},
+    {.name = "skip", .type = "pure-token", .token = "SKIP"},
+    {0}};
+static const struct command_arg mget_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "keys", .type = "block", .token = "KEYS", .args = mget_keys_args},
+    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = mget_fields_args},
+    {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = mget_as_args},
+    {.name = "missing", .type = "oneof", .token = "MISSING", .optional = 1,
+     .args = mget_missing_args},
+    {0}};
+
+static const struct command mget_commands[] = {
+    {
+        .name = "tq.mget",
+        .summary = "Read fields of samples by key",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N*M) with N keys and M fields",
+        .arity = -5,
+        .flags = COMMAND_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = mget_run,
+        .args = mget_args,
+    },
+    {0},
+};
+
+void cmd_mget_register(void) {
+    command_register(mget_commands);
+}

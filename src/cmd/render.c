@@ -1,0 +1,55 @@
+/* See render.h. */
+#include "cmd/render.h"
+
+#include "server/client.h"
+#include "server/server.h"
+#include "store/literal.h"
+
+/* From here on a value is lent: below it a memcpy is cheaper than a pin, a piece and an iovec. */
+enum { RENDER_LEND_FROM = 8 * 1024 };
+
+static void render_release(void *chunk) {
+    chunk_unpin(chunk);
+}
+
+static void render_raw(struct client *c, const struct column *column, uint64_t seq,
+                       struct span value) {
+    if (value.len < RENDER_LEND_FROM) {
+        reply_bulk(&c->reply, value);
+        return;
+    }
+    struct chunk *chunk = arena_chunk(column->arena, column_cell(column, seq)->chunk);
+    chunk_pin(chunk);
+    reply_lend(&c->reply, value, render_release, chunk);
+}
+
+void render_value(struct client *c, const struct column *column, uint64_t seq, enum form form) {
+    struct span value;
+    if (!column || !column_get(column, seq, &value)) {
+        reply_null(&c->reply);
+    } else if (form == FORM_TEXT) {
+        struct dtype item = column_item_type(column, seq);
+        reply_bulk(&c->reply, literal_render(&item, value, &c->server->scratch));
+    } else {
+        render_raw(c, column, seq, value);
+    }
+}
+
+const struct column **render_columns(struct client *c, const struct partition *p, size_t n,
+                                     const struct span *fields) {
+    const struct column **columns = scratch_alloc(&c->server->scratch, n, sizeof(*columns));
+    for (size_t i = 0; i < n; i++) columns[i] = p ? column_set_find(&p->fields, fields[i]) : NULL;
+    return columns;
+}
+
+void render_map(struct client *c, const struct partition *p, uint64_t seq, enum form form) {
+    size_t n = 0;
+    for (size_t i = 0; i < p->fields.count; i++) n += column_has(p->fields.columns[i], seq);
+    reply_map(&c->reply, n);
+    for (size_t i = 0; i < p->fields.count; i++) {
+        const struct column *column = p->fields.columns[i];
+        if (!column_has(column, seq)) continue;
+        reply_bulk(&c->reply, column->name);
+        render_value(c, column, seq, form);
+    }
+}

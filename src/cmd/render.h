@@ -1,0 +1,21 @@
+/* Samples in replies: what MGET and SAMPLE share. */
+#ifndef TQ_CMD_RENDER_H
+#define TQ_CMD_RENDER_H
+
+#include "request/form.h"
+#include "store/store.h"
+
+struct client;
+
+/* One value: raw bytes (FORM_ROWS; large ones are lent from their chunk, not copied) or text for people (FORM_TEXT); null where
+ * the sample or the column is missing. */
+void render_value(struct client *c, const struct column *column, uint64_t seq, enum form form);
+
+/* The columns of these fields; NULL for one that the partition does not have. In the client's scratch. */
+const struct column **render_columns(struct client *c, const struct partition *p, size_t n,
+                                     const struct span *fields);
+
+/* A map of all fields that the sample has. */
+void render_map(struct client *c, const struct partition *p, uint64_t seq, enum form form);
+
+#endif

@@ -1,0 +1,190 @@
+/* TQ.SAMPLE: a batch for a task, now or as soon as there is one.
+ *
+ * One function tries, on arrival and on every wake. A call that may wait and cannot go is parked: its arguments move out of
+ * the input buffer and are parsed once more from there, into scratch of its own. */
+#include "cmd/cmd.h"
+#include "cmd/render.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "request/sample.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+#include "server/waiter.h"
+
+static void sample_render(struct client *c, const struct sample *sample,
+                          const struct taken *taken) {
+    const struct partition *p = taken->partition;
+    const struct take *take = &sample->take;
+    const struct column **columns = render_columns(c, p, take->n_fields, take->fields);
+    reply_array(&c->reply, taken->n);
+    for (size_t i = 0; i < taken->n; i++) {
+        uint64_t seq = taken->seqs[i];
+        if (sample->form != FORM_KEYS) reply_array(&c->reply, 1 + take->n_fields);
+        reply_bulk(&c->reply, partition_key(p, seq));
+        for (size_t f = 0; sample->form != FORM_KEYS && f < take->n_fields; f++)
+            render_value(c, columns[f], seq, sample->form);
+    }
+}
+
+/* True when there is an answer, which has been written. */
+static bool sample_try(struct client *c, const struct sample *sample) {
+    struct server *s = c->server;
+    struct taken taken;
+    struct error e;
+    if (take_plan(s->store, &sample->take, s->now_ms, &s->scratch, &taken, &e)) {
+        reply_error(&c->reply, &e);
+        return true;
+    }
+    if (taken.outcome == TAKE_WAIT) return false;
+    if (taken.outcome == TAKE_END) {
+        reply_array(&c->reply, 0);
+        return true;
+    }
+    if (taken.changes) store_apply(s->store, &taken.op);
+    sample_render(c, sample, &taken);
+    return true;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+struct sample_waiting {
+    struct scratch scratch; /* what `sample` points into, beside the client's kept arguments */
+    struct sample sample;
+};
+
+static bool sample_waiting_try(struct client *c, void *request) {
+    return sample_try(c, &((struct sample_waiting *)request)->sample);
+}
+
+static void sample_waiting_expire(struct client *c, void *request) {
+    (void)request;
+    reply_null(&c->reply);
+}
+
+static void sample_waiting_free(void *request) {
+    struct sample_waiting *waiting = request;
+    scratch_free(&waiting->scratch);
+    mem_free(waiting);
+}
+
+static const struct waiter_kind sample_waiter = {
+    .try = sample_waiting_try, .expire = sample_waiting_expire, .free = sample_waiting_free};
+
+static int sample_compare_names(const void *a, const void *b) {
+    return span_compare(*(const struct span *)a, *(const struct span *)b);
+}
+
+/* Task and field set as bytes: calls that compete for the same samples stand in one queue, in whatever order they name the fields.
+ * Names hold no NUL. */
+static struct span sample_queue(const struct take *take, struct scratch *scratch) {
+    struct span *names = scratch_alloc(scratch, take->n_fields, sizeof(*names));
+    memcpy(names, take->fields, take->n_fields * sizeof(*names));
+    qsort(names, take->n_fields, sizeof(*names), sample_compare_names);
+    size_t len = take->task.len;
+    for (size_t i = 0; i < take->n_fields; i++) len += 1 + names[i].len;
+    char *bytes = scratch_alloc(scratch, 1, len), *at = bytes;
+    memcpy(at, take->task.ptr, take->task.len);
+    at += take->task.len;
+    for (size_t i = 0; i < take->n_fields; i++) {
+        *at++ = '\0';
+        memcpy(at, names[i].ptr, names[i].len);
+        at += names[i].len;
+    }
+    return span_of(bytes, len);
+}
+
+static void sample_park(struct client *c, struct span queue) {
+    client_keep_argv(c);
+    struct sample_waiting *waiting = mem_calloc(1, sizeof(*waiting));
+    struct error e;
+    if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, &e))
+        abort(); /* it parsed a moment ago */
+    const struct sample *sample = &waiting->sample;
+    waiter_park(c, &sample_waiter, waiting, sample->take.partition, queue, sample->block_ms);
+}
+
+/* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it is said at once. */
+static bool sample_has_to_queue(struct client *c, const struct sample *sample, struct span queue) {
+    struct server *s = c->server;
+    struct taken taken;
+    return waiter_queued(s, sample->take.partition, queue) &&
+           take_plan(s->store, &sample->take, s->now_ms, &s->scratch, &taken, NULL) == 0;
+}
+
+static void sample_run(struct client *c) {
+    struct sample sample;
+    struct error e;
+    if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
+        reply_error(&c->reply, &e);
+    } else if (!sample.blocks) {
+        if (!sample_try(c, &sample)) reply_null(&c->reply);
+    } else {
+        struct span queue = sample_queue(&sample.take, &c->server->scratch);
+        if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample))
+            sample_park(c, queue);
+    }
+}
+
+static const struct command_arg sample_fields_args[] = {
+    {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg sample_group_args[] = {
+    {.name = "group", .type = "pure-token", .token = "GROUP"},
+    {.name = "n", .type = "integer", .optional = 1},
+    {0}};
+static const struct command_arg sample_sampler_args[] = {
+    {.name = "sequential", .type = "pure-token", .token = "SEQUENTIAL"},
+    {.name = "groups", .type = "block", .args = sample_group_args},
+    {0}};
+static const struct command_arg sample_condition_args[] = {
+    {.name = "tag", .type = "string"},
+    {.name = "op", .type = "string"},
+    {.name = "value", .type = "string"},
+    {0}};
+static const struct command_arg sample_where_args[] = {
+    {.name = "k", .type = "integer"},
+    {.name = "condition", .type = "block", .multiple = 1, .args = sample_condition_args},
+    {0}};
+static const struct command_arg sample_as_args[] = {
+    {.name = "rows", .type = "pure-token", .token = "ROWS"},
+    {.name = "text", .type = "pure-token", .token = "TEXT"},
+    {.name = "keys", .type = "pure-token", .token = "KEYS"},
+    {0}};
+static const struct command_arg sample_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "task", .type = "string"},
+    {.name = "n", .type = "integer", .token = "COUNT"},
+    {.name = "fields", .type = "block", .token = "FIELDS", .args = sample_fields_args},
+    {.name = "sampler", .type = "oneof", .token = "BY", .optional = 1,
+     .args = sample_sampler_args},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1,
+     .args = sample_where_args},
+    {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
+    {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
+    {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
+    {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = sample_as_args},
+    {0}};
+
+static const struct command sample_commands[] = {
+    {
+        .name = "tq.sample",
+        .summary = "Take samples that are complete in the fields and mark them consumed by the task",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N*M) with N samples taken and M fields",
+        .arity = -8,
+        .flags = COMMAND_WRITE | COMMAND_BLOCKING,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = sample_run,
+        .args = sample_args,
+    },
+    {0},
+};
+
+void cmd_sample_register(void) {
+    command_register(sample_commands);
+}

@@ -1,0 +1,17 @@
+/* See form.h. */
+#include "request/form.h"
+
+int form_parse(struct args *a, bool with_keys, enum form *out) {
+    if (args_accept(a, "ROWS"))
+        *out = FORM_ROWS;
+    else if (args_accept(a, "TEXT"))
+        *out = FORM_TEXT;
+    else if (with_keys && args_accept(a, "KEYS"))
+        *out = FORM_KEYS;
+    else if (args_left(a))
+        return error_set(a->error, ERROR_ERR, "AS: expected ROWS%s, got %s",
+                         with_keys ? ", TEXT or KEYS" : " or TEXT", QUOTE(a->argv[a->at].bytes));
+    else
+        return error_set(a->error, ERROR_ERR, "syntax error: AS what?");
+    return 0;
+}

@@ -1,0 +1,19 @@
+/* TQ.SAMPLE partition task COUNT n FIELDS m field … [BY sampler] [WHERE …] [ATLEAST k] [KEEP] [BLOCK ms]
+ * [AS ROWS|TEXT|KEYS] */
+#ifndef TQ_REQUEST_SAMPLE_H
+#define TQ_REQUEST_SAMPLE_H
+
+#include "request/form.h"
+#include "store/take.h"
+
+struct sample {
+    struct take take;
+    enum form form;
+    bool blocks;
+    int64_t block_ms; /* 0: for ever */
+};
+
+int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
+                         struct sample *out, struct error *e);
+
+#endif
