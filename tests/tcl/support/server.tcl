@@ -126,6 +126,19 @@ proc sanitizer_report {id} {
     return ""
 }
 
+# Ends and puts away what a test launched by itself.
+proc put_away_launched {} {
+    foreach name [array names ::server *,dir] {
+        set id [lindex [split $name ,] 0]
+        if {$id in $::server_stack || $::server($name) eq ""} {
+            continue
+        }
+        kill_server $id
+        put_away $id $::failures_before
+        array unset ::server $id,*
+    }
+}
+
 # ---------------------------------------------------------------- a server around tests
 
 proc free_port {} {
@@ -176,6 +189,7 @@ proc start_own_server {options body} {
             record_failure "the server with options {$options} ends cleanly" $why
         }
         put_away $id $failures
+        array unset ::server $id,*
     }
 }
 
@@ -201,6 +215,7 @@ proc with_external_server {body} {
     } finally {
         forget_client $id
         set ::server_stack [lrange $::server_stack 0 end-1]
+        array unset ::server $id,*
     }
 }
 
@@ -285,6 +300,7 @@ proc replace_server {id} {
     forget_client $id
     set new [start_ready $::server($id,options)]
     report kept $::server($id,dir)
+    array unset ::server $id,*
     lset ::server_stack end $new
     return $new
 }

@@ -50,6 +50,7 @@ proc test {name body} {
 }
 
 proc prepare_test {} {
+    set ::failures_before $::failure_count
     if {[llength $::server_stack]} {
         forget_client [lindex $::server_stack end]
         r FLUSHALL
@@ -69,11 +70,15 @@ proc finish_test {name} {
         }
     }
     set ::test_clients {}
+    put_away_launched
     if {![llength $::server_stack]} {
         return
     }
     set id [lindex $::server_stack end]
     set pid $::server($id,pid)
+    if {$pid == 0 && $::external eq ""} {
+        return
+    }
     if {$pid != 0 && ![process_runs $pid]} {
         record_failure "the server survives: $name" "the server died: [reap $id]\n[server_tail $id]"
         replace_server $id

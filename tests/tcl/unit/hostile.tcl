@@ -1,0 +1,206 @@
+# Bad input: every command with too little, too much, and numbers that are none. Each gives an
+# error, nothing is changed, and the server goes on.
+
+# What may stand where a count belongs and is none.
+set ::bad_counts {
+    0 -1 -9223372036854775808 1.5 1e3 abc {} { 1} {1 } 1x 0x1 +1 00000000000000000000000000000001x 4294967296
+    4294967297 9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616
+    18446744073709551617 99999999999999999999999999999999 -0 nan inf
+}
+
+# Commands that work, with @ where a count stands.
+set ::counted {
+    {TQ.PUT p k TAGS @ t v}
+    {TQ.PUT p k FIELDS @ f v}
+    {TQ.PUT p k TEXT @ f v}
+    {TQ.PUT p k GROUP g @}
+    {TQ.MGET p KEYS @ k}
+    {TQ.MGET p KEYS 1 k FIELDS @ f}
+    {TQ.LIST p COUNT @}
+    {TQ.LIST p WHERE @ t = v}
+    {TQ.COUNT p FIELDS @ f}
+    {TQ.COUNT p WHERE @ t = v}
+    {TQ.SAMPLE p t COUNT 1 FIELDS @ f}
+    {TQ.SAMPLE p t COUNT 1 FIELDS 1 f WHERE @ t = v}
+    {TQ.CLEAR p KEYS @ nosuch}
+    {TQ.CLEAR p KEYS 1 nosuch FIELDS @ f}
+    {TQ.CLEAR p TAGS @ nosuch}
+    {TQ.CLEAR p WHERE @ t = nosuch}
+    {TQ.RESET p KEYS @ nosuch}
+}
+
+# Commands that work, whole; every beginning of each is an error or a smaller command.
+set ::whole {
+    {TQ.PUT p k GROUP g 1 IF t v TAGS 1 t v FIELDS 1 f v TEXT 1 x y}
+    {TQ.MGET p KEYS 2 k l FIELDS 2 f g AS TEXT MISSING NULL}
+    {TQ.LIST p CURSOR 0 COUNT 10 MATCH k* WHERE 2 t = v u != w WITH TAGS WITH FIELDS}
+    {TQ.COUNT p FIELDS 2 f g TASK t WHERE 1 t = v}
+    {TQ.SCHEMA p}
+    {TQ.STATUS p}
+    {TQ.SAMPLE p t COUNT 4 FIELDS 2 f g BY GROUP 2 WHERE 1 t = v ATLEAST 2 KEEP BLOCK 1 AS KEYS}
+    {TQ.EXPECT p 100000}
+    {TQ.CLEAR p KEYS 2 nosuch other FIELDS 1 f}
+    {TQ.CLEAR p WHERE 1 t = nosuch TAGS 1 u}
+    {TQ.RESET p TASK t KEYS 2 k l}
+    {CONFIG GET timeout}
+    {CLIENT SETNAME x}
+    {HELLO 2 AUTH default x SETNAME y}
+    {SCAN 0 MATCH * COUNT 10}
+    {COMMAND INFO ping}
+}
+
+# Replies that are neither a crash nor a protocol error.
+proc assert_survives {command} {
+    set c [client]
+    resp::send $c {*}$command
+    set reply [resp::receive_typed $c]
+    if {[lindex $reply 0] eq "error"} {
+        assert_no_match "*Protocol error*" [lindex $reply 1]
+    }
+    assert_equal PONG [$c PING]
+    resp::close $c
+    return $reply
+}
+
+start_server {} {
+    test "a count that is none is an error in every command" {
+        r TQ.PUT p k TAGS 1 t v FIELDS 1 f v
+        set before [snapshot_of p]
+        foreach command $::counted {
+            foreach bad $::bad_counts {
+                set words [lmap word $command {expr {$word eq "@" ? $bad : $word}}]
+                if {[lindex $command end-1] eq "COUNT" && [string is digit -strict $bad] && $bad > 0} {
+                    assert_survives $words
+                } elseif {[lindex $command 3] eq "GROUP" && $bad in {4294967296 4294967297 9223372036854775807}} {
+                    assert_survives $words
+                } else {
+                    assert_match {error ERR*} [lmap part [assert_survives $words] {lindex [split $part] 0}]
+                }
+            }
+        }
+        assert_equal $before [snapshot_of p]
+    }
+
+    test "a count larger than what follows is an error in every command" {
+        r TQ.PUT p k TAGS 1 t v FIELDS 1 f v
+        foreach command $::counted {
+            if {[lindex $command end-1] in {COUNT g}} {
+                continue
+            }
+            foreach bad {2 3 5 100 65536 1000000 2147483647 2147483648 4294967295} {
+                set words [lmap word $command {expr {$word eq "@" ? $bad : $word}}]
+                assert_match {error ERR*} [lmap part [assert_survives $words] {lindex [split $part] 0}]
+            }
+        }
+    }
+
+    test "every beginning of a command is answered" {
+        r TQ.PUT p k TAGS 1 t v FIELDS 1 f v
+        foreach command $::whole {
+            for {set n 1} {$n <= [llength $command]} {incr n} {
+                if {$n == 2 && [lrange $command 0 1] eq "TQ.CLEAR p"} {
+                    continue
+                }
+                assert_survives [lrange $command 0 $n-1]
+            }
+            assert_survives [concat $command extra]
+            assert_survives [concat $command {extra words and more}]
+        }
+    }
+
+    test "a command with any word taken out, doubled or replaced is answered" {
+        foreach command $::whole {
+            for {set i 1} {$i < [llength $command]} {incr i} {
+                assert_survives [lreplace $command $i $i]
+                assert_survives [linsert $command $i [lindex $command $i]]
+                foreach word [list "" "\0" -1 99999999999999999999 [string repeat x 5000] KEYS 1 0 @key] {
+                    assert_survives [lreplace $command $i $i $word]
+                }
+            }
+        }
+        assert_equal PONG [r PING]
+    }
+
+    test "every command with no argument, one empty one, and very many is answered" {
+        foreach entry [r COMMAND] {
+            set name [lindex $entry 0]
+            if {$name in {shutdown quit monitor subscribe psubscribe}} {
+                continue
+            }
+            assert_survives [list $name]
+            assert_survives [list $name ""]
+            assert_survives [list $name "" "" "" "" ""]
+            assert_survives [list $name {*}[lrepeat 10000 x]]
+            assert_survives [list $name {*}[lrepeat 7 99999999999999999999]]
+            assert_survives [list $name {*}[lrepeat 7 -1]]
+        }
+    }
+
+    test "random words in random places are answered" {
+        seed_random 7
+        set words {p k t f g 0 1 2 3 -1 KEYS FIELDS TAGS TEXT COUNT WHERE AS ROWS KEEP BLOCK BY GROUP ATLEAST
+                   MISSING ERROR NULL SKIP NX XX IF = < > f:f32 f:i64[2] f:str f:f32[*] {[1,2]} 0.5 abcd abcdefgh
+                   WITH CURSOR MATCH * TASK {} 18446744073709551615 SEQUENTIAL}
+        set names {TQ.PUT TQ.MGET TQ.LIST TQ.COUNT TQ.SCHEMA TQ.STATUS TQ.SAMPLE TQ.EXPECT TQ.SEAL TQ.CLEAR TQ.RESET}
+        set c [client]
+        foreach round [range 1 [sized 200 20000]] {
+            set commands {}
+            foreach i [range 1 50] {
+                set command [list [lindex $names [random_below [llength $names]]] p]
+                for {set n [random_below 14]} {$n > 0} {incr n -1} {
+                    lappend command [lindex $words [random_below [llength $words]]]
+                }
+                if {"BLOCK" ni $command} {
+                    lappend commands $command
+                }
+            }
+            pipeline $c $commands
+        }
+        assert_equal PONG [r PING]
+        if {[r EXISTS p]} {
+            snapshot_of p
+        }
+    }
+
+    test "random bytes are answered or cut off, and the server goes on" {
+        foreach seed [range 1 [sized 300 30000]] {
+            set c [client]
+            catch {resp::write_bytes $c [random_bytes [expr {1 + $seed * 37 % 3000}] $seed]}
+            barrier
+            resp::close $c
+        }
+        assert_equal PONG [r PING]
+    }
+
+    test "commands with a bit turned over are answered or cut off, and the server goes on" {
+        seed_random 11
+        set bytes ""
+        foreach command $::whole {
+            if {"BLOCK" ni $command} {
+                append bytes [resp::encode {*}$command]
+            }
+        }
+        foreach round [range 1 [sized 400 40000]] {
+            set c [client]
+            set mutant $bytes
+            foreach i [range 0 [random_below 4]] {
+                set at [random_below [string length $mutant]]
+                scan [string index $mutant $at] %c code
+                set mutant [string replace $mutant $at $at [format %c [expr {$code ^ (1 << [random_below 8])}]]]
+            }
+            catch {resp::write_bytes $c $mutant}
+            barrier
+            resp::close $c
+        }
+        assert_equal PONG [r PING]
+    }
+
+    test "a client that sends and never reads errors, and leaves, is no harm" {
+        foreach i [range 1 30] {
+            set c [client]
+            catch {resp::write_bytes $c [string repeat "NOSUCH\r\n" 2000]}
+            resp::close $c
+        }
+        assert_equal PONG [r PING]
+    }
+}

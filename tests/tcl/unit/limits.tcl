@@ -1,0 +1,272 @@
+# Limits: each is kept, each is said clearly, and whoever runs into one costs no one else anything.
+
+start_own_server {maxclients 5} {
+    test "maxclients: one more is told so and closed" {
+        r PING
+        foreach i {1 2 3 4} {
+            set c [client]
+            assert_equal PONG [$c PING]
+        }
+        set extra [client]
+        assert_match "-ERR max number of clients reached*\r\n" [assert_closed $extra]
+        assert_equal PONG [$c PING]
+    }
+
+    test "maxclients: when one leaves, another may come" {
+        r PING
+        foreach i {1 2 3 4} {
+            set c [client]
+            $c PING
+        }
+        resp::close $c
+        wait_for_condition 100 20 {[info_field connected_clients] == 4}
+        assert_equal PONG [[client] PING]
+    }
+
+    test "maxclients: many who are refused leave nothing behind" {
+        r PING
+        foreach i {1 2 3 4} { [client] PING }
+        foreach i [range 1 200] {
+            set c [client]
+            catch {$c PING}
+            resp::close $c
+        }
+        assert_equal 5 [info_field connected_clients]
+    }
+}
+
+start_own_server {proto-max-bulk-len 1mb} {
+    test "proto-max-bulk-len: an argument of just that length is taken" {
+        set value [random_bytes 1048576]
+        assert_equal 1 [r TQ.PUT p k FIELDS 1 f $value]
+        assert_equal $value [cell p k f]
+    }
+
+    test "proto-max-bulk-len: a longer one is an error and the end of the connection" {
+        foreach length {1048577 2000000000 99999999999} {
+            set c [client]
+            resp::write_bytes $c "*2\r\n\$4\r\nECHO\r\n\$$length\r\n"
+            assert_match "-ERR Protocol error: invalid bulk length*\r\n" [assert_closed $c]
+        }
+        assert_equal PONG [r PING]
+    }
+}
+
+start_own_server {max-arguments 2000} {
+    test "max-arguments: that many are taken, more are an error and the end of the connection" {
+        assert_error "ERR unknown command*" {r NOSUCH {*}[lrepeat 1999 x]}
+        set c [client]
+        resp::write_bytes $c "*2001\r\n"
+        assert_match "-ERR Protocol error: invalid multibulk length*\r\n" [assert_closed $c]
+        assert_equal PONG [r PING]
+    }
+}
+
+start_own_server {client-query-buffer-limit 1mb} {
+    test "client-query-buffer-limit: arguments that are too long together end the connection" {
+        set c [client]
+        set piece [string repeat x 100000]
+        resp::write_bytes $c "*100\r\n\$4\r\nECHO\r\n"
+        catch {
+            foreach i [range 1 50] {
+                resp::write_bytes $c "\$100000\r\n$piece\r\n"
+            }
+        }
+        catch {assert_closed $c}
+        assert_equal PONG [r PING]
+        wait_for_condition 100 20 {[info_field connected_clients] == 1}
+    }
+
+    test "client-query-buffer-limit: a pipeline of small commands may be longer" {
+        set c [client]
+        foreach i [range 1 5000] {
+            resp::send $c ECHO [string repeat x 1000]
+        }
+        foreach i [range 1 5000] {
+            assert_equal 1000 [string length [resp::receive $c]]
+        }
+    }
+}
+
+start_own_server {client-output-buffer-limit {normal 4mb 0 0}} {
+    test "a client that does not read is cut off at its limit, the others go on" {
+        r TQ.PUT p k FIELDS 1 f [random_bytes 100000]
+        set before [info_field used_memory]
+        set deaf [client]
+        set id [$deaf CLIENT ID]
+        foreach i [range 1 2000] {
+            if {[catch {resp::send $deaf ECHO [string repeat x 50000]}]} {
+                break
+            }
+            if {$i % 100 == 0} {
+                assert_equal PONG [r PING]
+            }
+        }
+        wait_for_condition 500 20 {![string match "*id=$id *" [r CLIENT LIST]]} \
+            "the client was not cut off"
+        wait_for_condition 200 20 {[info_field used_memory] - $before < 3000000} \
+            {used_memory was $before, is [info_field used_memory]}
+        assert_equal PONG [r PING]
+    }
+
+    test "a client that asks for more than it reads is cut off too" {
+        r TQ.PUT p k FIELDS 1 f [random_bytes 1000000]
+        set deaf [client]
+        set id [$deaf CLIENT ID]
+        foreach i [range 1 500] {
+            if {[catch {resp::send $deaf TQ.MGET p KEYS 1 k FIELDS 1 f}]} {
+                break
+            }
+        }
+        wait_for_condition 500 20 {![string match "*id=$id *" [r CLIENT LIST]]}
+        assert_equal 1000000 [string length [cell p k f]]
+    }
+
+    test "a client that reads is not cut off, however much it asks for" {
+        r TQ.PUT p k FIELDS 1 f [random_bytes 500000]
+        set c [client]
+        foreach i [range 1 100] {
+            assert_equal 500000 [string length [lindex [$c TQ.MGET p KEYS 1 k FIELDS 1 f] 0 0]]
+        }
+    }
+}
+
+start_own_server {timeout 1} {
+    test "timeout: an idle client is closed, one that waits in TQ.SAMPLE is not" {
+        set waits [client]
+        take_later $waits p t 1 BLOCK 0
+        set idle [client]
+        $idle PING
+        assert_equal "" [assert_closed $idle]
+        fill p 1 1
+        assert_equal k1 [resp::receive $waits]
+    }
+
+    test "timeout: a client that talks is not closed" {
+        set talks [client]
+        set idle [client]
+        $idle PING
+        while {![resp::has_input $idle]} {
+            $talks PING
+            pause 20
+        }
+        assert_equal "" [assert_closed $idle]
+        assert_equal PONG [$talks PING]
+    }
+}
+
+start_own_server {tcp-keepalive 60} {
+    test "tcp-keepalive is an option like any other" {
+        assert_equal {tcp-keepalive 60} [r CONFIG GET tcp-keepalive]
+        assert_equal PONG [r PING]
+    }
+}
+
+start_own_server {maxmemory 64mb} {
+    test "maxmemory: a write that finds no room is OOM, and nothing of it is written" {
+        set value [random_bytes 1000000]
+        set n 0
+        while {![catch {r TQ.PUT p k[incr n] TAGS 1 t x FIELDS 2 f $value g v} reply]} {
+            assert {$n < 100} "100 MB went into 64"
+        }
+        assert_match "OOM *" $reply
+        assert {$n > 20} "only $n MB went in"
+        assert_equal [expr {$n - 1}] [r TQ.COUNT p]
+        assert_equal (nil) [lindex [r TQ.MGET p KEYS 1 k$n] 0]
+        assert_equal [expr {$n - 1}] [r TQ.COUNT p FIELDS 2 f g]
+        assert_equal [expr {$n - 1}] [r TQ.COUNT p WHERE 1 t = x]
+        assert_error "OOM *" {r TQ.PUT fresh k FIELDS 1 f $value}
+        assert_equal 0 [r EXISTS fresh]
+    }
+
+    test "maxmemory: an overwrite that finds no room keeps the old value" {
+        set value [random_bytes 1000000]
+        set n 0
+        while {![catch {r TQ.PUT p k[incr n] FIELDS 1 f $value}]} {}
+        r TQ.CLEAR p KEYS 1 k[expr {$n - 1}]
+        r TQ.PUT p small FIELDS 1 f old
+        set big [string repeat [random_bytes 1000000 2] 5]
+        assert_error "OOM *" {r TQ.PUT p small TAGS 1 t x FIELDS 1 f $big}
+        assert_equal old [cell p small f]
+        assert_equal {} [tags p small]
+    }
+
+    test "maxmemory: reading, taking and clearing go on, and clearing makes room" {
+        set value [random_bytes 1000000]
+        set n 0
+        while {![catch {r TQ.PUT p k[incr n] FIELDS 1 f $value}]} {}
+        assert_equal $value [cell p k1 f]
+        assert_equal {k1 k2} [take p t 2]
+        assert_equal 10 [r TQ.CLEAR p KEYS 10 {*}[names k 1 10]]
+        assert_equal 1 [r TQ.PUT p again FIELDS 1 f $value]
+        r TQ.CLEAR p
+        assert_equal 1 [r TQ.PUT p k1 FIELDS 1 f $value]
+    }
+
+    test "maxmemory: small samples run into it as well" {
+        set refused 0
+        set c [client]
+        set n 0
+        while {!$refused && $n < 5000000} {
+            set commands {}
+            foreach i [range 1 2000] {
+                lappend commands [list TQ.PUT p k[incr n] TAGS 1 t [string repeat x 1000] FIELDS 1 f v]
+            }
+            foreach reply [pipeline $c $commands] {
+                if {[string match "(error) OOM *" $reply]} {
+                    set refused 1
+                } else {
+                    assert {$reply eq "1" || $refused}
+                }
+            }
+        }
+        assert {$refused}
+        assert {$n < 100000} "$n KB went into 64 MB"
+        r TQ.CLEAR p
+        assert_equal 1 [r TQ.PUT p k FIELDS 1 f v]
+    }
+
+    test "maxmemory: a value larger than all memory is OOM, others are served meanwhile" {
+        set c [client]
+        set value [string repeat x 100000000]
+        resp::send $c TQ.PUT p k FIELDS 1 f $value
+        foreach i [range 1 20] {
+            assert_equal PONG [r PING]
+        }
+        if {![catch {resp::receive $c} reply how]} {
+            fail "100 MB went into 64"
+        }
+        assert {[lindex [dict get $how -errorcode] 1] eq "CLOSED" || [string match "OOM *" $reply]} $reply
+        assert_equal 0 [r EXISTS p]
+        assert_equal 1 [r TQ.PUT p k FIELDS 1 f small]
+    }
+
+    test "maxmemory: what is on its way in counts, and comes back when its sender leaves" {
+        set piece [string repeat x 10000000]
+        set clients {}
+        foreach i [range 1 10] {
+            set c [client]
+            resp::write_bytes $c "*6\r\n\$6\r\nTQ.PUT\r\n\$1\r\np\r\n\$2\r\nk$i\r\n\$6\r\nFIELDS\r\n\$1\r\n1\r\n"
+            catch {resp::write_bytes $c "\$1\r\nf\r\n\$20000000\r\n$piece"}
+            lappend clients $c
+        }
+        barrier
+        assert {[info_field used_memory] < 100000000} "used_memory is [info_field used_memory]"
+        foreach c $clients {
+            resp::close $c
+        }
+        wait_for_condition 200 20 {[info_field used_memory] < 20000000} \
+            {used_memory is [info_field used_memory]}
+        assert_equal 1 [r TQ.PUT p k FIELDS 1 f $piece]
+    }
+
+    test "maxmemory can be raised while running" {
+        set value [random_bytes 1000000]
+        set n 0
+        while {![catch {r TQ.PUT p k[incr n] FIELDS 1 f $value}]} {}
+        r CONFIG SET maxmemory 80mb
+        assert_equal 1 [r TQ.PUT p k$n FIELDS 1 f $value]
+        r TQ.CLEAR p
+        r CONFIG SET maxmemory 64mb
+    }
+}
