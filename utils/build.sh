@@ -35,12 +35,13 @@ step() {
 
 [ -e "$root/configure" ] && [ -e "$root/Makefile.in" ] || step "$root/bootstrap"
 cd "$tree"
-# Compared with how the tree was configured last, so that a change of options takes effect.
-asked="${options[*]}"
-if [ ! -e Makefile ] || [ "$(cat options 2>/dev/null)" != "$asked" ]; then
-    [ -e Makefile ] && step make clean
-    rm -f options
+# Configured again where the options or the libraries are not those of last time.
+asked="options ${options[*]}"
+found=$(pkg-config --modversion libevent_core jemalloc cmocka 2>&1 || true)
+if [ ! -e Makefile ] || [ "$(cat configured 2>/dev/null)" != "$asked"$'\n'"$found" ]; then
+    [ -e Makefile ] && [ "$(head -n 1 configured 2>/dev/null)" != "$asked" ] && step make clean
+    rm -f configured
     step "$root/configure" "${options[@]}"
-    printf '%s\n' "$asked" > options
+    printf '%s\n%s\n' "$asked" "$found" > configured
 fi
 step make -j"$(nproc)" "$@"

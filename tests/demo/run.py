@@ -1,0 +1,247 @@
+#!/usr/bin/python3
+"""Runs the demo against a server of its own, and sees to it that its final check can fail.
+
+    tests/demo/run.py --server PATH      ends with a line: N passed, N failed, N skipped"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DEMO = os.path.join(ROOT, "utils", "demo", "demo.py")
+ROLLOUTS = os.path.join(ROOT, "..", "shared", "data", "gsm8k", "rollouts.jsonl")
+PATIENCE = 300  # seconds; what takes longer has failed
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(DEMO))
+from check import findings  # noqa: E402
+from inputs import Arithmetic  # noqa: E402
+
+server_path = None
+
+
+def wait_until(holds, what):
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain until " + what)
+        time.sleep(0.02)
+
+
+class Server:
+    def __init__(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="tq-demo-")
+        self.unix = os.path.join(self.dir.name, "tq.sock")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.log = open(os.path.join(self.dir.name, "log"), "w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [server_path, "--port", str(self.port), "--unixsocket", self.unix],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+        wait_until(self.ready, "the server listens")
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError("the server ended:\n" + self.output())
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except ConnectionRefusedError:
+            return False
+        return os.path.exists(self.unix)
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def stop(self):
+        """Ends it, which must be clean: under the sanitizers this is where leaks are told."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(PATIENCE)
+        output = self.output()
+        self.log.close()
+        self.dir.cleanup()
+        if code != 0:
+            raise AssertionError("the server ended with %d:\n%s" % (code, output))
+
+
+def start_demo(server, *options):
+    return subprocess.Popen([DEMO, "--port", str(server.port), *options], text=True,
+                            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+class Running(unittest.TestCase):
+    def setUp(self):
+        self.server = Server()
+        self.addCleanup(self.server.stop)
+
+    def finish(self, demo):
+        out, err = demo.communicate(timeout=PATIENCE)
+        return demo.returncode, out, err
+
+    def test_prompts_of_its_own_over_a_unix_socket(self):
+        code, out, err = self.finish(start_demo(self.server, "--unix", self.server.unix))
+        self.assertEqual((code, err), (0, ""), out)
+        for task in "rollout", "reward", "train":
+            self.assertIn("ok  %s took every one of 2,048 samples exactly once" % task, out)
+
+    def test_groups_of_another_size(self):
+        code, out, err = self.finish(start_demo(self.server, "--group", "7", "--prompts", "33",
+                                                "--workers", "9", "--seed", "5"))
+        self.assertEqual((code, err), (0, ""), out)
+        self.assertIn("ok  train took every one of 231 samples exactly once", out)
+
+    def test_again_on_the_same_server(self):
+        for _ in range(2):
+            code, out, err = self.finish(start_demo(self.server, "--prompts", "20"))
+            self.assertEqual((code, err), (0, ""), out)
+
+    @unittest.skipUnless(os.path.exists(ROLLOUTS), "no ../shared/data")
+    def test_real_rollouts(self):
+        code, out, err = self.finish(start_demo(self.server, "--data", ROLLOUTS))
+        self.assertEqual((code, err), (0, ""), out)
+        self.assertEqual(out.count("  ok  "), 6)
+        for task in "rollout", "reward", "train":
+            self.assertIn("ok  %s took every one of 5,276 samples exactly once" % task, out)
+
+    def test_a_worker_that_dies_fails_it(self):
+        demo = start_demo(self.server, "--prompts", "5000", "--delay", "1000")
+        children = "/proc/%d/task/%d/children" % (demo.pid, demo.pid)
+
+        def workers():
+            with open(children, encoding="ascii") as file:
+                return file.read().split()
+
+        wait_until(lambda: len(workers()) == 7 or demo.poll() is not None, "the workers run")
+        os.kill(int(workers()[0]), signal.SIGKILL)
+        code, _, err = self.finish(demo)
+        self.assertEqual(code, 1)
+        self.assertIn("a train worker died (exit code -9)", err)
+
+    def test_a_server_that_dies_fails_it(self):
+        demo = start_demo(self.server, "--prompts", "5000", "--delay", "1000")
+        self.assertIn("GRPO on", demo.stdout.readline())
+        self.server.process.terminate()
+        code, _, err = self.finish(demo)
+        self.assertEqual(code, 1)
+        self.assertIn("demo: ", err)
+
+    def test_time_that_passes_fails_it(self):
+        demo = start_demo(self.server, "--prompts", "100", "--delay", "100000", "--timeout", "1")
+        code, _, err = self.finish(demo)
+        self.assertEqual(code, 1)
+        self.assertIn("not done in time; still at work: ", err)
+
+
+class Check(unittest.TestCase):
+    """A run in which nothing went wrong, and then one thing did."""
+
+    def setUp(self):
+        self.data = Arithmetic(prompts=10, group=4, seed=1)
+        samples = self.data.samples
+        self.keys = [sample.key for sample in samples]
+        trained = [(s.key, self.data.reward(s.key, s.prompt, self.data.respond(s.key, s.prompt)))
+                   for s in samples]
+        self.journals = {"rollout": list(self.keys), "reward": list(self.keys), "train": trained}
+        self.status = {"fields": dict.fromkeys(["prompt", "response", "reward", "advantage"], 40),
+                       "tasks": dict.fromkeys(["rollout", "reward", "train"], 40)}
+
+    def complaints(self):
+        return [what for holds, what in findings(self.data, self.journals, self.status)
+                if not holds]
+
+    def test_nothing_wrong(self):
+        self.assertEqual(self.complaints(), [])
+
+    def test_the_policy_is_neither_perfect_nor_hopeless(self):
+        self.assertTrue(0.2 < self.data.mean_reward() < 0.9)
+
+    def test_a_sample_missing(self):
+        del self.journals["rollout"][5]
+        self.assertEqual(self.complaints(), [
+            "rollout took every one of 40 samples exactly once, 1 missing, first b'q1.1'"])
+
+    def test_a_sample_twice(self):
+        self.journals["reward"].append(b"q3.0")
+        self.assertEqual(self.complaints(), [
+            "reward took every one of 40 samples exactly once, 1 too many, first b'q3.0'"])
+
+    def test_a_sample_in_place_of_another(self):
+        self.journals["reward"][5] = b"q3.0"
+        self.assertEqual(self.complaints(), [
+            "reward took every one of 40 samples exactly once, "
+            "1 missing, first b'q1.1', 1 too many, first b'q3.0'"])
+
+    def test_another_count_in_the_status(self):
+        self.status["tasks"]["train"] = 39
+        self.assertEqual(self.complaints(), [
+            "train took every one of 40 samples exactly once, but TQ.STATUS says 39"])
+
+    def test_a_torn_group(self):
+        trained = self.journals["train"]
+        trained[3], trained[4] = trained[4], trained[3]
+        self.assertEqual(self.complaints(), ["train got its groups of 4 whole, but for 2 of them"])
+
+    def test_a_field_not_produced_everywhere(self):
+        self.status["fields"]["advantage"] = 36
+        self.assertEqual(self.complaints(), ["every sample has all fields, but for advantage"])
+
+    def test_a_reward_that_changed_on_the_way(self):
+        key, reward = self.journals["train"][7]
+        self.journals["train"][7] = key, 1 - reward
+        complaints = self.complaints()
+        self.assertEqual(len(complaints), 1)
+        self.assertIn("mean reward", complaints[0])
+
+
+class Result(unittest.TextTestResult):
+    def startTest(self, test):
+        unittest.TestResult.startTest(self, test)
+        self.began = time.monotonic()
+
+    def tell(self, word, test, more=""):
+        name = test.id().split(".")[-1].replace("test_", "", 1).replace("_", " ")
+        print("%-8s %s%s" % (word, name, more), flush=True)
+
+    def addSuccess(self, test):
+        unittest.TestResult.addSuccess(self, test)
+        self.tell("ok", test, " (%.1f s)" % (time.monotonic() - self.began))
+
+    def addFailure(self, test, err):
+        unittest.TestResult.addFailure(self, test, err)
+        self.tell("FAILED", test, "\n" + self.failures[-1][1])
+
+    def addError(self, test, err):
+        unittest.TestResult.addError(self, test, err)
+        self.tell("FAILED", test, "\n" + self.errors[-1][1])
+
+    def addSkip(self, test, reason):
+        unittest.TestResult.addSkip(self, test, reason)
+        self.tell("skipped", test, " (%s)" % reason)
+
+
+def main():
+    global server_path
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", required=True, metavar="PATH")
+    server_path = os.path.abspath(parser.parse_args().server)
+    tests = unittest.TestLoader().loadTestsFromModule(sys.modules[__name__])
+    result = Result(sys.stdout, True, 0)
+    tests(result)
+    skipped = len(result.skipped)
+    # A test that fails and whose server then ends badly has failed once.
+    failed = len({test.id() for test, _ in result.failures + result.errors})
+    passed = result.testsRun - failed - skipped
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return failed > 0 or passed == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

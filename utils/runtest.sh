@@ -1,0 +1,140 @@
+#!/bin/bash
+# Installs what is missing, builds, and runs every test, or those of the suites named.
+#   utils/runtest.sh [--suite NAME]…
+#     unit        the rooms from inside: unit tests, the inputs kept for fuzzers, the floors
+#     tcl         the server from outside
+#     demo        the demo, on prompts that it makes and on real rollouts
+#     sanitizers  these three again under ASan and UBSan
+#     fuzz        the fuzzers, for a bounded time
+#     long        all of these, or those named beside it, with full numbers: rounds, samples, hours
+# The last line sums all suites: N passed, N failed, N skipped. Logs are in build/logs.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+usage() {
+    sed -n '2,10s/^# //p' "$0" >&2
+    exit 2
+}
+
+suites=()
+long=
+while [ $# -gt 0 ]; do
+    [ "$1" = --suite ] && [ $# -ge 2 ] || usage
+    case $2 in
+    unit | tcl | demo | sanitizers | fuzz) suites+=("$2") ;;
+    long) long=--long ;;
+    *) usage ;;
+    esac
+    shift 2
+done
+[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo sanitizers fuzz)
+
+fuzz_seconds=20
+unit_seconds=600
+if [ -n "$long" ]; then
+    export TQ_LONG=1
+    fuzz_seconds=7200
+    unit_seconds=36000
+fi
+warnings=()
+[ "${CI-}" = true ] && warnings=(--enable-werror)
+export UBSAN_OPTIONS=print_stacktrace=1
+
+# ---------------------------------------------------------------- suites
+# Each ends its output with one line: N passed, N failed, N skipped.
+
+# Counts the tests of cmocka's programs one by one, from the TAP in their logs; a program that ends
+# badly, or before its plan says, is a failure of its own.
+unit() {
+    local tree=build/$1 passed=0 failed=0 skipped=0 result
+    find "$tree/tests" "$tree/utils" \( -name '*.trs' -o -name '*.log' \) -delete 2>/dev/null
+    timeout "$unit_seconds" make -C "$tree" -j"$(nproc)" check-fast
+    for result in $(find "$tree/tests" "$tree/utils" -name '*.trs' | sort); do
+        local log=${result%.trs}.log verdict counts
+        verdict=$(sed -n 's/^:test-result: //p' "$result")
+        echo "== ${log#"$tree/"}: $verdict"
+        cat "$log"
+        counts=$(awk -v verdict="$verdict" '
+            /^1\.\.[0-9]+$/ { planned += substr($0, 4) }
+            /^ok [0-9]/ { passed++ }
+            /^not ok [0-9]/ { if (/# SKIP/) skipped++; else failed++ }
+            END {
+                if (!planned && verdict == "PASS") passed++
+                if (!planned && verdict == "SKIP") skipped++
+                if (passed + failed + skipped < planned) failed++
+                if (verdict != "PASS" && verdict != "SKIP" && !failed) failed++
+                print passed + 0, failed + 0, skipped + 0
+            }' "$log")
+        # shellcheck disable=SC2086 # three numbers
+        set -- $counts
+        passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+    done
+    echo "$passed passed, $failed failed, $skipped skipped"
+}
+
+tcl() {
+    tclsh tests/tcl/run.tcl --server "build/$1/src/tq-server" $long
+}
+
+demo() {
+    tests/demo/run.py --server "build/$1/src/tq-server"
+}
+
+fuzz() {
+    tests/fuzz/run.sh --seconds "$fuzz_seconds"
+}
+
+# ---------------------------------------------------------------- running them
+
+mkdir -p build/logs
+total_passed=0 total_failed=0 total_skipped=0
+
+# run_suite TITLE COMMAND…: a suite that says no count, or fails without saying so, has failed.
+run_suite() {
+    local title=$1 log=build/logs/${1// /-}.log began=$SECONDS status line
+    shift
+    "$@" > "$log" 2>&1
+    status=$?
+    line=$(tail -n 1 "$log")
+    if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+        local passed=${BASH_REMATCH[1]} failed=${BASH_REMATCH[2]} skipped=${BASH_REMATCH[3]}
+        [ $((passed + failed + skipped)) -eq 0 ] && failed=1
+        [ $status -ne 0 ] && [ "$failed" -eq 0 ] && failed=1
+    else
+        local passed=0 failed=1 skipped=0
+    fi
+    printf '%-17s %4d passed, %d failed, %d skipped  (%d s, %s)\n' "$title" "$passed" "$failed" \
+        "$skipped" $((SECONDS - began)) "$log"
+    if [ "$failed" -gt 0 ]; then
+        grep -aE -A 8 '^(FAILED|not ok|ERROR:|FAIL:)' "$log" | head -n 60 || tail -n 25 "$log"
+    fi
+    total_passed=$((total_passed + passed))
+    total_failed=$((total_failed + failed))
+    total_skipped=$((total_skipped + skipped))
+}
+
+# build TREE OPTION…, or a failure that is counted.
+build() {
+    echo "building build/$1"
+    utils/build.sh "$@" && return
+    total_failed=$((total_failed + 1))
+    return 1
+}
+
+deps/install.sh || exit 1
+for suite in "${suites[@]}"; do
+    case $suite in
+    unit | tcl | demo)
+        build release "${warnings[@]}" && run_suite "$suite" "$suite" release
+        ;;
+    sanitizers)
+        build sanitizers --enable-sanitizers "${warnings[@]}" &&
+            for part in unit tcl demo; do
+                run_suite "sanitizers $part" "$part" sanitizers
+            done
+        ;;
+    fuzz) run_suite fuzz fuzz ;;
+    esac
+done
+echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
+[ $total_failed -eq 0 ]
