@@ -16,12 +16,11 @@ static void apply_columns(struct partition *p, struct column_set *set, const str
 
 static size_t apply_put(struct partition *p, const struct op *op) {
     const struct op_put *put = &op->put;
-    for (size_t i = 0; i < put->n; i++) {
-        if (put->seqs[i] == p->next_seq)
-            partition_add(p, put->keys[i], (uint32_t)(op->now_ms / 1000));
-        if (put->group_ids && put->group_ids[i].ptr)
+    if (put->n_new)
+        partition_add(p, put->new_seqs, put->keys, put->n_new, (uint32_t)(op->now_ms / 1000));
+    for (size_t i = 0; put->group_ids && i < put->n; i++)
+        if (put->group_ids[i].ptr)
             partition_join(p, put->seqs[i], put->group_ids[i], put->group_sizes[i]);
-    }
     apply_columns(p, &p->tags, put, put->tags, put->n_tags);
     apply_columns(p, &p->fields, put, put->columns, put->n_columns);
     return put->n_new;

@@ -185,8 +185,7 @@ static void column_set(struct column *c, uint64_t seq, struct cell cell, const u
     c->produced++;
 }
 
-/* The total of what is to be copied. */
-static size_t values_bytes(const struct column_values *v, size_t n) {
+size_t column_values_bytes(const struct column_values *v, size_t n) {
     if (v->payload.ptr) return v->payload.len;
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++) bytes += v->items[i].len;
@@ -212,7 +211,7 @@ static uint32_t values_length(const struct column_values *v, size_t n, size_t i)
 void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct column_values *v) {
     struct chunk *chunk = v->adopt;
     uint32_t offset = 0;
-    size_t bytes = values_bytes(v, n);
+    size_t bytes = column_values_bytes(v, n);
     bool own = false;
     if (chunk) {
         offset = (uint32_t)(v->payload.ptr - chunk->memory);

@@ -61,6 +61,9 @@ struct column_values {
                                  its pin */
 };
 
+/* The total of the values' bytes. */
+size_t column_values_bytes(const struct column_values *v, size_t n);
+
 /* A column without cells. The name is copied. */
 void column_init(struct column *c, struct span name, const struct dtype *type, struct arena *arena,
                  struct chunk_list *chunks);

@@ -37,9 +37,10 @@ struct op_column {
 
 struct op_put {
     size_t n;
-    const uint64_t *seqs;         /* n; those from the partition's next seq up are new and ascend */
+    const uint64_t *seqs;         /* n */
     size_t n_new;
-    const struct span *keys;      /* n; read for new ones */
+    const uint64_t *new_seqs;     /* n_new: those of seqs that are made, from the partition's next seq on */
+    const struct span *keys;      /* n_new */
     const struct span *group_ids; /* n or NULL; a NULL ptr where the sample joins none */
     const uint32_t *group_sizes;  /* n or NULL */
     size_t n_tags, n_columns;

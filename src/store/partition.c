@@ -1,6 +1,7 @@
 /* See partition.h. */
 #include "store/partition.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -98,8 +99,8 @@ uint64_t partition_next(const struct partition *p, uint64_t seq) {
     return SEQ_NONE;
 }
 
-uint64_t partition_add(struct partition *p, struct span key, uint32_t now_s) {
-    uint64_t seq = p->next_seq;
+static void partition_add_row(struct partition *p, uint64_t seq, uint32_t now_s) {
+    assert(seq == p->next_seq);
     p->next_seq = partition_seq_after(seq);
     p->written++;
     struct row_piece *piece = partition_rows(p, seq);
@@ -124,9 +125,15 @@ uint64_t partition_add(struct partition *p, struct span key, uint32_t now_s) {
     piece->count++;
     piece->written[row] = now_s;
     p->samples++;
-    column_put(&p->keys, &seq, 1, &(struct column_values){.payload = key});
-    keyindex_add(&p->index, hash_bytes(key), (uint32_t)seq);
-    return seq;
+}
+
+void partition_add(struct partition *p, const uint64_t *seqs, const struct span *keys, size_t n,
+                   uint32_t now_s) {
+    for (size_t i = 0; i < n; i++) {
+        partition_add_row(p, seqs[i], now_s);
+        keyindex_add(&p->index, hash_bytes(keys[i]), (uint32_t)seqs[i]);
+    }
+    column_put(&p->keys, seqs, n, &(struct column_values){.items = keys});
 }
 
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size) {

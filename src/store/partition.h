@@ -102,8 +102,9 @@ uint64_t partition_overhead(const struct partition *p);
 
 /* ---- changing: for store_apply alone ---- */
 
-/* A new row with the next seq. */
-uint64_t partition_add(struct partition *p, struct span key, uint32_t now_s);
+/* New rows with the next n seqs. */
+void partition_add(struct partition *p, const uint64_t *seqs, const struct span *keys, size_t n,
+                   uint32_t now_s);
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size);
 struct column *partition_add_column(struct partition *p, struct column_set *set, struct span name,
                                     const struct dtype *type);

@@ -6,6 +6,7 @@
 
 #include "store/literal.h"
 #include "store/names.h"
+#include "store/plan.h"
 
 /* ---- names -------------------------------------------------------------------------------- */
 
@@ -26,17 +27,6 @@ static int put_check_names(const struct put *put, struct error *e) {
     return failed;
 }
 
-/* A field or tag named twice in one command would have two values at once. */
-static int put_check_twice(const char *what, const struct op_column *columns, size_t n,
-                           struct error *e) {
-    for (size_t i = 1; i < n; i++)
-        for (size_t j = 0; j < i; j++)
-            if (span_equal(columns[i].name, columns[j].name))
-                return error_set(e, ERROR_ERR, "%s %s is named twice", what,
-                                 QUOTE(columns[i].name));
-    return 0;
-}
-
 static bool put_is_held(const struct put *put, const struct partition *p, uint64_t seq) {
     if (put->only == PUT_NX && seq != SEQ_NONE) return true;
     if (put->only == PUT_XX && seq == SEQ_NONE) return true;
@@ -46,55 +36,18 @@ static bool put_is_held(const struct put *put, const struct partition *p, uint64
     return !tag || !column_get(tag, seq, &value) || !span_equal(value, put->if_value);
 }
 
-/* ---- bounds and groups -------------------------------------------------------------------- */
-
-static int put_check_bounds(const struct put *put, const struct partition *p, struct error *e) {
-    if (!p) return 0;
-    if (p->sealed)
-        return error_set(e, ERROR_FULL, "partition %s is sealed, no room for new sample %s",
-                         QUOTE(p->name), QUOTE(put->key));
-    if (p->has_expected && p->written >= p->expected)
-        return error_set(e, ERROR_FULL,
-                         "partition %s expects %llu samples and has had them, no room for %s",
-                         QUOTE(p->name), (unsigned long long)p->expected, QUOTE(put->key));
-    if (p->samples && p->next_seq - p->rows.first * SPINE_ROWS >= PARTITION_SAMPLES_MAX - 1)
-        return error_set(e, ERROR_FULL, "partition %s spans 2^32 samples, no room for %s",
-                         QUOTE(p->name), QUOTE(put->key));
-    return 0;
-}
-
 static int put_check_group(const struct put *put, const struct partition *p, uint64_t seq,
                            struct error *e) {
     if (!put->group.ptr) return 0;
-    if (put->group_size < 1 || put->group_size > GROUP_SIZE_MAX)
-        return error_set(e, ERROR_ERR, "group %s: expected a size of 1 to %d, got %llu",
-                         QUOTE(put->group), GROUP_SIZE_MAX, (unsigned long long)put->group_size);
-    if (!p) return 0;
-    if (p->groups.size && p->groups.size != put->group_size)
-        return error_set(e, ERROR_ERR, "group %s: the groups of partition %s have %u members, not "
-                         "%llu", QUOTE(put->group), QUOTE(p->name), p->groups.size,
-                         (unsigned long long)put->group_size);
-    uint32_t number = groups_find(&p->groups, put->group);
-    uint32_t present = seq == SEQ_NONE ? GROUP_NONE : partition_group(p, seq);
-    if (present != GROUP_NONE) {
-        if (present == number) return 0;
-        return error_set(e, ERROR_ERR, "sample %s is in group %s and can't join %s",
-                         QUOTE(put->key), QUOTE(groups_get(&p->groups, present)->id),
-                         QUOTE(put->group));
-    }
-    if (number != GROUP_NONE && groups_get(&p->groups, number)->members >= put->group_size)
-        return error_set(e, ERROR_ERR, "group %s has its %llu members, no room for sample %s",
-                         QUOTE(put->group), (unsigned long long)put->group_size, QUOTE(put->key));
-    return 0;
+    bool joins;
+    int failed = plan_group(p, put->partition, put->group, put->group_size, e);
+    if (!failed) failed = plan_join(p, put->key, seq, put->group, &joins, e);
+    if (!failed && joins)
+        failed = plan_group_room(p, put->group, put->group_size, 1, put->key, e);
+    return failed;
 }
 
 /* ---- values ------------------------------------------------------------------------------- */
-
-static int put_misfit(const struct put *put, const struct put_value *value,
-                      const struct dtype *field, const char *got, struct error *e) {
-    return error_set(e, ERROR_SCHEMA, "field %s is %s, got %s for sample %s", QUOTE(value->name),
-                     DTYPE_NAME(field), got, QUOTE(put->key));
-}
 
 /* A literal says its shape itself; base and number of dimensions come from the type given, else the field, else
  * it is str. */
@@ -126,26 +79,13 @@ static int put_read_raw(const struct put *put, const struct put_value *value,
         else
             snprintf(got, sizeof(got), "%zu bytes%s", value->bytes.len,
                      dtype_shape_implied(type) ? "" : " without a type to tell their shape");
-        return put_misfit(put, value, field ? field : type, got, e);
+        return plan_misfit(value->name, field ? field : type, got, put->key, e);
     }
     if (!dtype_bytes_valid(item->base, value->bytes))
-        return put_misfit(put, value, item,
-                          item->base == DTYPE_BOOL ? "a byte that is neither 0 nor 1"
-                                                   : "bytes that are not UTF-8", e);
-    return 0;
-}
-
-/* The field's type once the item is in it. */
-static int put_merge_type(const struct put *put, const struct put_value *value,
-                          const struct column *field, const struct dtype *item, struct dtype *out,
-                          struct error *e) {
-    if (!field) {
-        *out = value->typed ? value->type : *item;
-        return 0;
-    }
-    if (!dtype_widen(column_type(field), item, out) ||
-        (field->declared && !dtype_equal(column_type(field), out)))
-        return put_misfit(put, value, column_type(field), DTYPE_NAME(item), e);
+        return plan_misfit(value->name, item,
+                           item->base == DTYPE_BOOL ? "a byte that is neither 0 nor 1"
+                                                    : "bytes that are not UTF-8",
+                           put->key, e);
     return 0;
 }
 
@@ -167,7 +107,8 @@ static int put_plan_value(const struct put *put, const struct put_value *value,
     struct dtype item;
     int failed = value->text ? put_read_text(value, type, scratch, &bytes, &item, e)
                              : put_read_raw(put, value, type, &item, e);
-    if (!failed) failed = put_merge_type(put, value, field, &item, &out->type, e);
+    const struct dtype *given = value->typed ? &value->type : &item;
+    if (!failed) failed = plan_merge(field, value->name, given, &item, put->key, &out->type, e);
     if (failed) return failed;
     out->name = value->name;
     out->values = (struct column_values){
@@ -183,64 +124,39 @@ static int put_plan_value(const struct put *put, const struct put_value *value,
 static int put_plan_tags(const struct put *put, const struct partition *p,
                          struct scratch *scratch, struct op_put *out, struct error *e) {
     struct op_column *tags = scratch_zalloc(scratch, put->n_tags, sizeof(*tags));
-    size_t added = 0;
     for (size_t i = 0; i < put->n_tags; i++) {
         struct span value = put->tags[i].value;
         tags[i].name = put->tags[i].name;
         tags[i].type.base = DTYPE_BYTES;
         tags[i].values.payload = value.ptr ? value : span_of("", 0);
-        added += !p || !column_set_find(&p->tags, tags[i].name);
     }
     out->tags = tags;
     out->n_tags = put->n_tags;
-    if ((p ? p->tags.count : 0) + added > PARTITION_TAGS_MAX)
-        return error_set(e, ERROR_FULL, "partition %s: no room for more than %d tags",
-                         QUOTE(put->partition), PARTITION_TAGS_MAX);
-    return put_check_twice("tag", tags, put->n_tags, e);
+    return plan_columns(p ? &p->tags : NULL, "tag", PARTITION_TAGS_MAX, tags, put->n_tags,
+                        put->partition, e);
 }
 
 static int put_plan_values(const struct put *put, const struct partition *p,
                            struct scratch *scratch, struct op_put *out, struct error *e) {
     struct op_column *columns = scratch_zalloc(scratch, put->n_values, sizeof(*columns));
-    size_t added = 0;
     for (size_t i = 0; i < put->n_values; i++) {
         const struct put_value *value = &put->values[i];
         const struct column *field = p ? column_set_find(&p->fields, value->name) : NULL;
         int failed = put_plan_value(put, value, field, scratch, &columns[i], e);
         if (failed) return failed;
-        added += !field;
     }
     out->columns = columns;
     out->n_columns = put->n_values;
-    if ((p ? p->fields.count : 0) + added > PARTITION_FIELDS_MAX)
-        return error_set(e, ERROR_FULL, "partition %s: no room for more than %d fields",
-                         QUOTE(put->partition), PARTITION_FIELDS_MAX);
-    return put_check_twice("field", columns, put->n_values, e);
-}
-
-static size_t put_reserve_columns(const struct column_set *set, const struct op_column *columns,
-                                  size_t n) {
-    size_t need = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!columns[i].values.adopt)
-            need += column_reserve(set ? column_set_find(set, columns[i].name) : NULL,
-                                   columns[i].values.payload.len);
-    return need;
-}
-
-static int put_reserve(const struct store *s, const struct partition *p, const struct put *put,
-                       const struct op_put *out, struct error *e) {
-    size_t need = out->n_new ? column_reserve(p ? &p->keys : NULL, put->key.len) : 0;
-    need += put_reserve_columns(p ? &p->tags : NULL, out->tags, out->n_tags);
-    need += put_reserve_columns(p ? &p->fields : NULL, out->columns, out->n_columns);
-    return arena_reserve(store_arena(s), need, e);
+    return plan_columns(p ? &p->fields : NULL, "field", PARTITION_FIELDS_MAX, columns,
+                        put->n_values, put->partition, e);
 }
 
 static void put_plan_sample(const struct put *put, const struct partition *p, uint64_t seq,
                             struct scratch *scratch, struct op_put *out) {
     uint64_t *at = scratch_alloc(scratch, 1, sizeof(*at));
     *at = seq != SEQ_NONE ? seq : p ? p->next_seq : 0;
-    *out = (struct op_put){.n = 1, .seqs = at, .n_new = seq == SEQ_NONE, .keys = &put->key};
+    *out = (struct op_put){
+        .n = 1, .seqs = at, .n_new = seq == SEQ_NONE, .new_seqs = at, .keys = &put->key};
     if (put->group.ptr) {
         uint32_t *size = scratch_alloc(scratch, 1, sizeof(*size));
         *size = (uint32_t)put->group_size;
@@ -260,13 +176,13 @@ int put_plan(const struct store *s, const struct put *put, int64_t now_ms, struc
         *held = true;
         return 0;
     }
-    if (seq == SEQ_NONE) failed = put_check_bounds(put, p, e);
+    failed = plan_bounds(p, put->partition, seq == SEQ_NONE, put->key, e);
     if (!failed) failed = put_check_group(put, p, seq, e);
     if (failed) return failed;
     *op = (struct op){.kind = OP_PUT, .partition = put->partition, .now_ms = now_ms};
     put_plan_sample(put, p, seq, scratch, &op->put);
     failed = put_plan_tags(put, p, scratch, &op->put, e);
     if (!failed) failed = put_plan_values(put, p, scratch, &op->put, e);
-    if (!failed) failed = put_reserve(s, p, put, &op->put, e);
+    if (!failed) failed = plan_reserve(s, p, &op->put, e);
     return failed;
 }

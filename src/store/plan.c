@@ -1,0 +1,137 @@
+/* See plan.h. */
+#include "store/plan.h"
+
+#include "base/hash.h"
+#include "store/names.h"
+
+/* ---- bounds ------------------------------------------------------------------------------- */
+
+int plan_bounds(const struct partition *p, struct span partition, uint64_t n, struct span key,
+                struct error *e) {
+    if (!p || n == 0) return 0;
+    if (p->sealed)
+        return error_set(e, ERROR_FULL, "partition %s is sealed, no room for new sample %s",
+                         QUOTE(partition), QUOTE(key));
+    if (p->has_expected && p->written + n > p->expected)
+        return error_set(e, ERROR_FULL,
+                         "partition %s expects %llu samples and has had %llu, no room for %llu "
+                         "more from %s on",
+                         QUOTE(partition), (unsigned long long)p->expected,
+                         (unsigned long long)p->written, (unsigned long long)n, QUOTE(key));
+    uint64_t first = p->samples ? p->rows.first * SPINE_ROWS : p->next_seq;
+    if (p->next_seq + n - first >= PARTITION_SAMPLES_MAX)
+        return error_set(e, ERROR_FULL, "partition %s spans 2^32 samples, no room for %s",
+                         QUOTE(partition), QUOTE(key));
+    return 0;
+}
+
+/* ---- groups ------------------------------------------------------------------------------- */
+
+int plan_group(const struct partition *p, struct span partition, struct span group, uint64_t size,
+               struct error *e) {
+    int failed = names_check_key("group", group, e);
+    if (failed) return failed;
+    if (size < 1 || size > GROUP_SIZE_MAX)
+        return error_set(e, ERROR_ERR, "group %s: expected a size of 1 to %d, got %llu",
+                         QUOTE(group), GROUP_SIZE_MAX, (unsigned long long)size);
+    if (!p || p->groups.size == 0 || p->groups.size == size) return 0;
+    return error_set(e, ERROR_ERR, "group %s: the groups of partition %s have %u members, not %llu",
+                     QUOTE(group), QUOTE(partition), p->groups.size, (unsigned long long)size);
+}
+
+int plan_join(const struct partition *p, struct span key, uint64_t seq, struct span group,
+              bool *joins, struct error *e) {
+    uint32_t present = p && seq != SEQ_NONE ? partition_group(p, seq) : GROUP_NONE;
+    *joins = present == GROUP_NONE;
+    if (*joins || present == groups_find(&p->groups, group)) return 0;
+    return error_set(e, ERROR_ERR, "sample %s is in group %s and can't join %s", QUOTE(key),
+                     QUOTE(groups_get(&p->groups, present)->id), QUOTE(group));
+}
+
+int plan_group_room(const struct partition *p, struct span group, uint64_t size, uint64_t n,
+                    struct span key, struct error *e) {
+    uint32_t number = p ? groups_find(&p->groups, group) : GROUP_NONE;
+    uint64_t members = number == GROUP_NONE ? 0 : groups_get(&p->groups, number)->members;
+    if (members + n <= size) return 0;
+    return error_set(e, ERROR_ERR, "group %s has %llu members at most, no room for sample %s",
+                     QUOTE(group), (unsigned long long)size, QUOTE(key));
+}
+
+/* ---- types -------------------------------------------------------------------------------- */
+
+int plan_misfit(struct span name, const struct dtype *field, const char *got, struct span key,
+                struct error *e) {
+    return error_set(e, ERROR_SCHEMA, "field %s is %s, got %s for sample %s", QUOTE(name),
+                     DTYPE_NAME(field), got, QUOTE(key));
+}
+
+int plan_merge(const struct column *field, struct span name, const struct dtype *given,
+               const struct dtype *item, struct span key, struct dtype *out, struct error *e) {
+    if (!field) {
+        *out = *given;
+        return 0;
+    }
+    const struct dtype *type = column_type(field);
+    if (!dtype_widen(type, item, out) || (field->declared && !dtype_equal(type, out)))
+        return plan_misfit(name, type, DTYPE_NAME(item), key, e);
+    return 0;
+}
+
+/* ---- columns ------------------------------------------------------------------------------ */
+
+static bool plan_column_has_name(const void *context, uint32_t i, struct span name) {
+    return span_equal(((const struct op_column *)context)[i].name, name);
+}
+
+/* A few names are compared with each other, many go through a table. n where each is there once. */
+static size_t plan_find_twice(const struct op_column *columns, size_t n, struct keyindex *seen) {
+    enum { FEW = 16 };
+    for (size_t i = 1; n <= FEW && i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (span_equal(columns[i].name, columns[j].name)) return i;
+    for (size_t i = 0; n > FEW && i < n; i++) {
+        uint64_t hash = hash_bytes(columns[i].name);
+        if (keyindex_find(seen, hash, columns[i].name, plan_column_has_name, columns) !=
+            KEYINDEX_NONE)
+            return i;
+        keyindex_add(seen, hash, (uint32_t)i);
+    }
+    return n;
+}
+
+int plan_columns(const struct column_set *present, const char *what, size_t max,
+                 const struct op_column *columns, size_t n, struct span partition,
+                 struct error *e) {
+    struct keyindex seen = {0};
+    size_t twice = plan_find_twice(columns, n, &seen);
+    keyindex_free(&seen);
+    if (twice < n)
+        return error_set(e, ERROR_ERR, "%s %s is named twice", what, QUOTE(columns[twice].name));
+    size_t total = present ? present->count : 0;
+    for (size_t i = 0; i < n; i++) total += !present || !column_set_find(present, columns[i].name);
+    if (total <= max) return 0;
+    return error_set(e, ERROR_FULL, "partition %s: no room for more than %zu %ss", QUOTE(partition),
+                     max, what);
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static size_t plan_reserve_columns(const struct column_set *set, const struct op_put *put,
+                                   const struct op_column *columns, size_t n) {
+    size_t need = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!columns[i].values.adopt)
+            need += column_reserve(set ? column_set_find(set, columns[i].name) : NULL,
+                                   column_values_bytes(&columns[i].values, put->n));
+    return need;
+}
+
+int plan_reserve(const struct store *s, const struct partition *p, const struct op_put *put,
+                 struct error *e) {
+    const struct column_values keys = {.items = put->keys};
+    size_t need =
+        column_reserve(p ? &p->keys : NULL, put->n_new ? column_values_bytes(&keys, put->n_new) : 0);
+    need += plan_reserve_columns(p ? &p->tags : NULL, put, put->tags, put->n_tags);
+    need += plan_reserve_columns(p ? &p->fields : NULL, put, put->columns, put->n_columns);
+    return arena_reserve(store_arena(s), need, e);
+}

@@ -1,0 +1,42 @@
+/* What every write has to pass before it becomes an op: shared by TQ.PUT (put.c) and TQ.MPUT (mput.c). */
+#ifndef TQ_STORE_PLAN_H
+#define TQ_STORE_PLAN_H
+
+#include "base/scratch.h"
+#include "store/store.h"
+
+/* May `n` new samples come, of which `key` is the first? `p` NULL: there is no partition yet. ERROR_FULL. */
+int plan_bounds(const struct partition *p, struct span partition, uint64_t n, struct span key,
+                struct error *e);
+
+/* A group's name, its size against the limits and the partition's other groups. ERROR_ERR. */
+int plan_group(const struct partition *p, struct span partition, struct span group, uint64_t size,
+               struct error *e);
+
+/* May the sample (seq SEQ_NONE: a new one) join? *joins: it is not a member yet. ERROR_ERR. */
+int plan_join(const struct partition *p, struct span key, uint64_t seq, struct span group,
+              bool *joins, struct error *e);
+
+/* Is there room in the group for `n` who join, of whom `key` is one? ERROR_ERR. */
+int plan_group_room(const struct partition *p, struct span group, uint64_t size, uint64_t n,
+                    struct span key, struct error *e);
+
+/* The type of a field (NULL: a new one, of type `given`) once it has met an item, or items, of this type. ERROR_SCHEMA, naming
+ * the sample. */
+int plan_merge(const struct column *field, struct span name, const struct dtype *given,
+               const struct dtype *item, struct span key, struct dtype *out, struct error *e);
+
+/* A value that does not fit: `field 'x' is T, got … for sample 'k'`. Returns ERROR_SCHEMA. */
+int plan_misfit(struct span name, const struct dtype *field, const char *got, struct span key,
+                struct error *e);
+
+/* Names of columns: none twice, not more than `max` in the partition. ERROR_ERR, ERROR_FULL. `what` is "field" or "tag". */
+int plan_columns(const struct column_set *present, const char *what, size_t max,
+                 const struct op_column *columns, size_t n, struct span partition,
+                 struct error *e);
+
+/* Reserve memory for all that the op will copy. ERROR_OOM. */
+int plan_reserve(const struct store *s, const struct partition *p, const struct op_put *put,
+                 struct error *e);
+
+#endif
