@@ -84,6 +84,7 @@ proc finish_test {name} {
         replace_server $id
         return
     }
+    forget_client $id
     if {[llength $gone] && [catch {wait_gone $gone} why]} {
         record_failure "the server forgets the clients of: $name" $why
     }

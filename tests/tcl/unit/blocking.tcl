@@ -451,6 +451,11 @@ start_server {} {
         fill p 1 1
         assert_equal (nil) [take p t 2]
         assert_waiting $c
+        assert_equal k1 [take p t 1]
+        fill p 2 3
+        assert_waiting $c
+        fill p 4 4
+        assert_equal {k2 k3 k4} [resp::receive $c]
     }
 
     test "INFO counts those who wait" {

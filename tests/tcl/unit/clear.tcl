@@ -84,6 +84,14 @@ start_server {} {
         assert_equal {{} {n 2} {n 3} {n 4}} [lmap entry [list_all p WITH TAGS] {lindex $entry 1}]
     }
 
+    test "TQ.CLEAR KEYS and WHERE together mean those of the keys that match" {
+        foreach i [range 1 4] {
+            r TQ.PUT p k$i TAGS 1 n $i
+        }
+        assert_equal 1 [r TQ.CLEAR p KEYS 2 k1 k3 WHERE 1 n > 2]
+        assert_equal {k1 k2 k4} [list_all p]
+    }
+
     test "clearing what is unknown is 0 and no error" {
         assert_equal 0 [r TQ.CLEAR nosuch]
         assert_equal 0 [r TQ.CLEAR nosuch KEYS 1 k]

@@ -184,7 +184,7 @@ test "several addresses may be bound" {
 start_own_server {maxclients 123} {
     test "CONFIG GET tells an option's value" {
         assert_equal {maxclients 123} [r CONFIG GET maxclients]
-        assert_equal {maxclients 123} [r CONFIG GET MaxClients]
+        assert_equal 123 [lindex [r CONFIG GET MaxClients] 1]
         assert_equal "port [srv port]" [r CONFIG GET port]
         assert_equal {} [r CONFIG GET nosuch]
     }

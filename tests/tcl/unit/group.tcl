@@ -90,6 +90,29 @@ start_server {} {
         assert_equal (nil) [take p t 3 BY GROUP]
     }
 
+    test "a group is forgotten with its last member, and another size may follow" {
+        fill_group p a 2 1 2
+        r TQ.CLEAR p KEYS 2 k1 k2
+        assert_equal 0 [dict get [r TQ.STATUS p] groups]
+        fill_group p a 3 11 13
+        assert_equal {k11 k12 k13} [take p t 3 BY GROUP]
+    }
+
+    test "a sample stays in its group" {
+        fill_group p a 2 1 2
+        r TQ.PUT p b1 GROUP b 2
+        assert_refused "ERR *" {r TQ.PUT p k1 GROUP b 2 FIELDS 1 f new}
+        assert_equal 0 [r TQ.PUT p k1 GROUP a 2 FIELDS 1 f new]
+    }
+
+    test "a sample may come into a group after it was written" {
+        fill p 1 2
+        assert_equal 0 [r TQ.PUT p k1 GROUP a 2]
+        assert_equal (nil) [take p t 2 BY GROUP]
+        assert_equal 0 [r TQ.PUT p k2 GROUP a 2]
+        assert_equal {k1 k2} [take p t 2 BY GROUP]
+    }
+
     test "WHERE admits a group only whole" {
         fill_group p a 2 1 2
         fill_group p b 2 3 4

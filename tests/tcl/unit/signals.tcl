@@ -62,13 +62,6 @@ start_own_server {} {
         assert_error "ERR *" {r SHUTDOWN SAVE extra NOSUCH}
         assert_equal PONG [r PING]
     }
-
-    test "replies to what was sent before a SHUTDOWN are delivered" {
-        set c [client]
-        resp::write_bytes $c "[resp::encode ECHO a][resp::encode ECHO b][resp::encode SHUTDOWN]"
-        assert_equal "\$1\r\na\r\n\$1\r\nb\r\n" [assert_closed $c]
-        assert_ends
-    }
 }
 
 start_own_server {} {

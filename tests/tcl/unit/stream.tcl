@@ -35,6 +35,17 @@ start_server {} {
         assert_equal 1 [r TQ.PUT p k4 FIELDS 1 f v]
     }
 
+    test "an expectation below what was written is FULL and changes nothing" {
+        fill p 1 3
+        assert_error "FULL *" {r TQ.EXPECT p 2}
+        r TQ.CLEAR p KEYS 1 k1
+        assert_error "FULL *" {r TQ.EXPECT p 2}
+        assert_equal 1 [r TQ.PUT p k4 FIELDS 1 f v]
+        r TQ.EXPECT p 4
+        assert_error "FULL *" {r TQ.EXPECT p 3}
+        assert_equal 4 [dict get [r TQ.STATUS p] expected]
+    }
+
     test "TQ.EXPECT of what is no number is an error and makes no partition" {
         foreach wrong {-1 abc 1.5 "" 99999999999999999999 18446744073709551617} {
             assert_error "ERR *" {r TQ.EXPECT p $wrong}

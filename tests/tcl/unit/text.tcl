@@ -122,6 +122,14 @@ start_server {} {
         assert_equal {{0.25 {[3,4]} {[5,6,7]}}} [r TQ.MGET p KEYS 1 k FIELDS 3 x v w AS TEXT]
     }
 
+    test "a literal carries its own shape, and may make a field ragged" {
+        r TQ.PUT p k1 TEXT 1 v:i64\[3\] {[1,2,3]}
+        assert_equal 1 [r TQ.PUT p k2 TEXT 1 v {[4,5]}]
+        assert_equal {i64[*]} [type_of p v]
+        assert_equal {4 5} [unpack i64 [cell p k2 v]]
+        assert_refused "SCHEMA *v*" {r TQ.PUT p k3 TEXT 1 v {[[1,2]]}}
+    }
+
     test "TEXT and FIELDS go together" {
         assert_equal 1 [r TQ.PUT p k TEXT 1 x:f32 0.5 FIELDS 1 y:f32 [pack f32 1.5]]
         assert_equal {{0.5 1.5}} [r TQ.MGET p KEYS 1 k FIELDS 2 x y AS TEXT]
