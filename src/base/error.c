@@ -58,18 +58,20 @@ static size_t quote_byte(char *out, unsigned char byte) {
 
 const char *error_quote(struct quoted *q, struct span bytes) {
     enum { TAIL_ROOM = 5 }; /* "…'" and the end of the string */
-    size_t at = 0;
+    size_t at = 0, cut = 1; /* where the tail could still stand */
     q->text[at++] = '\'';
     for (size_t i = 0; i < bytes.len; i++) {
         char one[4];
         size_t n = quote_byte(one, (unsigned char)bytes.ptr[i]);
-        if (at + n + TAIL_ROOM > sizeof(q->text)) {
+        if (at + n + 2 > sizeof(q->text)) {
+            at = cut;
             memcpy(q->text + at, "…", strlen("…"));
             at += strlen("…");
             break;
         }
         memcpy(q->text + at, one, n);
         at += n;
+        if (at + TAIL_ROOM <= sizeof(q->text)) cut = at;
     }
     q->text[at++] = '\'';
     q->text[at] = '\0';

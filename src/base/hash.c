@@ -2,6 +2,7 @@
 #include "base/hash.h"
 
 #define XXH_INLINE_ALL
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,6 +14,7 @@ void hash_random(void *out, size_t len) {
     char *at = out;
     while (len) {
         ssize_t n = getrandom(at, len, 0);
+        if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             perror("tq: getrandom");
             abort();

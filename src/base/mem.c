@@ -43,9 +43,9 @@ void mem_free(void *ptr) {
 
 void *mem_grow(void *vector, size_t *capacity, size_t need, size_t size) {
     if (need <= *capacity) return vector;
+    if (need > SIZE_MAX / 2 / size) mem_checked(NULL, SIZE_MAX);
     size_t wanted = *capacity ? *capacity : 8;
     while (wanted < need) wanted *= 2;
-    if (wanted > SIZE_MAX / size) mem_checked(NULL, SIZE_MAX);
     *capacity = wanted;
     return mem_realloc(vector, wanted * size);
 }
