@@ -8,7 +8,8 @@
 #include <string.h>
 
 #ifdef TQ_SANITIZERS
-#include <sanitizer/allocator_interface.h>
+/* Part of every sanitizer's runtime, but gcc ships no header that says so. */
+size_t __sanitizer_get_current_allocated_bytes(void);
 #else
 #include <jemalloc/jemalloc.h>
 #endif

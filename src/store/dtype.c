@@ -114,7 +114,7 @@ bool dtype_of_length(const struct dtype *t, uint64_t len, struct dtype *item) {
     uint64_t fixed = dtype_fixed_bytes(t);
     unsigned stars = dtype_stars(t);
     if (stars == 0) return len == fixed;
-    if (stars > 1 || fixed == 0 || len % fixed) return false;
+    if (stars > 1 || fixed == 0 || len % fixed || len / fixed >= DTYPE_STAR) return false;
     for (unsigned i = 0; i < t->dimensions; i++)
         if (t->shape[i] == DTYPE_STAR) item->shape[i] = (uint32_t)(len / fixed);
     return true;

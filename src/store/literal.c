@@ -1,6 +1,7 @@
 /* See literal.h. The element is the only place that knows bases; brackets are the only place that knows shapes. */
 #include "store/literal.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static bool element_parse_float(enum dtype_base base, struct span text, char *ou
     double value;
     if (!number_parse_double(text, true, &value)) return false;
     bool special = !isfinite(value);
-    if (special && text.ptr[text.len - 1] >= '0' && text.ptr[text.len - 1] <= '9') return false;
+    if (special && !isalpha((unsigned char)text.ptr[text.len - 1])) return false; /* not by name */
     const struct smallfloat *small = element_smallfloat(base);
     if (small) {
         uint16_t code;
