@@ -39,7 +39,9 @@ cd "$tree"
 asked="options ${options[*]}"
 found=$(pkg-config --modversion libevent_core jemalloc cmocka 2>&1 || true)
 if [ ! -e Makefile ] || [ "$(cat configured 2>/dev/null)" != "$asked"$'\n'"$found" ]; then
-    [ -e Makefile ] && [ "$(head -n 1 configured 2>/dev/null)" != "$asked" ] && step make clean
+    if [ "$(head -n 1 configured 2>/dev/null)" != "$asked" ]; then
+        find . \( -name '*.o' -o -name '*.a' \) -delete
+    fi
     rm -f configured
     step "$root/configure" "${options[@]}"
     printf '%s\n%s\n' "$asked" "$found" > configured
