@@ -1,17 +1,31 @@
-/* A connection, as commands see it. */
+/* A connection, as commands see it and as it sees itself.
+ *
+ * Most connections of a server are idle most of the time, so an idle one holds next to nothing: input
+ * is read into a buffer that all share, and a connection has one of its own only while a request is
+ * incomplete or its commands have to wait; replies are written into blocks of a common pool and sent at
+ * the end of the turn.
+ *
+ * client.c is the life of a connection, client_io.c moves its bytes. */
 #ifndef TQ_SERVER_CLIENT_H
 #define TQ_SERVER_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "server/text.h"
 #include "wire/reply.h"
 #include "wire/resp.h"
 
+struct command;
 struct server;
 struct waiter;
-struct command;
+
+enum client_reply_mode { CLIENT_REPLY_ON, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIPPING };
 
 struct client {
     struct server *server;
@@ -20,18 +34,125 @@ struct client {
      * client_keep_argv, until the request is over. */
     size_t argc;
     struct resp_arg *argv;
-    const struct command *command;
+    const struct command *command;   /* the last one found; NULL before the first */
+    const struct command *container; /* of a subcommand, else NULL */
 
-    struct reply reply; /* write the answer here; c->reply.protocol is 2 or 3 */
+    struct reply reply;    /* write the answer here; c->reply.protocol is 2 or 3 */
     struct waiter *waiter; /* parked, or NULL */
 
     uint64_t id;
-    char *name; /* CLIENT SETNAME; "" when none */
-    /* … the connection's own state … */
+    char *name;                      /* CLIENT SETNAME; "" when none */
+    char *library, *library_version; /* CLIENT SETINFO; "" when none */
+    const char *address;             /* "127.0.0.1:5000", "[::1]:5000", "/path:0" */
+    enum client_reply_mode reply_mode;
+
+    /* The connection's own. */
+    int fd;
+    bool dead;     /* closed; freed at the end of the turn */
+    bool closing;  /* nothing more is read; closed when its replies are sent */
+    bool is_ready; /* in the list of those whose input waits for the next turn */
+    bool is_sending; /* in the list of those who have replies to send */
+    bool writable_armed;
+    int64_t born_us, active_us; /* monotonic */
+    int64_t soft_since_us;      /* when the soft output limit was passed, 0: it is not */
+    int64_t closing_since_us;
+    struct event readable, writable;
+    struct resp_parser parser;
+    struct {
+        char *bytes; /* NULL: none */
+        size_t start, end, capacity;
+    } input;               /* bytes that came and are not done with */
+    struct resp_arg *kept; /* argv in memory of its own, one block with the bytes; NULL: none */
+    TAILQ_ENTRY(client) all, sending, ready; /* `all` is the list of the dead for a dead one */
 };
 
+TAILQ_HEAD(client_list, client);
+
+enum { CLIENT_READ_SIZE = 16 * 1024 }; /* also how far a parked client is read ahead */
+
+struct clients {
+    struct client_list all, sending, ready, dead;
+    size_t count; /* of all */
+    uint64_t last_id;
+    struct client *visited; /* where the next tick goes on; NULL: at the beginning */
+    struct resp_limits limits;
+    struct resp_lander lander;
+
+    /* Options. */
+    int64_t maxclients;
+    int64_t timeout, tcp_keepalive;            /* seconds; 0: off */
+    int64_t proto_max_bulk_len, max_arguments; /* of one request */
+    int64_t query_buffer_limit;                /* bytes; arguments of one request together */
+    char *output_limit_words;
+    size_t output_hard, output_soft; /* bytes, 0: no limit */
+    int64_t output_soft_seconds;
+
+    char input[CLIENT_READ_SIZE]; /* what all read into */
+};
+
+struct clients *clients_new(struct server *s);
+void clients_register_options(struct server *s);
+void clients_free(struct clients *clients); /* after clients_close_all */
+void clients_close_all(struct server *s);
+
+/* See that as many descriptors as maxclients needs may be open. Where the system refuses, maxclients is
+ * lowered to what it allows and the log says so. */
+int clients_raise_descriptors(struct server *s, struct error *e);
+
+/* A connection begins: takes over the descriptor, in every case. `address` is copied. */
+void client_accept(struct server *s, int fd, const char *address, bool is_tcp);
+
 /* Move the arguments out of the input buffer into memory that lives until the request is over (served,
- * expired or forgotten), so that a parked request may point at them. c->argv changes; parse the request again from it. */
+ * expired or forgotten), so that a parked request may point at them. c->argv changes; parse the request
+ * again from it. Landings move along. */
 void client_keep_argv(struct client *c);
+
+/* The request that was running has its reply: its arguments are void from here on. */
+void client_request_over(struct client *c);
+
+/* The same for one that was parked; its reply is sent, and input that waited behind it goes on next
+ * turn. */
+void client_unpark(struct client *c);
+
+/* Set c->name, c->library or c->library_version; a copy is kept. */
+void client_set_text(char **where, struct span text);
+
+/* May this be a client's name (or library, version): printable, without blanks? `what` begins the
+ * sentence that says no. An empty one may. */
+int client_check_name(struct span name, const char *what, struct error *e);
+
+/* End the connection now. Its memory stays readable until the end of the turn. `why` goes to the log. */
+void client_close(struct client *c, const char *why);
+
+/* End it when what is in c->reply has been sent; input is ignored from here on. */
+void client_close_after_reply(struct client *c);
+
+/* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its output
+ * limit. The client's own commands need not call it. */
+void client_output_ready(struct client *c);
+
+/* One line of CLIENT LIST, without the line's end. */
+void client_describe(const struct client *c, struct text *out);
+
+/* The address that the client connected to, as `address`. */
+void client_local_address(const struct client *c, struct text *out);
+
+/* "127.0.0.1:80", "[::1]:80", or "path:0" of a socket's end. */
+struct sockaddr;
+void client_format_address(const struct sockaddr *address, size_t len, struct text *out);
+
+/* ---- for the turn of the loop */
+
+void clients_resume(struct server *s);        /* those whose input waits */
+bool clients_waiting(const struct server *s); /* is there any? */
+void clients_send(struct server *s);
+void clients_sweep(struct server *s); /* free the dead */
+void clients_tick(struct server *s);  /* ten times a second: timeouts and limits */
+
+/* ---- between client.c and client_io.c */
+
+void client_io_begin(struct client *c); /* arm the events of a new connection */
+void client_io_end(struct client *c);   /* disarm and free what I/O holds */
+bool client_has_left(struct client *c); /* did the peer hang up while its input was not read? */
 
 #endif

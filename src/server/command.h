@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "server/text.h"
 
 struct client;
 struct server;
@@ -52,6 +53,8 @@ struct command {
     const struct command *subcommands;      /* ended by a NULL name; may be NULL */
 };
 
+enum { COMMAND_NAME_MAX = 64 }; /* of "container|subcommand", the NUL included */
+
 /* Add a table that ends with a NULL name. The table is borrowed for ever. A name registered
  * twice is a programming error and aborts. */
 void command_register(const struct command *table);
@@ -61,6 +64,16 @@ const struct command *command_find(struct span name);
 
 /* Walk the table in order of registration: pass NULL first. */
 const struct command *command_next(const struct command *previous);
+
+size_t command_count(void); /* subcommands are not counted */
+
+/* "ping", or "client|list" where there is a container. Returns `out`. */
+const char *command_full_name(const struct command *container, const struct command *command,
+                              char out[static COMMAND_NAME_MAX]);
+
+/* INFO's commandstats, and CONFIG RESETSTAT. */
+void command_write_stats(struct text *out);
+void command_reset_stats(void);
 
 /* Run the request in c->argc, c->argv: look up, gate, count, time, run. Exactly one reply comes of
  * it, now or (parked) later. */

@@ -55,13 +55,13 @@ struct server {
     int loglevel;
 
     char run_id[SERVER_RUN_ID_LEN + 1];
-    char config_file[512]; /* absolute path, "" without one */
+    char *config_file; /* absolute path, from malloc; NULL without one */
     int64_t started_us;
 
     /* The turn's own. */
     bool in_turn, stopping, pidfile_written;
     struct event turn_end, next_turn, cron;
-    struct event signals[3];
+    struct event signals[2];
 };
 
 /* An empty server: options are registered with their defaults, nothing is open. */

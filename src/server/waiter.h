@@ -18,11 +18,15 @@
 
 struct client;
 struct server;
+struct waiters;
+
+struct waiters *waiters_new(void);
+void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 struct waiter_kind {
     /* Try once more. True: the reply (or an error) has been written. False: nothing happened, stay. */
     bool (*try)(struct client *c, void *request);
-    /* Time is up (never called for a timeout of 0): write the reply that says so. */
+    /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);
     /* The request is over, for whatever reason (served, expired, the client left). */
     void (*free)(void *request);
@@ -43,11 +47,16 @@ void waiter_signal(struct server *s, struct span partition);
 /* Every partition (FLUSHALL, memory was freed). */
 void waiter_signal_all(struct server *s);
 
-/* The end of the turn: try the heads of the signalled queues. Called by the server only. */
-void waiter_serve(struct server *s);
+/* The end of the turn: try the heads of the signalled queues, and again when that has signalled more.
+ * Stops after a while so that I/O is not kept waiting: true where there is more to do next turn. Called
+ * by the server only. */
+bool waiter_serve(struct server *s);
 
 /* Forget a client's waiter without a reply. Called when it closes. */
 void waiter_forget(struct client *c);
+
+/* CLIENT UNBLOCK: end a parked client's wait, as if its time were up or with -UNBLOCKED. */
+void waiter_unblock(struct client *c, bool with_error);
 
 /* How many clients are parked: blocked_clients. */
 size_t waiter_count(const struct server *s);

@@ -1,0 +1,242 @@
+/* PING ECHO HELLO AUTH SELECT RESET QUIT: a connection about itself. */
+#include "cmd/cmd.h"
+
+#include "base/number.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+#include "store/arena.h"
+
+static void release_chunk(void *chunk) {
+    chunk_unpin(chunk);
+}
+
+/* An argument as the reply. A large one is lent from the memory that it landed in. */
+static void reply_argument(struct client *c, struct resp_arg *arg) {
+    void *chunk = arg->landing;
+    if (!chunk) {
+        reply_bulk(&c->reply, arg->bytes);
+        return;
+    }
+    arg->landing = NULL;
+    reply_lend(&c->reply, arg->bytes, release_chunk, chunk);
+}
+
+static void ping_run(struct client *c) {
+    if (c->argc > 2)
+        reply_errorf(&c->reply, ERROR_ERR, "wrong number of arguments for 'ping' command");
+    else if (c->argc == 2)
+        reply_argument(c, &c->argv[1]);
+    else
+        reply_status(&c->reply, "PONG");
+}
+
+static void echo_run(struct client *c) {
+    reply_argument(c, &c->argv[1]);
+}
+
+/* There is one user, `default`, who has no password: any will do. */
+static int check_user(struct span user, struct error *e) {
+    if (span_equal(user, SPAN_LITERAL("default"))) return 0;
+    return error_set(e, ERROR_WRONGPASS, "invalid username-password pair or user is disabled.");
+}
+
+static void auth_run(struct client *c) {
+    struct error e;
+    if (c->argc > 3)
+        reply_errorf(&c->reply, ERROR_ERR, "syntax error");
+    else if (c->argc == 2)
+        reply_errorf(&c->reply, ERROR_ERR,
+                     "AUTH <password> called without any password configured for the default user. "
+                     "Are you sure your configuration is correct?");
+    else if (check_user(c->argv[1].bytes, &e))
+        reply_error(&c->reply, &e);
+    else
+        reply_status(&c->reply, "OK");
+}
+
+struct hello {
+    int protocol;
+    bool names;
+    struct span name;
+};
+
+static int hello_parse(struct client *c, struct hello *out, struct error *e) {
+    int64_t version;
+    *out = (struct hello){.protocol = c->reply.protocol};
+    if (c->argc == 1) return 0;
+    if (!number_parse_i64(c->argv[1].bytes, &version))
+        return error_set(e, ERROR_ERR, "Protocol version is not an integer or out of range");
+    if (version != 2 && version != 3)
+        return error_set(e, ERROR_NOPROTO, "unsupported protocol version");
+    out->protocol = (int)version;
+    for (size_t i = 2; i < c->argc;) {
+        struct span word = c->argv[i].bytes;
+        size_t left = c->argc - i - 1;
+        if (span_is(word, "auth") && left >= 2) {
+            int code = check_user(c->argv[i + 1].bytes, e);
+            if (code) return code;
+            i += 3;
+        } else if (span_is(word, "setname") && left >= 1) {
+            out->names = true;
+            out->name = c->argv[i + 1].bytes;
+            int code = client_check_name(out->name, "Client names", e);
+            if (code) return code;
+            i += 2;
+        } else {
+            return error_set(e, ERROR_ERR, "Syntax error in HELLO option %s", QUOTE(word));
+        }
+    }
+    return 0;
+}
+
+static void hello_run(struct client *c) {
+    struct hello hello;
+    struct error e;
+    struct reply *r = &c->reply;
+    if (hello_parse(c, &hello, &e)) {
+        reply_error(r, &e);
+        return;
+    }
+    r->protocol = hello.protocol;
+    if (hello.names) client_set_text(&c->name, hello.name);
+    reply_map(r, 7);
+    reply_text(r, "server");
+    reply_text(r, "tq");
+    reply_text(r, "version");
+    reply_text(r, PACKAGE_VERSION);
+    reply_text(r, "proto");
+    reply_integer(r, r->protocol);
+    reply_text(r, "id");
+    reply_integer(r, (int64_t)c->id);
+    reply_text(r, "mode");
+    reply_text(r, "standalone");
+    reply_text(r, "role");
+    reply_text(r, "master");
+    reply_text(r, "modules");
+    reply_array(r, 0);
+}
+
+static void select_run(struct client *c) {
+    int64_t index;
+    if (!number_parse_i64(c->argv[1].bytes, &index))
+        reply_errorf(&c->reply, ERROR_ERR, "value is not an integer or out of range");
+    else if (index != 0)
+        reply_errorf(&c->reply, ERROR_ERR, "DB index is out of range: there is one database, 0");
+    else
+        reply_status(&c->reply, "OK");
+}
+
+static void reset_run(struct client *c) {
+    client_set_text(&c->name, span_of(NULL, 0));
+    c->reply.protocol = 2;
+    c->reply.discard = false;
+    c->reply_mode = CLIENT_REPLY_ON;
+    reply_status(&c->reply, "RESET");
+}
+
+static void quit_run(struct client *c) {
+    reply_status(&c->reply, "OK");
+    client_close_after_reply(c);
+}
+
+static const struct command_arg message_optional[] = {
+    {.name = "message", .type = "string", .optional = 1}, {0}};
+static const struct command_arg message[] = {{.name = "message", .type = "string"}, {0}};
+static const struct command_arg select_args[] = {{.name = "index", .type = "integer"}, {0}};
+static const struct command_arg auth_args[] = {
+    {.name = "username", .type = "string", .optional = 1},
+    {.name = "password", .type = "string"},
+    {0}};
+static const struct command_arg hello_auth[] = {
+    {.name = "username", .type = "string"}, {.name = "password", .type = "string"}, {0}};
+static const struct command_arg hello_options[] = {
+    {.name = "protover", .type = "integer"},
+    {.name = "auth", .type = "block", .token = "AUTH", .optional = 1, .args = hello_auth},
+    {.name = "clientname", .type = "string", .token = "SETNAME", .optional = 1},
+    {0}};
+static const struct command_arg hello_args[] = {
+    {.name = "arguments", .type = "block", .optional = 1, .args = hello_options}, {0}};
+
+static const struct command connection_commands[] = {
+    {
+        .name = "ping",
+        .summary = "Ask the server whether it is there",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = -1,
+        .flags = COMMAND_FAST | COMMAND_STALE,
+        .run = ping_run,
+        .args = message_optional,
+    },
+    {
+        .name = "echo",
+        .summary = "Get back the argument",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = 2,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE,
+        .run = echo_run,
+        .args = message,
+    },
+    {
+        .name = "hello",
+        .summary = "Choose the version of the protocol, and learn whom one is talking to",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = -1,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
+        .run = hello_run,
+        .args = hello_args,
+    },
+    {
+        .name = "auth",
+        .summary = "Log in",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = -2,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
+        .run = auth_run,
+        .args = auth_args,
+    },
+    {
+        .name = "select",
+        .summary = "Choose the database, of which there is one",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = 2,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE,
+        .run = select_run,
+        .args = select_args,
+    },
+    {
+        .name = "reset",
+        .summary = "Make the connection as it was when it was new",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = 1,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
+        .run = reset_run,
+    },
+    {
+        .name = "quit",
+        .summary = "End the connection when what was asked before is answered",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = -1,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
+        .run = quit_run,
+    },
+    {0},
+};
+
+void cmd_connection_register(void) {
+    command_register(connection_commands);
+}

@@ -1,0 +1,321 @@
+/* See client.h. */
+#include "server/client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/command.h"
+#include "server/server.h"
+#include "server/waiter.h"
+#include "store/store.h"
+
+enum {
+    LAND_FROM = 32 * 1024,     /* smaller bulks are copied once instead */
+    INLINE_MAX = 64 * 1024,
+    DESCRIPTORS_RESERVED = 32, /* listening sockets, logs, the loop's own, memory regions */
+    CLOSING_MAX_US = 10 * 1000000,
+    TICKS_PER_ROUND = 10,      /* ticks in which every client is visited once */
+};
+
+static char no_text[] = "";
+
+/* ---- landings */
+
+static void *land(void *context, size_t len, void **memory) {
+    struct server *s = context;
+    if (len > ARENA_CHUNK_MAX || server_memory_full(s, len)) return NULL;
+    struct chunk *chunk = arena_take(store_arena(s->store), len);
+    if (chunk) *memory = chunk->memory;
+    return chunk;
+}
+
+static void land_release(void *context, void *landing) {
+    (void)context;
+    chunk_unpin(landing);
+}
+
+/* ---- the set of clients */
+
+struct clients *clients_new(struct server *s) {
+    struct clients *clients = mem_calloc(1, sizeof(*clients));
+    TAILQ_INIT(&clients->all);
+    TAILQ_INIT(&clients->sending);
+    TAILQ_INIT(&clients->ready);
+    TAILQ_INIT(&clients->dead);
+    clients->lander = (struct resp_lander){.context = s, .land = land, .release = land_release};
+    clients->limits = (struct resp_limits){.max_inline = INLINE_MAX, .land_from = LAND_FROM};
+    return clients;
+}
+
+void clients_free(struct clients *clients) {
+    mem_free(clients);
+}
+
+void clients_close_all(struct server *s) {
+    while (!TAILQ_EMPTY(&s->clients->all))
+        client_close(TAILQ_FIRST(&s->clients->all), "the server ends");
+    clients_sweep(s);
+}
+
+int clients_raise_descriptors(struct server *s, struct error *e) {
+    struct rlimit limit;
+    rlim_t need = (rlim_t)s->clients->maxclients + DESCRIPTORS_RESERVED;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return error_set(e, ERROR_ERR, "can't read the limit of open files: %s", strerror(errno));
+    if (limit.rlim_cur >= need) return 0;
+    struct rlimit wanted = {need, limit.rlim_max > need ? limit.rlim_max : need};
+    if (!setrlimit(RLIMIT_NOFILE, &wanted)) return 0;
+    wanted = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    if (!setrlimit(RLIMIT_NOFILE, &wanted)) limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_cur <= DESCRIPTORS_RESERVED)
+        return error_set(e, ERROR_ERR, "only %llu files may be open, which is too few to serve anyone",
+                         (unsigned long long)limit.rlim_cur);
+    log_warning("maxclients %lld needs %llu open files and the system allows %llu (ulimit -n): "
+                "maxclients is %llu now",
+                (long long)s->clients->maxclients, (unsigned long long)need,
+                (unsigned long long)limit.rlim_cur,
+                (unsigned long long)limit.rlim_cur - DESCRIPTORS_RESERVED);
+    s->clients->maxclients = (int64_t)limit.rlim_cur - DESCRIPTORS_RESERVED;
+    return 0;
+}
+
+void clients_sweep(struct server *s) {
+    for (struct client *c; (c = TAILQ_FIRST(&s->clients->dead));) {
+        TAILQ_REMOVE(&s->clients->dead, c, all);
+        mem_free(c);
+    }
+}
+
+/* ---- one client */
+
+void client_format_address(const struct sockaddr *address, size_t len, struct text *out) {
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+        text_printf(out, "%s:%u", host, ntohs(in->sin_port));
+    } else if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+        text_printf(out, "[%s]:%u", host, ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+        size_t path = len > offsetof(struct sockaddr_un, sun_path)
+                          ? strnlen(un->sun_path, len - offsetof(struct sockaddr_un, sun_path))
+                          : 0;
+        text_printf(out, "%.*s:0", (int)path, un->sun_path);
+    }
+}
+
+void client_local_address(const struct client *c, struct text *out) {
+    struct sockaddr_storage storage;
+    socklen_t len = sizeof(storage);
+    if (getsockname(c->fd, (struct sockaddr *)&storage, &len))
+        text_printf(out, "?:0");
+    else
+        client_format_address((struct sockaddr *)&storage, len, out);
+}
+
+static void set_tcp_options(const struct clients *clients, int fd) {
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    int idle = (int)clients->tcp_keepalive;
+    if (!idle) return;
+    int probes = 3, interval = idle / probes ? idle / probes : 1;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+static void client_reject(struct server *s, int fd) {
+    static const char message[] = "-ERR max number of clients reached\r\n";
+    s->metrics.rejected++;
+    if (write(fd, message, sizeof(message) - 1) < 0) log_debug("%s", strerror(errno));
+    close(fd);
+}
+
+void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
+    struct clients *clients = s->clients;
+    if ((int64_t)clients->count >= clients->maxclients) {
+        client_reject(s, fd);
+        return;
+    }
+    if (is_tcp) set_tcp_options(clients, fd);
+    size_t address_size = strlen(address) + 1;
+    struct client *c = mem_calloc(1, sizeof(*c) + address_size);
+    c->server = s;
+    c->fd = fd;
+    c->id = ++clients->last_id;
+    c->address = memcpy(c + 1, address, address_size);
+    c->name = c->library = c->library_version = no_text;
+    c->born_us = c->active_us = s->now_us;
+    client_io_begin(c);
+    TAILQ_INSERT_TAIL(&clients->all, c, all);
+    clients->count++;
+    s->metrics.connections++;
+    log_debug("client %llu connected from %s", (unsigned long long)c->id, c->address);
+}
+
+int client_check_name(struct span name, const char *what, struct error *e) {
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] < '!' || name.ptr[i] > '~')
+            return error_set(e, ERROR_ERR,
+                             "%s cannot contain spaces, newlines or special characters.", what);
+    return 0;
+}
+
+void client_set_text(char **where, struct span text) {
+    if (*where != no_text) mem_free(*where);
+    *where = no_text;
+    if (!text.len) return;
+    *where = mem_alloc(text.len + 1);
+    memcpy(*where, text.ptr, text.len);
+    (*where)[text.len] = '\0';
+}
+
+void client_close(struct client *c, const char *why) {
+    if (c->dead) return;
+    struct server *s = c->server;
+    struct clients *clients = s->clients;
+    log_debug("client %llu at %s closed: %s", (unsigned long long)c->id, c->address, why);
+    c->dead = true;
+    if (c->waiter) waiter_forget(c);
+    client_request_over(c);
+    client_io_end(c);
+    if (c->is_sending) TAILQ_REMOVE(&clients->sending, c, sending);
+    if (c->is_ready) TAILQ_REMOVE(&clients->ready, c, ready);
+    c->is_sending = c->is_ready = false;
+    client_set_text(&c->name, span_of(NULL, 0));
+    client_set_text(&c->library, span_of(NULL, 0));
+    client_set_text(&c->library_version, span_of(NULL, 0));
+    if (clients->visited == c) clients->visited = TAILQ_NEXT(c, all);
+    TAILQ_REMOVE(&clients->all, c, all);
+    clients->count--;
+    TAILQ_INSERT_TAIL(&clients->dead, c, all);
+    server_turn(s); /* its end frees the client */
+}
+
+void client_close_after_reply(struct client *c) {
+    if (c->dead || c->closing) return;
+    c->closing = true;
+    c->closing_since_us = c->server->now_us;
+    event_del(&c->readable);
+    client_output_ready(c);
+}
+
+void client_keep_argv(struct client *c) {
+    if (c->kept || !c->argc) return;
+    size_t bytes = 0;
+    for (size_t i = 0; i < c->argc; i++)
+        if (!c->argv[i].landing) bytes += c->argv[i].bytes.len;
+    c->kept = mem_alloc(c->argc * sizeof(*c->kept) + bytes);
+    char *at = (char *)(c->kept + c->argc);
+    for (size_t i = 0; i < c->argc; i++) {
+        struct resp_arg *arg = &c->argv[i];
+        c->kept[i] = *arg;
+        if (!arg->landing && arg->bytes.len) {
+            c->kept[i].bytes.ptr = memcpy(at, arg->bytes.ptr, arg->bytes.len);
+            at += arg->bytes.len;
+        }
+        arg->landing = NULL;
+    }
+    c->argv = c->kept;
+}
+
+/* ---- limits */
+
+static void client_cut_output(struct client *c, const char *limit) {
+    c->server->metrics.output_cut++;
+    log_warning("client %llu at %s does not read its replies: %zu bytes wait for it, beyond the %s "
+                "client-output-buffer-limit; closed",
+                (unsigned long long)c->id, c->address, c->reply.pending, limit);
+    client_close(c, "output limit");
+}
+
+static void client_check_output(struct client *c) {
+    struct clients *clients = c->server->clients;
+    if (clients->output_hard && c->reply.pending > clients->output_hard) {
+        client_cut_output(c, "hard");
+        return;
+    }
+    if (!clients->output_soft || c->reply.pending <= clients->output_soft)
+        c->soft_since_us = 0;
+    else if (!c->soft_since_us)
+        c->soft_since_us = c->server->now_us;
+    else if (c->server->now_us - c->soft_since_us > clients->output_soft_seconds * 1000000)
+        client_cut_output(c, "soft");
+}
+
+void client_output_ready(struct client *c) {
+    client_check_output(c);
+    if (c->dead || c->is_sending) return;
+    c->is_sending = true;
+    TAILQ_INSERT_TAIL(&c->server->clients->sending, c, sending);
+    server_turn(c->server);
+}
+
+static void client_tick(struct client *c) {
+    struct server *s = c->server;
+    client_check_output(c);
+    if (c->dead) return;
+    if (c->closing) {
+        if (s->now_us - c->closing_since_us > CLOSING_MAX_US)
+            client_close(c, "it did not read its last replies");
+    } else if (c->waiter) {
+        if (!event_pending(&c->readable, EV_READ, NULL) && client_has_left(c))
+            client_close(c, "the client closed the connection");
+    } else if (s->clients->timeout && s->now_us - c->active_us > s->clients->timeout * 1000000) {
+        s->metrics.timed_out++;
+        log_verbose("client %llu at %s was idle for too long; closed", (unsigned long long)c->id,
+                    c->address);
+        client_close(c, "timeout");
+    }
+}
+
+void clients_tick(struct server *s) {
+    struct clients *clients = s->clients;
+    size_t visits = clients->count / TICKS_PER_ROUND + 1;
+    while (visits-- && !TAILQ_EMPTY(&clients->all)) {
+        struct client *c = clients->visited ? clients->visited : TAILQ_FIRST(&clients->all);
+        clients->visited = TAILQ_NEXT(c, all);
+        client_tick(c);
+    }
+}
+
+/* ---- description */
+
+static size_t client_memory(const struct client *c) {
+    size_t kept = 0;
+    for (size_t i = 0; c->kept && i < c->argc; i++) kept += sizeof(*c->kept) + c->kept[i].bytes.len;
+    return sizeof(*c) + c->input.capacity + c->parser.capacity * sizeof(*c->parser.argv) + kept +
+           c->reply.pending + resp_held(&c->parser);
+}
+
+void client_describe(const struct client *c, struct text *out) {
+    int64_t now = c->server->now_us;
+    text_printf(out, "id=%llu addr=%s laddr=", (unsigned long long)c->id, c->address);
+    client_local_address(c, out);
+    text_printf(out, " fd=%d name=%s age=%lld idle=%lld flags=%s db=0 sub=0 psub=0 multi=-1", c->fd,
+                c->name, (long long)(now - c->born_us) / 1000000,
+                (long long)(now - c->active_us) / 1000000,
+                c->waiter ? "b" : c->closing ? "c" : "N");
+    text_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu obl=0 oll=0 omem=%zu tot-mem=%zu",
+                c->input.end - c->input.start,
+                c->input.capacity - (c->input.end - c->input.start), resp_held(&c->parser),
+                c->reply.pending, client_memory(c));
+    char name[COMMAND_NAME_MAX];
+    text_printf(out, " events=%s%s cmd=%s user=default resp=%d lib-name=%s lib-ver=%s",
+                c->closing ? "" : "r", c->writable_armed ? "w" : "",
+                c->command ? command_full_name(c->container, c->command, name) : "NULL",
+                c->reply.protocol, c->library, c->library_version);
+}

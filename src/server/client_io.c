@@ -1,0 +1,350 @@
+/* Bytes in, bytes out.
+ *
+ * A readiness event costs one read. It goes into the buffer that all connections share; when the
+ * parser waits for a landing (a large bulk on its way into the chunk that will be a column's memory),
+ * the same readv fills the landing first, then the tail of the connection's own buffer, then the
+ * shared one. What the parser could not finish is saved in a buffer of the connection's own.
+ *
+ * A busy client must not starve others: a pipeline that takes longer than TURN_BUDGET_US is
+ * interrupted between two commands and goes on in the next turn, after everyone else's. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+
+enum {
+    TURN_BUDGET_US = 2000,
+    INPUT_FIRST = 256,           /* smallest buffer of one's own */
+    SEND_PIECES = 128,           /* ranges in one writev */
+    SEND_BUDGET = 8 * 1024 * 1024, /* bytes to one client in one turn */
+    DRAIN_MAX = 1024 * 1024,
+};
+
+/* ---- input that stays */
+
+static void input_drop(struct client *c) {
+    mem_free(c->input.bytes);
+    c->input.bytes = NULL;
+    c->input.start = c->input.end = c->input.capacity = 0;
+}
+
+static void input_append(struct client *c, const char *bytes, size_t len) {
+    size_t held = c->input.end - c->input.start;
+    if (c->input.start) {
+        memmove(c->input.bytes, c->input.bytes + c->input.start, held);
+        c->input.start = 0;
+        c->input.end = held;
+    }
+    size_t need = held + len, least = need > INPUT_FIRST ? need : INPUT_FIRST;
+    if (need > c->input.capacity)
+        c->input.bytes = mem_grow(c->input.bytes, &c->input.capacity, least, 1);
+    memcpy(c->input.bytes + held, bytes, len);
+    c->input.end = need;
+}
+
+/* ---- requests */
+
+static void client_protocol_error(struct client *c, const struct error *e) {
+    c->server->metrics.protocol_errors++;
+    log_verbose("client %llu at %s: %s", (unsigned long long)c->id, c->address, e->text);
+    c->reply.discard = false;
+    reply_error(&c->reply, e);
+    client_close_after_reply(c);
+}
+
+static void client_run_request(struct client *c) {
+    if (!c->parser.argc) return; /* an empty line: nothing was asked */
+    c->argc = c->parser.argc;
+    c->argv = c->parser.argv;
+    command_dispatch(c);
+    if (c->dead) return;
+    if (!c->waiter) client_request_over(c);
+    if (c->reply.pending) client_output_ready(c);
+}
+
+/* Its input goes on in the next turn. */
+static void client_make_ready(struct client *c) {
+    if (c->is_ready) return;
+    c->is_ready = true;
+    TAILQ_INSERT_TAIL(&c->server->clients->ready, c, ready);
+}
+
+/* Run the requests in a run of input; returns how many of its bytes are done with. */
+static size_t client_run(struct client *c, char *run, size_t len) {
+    struct server *s = c->server;
+    size_t done = 0;
+    int64_t begin = s->tick_us = clock_monotonic_us();
+    while (done < len && !c->dead && !c->closing && !c->waiter) {
+        struct error e;
+        if (s->tick_us - begin > TURN_BUDGET_US) {
+            client_make_ready(c);
+            break;
+        }
+        enum resp_status status = resp_parse(&c->parser, span_of(run + done, len - done), &e);
+        if (status == RESP_MORE) break;
+        if (status == RESP_BROKEN) {
+            client_protocol_error(c, &e);
+            break;
+        }
+        client_run_request(c);
+        if (c->dead) break; /* the parser is gone */
+        done += c->parser.used;
+        resp_next(&c->parser);
+    }
+    return done;
+}
+
+/* Run what is in the connection's own buffer, then free it or keep the rest. */
+static void client_run_own(struct client *c) {
+    size_t done = client_run(c, c->input.bytes + c->input.start, c->input.end - c->input.start);
+    if (c->dead) return;
+    c->input.start += done;
+    if (c->closing || c->input.start == c->input.end) input_drop(c);
+}
+
+static void client_run_shared(struct client *c, size_t len) {
+    char *run = c->server->clients->input;
+    size_t done = client_run(c, run, len);
+    if (c->dead || c->closing || done == len) return;
+    input_append(c, run + done, len - done);
+}
+
+void clients_resume(struct server *s) {
+    struct client_list ready = TAILQ_HEAD_INITIALIZER(ready);
+    TAILQ_CONCAT(&ready, &s->clients->ready, ready);
+    for (struct client *c; (c = TAILQ_FIRST(&ready));) {
+        TAILQ_REMOVE(&ready, c, ready);
+        c->is_ready = false;
+        if (c->input.bytes && !c->waiter && !c->closing) client_run_own(c);
+    }
+}
+
+bool clients_waiting(const struct server *s) {
+    return !TAILQ_EMPTY(&s->clients->ready);
+}
+
+/* ---- reading */
+
+/* The peer has closed its side, or the connection broke. Replies on their way still go out: whoever
+ * pipes commands into a socket and closes its end is waiting for them. */
+static void client_input_ended(struct client *c, const char *why) {
+    if (!c->waiter && c->reply.pending && !c->closing)
+        client_close_after_reply(c);
+    else
+        client_close(c, why);
+}
+
+static bool read_failed(struct client *c, ssize_t got) {
+    if (got > 0) {
+        c->active_us = c->server->now_us;
+        c->server->metrics.bytes_in += (uint64_t)got;
+        return false;
+    }
+    if (got == 0) {
+        client_input_ended(c, "the client closed the connection");
+        return true;
+    }
+    if (errno != EAGAIN && errno != EINTR) client_close(c, strerror(errno));
+    return true;
+}
+
+/* A parked client: its next commands wait here in order, up to a bound; beyond it they wait in the
+ * socket, and whether the client leaves is looked up by the tick. */
+static void client_read_ahead(struct client *c) {
+    size_t held = c->input.end - c->input.start;
+    if (held >= CLIENT_READ_SIZE) {
+        event_del(&c->readable);
+        return;
+    }
+    char *buffer = c->server->clients->input;
+    ssize_t got = read(c->fd, buffer, CLIENT_READ_SIZE - held);
+    if (!read_failed(c, got)) input_append(c, buffer, (size_t)got);
+}
+
+/* Read while a large bulk is arriving: landing, own buffer and shared buffer in one go. */
+static void client_read_landing(struct client *c, size_t landing, void *memory) {
+    char *shared = c->server->clients->input;
+    size_t room = c->input.capacity - c->input.end;
+    struct iovec iov[3];
+    int n = 0;
+    if (memory) {
+        iov[n++] = (struct iovec){memory, landing};
+        iov[n++] = (struct iovec){c->input.bytes + c->input.end, room};
+        iov[n++] = (struct iovec){shared, CLIENT_READ_SIZE};
+    } else { /* no one wants these bytes */
+        room = 0;
+        iov[n++] = (struct iovec){shared, landing < CLIENT_READ_SIZE ? landing : CLIENT_READ_SIZE};
+    }
+    ssize_t got = readv(c->fd, iov, n);
+    if (read_failed(c, got)) return;
+    size_t left = (size_t)got;
+    size_t part = left < landing ? left : landing;
+    resp_landed(&c->parser, part);
+    left -= part;
+    part = left < room ? left : room;
+    c->input.end += part;
+    left -= part;
+    if (left) input_append(c, shared, left);
+    client_run_own(c);
+}
+
+static void client_read(struct client *c) {
+    struct clients *all = c->server->clients;
+    void *memory = NULL;
+    size_t landing = resp_landing(&c->parser, &memory);
+    if (landing) {
+        client_read_landing(c, landing, memory);
+        return;
+    }
+    if (!c->input.bytes) {
+        ssize_t got = read(c->fd, all->input, CLIENT_READ_SIZE);
+        if (!read_failed(c, got)) client_run_shared(c, (size_t)got);
+        return;
+    }
+    size_t room = c->input.capacity - c->input.end;
+    struct iovec iov[2] = {{c->input.bytes + c->input.end, room}, {all->input, CLIENT_READ_SIZE}};
+    ssize_t got = readv(c->fd, iov, 2);
+    if (read_failed(c, got)) return;
+    size_t tail = (size_t)got < room ? (size_t)got : room;
+    c->input.end += tail;
+    if ((size_t)got > tail) input_append(c, all->input, (size_t)got - tail);
+    client_run_own(c);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct client *c = context;
+    server_turn(c->server);
+    if (c->is_ready || c->closing) return; /* what came before goes first */
+    if (c->waiter)
+        client_read_ahead(c);
+    else
+        client_read(c);
+}
+
+bool client_has_left(struct client *c) {
+    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* ---- writing */
+
+static void client_arm_writable(struct client *c, bool arm) {
+    if (arm == c->writable_armed) return;
+    c->writable_armed = arm;
+    if (arm)
+        event_add(&c->writable, NULL);
+    else
+        event_del(&c->writable);
+}
+
+/* Unread input at close would make the kernel send a reset, which may overtake the last reply. */
+static void client_drain(struct client *c) {
+    char *buffer = c->server->clients->input;
+    size_t total = 0;
+    for (ssize_t n; total < DRAIN_MAX && (n = read(c->fd, buffer, CLIENT_READ_SIZE)) > 0;)
+        total += (size_t)n;
+}
+
+/* One writev. True where the socket took all of it and more may follow. */
+static bool client_write(struct client *c, size_t *sent_total) {
+    struct iovec iov[SEND_PIECES];
+    size_t n = reply_peek(&c->reply, iov, SEND_PIECES), total = 0;
+    for (size_t i = 0; i < n; i++) total += iov[i].iov_len;
+    ssize_t sent = n == 1 ? write(c->fd, iov[0].iov_base, iov[0].iov_len)
+                          : writev(c->fd, iov, (int)n);
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR) client_close(c, strerror(errno));
+        return false;
+    }
+    reply_sent(&c->reply, (size_t)sent);
+    c->active_us = c->server->now_us;
+    c->server->metrics.bytes_out += (uint64_t)sent;
+    *sent_total += (size_t)sent;
+    return (size_t)sent == total;
+}
+
+static void client_send(struct client *c) {
+    size_t sent = 0;
+    while (c->reply.pending && sent < SEND_BUDGET && client_write(c, &sent)) continue;
+    if (c->dead) return;
+    client_arm_writable(c, c->reply.pending != 0);
+    if (c->closing && !c->reply.pending) {
+        client_drain(c);
+        client_close(c, "done with it");
+    }
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct client *c = context;
+    server_turn(c->server);
+    client_send(c);
+}
+
+void clients_send(struct server *s) {
+    for (struct client *c; (c = TAILQ_FIRST(&s->clients->sending));) {
+        TAILQ_REMOVE(&s->clients->sending, c, sending);
+        c->is_sending = false;
+        if (!c->writable_armed) client_send(c);
+    }
+}
+
+/* ---- begin and end */
+
+void client_io_begin(struct client *c) {
+    struct server *s = c->server;
+    reply_init(&c->reply, s->reply_pool);
+    resp_init(&c->parser, &s->clients->limits, &s->clients->lander);
+    event_assign(&c->readable, s->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->writable, s->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    event_add(&c->readable, NULL);
+}
+
+void client_io_end(struct client *c) {
+    event_del(&c->readable);
+    event_del(&c->writable);
+    resp_free(&c->parser);
+    reply_drop(&c->reply);
+    c->reply.discard = true; /* whoever still holds it writes into the void */
+    input_drop(c);
+    close(c->fd);
+    c->fd = -1;
+}
+
+void client_request_over(struct client *c) {
+    if (c->kept) {
+        for (size_t i = 0; i < c->argc; i++)
+            if (c->kept[i].landing)
+                c->server->clients->lander.release(c->server->clients->lander.context,
+                                                   c->kept[i].landing);
+        mem_free(c->kept);
+        c->kept = NULL;
+    }
+    c->argc = 0;
+    c->argv = NULL;
+    if (c->reply_mode == CLIENT_REPLY_SKIPPING) {
+        c->reply_mode = CLIENT_REPLY_ON;
+        c->reply.discard = false;
+    } else if (c->reply_mode == CLIENT_REPLY_SKIP) {
+        c->reply_mode = CLIENT_REPLY_SKIPPING;
+        c->reply.discard = true;
+    }
+}
+
+void client_unpark(struct client *c) {
+    client_request_over(c);
+    if (c->dead) return;
+    if (!event_pending(&c->readable, EV_READ, NULL)) event_add(&c->readable, NULL);
+    if (c->input.bytes) client_make_ready(c);
+    if (c->reply.pending) client_output_ready(c);
+}

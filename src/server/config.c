@@ -1,0 +1,198 @@
+/* See config.h. */
+#include "server/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "server/config_value.h"
+
+struct config {
+    struct config_option *options;
+    size_t n, capacity;
+};
+
+struct config *config_new(void) {
+    return mem_calloc(1, sizeof(struct config));
+}
+
+static bool owns_string(const struct config_option *o) {
+    return o->kind == CONFIG_STRING || o->kind == CONFIG_WORDS;
+}
+
+void config_free(struct config *c) {
+    for (size_t i = 0; i < c->n; i++) {
+        if (!owns_string(&c->options[i])) continue;
+        mem_free(*(char **)c->options[i].value);
+        *(char **)c->options[i].value = NULL;
+    }
+    mem_free(c->options);
+    mem_free(c);
+}
+
+static int option_apply(const struct config_option *o, struct error *e) {
+    return o->apply ? o->apply(o->context, e) : 0;
+}
+
+/* Set from text that was a valid value before, or is meant to be by whoever wrote the program. */
+static void option_restore(const struct config_option *o, struct span text) {
+    struct error e;
+    struct config_words words = {0};
+    bool split = o->kind == CONFIG_WORDS;
+    int code = split ? config_split(text, &words, &e) : 0;
+    if (!code) code = config_parse(o, split ? words.words : &text, split ? words.n : 1, &e);
+    if (!code) code = option_apply(o, &e);
+    config_words_free(&words);
+    if (!code) return;
+    fprintf(stderr, "tq: option '%s' can't be '%s': %s\n", o->name, text.ptr, e.text);
+    abort();
+}
+
+void config_register(struct config *c, const struct config_option *table) {
+    for (const struct config_option *o = table; o->name; o++) {
+        if (config_find(c, span_of_string(o->name))) {
+            fprintf(stderr, "tq: option '%s' is registered twice\n", o->name);
+            abort();
+        }
+        c->options = mem_grow(c->options, &c->capacity, c->n + 1, sizeof(*c->options));
+        c->options[c->n++] = *o;
+        if (owns_string(o)) *(char **)o->value = NULL;
+        option_restore(o, span_of_string(o->fallback));
+    }
+}
+
+const struct config_option *config_next(const struct config *c, const struct config_option *last) {
+    const struct config_option *next = last ? last + 1 : c->options;
+    return c->n && next < c->options + c->n ? next : NULL;
+}
+
+const struct config_option *config_find(const struct config *c, struct span name) {
+    for (const struct config_option *o = NULL; (o = config_next(c, o));)
+        if (span_is(name, o->name)) return o;
+    return NULL;
+}
+
+/* ---- at the start */
+
+/* Words that came as one, `--bind "127.0.0.1 ::1"`, are split like those of a line. */
+static int set_words(const struct config_option *o, const struct span *words, size_t n,
+                     struct error *e) {
+    int code;
+    if (o->kind == CONFIG_WORDS && n == 1) {
+        struct config_words parts;
+        code = config_split(words[0], &parts, e);
+        if (!code) code = config_parse(o, parts.words, parts.n, e);
+        config_words_free(&parts);
+    } else {
+        code = config_parse(o, words, n, e);
+    }
+    return code ? code : option_apply(o, e);
+}
+
+static int load_option(struct config *c, struct span name, const struct span *words, size_t n,
+                       struct error *e) {
+    const struct config_option *o = config_find(c, name);
+    if (!o) return error_set(e, ERROR_ERR, "unknown option %s", QUOTE(name));
+    struct error why;
+    int code = set_words(o, words, n, &why);
+    return code ? error_set(e, code, "option '%s': %s", o->name, why.text) : 0;
+}
+
+static int load_line(struct config *c, struct span line, struct error *e) {
+    size_t blank = 0;
+    while (blank < line.len && strchr(" \t", line.ptr[blank])) blank++;
+    if (blank < line.len && line.ptr[blank] == '#') return 0;
+    if (memchr(line.ptr, '\0', line.len))
+        return error_set(e, ERROR_ERR, "the line holds a NUL byte");
+    struct config_words words;
+    int code = config_split(line, &words, e);
+    if (!code && words.n) code = load_option(c, words.words[0], words.words + 1, words.n - 1, e);
+    config_words_free(&words);
+    return code;
+}
+
+int config_load_stream(struct config *c, FILE *stream, const char *name, struct error *e) {
+    char *line = NULL;
+    size_t size = 0;
+    int code = 0;
+    ssize_t n;
+    for (size_t number = 1; !code && (n = getline(&line, &size, stream)) >= 0; number++) {
+        struct error why;
+        code = load_line(c, span_of(line, (size_t)n), &why);
+        if (code) error_set(e, code, "%s:%zu: %s", name, number, why.text);
+    }
+    if (!code && ferror(stream))
+        code = error_set(e, ERROR_ERR, "can't read %s: %s", name, strerror(errno));
+    free(line);
+    return code;
+}
+
+int config_load_file(struct config *c, const char *path, struct error *e) {
+    if (!strcmp(path, "-")) return config_load_stream(c, stdin, "stdin", e);
+    FILE *stream = fopen(path, "re");
+    if (!stream)
+        return error_set(e, ERROR_ERR, "can't open the config file '%s': %s", path,
+                         strerror(errno));
+    int code = config_load_stream(c, stream, path, e);
+    fclose(stream);
+    return code;
+}
+
+int config_load_words(struct config *c, size_t n, char *const *words, struct error *e) {
+    struct span *values = mem_alloc(n * sizeof(*values));
+    int code = 0;
+    for (size_t i = 0; i < n && !code;) {
+        const char *name = words[i++];
+        size_t count = 0;
+        while (i < n && strncmp(words[i], "--", 2) != 0) values[count++] = span_of_string(words[i++]);
+        if (strncmp(name, "--", 2) != 0)
+            code = error_set(e, ERROR_ERR, "command line: expected --option, got %s",
+                             QUOTE(span_of_string(name)));
+        if (code) break;
+        struct error why;
+        code = load_option(c, span_of_string(name + 2), values, count, &why);
+        if (code) error_set(e, code, "command line: %s", why.text);
+    }
+    mem_free(values);
+    return code;
+}
+
+/* ---- while running */
+
+static int check_settable(const struct config *c, size_t pairs, const struct span *names,
+                          size_t at, struct error *e) {
+    const struct config_option *o = config_find(c, names[at]);
+    if (!o) return error_set(e, ERROR_ERR, "unknown option");
+    if (o->fixed)
+        return error_set(e, ERROR_ERR, "can't set immutable config: it is read at the start only");
+    for (size_t i = 0; i < pairs; i++)
+        if (i != at && config_find(c, names[i]) == o)
+            return error_set(e, ERROR_ERR, "duplicate parameter");
+    return 0;
+}
+
+int config_set(struct config *c, size_t pairs, const struct span *names, const struct span *values,
+               struct span *culprit, struct error *e) {
+    for (size_t i = 0; i < pairs; i++) {
+        *culprit = names[i];
+        int code = check_settable(c, pairs, names, i, e);
+        if (code) return code;
+    }
+    char **former = mem_calloc(pairs, sizeof(*former));
+    int code = 0;
+    size_t done = 0;
+    for (; done < pairs && !code; done++) {
+        const struct config_option *o = config_find(c, names[done]);
+        struct text before = {0};
+        config_format(o, &before);
+        former[done] = text_take(&before);
+        *culprit = names[done];
+        code = set_words(o, &values[done], 1, e);
+    }
+    while (done--) {
+        if (code) option_restore(config_find(c, names[done]), span_of_string(former[done]));
+        mem_free(former[done]);
+    }
+    mem_free(former);
+    return code;
+}

@@ -1,0 +1,256 @@
+/* See server.h. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/client.h"
+#include "server/config.h"
+#include "server/crash.h"
+#include "server/daemon.h"
+#include "server/info.h"
+#include "server/listener.h"
+#include "server/waiter.h"
+#include "store/store.h"
+#include "wire/reply.h"
+
+enum { TICK_MS = 100 };
+
+/* ---- options */
+
+static int apply_loglevel(void *context, struct error *e) {
+    (void)e;
+    struct server *s = context;
+    log_set_level((enum log_level)s->loglevel);
+    return 0;
+}
+
+static int apply_logfile(void *context, struct error *e) {
+    struct server *s = context;
+    return log_open(s->logfile, e);
+}
+
+/* Writers that wait for memory may go when there is more of it. */
+static int apply_maxmemory(void *context, struct error *e) {
+    (void)e;
+    struct server *s = context;
+    if (s->base) waiter_signal_all(s);
+    return 0;
+}
+
+static void register_options(struct server *s) {
+    static const struct config_choice levels[] = {{"debug", LOG_DEBUG},
+                                                  {"verbose", LOG_VERBOSE},
+                                                  {"notice", LOG_NOTICE},
+                                                  {"warning", LOG_WARNING},
+                                                  {NULL, 0}};
+    const struct config_option options[] = {
+        {.name = "maxmemory", .kind = CONFIG_MEMORY, .value = &s->maxmemory,
+         .summary = "the most memory that may be held for clients; 0: no limit",
+         .fallback = "0", .min = 0, .max = INT64_MAX, .apply = apply_maxmemory, .context = s},
+        {.name = "loglevel", .kind = CONFIG_ENUM, .value = &s->loglevel, .choices = levels,
+         .summary = "debug, verbose, notice or warning", .fallback = "notice",
+         .apply = apply_loglevel, .context = s},
+        {.name = "logfile", .kind = CONFIG_STRING, .value = &s->logfile,
+         .summary = "append the log to this file; empty: standard error", .fallback = "",
+         .apply = apply_logfile, .context = s},
+        {.name = "daemonize", .kind = CONFIG_BOOL, .value = &s->daemonize, .fixed = true,
+         .summary = "run in the background", .fallback = "no"},
+        {.name = "pidfile", .kind = CONFIG_STRING, .value = &s->pidfile, .fixed = true,
+         .summary = "write the process id to this file while running; empty: none",
+         .fallback = ""},
+        {.name = NULL},
+    };
+    listener_register_options(s);
+    clients_register_options(s);
+    config_register(s->config, options);
+}
+
+/* ---- memory */
+
+size_t server_memory_used(const struct server *s) {
+    return mem_used() + arena_allocated(store_arena(s->store));
+}
+
+bool server_memory_full(const struct server *s, size_t more) {
+    if (!s->maxmemory) return false;
+    size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
+    return used > limit || more > limit - used;
+}
+
+/* ---- the turn */
+
+void server_turn(struct server *s) {
+    if (s->in_turn) return;
+    s->in_turn = true;
+    s->now_us = clock_monotonic_us();
+    s->now_ms = clock_wall_us() / 1000;
+    event_active(&s->turn_end, EV_TIMEOUT, 0);
+}
+
+static void on_turn_end(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct server *s = context;
+    bool more = waiter_serve(s);
+    clients_send(s);
+    clients_sweep(s);
+    s->in_turn = false;
+    if (s->stopping)
+        event_base_loopbreak(s->base);
+    else if (more || clients_waiting(s))
+        event_add(&s->next_turn, &(struct timeval){0, 0});
+}
+
+/* What one turn left undone goes on in the next, after the I/O that came up meanwhile. */
+static void on_next_turn(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct server *s = context;
+    server_turn(s);
+    clients_resume(s);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct server *s = context;
+    server_turn(s);
+    metrics_tick(&s->metrics, s->now_us, server_memory_used(s));
+    clients_tick(s);
+}
+
+static void on_signal(evutil_socket_t signal, short what, void *context) {
+    (void)what;
+    struct server *s = context;
+    server_turn(s);
+    log_notice("%s: ending", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    server_stop(s);
+}
+
+void server_stop(struct server *s) {
+    s->stopping = true;
+    server_turn(s);
+}
+
+/* ---- changes of data */
+
+static void on_change(void *context, const struct op *op) {
+    waiter_signal(context, op->partition);
+}
+
+/* ---- life */
+
+void server_init(struct server *s) {
+    *s = (struct server){0};
+    s->config = config_new();
+    s->clients = clients_new(s);
+    s->waiters = waiters_new();
+    s->listener = listener_new(s);
+    unsigned char id[SERVER_RUN_ID_LEN / 2];
+    hash_random(id, sizeof(id));
+    for (size_t i = 0; i < sizeof(id); i++) snprintf(s->run_id + 2 * i, 3, "%02x", id[i]);
+    register_options(s);
+    info_register_sections();
+}
+
+static int make_base(struct server *s, struct error *e) {
+    struct event_config *options = event_config_new();
+    if (options) {
+        event_config_set_flag(options, EVENT_BASE_FLAG_NOLOCK);
+        event_config_set_flag(options, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+        s->base = event_base_new_with_config(options);
+        event_config_free(options);
+    }
+    if (!s->base) return error_set(e, ERROR_ERR, "libevent can't make an event loop");
+    return 0;
+}
+
+static void arm_events(struct server *s) {
+    static const int ending[] = {SIGTERM, SIGINT};
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* the terminal it was started from may go */
+    for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
+        evsignal_assign(&s->signals[i], s->base, ending[i], on_signal, s);
+        event_add(&s->signals[i], NULL);
+    }
+    event_assign(&s->turn_end, s->base, -1, 0, on_turn_end, s);
+    event_assign(&s->next_turn, s->base, -1, 0, on_next_turn, s);
+    event_assign(&s->cron, s->base, -1, EV_PERSIST, on_tick, s);
+    event_add(&s->cron, &(struct timeval){0, TICK_MS * 1000});
+}
+
+static int write_pidfile(struct server *s, struct error *e) {
+    if (!*s->pidfile) return 0;
+    FILE *file = fopen(s->pidfile, "we");
+    bool failed = !file || fprintf(file, "%d\n", (int)getpid()) < 0;
+    if (file && fclose(file)) failed = true;
+    if (failed)
+        return error_set(e, ERROR_ERR, "can't write the pid file '%s': %s", s->pidfile,
+                         strerror(errno));
+    s->pidfile_written = true;
+    return 0;
+}
+
+int server_start(struct server *s, struct error *e) {
+    int code = s->daemonize ? daemon_begin(e) : 0;
+    if (!code) code = clients_raise_descriptors(s, e);
+    if (code) return code;
+    crash_init(s);
+    s->started_us = s->now_us = clock_monotonic_us();
+    s->now_ms = clock_wall_us() / 1000;
+    s->metrics.ticked_us = s->now_us;
+    s->reply_pool = reply_pool_new();
+    s->store = store_new(e);
+    if (!s->store) return e->code;
+    store_on_change(s->store, on_change, s);
+    code = make_base(s, e);
+    if (code) return code;
+    arm_events(s);
+    code = listener_open(s->listener, e);
+    return code ? code : write_pidfile(s, e);
+}
+
+int server_run(struct server *s, struct error *e) {
+    struct text where = {0};
+    listener_describe(s->listener, &where);
+    log_notice("tq %s is ready on %s", PACKAGE_VERSION, where.ptr);
+    text_free(&where);
+    daemon_ready();
+    if (event_base_loop(s->base, 0) < 0)
+        return error_set(e, ERROR_ERR, "the event loop failed: %s", strerror(errno));
+    return 0;
+}
+
+static void close_base(struct server *s) {
+    if (!s->base) return;
+    listener_close(s->listener);
+    clients_close_all(s);
+    event_del(&s->cron);
+    event_del(&s->next_turn);
+    event_del(&s->turn_end);
+    for (size_t i = 0; i < sizeof(s->signals) / sizeof(*s->signals); i++)
+        if (event_initialized(&s->signals[i])) event_del(&s->signals[i]);
+    event_base_free(s->base);
+    s->base = NULL;
+}
+
+void server_free(struct server *s) {
+    close_base(s);
+    if (s->pidfile_written) unlink(s->pidfile);
+    if (s->store) store_free(s->store);
+    if (s->reply_pool) reply_pool_free(s->reply_pool);
+    scratch_free(&s->scratch);
+    config_free(s->config);
+    listener_free(s->listener);
+    waiters_free(s->waiters);
+    clients_free(s->clients);
+    free(s->config_file);
+}
