@@ -88,25 +88,25 @@ class Running(unittest.TestCase):
 
     def test_prompts_of_its_own_over_a_unix_socket(self):
         code, out, err = self.finish(start_demo(self.server, "--unix", self.server.unix))
-        self.assertEqual((code, err), (0, ""), out)
+        self.assertEqual((code, err), (0, ""), out + err)
         for task in "rollout", "reward", "train":
             self.assertIn("ok  %s took every one of 2,048 samples exactly once" % task, out)
 
     def test_groups_of_another_size(self):
         code, out, err = self.finish(start_demo(self.server, "--group", "7", "--prompts", "33",
                                                 "--workers", "9", "--seed", "5"))
-        self.assertEqual((code, err), (0, ""), out)
+        self.assertEqual((code, err), (0, ""), out + err)
         self.assertIn("ok  train took every one of 231 samples exactly once", out)
 
     def test_again_on_the_same_server(self):
         for _ in range(2):
             code, out, err = self.finish(start_demo(self.server, "--prompts", "20"))
-            self.assertEqual((code, err), (0, ""), out)
+            self.assertEqual((code, err), (0, ""), out + err)
 
     @unittest.skipUnless(os.path.exists(ROLLOUTS), "no ../shared/data")
     def test_real_rollouts(self):
         code, out, err = self.finish(start_demo(self.server, "--data", ROLLOUTS))
-        self.assertEqual((code, err), (0, ""), out)
+        self.assertEqual((code, err), (0, ""), out + err)
         self.assertEqual(out.count("  ok  "), 6)
         for task in "rollout", "reward", "train":
             self.assertIn("ok  %s took every one of 5,276 samples exactly once" % task, out)

@@ -61,7 +61,7 @@ def status(tq):
             raise
         return {"fields": {}, "tasks": {}}  # nothing written yet
     return {"fields": pairs(answer["fields"]),
-            "tasks": {task: pairs(of)["consumed"] for task, of in pairs(answer["tasks"]).items()}}
+            "tasks": {task: consumed for task, (consumed, *_) in pairs(answer["tasks"]).items()}}
 
 
 def perform(pipe, opt, work, arguments):
