@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Runs the demo against a server of its own, and sees to it that its final check can fail.
+"""Runs the demo, and the session that the README shows, against servers of their own, and sees to
+it that the demo's final check can fail.
 
     tests/demo/run.py --server PATH      ends with a line: N passed, N failed, N skipped"""
 
@@ -138,6 +139,24 @@ class Running(unittest.TestCase):
         code, _, err = self.finish(demo)
         self.assertEqual(code, 1)
         self.assertIn("not done in time; still at work: ", err)
+
+
+class Readme(unittest.TestCase):
+    def test_the_session_at_the_prompt(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            blocks = file.read().split("```\n")
+        prompt = "127.0.0.1:6399> "
+        session = "".join(block for block in blocks if block.startswith(prompt))
+        server = Server()
+        self.addCleanup(server.stop)
+        played = ""
+        for line in session.splitlines():
+            if line.startswith(prompt):
+                played += line + "\n" + subprocess.run(
+                    ["redis-cli", "-p", str(server.port), "--no-raw"], text=True, check=True,
+                    input=line[len(prompt):] + "\n", stdout=subprocess.PIPE).stdout
+        self.assertIn("TQ.SAMPLE", played)
+        self.assertMultiLineEqual(played, session)
 
 
 class Check(unittest.TestCase):
