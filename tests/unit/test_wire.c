@@ -21,6 +21,7 @@ struct example {
     const char *transcript;
 };
 
+#define NINE "$9\r\n123456789\r\n"
 #define EXAMPLE(input, transcript)                                                                 \
     { input, sizeof(input) - 1, transcript }
 
@@ -91,6 +92,14 @@ static const struct example EXAMPLES[] = {
     EXAMPLE("*3\r\n$40\r\n1234567890123456789012345678901234567890\r\n$20\r\n"
             "12345678901234567890\r\n$4\r\nabcd\r\n",
             "[~40][@12345678901234567890][abcd];"),
+    EXAMPLE("*8\r\n" NINE NINE NINE NINE NINE NINE NINE "$2\r\n",
+            PROTOCOL "request too large: its arguments hold at most 64 bytes in all"),
+    EXAMPLE("*6\r\n" NINE NINE NINE NINE NINE "$20\r\n",
+            PROTOCOL "request too large: its arguments hold at most 64 bytes in all"),
+    EXAMPLE("*8\r\n" NINE NINE NINE NINE NINE NINE NINE "$1\r\nx\r\n",
+            "[123456789][123456789][123456789][123456789][123456789][123456789][123456789][x];"),
+    EXAMPLE("*6\r\n" NINE NINE NINE NINE NINE "$19\r\n1234567890123456789\r\n",
+            "[123456789][123456789][123456789][123456789][123456789][@1234567890123456789];"),
     EXAMPLE("0123456789abcdef0123456789abcdef0123456789abcdefX\n",
             PROTOCOL "too big inline request: at most 48 bytes"),
     EXAMPLE("0123456789abcdef0123456789abcdef0123456789abcdefXY",
