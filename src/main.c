@@ -18,6 +18,7 @@ static void register_commands(void) {
     cmd_keyspace_register();
     cmd_shutdown_register();
     cmd_put_register();
+    cmd_mput_register();
     cmd_mget_register();
     cmd_list_register();
     cmd_sample_register();

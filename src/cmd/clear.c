@@ -1,5 +1,6 @@
 /* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
 #include "cmd/cmd.h"
+#include "cmd/docs.h"
 
 #include "request/clear.h"
 #include "server/client.h"
@@ -37,17 +38,6 @@ static void reset_run(struct client *c) {
         reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
 }
 
-static const struct command_arg clear_keys_args[] = {
-    {.name = "n", .type = "integer"}, {.name = "key", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg clear_condition_args[] = {
-    {.name = "tag", .type = "string"},
-    {.name = "op", .type = "string"},
-    {.name = "value", .type = "string"},
-    {0}};
-static const struct command_arg clear_where_args[] = {
-    {.name = "k", .type = "integer"},
-    {.name = "condition", .type = "block", .multiple = 1, .args = clear_condition_args},
-    {0}};
 static const struct command_arg clear_names_args[] = {
     {.name = "m", .type = "integer"}, {.name = "name", .type = "string", .multiple = 1}, {0}};
 static const struct command_arg clear_what_args[] = {
@@ -56,14 +46,14 @@ static const struct command_arg clear_what_args[] = {
     {0}};
 static const struct command_arg clear_args[] = {
     {.name = "partition", .type = "key"},
-    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = clear_keys_args},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = clear_where_args},
+    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = docs_keys},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {.name = "what", .type = "oneof", .optional = 1, .args = clear_what_args},
     {0}};
 static const struct command_arg reset_args[] = {
     {.name = "partition", .type = "key"},
     {.name = "task", .type = "string", .token = "TASK", .optional = 1},
-    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = clear_keys_args},
+    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = docs_keys},
     {0}};
 
 static const struct command clear_commands[] = {

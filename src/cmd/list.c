@@ -1,5 +1,6 @@
 /* TQ.LIST, TQ.COUNT: which samples there are. */
 #include "cmd/cmd.h"
+#include "cmd/docs.h"
 
 #include <stdio.h>
 
@@ -113,32 +114,21 @@ static void count_run(struct client *c) {
     reply_integer(&c->reply, (int64_t)ready_count(&ready));
 }
 
-static const struct command_arg list_condition_args[] = {
-    {.name = "tag", .type = "string"},
-    {.name = "op", .type = "string"},
-    {.name = "value", .type = "string"},
-    {0}};
-static const struct command_arg list_where_args[] = {
-    {.name = "k", .type = "integer"},
-    {.name = "condition", .type = "block", .multiple = 1, .args = list_condition_args},
-    {0}};
 static const struct command_arg list_args[] = {
     {.name = "partition", .type = "key", .optional = 1},
     {.name = "c", .type = "string", .token = "CURSOR", .optional = 1},
     {.name = "n", .type = "integer", .token = "COUNT", .optional = 1},
     {.name = "pattern", .type = "pattern", .token = "MATCH", .optional = 1},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = list_where_args},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {.name = "with-tags", .type = "pure-token", .token = "WITH TAGS", .optional = 1},
     {.name = "with-fields", .type = "pure-token", .token = "WITH FIELDS", .optional = 1},
     {0}};
-static const struct command_arg count_fields_args[] = {
-    {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
 static const struct command_arg count_args[] = {
     {.name = "partition", .type = "key"},
     {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1,
-     .args = count_fields_args},
+     .args = docs_fields},
     {.name = "task", .type = "string", .token = "TASK", .optional = 1},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = list_where_args},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {0}};
 
 static const struct command list_commands[] = {

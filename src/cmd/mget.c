@@ -1,5 +1,7 @@
 /* TQ.MGET: samples out, by key. */
 #include "cmd/cmd.h"
+#include "cmd/columns.h"
+#include "cmd/docs.h"
 #include "cmd/render.h"
 
 #include "request/mget.h"
@@ -54,6 +56,37 @@ static int mget_resolve(struct client *c, const struct mget *mget, struct mget_r
     return 0;
 }
 
+/* The fields that all of the samples have. */
+static void mget_common_fields(struct client *c, struct mget *mget, struct mget_rows *rows) {
+    const struct column_set *set = &rows->partition->fields;
+    struct scratch *scratch = &c->server->scratch;
+    struct span *names = scratch_alloc(scratch, set->count, sizeof(*names));
+    rows->columns = scratch_alloc(scratch, set->count, sizeof(*rows->columns));
+    for (size_t i = 0; i < set->count; i++) {
+        size_t have = 0;
+        while (have < rows->n && column_has(set->columns[i], rows->seqs[have])) have++;
+        if (have < rows->n) continue;
+        names[mget->n_fields] = set->columns[i]->name;
+        rows->columns[mget->n_fields++] = set->columns[i];
+    }
+    mget->fields = names;
+}
+
+static void mget_write_columns(struct client *c, struct mget *mget, struct mget_rows *rows) {
+    struct columns columns;
+    struct error e;
+    if (!rows->partition) { /* only SKIP comes here: there is nothing to name columns by */
+        reply_array(&c->reply, 0);
+        return;
+    }
+    if (mget->n_fields == 0) mget_common_fields(c, mget, rows);
+    if (columns_open(c, rows->partition, rows->seqs, rows->n, rows->columns, mget->fields,
+                     mget->n_fields, &columns, &e))
+        reply_error(&c->reply, &e);
+    else
+        columns_write(c, &columns);
+}
+
 static void mget_run(struct client *c) {
     struct mget mget;
     struct mget_rows rows;
@@ -61,6 +94,10 @@ static void mget_run(struct client *c) {
     if (request_mget_parse(c->argv, c->argc, &c->server->scratch, &mget, &e) ||
         mget_resolve(c, &mget, &rows, &e)) {
         reply_error(&c->reply, &e);
+        return;
+    }
+    if (mget.form == FORM_COLUMNS) {
+        mget_write_columns(c, &mget, &rows);
         return;
     }
     reply_array(&c->reply, rows.n);
@@ -77,13 +114,10 @@ static void mget_run(struct client *c) {
     }
 }
 
-static const struct command_arg mget_keys_args[] = {
-    {.name = "n", .type = "integer"}, {.name = "key", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg mget_fields_args[] = {
-    {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
 static const struct command_arg mget_as_args[] = {
     {.name = "rows", .type = "pure-token", .token = "ROWS"},
     {.name = "text", .type = "pure-token", .token = "TEXT"},
+    {.name = "columns", .type = "pure-token", .token = "COLUMNS"},
     {0}};
 static const struct command_arg mget_missing_args[] = {
     {.name = "error", .type = "pure-token", .token = "ERROR"},
@@ -92,8 +126,8 @@ static const struct command_arg mget_missing_args[] = {
     {0}};
 static const struct command_arg mget_args[] = {
     {.name = "partition", .type = "key"},
-    {.name = "keys", .type = "block", .token = "KEYS", .args = mget_keys_args},
-    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = mget_fields_args},
+    {.name = "keys", .type = "block", .token = "KEYS", .args = docs_keys},
+    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = docs_fields},
     {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = mget_as_args},
     {.name = "missing", .type = "oneof", .token = "MISSING", .optional = 1,
      .args = mget_missing_args},

@@ -1,5 +1,6 @@
 /* TQ.EXPECT, TQ.SEAL, TQ.SCHEMA, TQ.STATUS: a partition as a whole. */
 #include "cmd/cmd.h"
+#include "cmd/docs.h"
 
 #include "request/args.h"
 #include "server/client.h"
@@ -108,7 +109,6 @@ static void status_run(struct client *c) {
     }
 }
 
-static const struct command_arg partition_args[] = {{.name = "partition", .type = "key"}, {0}};
 static const struct command_arg expect_args[] = {
     {.name = "partition", .type = "key"}, {.name = "n", .type = "integer"}, {0}};
 
@@ -139,7 +139,7 @@ static const struct command partition_commands[] = {
         .last_key = 1,
         .key_step = 1,
         .run = seal_run,
-        .args = partition_args,
+        .args = docs_partition,
     },
     {
         .name = "tq.schema",
@@ -153,7 +153,7 @@ static const struct command partition_commands[] = {
         .last_key = 1,
         .key_step = 1,
         .run = schema_run,
-        .args = partition_args,
+        .args = docs_partition,
     },
     {
         .name = "tq.status",
@@ -167,7 +167,7 @@ static const struct command partition_commands[] = {
         .last_key = 1,
         .key_step = 1,
         .run = status_run,
-        .args = partition_args,
+        .args = docs_partition,
     },
     {0},
 };

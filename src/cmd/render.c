@@ -5,10 +5,7 @@
 #include "server/server.h"
 #include "store/literal.h"
 
-/* From here on a value is lent: below it a memcpy is cheaper than a pin, a piece and an iovec. */
-enum { RENDER_LEND_FROM = 8 * 1024 };
-
-static void render_release(void *chunk) {
+void render_release(void *chunk) {
     chunk_unpin(chunk);
 }
 

@@ -7,6 +7,12 @@
 
 struct client;
 
+/* From here on bytes are lent: below it a memcpy is cheaper than a pin, a piece and an iovec. */
+enum { RENDER_LEND_FROM = 8 * 1024 };
+
+/* What lets go of a lent chunk. */
+void render_release(void *chunk);
+
 /* One value: raw bytes (FORM_ROWS; large ones are lent from their chunk, not copied) or text for people (FORM_TEXT); null where
  * the sample or the column is missing. */
 void render_value(struct client *c, const struct column *column, uint64_t seq, enum form form);

@@ -3,6 +3,8 @@
  * One function tries, on arrival and on every wake. A call that may wait and cannot go is parked: its arguments move out of
  * the input buffer and are parsed once more from there, into scratch of its own. */
 #include "cmd/cmd.h"
+#include "cmd/columns.h"
+#include "cmd/docs.h"
 #include "cmd/render.h"
 
 #include <stdlib.h>
@@ -19,6 +21,15 @@ static void sample_render(struct client *c, const struct sample *sample,
     const struct partition *p = taken->partition;
     const struct take *take = &sample->take;
     const struct column **columns = render_columns(c, p, take->n_fields, take->fields);
+    if (sample->form == FORM_COLUMNS) {
+        struct columns batch;
+        struct error e;
+        if (columns_open(c, p, taken->seqs, taken->n, columns, take->fields, take->n_fields,
+                         &batch, &e))
+            abort(); /* what is ready has its fields */
+        columns_write(c, &batch);
+        return;
+    }
     reply_array(&c->reply, taken->n);
     for (size_t i = 0; i < taken->n; i++) {
         uint64_t seq = taken->seqs[i];
@@ -128,8 +139,6 @@ static void sample_run(struct client *c) {
     }
 }
 
-static const struct command_arg sample_fields_args[] = {
-    {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
 static const struct command_arg sample_group_args[] = {
     {.name = "group", .type = "pure-token", .token = "GROUP"},
     {.name = "n", .type = "integer", .optional = 1},
@@ -138,29 +147,21 @@ static const struct command_arg sample_sampler_args[] = {
     {.name = "sequential", .type = "pure-token", .token = "SEQUENTIAL"},
     {.name = "groups", .type = "block", .args = sample_group_args},
     {0}};
-static const struct command_arg sample_condition_args[] = {
-    {.name = "tag", .type = "string"},
-    {.name = "op", .type = "string"},
-    {.name = "value", .type = "string"},
-    {0}};
-static const struct command_arg sample_where_args[] = {
-    {.name = "k", .type = "integer"},
-    {.name = "condition", .type = "block", .multiple = 1, .args = sample_condition_args},
-    {0}};
 static const struct command_arg sample_as_args[] = {
     {.name = "rows", .type = "pure-token", .token = "ROWS"},
     {.name = "text", .type = "pure-token", .token = "TEXT"},
+    {.name = "columns", .type = "pure-token", .token = "COLUMNS"},
     {.name = "keys", .type = "pure-token", .token = "KEYS"},
     {0}};
 static const struct command_arg sample_args[] = {
     {.name = "partition", .type = "key"},
     {.name = "task", .type = "string"},
     {.name = "n", .type = "integer", .token = "COUNT"},
-    {.name = "fields", .type = "block", .token = "FIELDS", .args = sample_fields_args},
+    {.name = "fields", .type = "block", .token = "FIELDS", .args = docs_fields},
     {.name = "sampler", .type = "oneof", .token = "BY", .optional = 1,
      .args = sample_sampler_args},
     {.name = "where", .type = "block", .token = "WHERE", .optional = 1,
-     .args = sample_where_args},
+     .args = docs_where},
     {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
     {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
     {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},

@@ -4,7 +4,7 @@
 
 #include "request/args.h"
 
-enum form { FORM_ROWS, FORM_TEXT, FORM_KEYS };
+enum form { FORM_ROWS, FORM_TEXT, FORM_COLUMNS, FORM_KEYS };
 
 /* What is behind AS. KEYS only where `with_keys`. */
 int form_parse(struct args *a, bool with_keys, enum form *out);

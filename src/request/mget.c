@@ -23,6 +23,14 @@ static int mget_missing(struct args *a, void *request) {
     return 0;
 }
 
+/* What is missing is null among rows; a column has no place for it. */
+static int mget_settle_missing(struct mget *mget, struct error *e) {
+    bool columns = mget->form == FORM_COLUMNS;
+    if (mget->missing == MISSING_DEFAULT) mget->missing = columns ? MISSING_ERROR : MISSING_NULL;
+    if (!columns || mget->missing != MISSING_NULL) return 0;
+    return error_set(e, ERROR_ERR, "MISSING NULL does not go with AS COLUMNS");
+}
+
 int request_mget_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                        struct mget *out, struct error *e) {
     static const struct args_clause table[] = {
@@ -34,5 +42,5 @@ int request_mget_parse(const struct resp_arg *argv, size_t argc, struct scratch 
         failed = error_set(e, ERROR_ERR, "syntax error: KEYS has to follow the partition");
     if (!failed) failed = args_keys(&a, &out->n_keys, &out->keys);
     if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    return failed;
+    return failed ? failed : mget_settle_missing(out, e);
 }

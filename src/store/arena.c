@@ -88,7 +88,8 @@ static void bin_remove(struct arena *arena, struct chunk *chunk) {
     if (!arena->steps[bin.level]) arena->levels &= ~(1u << bin.level);
 }
 
-/* A free chunk of at least `units`. The first of its own bin may fit; every one of a higher bin does. */
+/* A free chunk of at least `units`, if there is one. The first of its own bin may fit; every one of a higher bin
+ * does; before a region is mapped for it, the rest of its own bin is looked through. */
 static struct chunk *bin_find(const struct arena *arena, uint32_t units) {
     struct bin bin = bin_of(units);
     struct chunk *own = arena->bins[bin.level][bin.step];
@@ -96,7 +97,10 @@ static struct chunk *bin_find(const struct arena *arena, uint32_t units) {
     unsigned steps = arena->steps[bin.level] & (~0u << (bin.step + 1));
     if (steps) return arena->bins[bin.level][__builtin_ctz(steps)];
     uint32_t levels = bin.level + 1 < LEVELS ? arena->levels & (~0u << (bin.level + 1)) : 0;
-    if (!levels) return NULL;
+    if (!levels) {
+        while (own && own->units < units) own = own->next;
+        return own;
+    }
     unsigned level = (unsigned)__builtin_ctz(levels);
     return arena->bins[level][__builtin_ctz(arena->steps[level])];
 }

@@ -34,3 +34,9 @@ int names_check_word(const char *what, struct span name, struct error *e) {
                              QUOTE(name));
     return 0;
 }
+
+int names_check_tag_value(struct span tag, struct span value, struct error *e) {
+    if (value.len <= NAMES_TAG_VALUE_MAX) return 0;
+    return error_set(e, ERROR_ERR, "tag %s: a value has at most %d bytes, got %zu", QUOTE(tag),
+                     NAMES_TAG_VALUE_MAX, value.len);
+}

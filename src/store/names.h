@@ -15,5 +15,6 @@ enum {
 int names_check_partition(struct span name, struct error *e);
 int names_check_key(const char *what, struct span key, struct error *e);
 int names_check_word(const char *what, struct span name, struct error *e);
+int names_check_tag_value(struct span tag, struct span value, struct error *e);
 
 #endif

@@ -77,9 +77,13 @@ static bool partition_has_key(const void *context, uint32_t low, struct span key
     return span_equal(partition_key(p, partition_widen_seq(p, low)), key);
 }
 
-uint64_t partition_find(const struct partition *p, struct span key) {
-    uint32_t low = keyindex_find(&p->index, hash_bytes(key), key, partition_has_key, p);
+uint64_t partition_find_hashed(const struct partition *p, struct span key, uint64_t hash) {
+    uint32_t low = keyindex_find(&p->index, hash, key, partition_has_key, p);
     return low == KEYINDEX_NONE ? SEQ_NONE : partition_widen_seq(p, low);
+}
+
+uint64_t partition_find(const struct partition *p, struct span key) {
+    return partition_find_hashed(p, key, hash_bytes(key));
 }
 
 uint32_t partition_written(const struct partition *p, uint64_t seq) {

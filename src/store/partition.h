@@ -71,6 +71,7 @@ void partition_free(struct partition *p);
 
 /* The sample of a key, SEQ_NONE where there is none. */
 uint64_t partition_find(const struct partition *p, struct span key);
+uint64_t partition_find_hashed(const struct partition *p, struct span key, uint64_t hash);
 bool partition_alive(const struct partition *p, uint64_t seq);
 struct span partition_key(const struct partition *p, uint64_t seq);
 struct column *column_set_find(const struct column_set *set, struct span name);

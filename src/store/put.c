@@ -17,10 +17,8 @@ static int put_check_names(const struct put *put, struct error *e) {
     if (!failed && put->if_tag.ptr) failed = names_check_word("tag", put->if_tag, e);
     for (size_t i = 0; !failed && i < put->n_tags; i++) {
         failed = names_check_word("tag", put->tags[i].name, e);
-        if (!failed && put->tags[i].value.len > NAMES_TAG_VALUE_MAX)
-            failed = error_set(e, ERROR_ERR, "tag %s: a value has at most %d bytes, got %zu",
-                               QUOTE(put->tags[i].name), NAMES_TAG_VALUE_MAX,
-                               put->tags[i].value.len);
+        if (!failed)
+            failed = names_check_tag_value(put->tags[i].name, put->tags[i].value, e);
     }
     for (size_t i = 0; !failed && i < put->n_values; i++)
         failed = names_check_word("field", put->values[i].name, e);

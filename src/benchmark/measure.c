@@ -1,0 +1,86 @@
+/* See measure.h. */
+#include "benchmark/measure.h"
+
+#include <stdio.h>
+
+#include "benchmark/interrupt.h"
+#include "benchmark/timing.h"
+
+static int one_wave(struct measure_peer *p, struct drive_time *time, int64_t *cpu_ns,
+                    int64_t *client_ns, struct error *e) {
+    int code = interrupt_check(e);
+    if (!code && p->before) code = p->before(p->context, e);
+    if (code) return code;
+    int64_t cpu = timing_cpu_ns(p->pid), own = timing_own_cpu_ns();
+    code = drive_run(p->drive, &p->source, time, e);
+    *client_ns = timing_own_cpu_ns() - own;
+    *cpu_ns = timing_cpu_ns(p->pid) - cpu;
+    if (!code && p->after) code = p->after(p->context, e);
+    return code;
+}
+
+int measure_warm_up(struct measure_peer *p, struct error *e) {
+    struct drive_time time = {0};
+    int64_t cpu, own;
+    return one_wave(p, &time, &cpu, &own, e);
+}
+
+int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
+                  struct error *e) {
+    int64_t elapsed = 0;
+    for (size_t i = 0; i < waves; i++) {
+        struct drive_time time = {.latency_us = &p->latency_us};
+        int64_t cpu, own;
+        int code = one_wave(p, &time, &cpu, &own, e);
+        if (code) return code;
+        elapsed += time.elapsed_ns;
+        p->cpu_ns += cpu;
+        p->client_cpu_ns += own;
+    }
+    double seconds = (double)elapsed / 1e9;
+    series_add(&p->gbit, (double)(wave->payload_bytes * waves) * 8 / 1e9 / seconds);
+    series_add(&p->rate, (double)(wave->samples * waves) / seconds);
+    p->elapsed_ns += elapsed;
+    p->requests += wave->requests * waves;
+    size_t resident = timing_resident(p->pid);
+    if (resident > p->resident) p->resident = resident;
+    return 0;
+}
+
+/* Round by round, before anyone sorts the rates. */
+static struct report_ratio ratio_of(const struct measure_peer *own, const struct measure_peer *peer) {
+    struct series ratios = {0};
+    for (size_t i = 0; i < own->rate.n && i < peer->rate.n; i++)
+        series_add(&ratios, own->rate.values[i] / peer->rate.values[i]);
+    struct report_ratio r = {series_median(&ratios), series_quantile(&ratios, 0),
+                             series_quantile(&ratios, 1)};
+    series_free(&ratios);
+    return r;
+}
+
+static void summarise(struct measure_peer *p, struct report_peer *out) {
+    snprintf(out->name, sizeof(out->name), "%s", p->name);
+    out->gbit = series_median(&p->gbit);
+    out->rate = series_median(&p->rate);
+    out->p50_us = series_quantile(&p->latency_us, 0.5);
+    out->p99_us = series_quantile(&p->latency_us, 0.99);
+    out->p999_us = series_quantile(&p->latency_us, 0.999);
+    out->elapsed_s = (double)p->elapsed_ns / 1e9;
+    out->cpu_s = (double)p->cpu_ns / 1e9;
+    out->client_cpu_s = (double)p->client_cpu_ns / 1e9;
+    out->requests = p->requests;
+    out->resident = p->resident;
+    out->used_memory = p->used_memory;
+}
+
+void measure_summarise(struct measure_peer *const *peers, size_t n, struct report_result *r) {
+    r->n_peers = n;
+    for (size_t i = 1; i < n; i++) r->peers[i].ratio = ratio_of(peers[0], peers[i]);
+    for (size_t i = 0; i < n; i++) summarise(peers[i], &r->peers[i]);
+}
+
+void measure_free(struct measure_peer *p) {
+    series_free(&p->gbit);
+    series_free(&p->rate);
+    series_free(&p->latency_us);
+}

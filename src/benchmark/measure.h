@@ -1,0 +1,56 @@
+/* One peer under measurement, and the rounds in which peers take turns.
+ *
+ * Machines have moods: a figure of now and a figure of a minute ago do not compare. So the peers of a
+ * scenario alternate, round by round, in an order that turns around each time; a ratio is taken within a
+ * round, and what is reported is the median of the rounds. A round is so many waves; a wave is what the
+ * source yields at once, and only that is timed. What has to happen between waves (clearing what was put, looking at what came
+ * back) is off the clock. */
+#ifndef TQ_BENCHMARK_MEASURE_H
+#define TQ_BENCHMARK_MEASURE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "benchmark/drive.h"
+#include "benchmark/report.h"
+#include "benchmark/series.h"
+
+/* What a wave does in all: known before, the same for all peers of a scenario. */
+struct measure_wave {
+    uint64_t payload_bytes, samples, requests;
+};
+
+struct measure_peer {
+    const char *name;
+    pid_t pid; /* 0: its processor time is not known */
+    struct drive *drive;
+    struct drive_source source;
+    void *context;
+    /* Each may be NULL. Before a wave: make the source yield again, and the server be as it was. After it: has
+     * it done what it should? */
+    int (*before)(void *context, struct error *e);
+    int (*after)(void *context, struct error *e);
+
+    /* What was measured. */
+    struct series gbit, rate, latency_us; /* a value a round, a round, a message */
+    int64_t elapsed_ns, cpu_ns, client_cpu_ns;
+    uint64_t requests;
+    size_t resident;     /* the most that was seen at the end of a round */
+    uint64_t used_memory; /* as the server says; filled in by whoever can ask it */
+};
+
+/* Run so many waves on the clock as one round. */
+int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
+                  struct error *e);
+
+/* One wave whose figures are thrown away. */
+int measure_warm_up(struct measure_peer *p, struct error *e);
+
+/* Say in *r what was measured of `n` peers, of which the first is the one that the others are compared with.
+ * All have had the same number of rounds. */
+void measure_summarise(struct measure_peer *const *peers, size_t n, struct report_result *r);
+
+void measure_free(struct measure_peer *p);
+
+#endif

@@ -1,0 +1,189 @@
+/* See peer.h. */
+#include "benchmark/peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "benchmark/interrupt.h"
+#include "benchmark/timing.h"
+
+enum { START_SECONDS = 30, STOP_SECONDS = 30, ARGUMENTS_MAX = 64, START_TRIES = 3 };
+
+static const char *peer_word(const struct peer *p) {
+    return p->kind == PEER_REDIS ? "redis" : "tq";
+}
+
+static void pause_ms(long ms) {
+    nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
+}
+
+static void log_path(const struct peer *p, char *out, size_t size) {
+    snprintf(out, size, "%s/%s.log", p->workdir->path, peer_word(p));
+}
+
+/* ---- the child ----------------------------------------------------------------------------- */
+
+static int collect_arguments(const struct peer *p, const char *port, const char **argv) {
+    static const char *const quiet_redis[] = {"--save", "", "--appendonly", "no",
+                                              "--loglevel", "warning"};
+    int n = 0;
+    argv[n++] = p->program;
+    argv[n++] = "--bind";
+    argv[n++] = "127.0.0.1";
+    argv[n++] = "--port";
+    argv[n++] = port;
+    argv[n++] = "--unixsocket";
+    argv[n++] = p->address.path;
+    for (size_t i = 0; p->kind == PEER_REDIS && i < sizeof(quiet_redis) / sizeof(char *); i++)
+        argv[n++] = quiet_redis[i];
+    for (char *const *more = p->arguments; more && *more && n < ARGUMENTS_MAX - 1; more++)
+        argv[n++] = *more;
+    argv[n] = NULL;
+    return n;
+}
+
+static void become_server(const struct peer *p, pid_t parent) {
+    const char *argv[ARGUMENTS_MAX];
+    char port[16], log[WORKDIR_PATH_MAX + 16];
+    interrupt_reset();
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is the benchmark's, which then stops its servers */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(1);
+    log_path(p, log, sizeof(log));
+    int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open("/dev/null", O_RDONLY);
+    if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) _exit(1);
+    close_range(3, ~0u, 0);
+    snprintf(port, sizeof(port), "%d", p->address.port);
+    collect_arguments(p, port, argv);
+    execv(p->program, (char *const *)argv);
+    dprintf(2, "can't run %s: %s\n", p->program, strerror(errno));
+    _exit(127);
+}
+
+/* The end of what the server wrote before it gave up. */
+static int say_why(const struct peer *p, const char *what, struct error *e) {
+    char path[WORKDIR_PATH_MAX + 16], text[200] = "";
+    log_path(p, path, sizeof(path));
+    FILE *file = fopen(path, "re");
+    if (file) {
+        if (fseek(file, -(long)sizeof(text) + 1, SEEK_END)) rewind(file);
+        text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+        fclose(file);
+    }
+    return error_set(e, ERROR_ERR, "%s %s: %s", p->program, what, text);
+}
+
+static int await_ready(struct peer *p, struct error *e) {
+    int64_t deadline = timing_now_ns() + START_SECONDS * INT64_C(1000000000);
+    while (timing_now_ns() < deadline) {
+        struct error ignored;
+        int code = interrupt_check(e);
+        if (code) return code;
+        if (waitpid(p->pid, NULL, WNOHANG) == p->pid) {
+            p->pid = 0;
+            return say_why(p, "ended while it started", e);
+        }
+        /* The socket comes last, in both programs. */
+        if (!control_open(&p->control, &p->address, LINK_UNIX, &ignored)) {
+            if (!control_do(&p->control, NULL, &ignored, "PING")) return 0;
+            control_close(&p->control);
+        }
+        pause_ms(5);
+    }
+    return say_why(p, "did not answer", e);
+}
+
+static void stop_child(struct peer *p) {
+    if (!p->pid) return;
+    int64_t deadline = timing_now_ns() + STOP_SECONDS * INT64_C(1000000000);
+    kill(p->pid, SIGTERM);
+    while (waitpid(p->pid, NULL, WNOHANG) == 0) {
+        if (timing_now_ns() > deadline) kill(p->pid, SIGKILL);
+        pause_ms(2);
+    }
+    p->pid = 0;
+}
+
+static int start_child(struct peer *p, struct error *e) {
+    snprintf(p->address.path, sizeof(p->address.path), "%s/%s.sock", p->workdir->path,
+             peer_word(p));
+    snprintf(p->address.host, sizeof(p->address.host), "127.0.0.1");
+    p->address.port = link_free_port();
+    pid_t parent = getpid();
+    p->pid = fork();
+    if (!p->pid) become_server(p, parent);
+    if (p->pid < 0) {
+        p->pid = 0;
+        return error_set(e, ERROR_ERR, "fork: %s", strerror(errno));
+    }
+    int code = await_ready(p, e);
+    if (code) stop_child(p);
+    return code;
+}
+
+/* ---- both kinds ---------------------------------------------------------------------------- */
+
+static int connect_to_running(struct peer *p, struct error *e) {
+    enum link_transport transport = p->address.port ? LINK_TCP : LINK_UNIX;
+    int64_t pid = 0;
+    int code = control_open(&p->control, &p->address, transport, e);
+    if (!code) code = control_info(&p->control, "server", "process_id", 0, &pid, e);
+    if (code) control_close(&p->control);
+    if (!code && link_is_local(&p->address)) p->pid = (pid_t)pid;
+    return code;
+}
+
+int peer_start(struct peer *p, struct error *e) {
+    int code = 0;
+    if (!p->program) {
+        code = connect_to_running(p, e);
+    } else {
+        /* Someone else may take the port between the look and the start. */
+        for (int i = 0; i < START_TRIES; i++) {
+            code = start_child(p, e);
+            if (!code || !strcasestr(e->text, "in use")) break;
+        }
+    }
+    p->running = !code;
+    return code;
+}
+
+void peer_stop(struct peer *p) {
+    control_close(&p->control);
+    if (p->program) stop_child(p);
+    p->pid = 0;
+    p->running = false;
+}
+
+int peer_restart(struct peer *p, struct error *e) {
+    peer_stop(p);
+    return peer_start(p, e);
+}
+
+int peer_used_memory(struct peer *p, int64_t *out, struct error *e) {
+    return control_info(&p->control, "memory", "used_memory", 0, out, e);
+}
+
+bool peer_find_program(const char *name, char *out, size_t size) {
+    const char *path = getenv("PATH");
+    if (strchr(name, '/')) {
+        snprintf(out, size, "%s", name);
+        return !access(out, X_OK);
+    }
+    while (path && *path) {
+        int len = (int)strcspn(path, ":");
+        if (snprintf(out, size, "%.*s/%s", len, path, name) < (int)size && !access(out, X_OK))
+            return true;
+        path += len;
+        if (*path) path++;
+    }
+    return false;
+}

@@ -1,0 +1,29 @@
+/* See workdir.h. */
+#include "benchmark/workdir.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int workdir_make(struct workdir *w, struct error *e) {
+    const char *base = getenv("TMPDIR");
+    const char *name = "tq-benchmark-XXXXXX";
+    if (!base || !*base || strlen(base) + strlen(name) + 2 > sizeof(w->path)) base = "/tmp";
+    snprintf(w->path, sizeof(w->path), "%s/%s", base, name);
+    if (mkdtemp(w->path)) return 0;
+    int code = error_set(e, ERROR_ERR, "can't make a directory in %s: %s", base, strerror(errno));
+    *w->path = 0;
+    return code;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
+    (void)st, (void)kind, (void)where;
+    return remove(path);
+}
+
+void workdir_remove(struct workdir *w) {
+    if (*w->path) nftw(w->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    *w->path = 0;
+}

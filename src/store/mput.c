@@ -1,0 +1,291 @@
+/* See mput.h. */
+#include "store/mput.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/utf8.h"
+#include "store/names.h"
+#include "store/plan.h"
+
+/* ---- samples ------------------------------------------------------------------------------ */
+
+/* A key may come once. Open addressing in scratch: the batch's own little index. */
+static int mput_check_twice(const struct mput *mput, const uint64_t *hashes,
+                            struct scratch *scratch, struct error *e) {
+    size_t slots = 2;
+    while (slots < 2 * mput->n) slots *= 2;
+    uint32_t *table = scratch_zalloc(scratch, slots, sizeof(*table)); /* index + 1, 0: free */
+    for (size_t i = 0; i < mput->n; i++) {
+        size_t at = hashes[i] & (slots - 1);
+        for (; table[at]; at = (at + 1) & (slots - 1)) {
+            size_t other = table[at] - 1;
+            if (hashes[other] == hashes[i] && span_equal(mput->keys[other], mput->keys[i]))
+                return error_set(e, ERROR_ERR, "key %s is there twice", QUOTE(mput->keys[i]));
+        }
+        table[at] = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
+/* Which samples are there, which are new: fills seqs, new_seqs and keys. */
+static int mput_plan_samples(const struct mput *mput, const struct partition *p,
+                             struct scratch *scratch, struct op_put *out, struct error *e) {
+    uint64_t *hashes = scratch_alloc(scratch, mput->n, sizeof(*hashes));
+    uint64_t *seqs = scratch_alloc(scratch, mput->n, sizeof(*seqs));
+    uint64_t *new_seqs = scratch_alloc(scratch, mput->n, sizeof(*new_seqs));
+    struct span *keys = scratch_alloc(scratch, mput->n, sizeof(*keys));
+    for (size_t i = 0; i < mput->n; i++) {
+        int failed = names_check_key("key", mput->keys[i], e);
+        if (failed) return failed;
+        hashes[i] = hash_bytes(mput->keys[i]);
+        if (p) keyindex_prefetch(&p->index, hashes[i]);
+    }
+    int failed = mput_check_twice(mput, hashes, scratch, e);
+    if (failed) return failed;
+    uint64_t next = p ? p->next_seq : 0;
+    for (size_t i = 0; i < mput->n; i++) {
+        seqs[i] = p ? partition_find_hashed(p, mput->keys[i], hashes[i]) : SEQ_NONE;
+        if (seqs[i] != SEQ_NONE) continue;
+        keys[out->n_new] = mput->keys[i];
+        new_seqs[out->n_new++] = seqs[i] = next;
+        next = partition_seq_after(next);
+    }
+    out->n = mput->n;
+    out->seqs = seqs;
+    out->new_seqs = new_seqs;
+    out->keys = keys;
+    return plan_bounds(p, mput->partition, out->n_new, out->n_new ? keys[0] : span_of("", 0), e);
+}
+
+/* ---- groups ------------------------------------------------------------------------------- */
+
+struct mput_member {
+    struct span group, key;
+};
+
+static int mput_compare_members(const void *a, const void *b) {
+    return span_compare(((const struct mput_member *)a)->group,
+                        ((const struct mput_member *)b)->group);
+}
+
+/* Those who join, sorted by group: each group has to have room for all of its own. */
+static int mput_check_room(const struct mput *mput, const struct partition *p,
+                           struct mput_member *joining, size_t n, struct error *e) {
+    qsort(joining, n, sizeof(*joining), mput_compare_members);
+    for (size_t i = 0, next; i < n; i = next) {
+        next = i + 1;
+        while (next < n && span_equal(joining[next].group, joining[i].group)) next++;
+        int failed = plan_group_room(p, joining[i].group, mput->group_size, next - i,
+                                     joining[next - 1].key, e);
+        if (failed) return failed;
+    }
+    return 0;
+}
+
+static int mput_plan_groups(const struct mput *mput, const struct partition *p,
+                            struct scratch *scratch, struct op_put *out, struct error *e) {
+    if (!mput->group_ids) return 0;
+    uint32_t *sizes = scratch_alloc(scratch, mput->n, sizeof(*sizes));
+    struct mput_member *joining = scratch_alloc(scratch, mput->n, sizeof(*joining));
+    size_t n_joining = 0;
+    uint64_t first_new = p ? p->next_seq : 0;
+    for (size_t i = 0; i < mput->n; i++) {
+        struct span group = mput->group_ids[i];
+        uint64_t seq = out->seqs[i] >= first_new ? SEQ_NONE : out->seqs[i];
+        bool joins;
+        int failed = plan_group(p, mput->partition, group, mput->group_size, e);
+        if (!failed) failed = plan_join(p, mput->keys[i], seq, group, &joins, e);
+        if (failed) return failed;
+        sizes[i] = (uint32_t)mput->group_size;
+        if (joins) joining[n_joining++] = (struct mput_member){group, mput->keys[i]};
+    }
+    out->group_ids = mput->group_ids;
+    out->group_sizes = sizes;
+    return mput_check_room(mput, p, joining, n_joining, e);
+}
+
+/* ---- columns ------------------------------------------------------------------------------ */
+
+/* The numbers of the shape part, as they lie there: unaligned. */
+static uint32_t mput_size(const struct mput_column *column, size_t i) {
+    uint32_t size;
+    memcpy(&size, column->shape.ptr + i * sizeof(size), sizeof(size));
+    return size;
+}
+
+static int mput_check_shape(const struct mput *mput, const struct mput_column *column,
+                            struct error *e) {
+    size_t each = dtype_is_variable(&column->type) ? 1 : dtype_stars(&column->type);
+    size_t expected = mput->n * each * sizeof(uint32_t);
+    if (column->shape.len == expected) return 0;
+    return error_set(e, ERROR_SCHEMA,
+                     "field %s: the shape of %zu samples of %s has %zu bytes, got %zu",
+                     QUOTE(column->name), mput->n, DTYPE_NAME(&column->type), expected,
+                     column->shape.len);
+}
+
+static int mput_check_total(const struct mput *mput, const struct mput_column *column,
+                            uint64_t expected, struct error *e) {
+    if (column->payload.len == expected) return 0;
+    return error_set(e, ERROR_SCHEMA,
+                     "field %s: the payload of %zu samples of %s has %llu bytes, got %zu",
+                     QUOTE(column->name), mput->n, DTYPE_NAME(&column->type),
+                     (unsigned long long)expected, column->payload.len);
+}
+
+/* bool and str are checked as a whole; where str values meet, no character may be cut. */
+static int mput_check_values(const struct mput *mput, const struct mput_column *column,
+                             const uint32_t *lengths, struct error *e) {
+    size_t bad = mput->n;
+    if (column->type.base != DTYPE_STR && column->type.base != DTYPE_BOOL) return 0;
+    if (!dtype_bytes_valid(column->type.base, column->payload)) bad = 0;
+    const char *at = column->payload.ptr;
+    for (size_t i = 0; lengths && column->type.base == DTYPE_STR && i < mput->n; i++) {
+        if (bad == 0 ? !utf8_is_valid(span_of(at, lengths[i]))
+                     : lengths[i] && (*at & 0xc0) == 0x80) {
+            bad = i;
+            break;
+        }
+        at += lengths[i];
+    }
+    if (bad == mput->n) return 0;
+    return plan_misfit(column->name, &column->type,
+                       column->type.base == DTYPE_BOOL ? "a byte that is neither 0 nor 1"
+                                                       : "bytes that are not UTF-8",
+                       mput->keys[bad], e);
+}
+
+/* Lengths of the items of a ragged column, and the narrowest type that holds them all. */
+static int mput_read_ragged(const struct mput *mput, const struct mput_column *column,
+                            uint32_t *lengths, struct dtype *narrow, struct error *e) {
+    unsigned stars = dtype_stars(&column->type);
+    uint64_t total = 0;
+    for (size_t i = 0; i < mput->n; i++) {
+        uint32_t sizes[DTYPE_MAX_DIMS];
+        for (unsigned s = 0; s < stars; s++) sizes[s] = mput_size(column, i * stars + s);
+        struct dtype item;
+        if (!dtype_of_sizes(&column->type, sizes, &item))
+            return error_set(e, ERROR_SCHEMA, "field %s: sample %s of %s would have 4 GiB or more",
+                             QUOTE(column->name), QUOTE(mput->keys[i]),
+                             DTYPE_NAME(&column->type));
+        lengths[i] = (uint32_t)dtype_fixed_bytes(&item);
+        total += lengths[i];
+        if (i == 0) *narrow = item;
+        dtype_widen(narrow, &item, narrow);
+    }
+    return mput_check_total(mput, column, total, e);
+}
+
+static int mput_read_variable(const struct mput *mput, const struct mput_column *column,
+                              uint32_t *lengths, struct error *e) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < mput->n; i++) {
+        lengths[i] = mput_size(column, i);
+        total += lengths[i];
+    }
+    return mput_check_total(mput, column, total, e);
+}
+
+/* How long each item is: *lengths stays NULL for a dense column, where all are equal. */
+static int mput_read_lengths(const struct mput *mput, const struct mput_column *column,
+                             struct scratch *scratch, const uint32_t **lengths,
+                             struct dtype *narrow, struct error *e) {
+    int failed = mput_check_shape(mput, column, e);
+    if (failed) return failed;
+    *narrow = column->type;
+    if (!dtype_is_variable(&column->type) && dtype_stars(&column->type) == 0)
+        return mput_check_total(mput, column, mput->n * dtype_fixed_bytes(&column->type), e);
+    uint32_t *out = scratch_alloc(scratch, mput->n, sizeof(*out));
+    *lengths = out;
+    if (dtype_is_variable(&column->type)) return mput_read_variable(mput, column, out, e);
+    return mput_read_ragged(mput, column, out, narrow, e);
+}
+
+/* Sizes of the field's `*` for each item, where they have to be kept. */
+static const uint32_t *mput_sizes(const struct mput *mput, const struct mput_column *column,
+                                  const struct dtype *field, struct scratch *scratch) {
+    if (dtype_shape_implied(field)) return NULL;
+    unsigned kept = dtype_stars(field), given = dtype_stars(&column->type);
+    uint32_t *sizes = scratch_alloc(scratch, mput->n * kept, sizeof(*sizes)), *at = sizes;
+    for (size_t i = 0; i < mput->n; i++) {
+        size_t from = i * given;
+        for (unsigned d = 0; d < field->dimensions; d++) {
+            bool star = column->type.shape[d] == DTYPE_STAR;
+            uint32_t size = star ? mput_size(column, from++) : column->type.shape[d];
+            if (field->shape[d] == DTYPE_STAR) *at++ = size;
+        }
+    }
+    return sizes;
+}
+
+static int mput_plan_column(const struct mput *mput, const struct mput_column *column,
+                            const struct partition *p, struct scratch *scratch,
+                            struct op_column *out, struct error *e) {
+    int failed = names_check_word("field", column->name, e);
+    if (failed) return failed;
+    const struct column *field = p ? column_set_find(&p->fields, column->name) : NULL;
+    const uint32_t *lengths = NULL;
+    struct dtype narrow;
+    failed = mput_read_lengths(mput, column, scratch, &lengths, &narrow, e);
+    if (!failed) failed = mput_check_values(mput, column, lengths, e);
+    if (!failed)
+        failed = plan_merge(field, column->name, &column->type, &narrow, mput->keys[0], &out->type,
+                            e);
+    if (failed) return failed;
+    out->name = column->name;
+    out->values = (struct column_values){
+        .payload = column->payload,
+        .lengths = lengths,
+        .sizes = mput_sizes(mput, column, &out->type, scratch),
+        .adopt = column->landed,
+    };
+    return 0;
+}
+
+static int mput_plan_columns(const struct mput *mput, const struct partition *p,
+                             struct scratch *scratch, struct op_put *out, struct error *e) {
+    struct op_column *columns = scratch_zalloc(scratch, mput->n_columns, sizeof(*columns));
+    for (size_t i = 0; i < mput->n_columns; i++) {
+        int failed = mput_plan_column(mput, &mput->columns[i], p, scratch, &columns[i], e);
+        if (failed) return failed;
+    }
+    out->columns = columns;
+    out->n_columns = mput->n_columns;
+    return plan_columns(p ? &p->fields : NULL, "field", PARTITION_FIELDS_MAX, columns,
+                        mput->n_columns, mput->partition, e);
+}
+
+static int mput_plan_tags(const struct mput *mput, const struct partition *p,
+                          struct scratch *scratch, struct op_put *out, struct error *e) {
+    struct op_column *tags = scratch_zalloc(scratch, mput->n_tags, sizeof(*tags));
+    for (size_t i = 0; i < mput->n_tags; i++) {
+        const struct mput_tag *tag = &mput->tags[i];
+        int failed = names_check_word("tag", tag->name, e);
+        for (size_t k = 0; !failed && k < mput->n; k++)
+            failed = names_check_tag_value(tag->name, tag->values[k], e);
+        if (failed) return failed;
+        tags[i].name = tag->name;
+        tags[i].type.base = DTYPE_BYTES;
+        tags[i].values.items = tag->values;
+    }
+    out->tags = tags;
+    out->n_tags = mput->n_tags;
+    return plan_columns(p ? &p->tags : NULL, "tag", PARTITION_TAGS_MAX, tags, mput->n_tags,
+                        mput->partition, e);
+}
+
+int mput_plan(const struct store *s, const struct mput *mput, int64_t now_ms,
+              struct scratch *scratch, struct op *op, struct error *e) {
+    int failed = names_check_partition(mput->partition, e);
+    if (failed) return failed;
+    const struct partition *p = store_find(s, mput->partition);
+    *op = (struct op){.kind = OP_PUT, .partition = mput->partition, .now_ms = now_ms};
+    failed = mput_plan_samples(mput, p, scratch, &op->put, e);
+    if (!failed) failed = mput_plan_groups(mput, p, scratch, &op->put, e);
+    if (!failed) failed = mput_plan_tags(mput, p, scratch, &op->put, e);
+    if (!failed) failed = mput_plan_columns(mput, p, scratch, &op->put, e);
+    if (!failed) failed = plan_reserve(s, p, &op->put, e);
+    return failed;
+}
