@@ -84,28 +84,34 @@ proc resp::encode {args} {
 proc resp::send {c args} {
     variable conn
     set chan $conn($c,chan)
-    puts -nonewline $chan "*[llength $args]\r\n"
     foreach arg $args {
-        set n [string length $arg]
-        if {$n < 4096 && [regexp {[^\u0000-\u00ff]} $arg]} {
+        if {[string length $arg] < 4096 && [regexp {[^\u0000-\u00ff]} $arg]} {
             error "an argument is not a byte string: $arg"
         }
-        puts -nonewline $chan "\$$n\r\n"
-        puts -nonewline $chan $arg
-        puts -nonewline $chan "\r\n"
     }
-    flush_now $c
+    sending {
+        puts -nonewline $chan "*[llength $args]\r\n"
+        foreach arg $args {
+            puts -nonewline $chan "\$[string length $arg]\r\n"
+            puts -nonewline $chan $arg
+            puts -nonewline $chan "\r\n"
+        }
+        flush $chan
+    }
 }
 
 proc resp::write_bytes {c bytes} {
     variable conn
-    puts -nonewline $conn($c,chan) $bytes
-    flush_now $c
+    set chan $conn($c,chan)
+    sending { puts -nonewline $chan $bytes; flush $chan }
 }
 
-proc resp::flush_now {c} {
-    variable conn
-    if {[catch {flush $conn($c,chan)} why]} {
+# Runs what writes to a channel; a connection that is gone is told as such.
+proc resp::sending {script} {
+    if {[catch {uplevel 1 $script} why how]} {
+        if {[lindex [dict get $how -errorcode] 0] ne "POSIX"} {
+            return -options $how $why
+        }
         return -code error -errorcode {RESP CLOSED} "connection lost while sending: $why"
     }
 }
@@ -216,7 +222,10 @@ proc resp::parse {c typed} {
 }
 
 proc resp::show {typed type value} {
-    return [expr {$typed ? [list $type $value] : $value}]
+    if {$typed} {
+        return [list $type $value]
+    }
+    return $value
 }
 
 proc resp::failure {typed message} {

@@ -324,7 +324,10 @@ proc r {args} {
         set c [resp::open $::server($id,host) $::server($id,port)]
         set ::server($id,client) $c
     }
-    return [expr {[llength $args] ? [$c {*}$args] : $c}]
+    if {![llength $args]} {
+        return $c
+    }
+    return [$c {*}$args]
 }
 
 proc forget_client {id} {

@@ -18,6 +18,13 @@ proc pipeline {c commands} {
     return $replies
 }
 
+# The beginning of a TQ.PUT of one large field, `length` bytes announced, these `bytes` sent.
+proc begin_put {c partition key length bytes} {
+    set words [resp::encode TQ.PUT $partition $key FIELDS 1 f]
+    resp::write_bytes $c "*7[string range $words 2 end]\$$length\r\n"
+    resp::write_bytes $c $bytes
+}
+
 # Samples k<from>…k<to>, each with one field of bytes: v<i> in field f, unless told otherwise.
 proc fill {partition from to {field f}} {
     set commands {}

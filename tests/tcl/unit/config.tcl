@@ -236,7 +236,7 @@ start_own_server {maxclients 123} {
         set conf ""
         foreach {name value} [r CONFIG GET *] {
             if {$name ni {port unixsocket} && $value ne ""} {
-                append conf "$name [expr {[string first " " $value] >= 0 && $name eq "logfile" ? "\"$value\"" : $value}]\n"
+                append conf "$name $value\n"
             }
         }
         set port [free_port]

@@ -93,8 +93,7 @@ start_server {} {
     test "SCAN finds every partition" {
         fill_partitions 1 [sized 1000 100000]
         assert_same_set [names part 1 [sized 1000 100000]] [lsort -unique [scan_all]]
-        assert_same_set {part7 part70 part71 part72 part73 part74 part75 part76 part77 part78 part79} \
-            [lsort -unique [scan_all MATCH {part7*} COUNT 100]]
+        assert_same_set [names part 70 79] [lsort -unique [scan_all MATCH {part7?} COUNT 100]]
     }
 
     test "SCAN finds what is there from the beginning to the end, whatever comes and goes" {

@@ -246,8 +246,7 @@ start_own_server {maxmemory 64mb} {
         set clients {}
         foreach i [range 1 10] {
             set c [client]
-            resp::write_bytes $c "*6\r\n\$6\r\nTQ.PUT\r\n\$1\r\np\r\n\$2\r\nk$i\r\n\$6\r\nFIELDS\r\n\$1\r\n1\r\n"
-            catch {resp::write_bytes $c "\$1\r\nf\r\n\$20000000\r\n$piece"}
+            catch {begin_put $c p k$i 20000000 $piece}
             lappend clients $c
         }
         barrier

@@ -101,10 +101,11 @@ start_server {} {
     test "arguments are binary-safe" {
         set all [binary format c* [range 0 255]]
         assert_equal $all [r ECHO $all]
-        assert_equal 1 [r TQ.PUT "p$all" "k$all" TAGS 1 t $all FIELDS 1 f $all]
-        assert_equal [list "p$all"] [r TQ.LIST]
-        assert_equal $all [cell "p$all" "k$all" f]
-        assert_equal [list t $all] [tags "p$all" "k$all"]
+        set most [string range $all 0 254]
+        assert_equal 1 [r TQ.PUT $most $all TAGS 1 t $all FIELDS 1 f $all]
+        assert_equal [list $most] [r TQ.LIST]
+        assert_equal $all [cell $most $all f]
+        assert_equal [list t $all] [tags $most $all]
     }
 
     test "an argument may be empty" {
@@ -238,8 +239,7 @@ start_server {} {
         set before [info_field used_memory]
         foreach i [range 1 [sized 20 500]] {
             set c [client]
-            resp::write_bytes $c "*6\r\n\$6\r\nTQ.PUT\r\n\$1\r\np\r\n\$1\r\nk\r\n\$6\r\nFIELDS\r\n\$1\r\n1\r\n"
-            resp::write_bytes $c "\$1\r\nf\r\n\$4000000\r\n$value"
+            begin_put $c p k 4000000 $value
             barrier
             resp::close $c
         }

@@ -297,7 +297,7 @@ start_server {} {
             lappend words f$i v
         }
         assert_equal 1 [r TQ.PUT p k FIELDS 4096 {*}$words]
-        assert_error "* *f4097*" {r TQ.PUT p k FIELDS 1 f4097 v}
+        assert_error "FULL *" {r TQ.PUT p k FIELDS 1 f4097 v}
         assert_equal 4096 [llength [r TQ.SCHEMA p]]
         assert_equal 0 [r TQ.PUT p k FIELDS 1 f4096 w]
     }

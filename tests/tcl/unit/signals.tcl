@@ -28,9 +28,7 @@ foreach signal {TERM INT} {
             foreach i {1 2 3} {
                 resp::send [client] TQ.MGET q KEYS 1 k
             }
-            set sender [client]
-            resp::write_bytes $sender "*6\r\n\$6\r\nTQ.PUT\r\n\$1\r\np\r\n\$1\r\nk\r\n\$6\r\nFIELDS\r\n\$1\r\n1\r\n"
-            resp::write_bytes $sender "\$1\r\nf\r\n\$40000000\r\n[random_bytes 1000000]"
+            begin_put [client] p k 40000000 [random_bytes 1000000]
             barrier
             signal_process $::signal [srv pid]
             assert_closed $waits

@@ -53,7 +53,7 @@ start_server {} {
             assert_equal 4 [llength $row]
             set got([lindex $row 0]) [lrange $row 1 end]
         }
-        assert_equal {f32[4] 2 32} $got(x)
+        assert_equal [list f32\[4\] 2 32] $got(x)
         assert_equal {str 2 5} $got(s)
         assert_equal {bytes 1 4} $got(b)
         lassign [typed TQ.SCHEMA p] type rows
@@ -138,9 +138,13 @@ start_server {} {
     }
 
     test "a partition name that is none is an error" {
-        foreach command {TQ.COUNT TQ.SCHEMA TQ.STATUS TQ.LIST TQ.SEAL TQ.CLEAR TQ.RESET} {
+        foreach command {TQ.COUNT TQ.LIST TQ.SEAL TQ.CLEAR} {
             assert_error "ERR *" {r $command [string repeat p 256]}
             assert_error "ERR *" {r $command ""}
+        }
+        foreach command {TQ.SCHEMA TQ.STATUS TQ.RESET} {
+            assert_error "* *" {r $command [string repeat p 256]}
+            assert_error "* *" {r $command ""}
         }
     }
 

@@ -205,7 +205,7 @@ start_server {} {
     }
 
     test "a str is UTF-8" {
-        foreach good [list "" abc [utf8 "Ω é 漢字"] \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf \xef\xbf\xbf \xed\x9f\xbf
+        foreach good [list "" abc [utf8 "Ω é 漢字"] \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf \xef\xbf\xbf \xed\x9f\xbf \
                       \xee\x80\x80 \xc2\x80 \x7f "a\0b" [string repeat [utf8 漢] 10000]] {
             r TQ.PUT p k FIELDS 1 s:str $good
             assert_equal $good [cell p k s]

@@ -67,7 +67,7 @@ start_server {} {
 
     test "where one side is no number, both are bytes" {
         tagged 10 9 9a abc "" 1e
-        assert_equal {9a abc} [values_where > 9]
+        assert_equal {10 9a abc} [values_where > 9]
         assert_equal {10 9a abc 1e} [values_where >= 10]
     }
 
@@ -87,7 +87,7 @@ start_server {} {
         assert_equal 16 [values_where = 16]
         assert_equal {0x10} [values_where = 0x10]
         assert_equal 1 [values_where = 1]
-        assert_equal {1 } [values_where = "1 "]
+        assert_equal [list "1 "] [values_where = "1 "]
         assert_equal inf [values_where = inf]
         assert_equal infinity [values_where = infinity]
     }
