@@ -349,7 +349,6 @@ size_t resp_landing(const struct resp_parser *p, void **memory) {
 
 void resp_landed(struct resp_parser *p, size_t bytes) {
     p->landed += resp_minimum(bytes, p->bulk - p->landed);
-    if (p->landed == p->bulk) p->state = RESP_LANDED;
 }
 
 size_t resp_held(const struct resp_parser *p) {

@@ -117,6 +117,7 @@ static const struct example EXAMPLES[] = {
     EXAMPLE("set 'k\\'\r\n", PROTOCOL "unbalanced quotes in request"),
     EXAMPLE("set 'k'v\r\n", PROTOCOL "unbalanced quotes in request"),
     EXAMPLE("set \"k\\\r\n", PROTOCOL "unbalanced quotes in request"),
+    EXAMPLE("set \"k\\x\n", PROTOCOL "unbalanced quotes in request"),
     EXAMPLE("ok\r\nset \"k\\\"\r\nPING\r\n", "[ok];" PROTOCOL "unbalanced quotes in request"),
 };
 enum { N_EXAMPLES = sizeof(EXAMPLES) / sizeof(*EXAMPLES) };
