@@ -23,18 +23,16 @@ int columns_open(struct client *c, const struct partition *p, const uint64_t *se
     return 0;
 }
 
-static void columns_write_payload(struct reply *r, struct gather *gather) {
+static void columns_write_payload(struct client *c, struct gather *gather) {
     struct gather_run run;
-    reply_bulk_begin(r, gather->bytes);
+    reply_bulk_begin(&c->reply, gather->bytes);
     while (gather_next(gather, &run)) {
-        if (run.bytes.len < RENDER_LEND_FROM) {
-            reply_bulk_copy(r, run.bytes);
-            continue;
-        }
-        chunk_pin(run.chunk);
-        reply_bulk_lend(r, run.bytes, render_release, run.chunk);
+        if (run.bytes.len < RENDER_LEND_FROM)
+            reply_bulk_copy(&c->reply, run.bytes);
+        else
+            render_lend(c, run.bytes, run.chunk);
     }
-    reply_bulk_end(r);
+    reply_bulk_end(&c->reply);
 }
 
 static void columns_write_shape(struct client *c, const struct gather *gather) {
@@ -52,6 +50,6 @@ void columns_write(struct client *c, struct columns *columns) {
         reply_bulk(&c->reply, gather->column->name);
         reply_text(&c->reply, DTYPE_NAME(&gather->type));
         columns_write_shape(c, gather);
-        columns_write_payload(&c->reply, gather);
+        columns_write_payload(c, gather);
     }
 }

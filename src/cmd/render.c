@@ -5,8 +5,14 @@
 #include "server/server.h"
 #include "store/literal.h"
 
-void render_release(void *chunk) {
+static void render_release(void *chunk) {
     chunk_unpin(chunk);
+}
+
+void render_lend(struct client *c, struct span bytes, struct chunk *chunk) {
+    chunk_pin(chunk);
+    c->server->metrics.bytes_lent += bytes.len;
+    reply_bulk_lend(&c->reply, bytes, render_release, chunk);
 }
 
 static void render_raw(struct client *c, const struct column *column, uint64_t seq,
@@ -15,9 +21,9 @@ static void render_raw(struct client *c, const struct column *column, uint64_t s
         reply_bulk(&c->reply, value);
         return;
     }
-    struct chunk *chunk = arena_chunk(column->arena, column_cell(column, seq)->chunk);
-    chunk_pin(chunk);
-    reply_lend(&c->reply, value, render_release, chunk);
+    reply_bulk_begin(&c->reply, value.len);
+    render_lend(c, value, arena_chunk(column->arena, column_cell(column, seq)->chunk));
+    reply_bulk_end(&c->reply);
 }
 
 void render_value(struct client *c, const struct column *column, uint64_t seq, enum form form) {

@@ -10,8 +10,8 @@ struct client;
 /* From here on bytes are lent: below it a memcpy is cheaper than a pin, a piece and an iovec. */
 enum { RENDER_LEND_FROM = 8 * 1024 };
 
-/* What lets go of a lent chunk. */
-void render_release(void *chunk);
+/* Lend bytes of a chunk to an announced bulk of the client's reply (reply_bulk_begin): pinned until they are sent. */
+void render_lend(struct client *c, struct span bytes, struct chunk *chunk);
 
 /* One value: raw bytes (FORM_ROWS; large ones are lent from their chunk, not copied) or text for people (FORM_TEXT); null where
  * the sample or the column is missing. */

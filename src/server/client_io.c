@@ -189,6 +189,7 @@ static void client_read_landing(struct client *c, size_t landing, void *memory) 
     size_t left = (size_t)got;
     size_t part = left < landing ? left : landing;
     resp_landed(&c->parser, part);
+    c->server->metrics.bytes_landed += memory ? part : 0;
     left -= part;
     part = left < room ? left : room;
     c->input.end += part;

@@ -68,7 +68,11 @@ static void write_memory(const struct server *s, struct text *out) {
     info_bytes(out, "payload_bytes", stats.payload_bytes);
     info_bytes(out, "overhead_bytes", stats.overhead_bytes);
     info_bytes(out, "chunk_bytes", stats.arena.allocated);
+    size_t live = stats.live_bytes, held = stats.arena.allocated + stats.arena.free_recycled;
+    info_bytes(out, "chunk_bytes_live", live);
+    info_bytes(out, "chunk_bytes_dead", stats.arena.allocated - live);
     info_bytes(out, "chunk_bytes_free", stats.arena.free_recycled);
+    info_line(out, "chunk_fragmentation_ratio", "%.2f", live ? (double)held / (double)live : 0.0);
     info_line(out, "chunks", "%zu", stats.arena.chunks);
     info_line(out, "regions_in_use", "%zu", stats.arena.regions - stats.arena.regions_free);
     info_line(out, "regions_free", "%zu", stats.arena.regions_free);
@@ -96,6 +100,8 @@ static void write_stats(const struct server *s, struct text *out) {
         {"instantaneous_ops_per_sec", metrics_per_second(&m->commands_rate)},
         {"total_net_input_bytes", m->bytes_in},
         {"total_net_output_bytes", m->bytes_out},
+        {"total_net_input_landed_bytes", m->bytes_landed},
+        {"total_net_output_lent_bytes", m->bytes_lent},
         {"rejected_connections", m->rejected},
         {"rejected_commands", m->refused},
         {"rejected_commands_oom", m->refused_oom},

@@ -58,6 +58,9 @@ static void register_options(struct server *s) {
         {.name = "maxmemory", .kind = CONFIG_MEMORY, .value = &s->maxmemory,
          .summary = "the most memory that may be held for clients; 0: no limit",
          .fallback = "0", .min = 0, .max = INT64_MAX, .apply = apply_maxmemory, .context = s},
+        {.name = "memory-prefault", .kind = CONFIG_MEMORY, .value = &s->prefault, .fixed = true,
+         .summary = "payload memory to fault in at the start and to keep; 0: as it is used",
+         .fallback = "0", .min = 0, .max = INT64_C(1) << 40},
         {.name = "loglevel", .kind = CONFIG_ENUM, .value = &s->loglevel, .choices = levels,
          .summary = "debug, verbose, notice or warning", .fallback = "notice",
          .apply = apply_loglevel, .context = s},
@@ -125,6 +128,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     server_turn(s);
     metrics_tick(&s->metrics, s->now_us, server_memory_used(s));
     clients_tick(s);
+    store_tick(s->store, s->now_us / 1000);
 }
 
 static void on_signal(evutil_socket_t signal, short what, void *context) {
@@ -211,7 +215,8 @@ int server_start(struct server *s, struct error *e) {
     s->store = store_new(e);
     if (!s->store) return e->code;
     store_on_change(s->store, on_change, s);
-    code = make_base(s, e);
+    code = arena_prefault(store_arena(s->store), (size_t)s->prefault, e);
+    if (!code) code = make_base(s, e);
     if (code) return code;
     arm_events(s);
     code = listener_open(s->listener, e);

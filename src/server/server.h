@@ -50,6 +50,7 @@ struct server {
 
     /* Options. */
     int64_t maxmemory; /* bytes, 0: no limit */
+    int64_t prefault;  /* bytes of payload memory to fault in at the start */
     bool daemonize;
     char *pidfile, *logfile;
     int loglevel;

@@ -28,8 +28,9 @@ struct arena_region {
     char *memory;
     size_t bytes;
     size_t units_used;
-    size_t touched; /* bytes from the start that were ever handed out */
 };
+
+TAILQ_HEAD(chunk_queue, chunk);
 
 struct header_slab {
     struct header_slab *next;
@@ -50,6 +51,11 @@ struct arena {
     struct header_slab *slabs;
     struct chunk *headers;     /* unused headers, linked by next */
     size_t units_used, chunks_used;
+    struct chunk_queue idle;   /* free and resident, the longest idle first */
+    size_t units_idle;
+    size_t keep;               /* bytes that stay resident though idle */
+    struct chunk_queue sparse;
+    int64_t now_ms;
 };
 
 /* ---- bins --------------------------------------------------------------------------------- */
@@ -185,6 +191,8 @@ static int arena_add_region(struct arena *arena, size_t need, struct error *e) {
 struct arena *arena_new(size_t region_bytes, struct error *e) {
     struct arena *arena = mem_calloc(1, sizeof(*arena));
     arena->region_bytes = region_bytes ? region_bytes : REGION_BYTES;
+    TAILQ_INIT(&arena->idle);
+    TAILQ_INIT(&arena->sparse);
     if (arena_add_region(arena, arena->region_bytes, e)) {
         arena_free(arena);
         return NULL;
@@ -200,6 +208,8 @@ void arena_free(struct arena *arena) {
         munmap(region->memory, region->bytes);
         mem_free(region);
     }
+    for (uint32_t id = 1; id <= arena->chunks_end; id++)
+        if (arena->chunks[id]) mem_free(arena->chunks[id]->others);
     while (arena->slabs) {
         struct header_slab *slab = arena->slabs;
         arena->slabs = slab->next;
@@ -238,22 +248,78 @@ static void chunk_join(struct chunk *into, struct chunk *chunk) {
     header_free(chunk->arena, chunk);
 }
 
-/* Memory that nobody uses goes to its bin, as one with free neighbours. */
-static void chunk_bin(struct chunk *chunk) {
+/* Out of the bins and the idle queue: to be used, joined or purged. */
+static void chunk_unbin(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
+    bin_remove(arena, chunk);
+    if (!chunk->resident) return;
+    TAILQ_REMOVE(&arena->idle, chunk, queue);
+    arena->units_idle -= chunk->resident;
+}
+
+static void chunk_rebin(struct chunk *chunk) {
+    struct arena *arena = chunk->arena;
+    bin_add(arena, chunk);
+    if (!chunk->resident) return;
+    chunk->idle_ms = arena->now_ms;
+    TAILQ_INSERT_TAIL(&arena->idle, chunk, queue);
+    arena->units_idle += chunk->resident;
+}
+
+/* Memory that was used until now goes to its bin, as one with free neighbours. */
+static void chunk_bin(struct chunk *chunk) {
     chunk->in_use = false;
+    chunk->resident = chunk->units;
     if (chunk->after && !chunk->after->in_use) {
-        bin_remove(arena, chunk->after);
+        chunk_unbin(chunk->after);
+        chunk->resident += chunk->after->resident;
         chunk_join(chunk, chunk->after);
     }
     if (chunk->before && !chunk->before->in_use) {
         struct chunk *before = chunk->before;
-        bin_remove(arena, before);
+        chunk_unbin(before);
+        before->resident += chunk->resident;
         chunk_join(before, chunk);
         chunk = before;
     }
-    bin_add(arena, chunk);
+    chunk_rebin(chunk);
 }
+
+/* ---- memory back to the system ------------------------------------------------------------ */
+
+/* Whole pages inside a free chunk go; it stays free. */
+static void chunk_purge(struct chunk *chunk) {
+    const uintptr_t page = 4096;
+    uintptr_t begin = ((uintptr_t)chunk->memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)chunk->memory + chunk_size(chunk)) / page * page;
+    chunk_unbin(chunk);
+    if (begin < end) madvise((void *)begin, end - begin, MADV_REMOVE);
+    chunk->resident = 0;
+    chunk_rebin(chunk);
+}
+
+void arena_tick(struct arena *arena, int64_t now_ms) {
+    arena->now_ms = now_ms;
+    for (struct chunk *chunk; (chunk = TAILQ_FIRST(&arena->idle));) {
+        if (now_ms - chunk->idle_ms < ARENA_IDLE_MS) return;
+        if ((arena->units_used + arena->units_idle) * ARENA_UNIT <= arena->keep) return;
+        chunk_purge(chunk);
+    }
+}
+
+/* Memory that was never touched is about to be, because what is free and resident does not fit: as much of
+ * that goes back, so that fragmentation costs address space, not memory. A sixteenth is let be. */
+static void arena_trade(struct arena *arena, uint32_t units) {
+    size_t spare = arena->units_used / 16;
+    while (units > 0 && arena->units_idle > spare &&
+           arena->units_idle * ARENA_UNIT > arena->keep) {
+        struct chunk *chunk = TAILQ_FIRST(&arena->idle);
+        units -= chunk->resident < units ? chunk->resident : units;
+        chunk_purge(chunk);
+    }
+}
+
+/* ---- taking and giving back --------------------------------------------------------------- */
 
 struct chunk *arena_take(struct arena *arena, size_t len) {
     assert(len > 0 && len <= ARENA_CHUNK_MAX);
@@ -263,17 +329,20 @@ struct chunk *arena_take(struct arena *arena, size_t len) {
         if (arena_add_region(arena, (size_t)units * ARENA_UNIT, NULL)) return NULL;
         chunk = bin_find(arena, units);
     }
-    bin_remove(arena, chunk);
-    if (chunk->units > units) bin_add(arena, chunk_split(chunk, units));
+    chunk_unbin(chunk);
+    uint32_t resident = chunk->resident < units ? chunk->resident : units;
+    if (chunk->units > units) {
+        struct chunk *rest = chunk_split(chunk, units);
+        rest->resident = chunk->resident - resident;
+        chunk_rebin(rest);
+    }
     chunk->in_use = true;
+    if (resident < units) arena_trade(arena, units - resident);
     chunk->next = chunk->previous = NULL;
     chunk->pins = 1;
     chunk_number(arena, chunk);
 
-    struct arena_region *region = chunk->region;
-    size_t end = (size_t)(chunk->memory - region->memory) + chunk_size(chunk);
-    if (end > region->touched) region->touched = end;
-    region->units_used += units;
+    chunk->region->units_used += units;
     arena->units_used += units;
     arena->chunks_used++;
     ARENA_UNPOISON(chunk->memory, len);
@@ -300,7 +369,13 @@ static void chunk_unlink(struct chunk *chunk) {
 static void chunk_give_back(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
     chunk_unlink(chunk);
+    chunk_set_sparse(chunk, false);
     chunk_unnumber(arena, chunk);
+    mem_free(chunk->others);
+    chunk->others = NULL;
+    chunk->others_count = chunk->others_capacity = 0;
+    chunk->column = NULL;
+    chunk->live = 0;
     chunk->region->units_used -= chunk->units;
     arena->units_used -= chunk->units;
     arena->chunks_used--;
@@ -328,6 +403,19 @@ void chunk_own(struct chunk *chunk, struct chunk_list *owner) {
     owner->first = chunk;
 }
 
+void chunk_set_sparse(struct chunk *chunk, bool sparse) {
+    if (chunk->is_sparse == sparse) return;
+    chunk->is_sparse = sparse;
+    if (sparse)
+        TAILQ_INSERT_TAIL(&chunk->arena->sparse, chunk, queue);
+    else
+        TAILQ_REMOVE(&chunk->arena->sparse, chunk, queue);
+}
+
+struct chunk *arena_first_sparse(const struct arena *arena) {
+    return TAILQ_FIRST(&arena->sparse);
+}
+
 void chunk_pin(struct chunk *chunk) {
     chunk->pins++;
 }
@@ -346,6 +434,8 @@ void chunk_list_release(struct chunk_list *owner) {
     while (owner->first) {
         struct chunk *chunk = owner->first;
         chunk->cells = 0;
+        chunk->column = NULL;
+        chunk_set_sparse(chunk, false);
         if (chunk->pins)
             chunk_unlink(chunk);
         else
@@ -353,13 +443,34 @@ void chunk_list_release(struct chunk_list *owner) {
     }
 }
 
+/* In pieces that are held until the last one is there. */
+int arena_prefault(struct arena *arena, size_t bytes, struct error *e) {
+    const size_t piece = REGION_BYTES;
+    size_t n = (bytes + piece - 1) / piece, taken = 0;
+    struct chunk **chunks = mem_alloc(n * sizeof(*chunks));
+    int failed = arena_reserve(arena, bytes, e);
+    for (size_t left = bytes; !failed && left > 0; taken++) {
+        size_t len = left < piece ? left : piece;
+        struct chunk *chunk = chunks[taken] = arena_take(arena, len);
+        left -= len;
+        if (madvise(chunk->memory, len, MADV_POPULATE_WRITE))
+            failed = error_set(e, ERROR_OOM, "can't fault in %zu bytes: %s", bytes,
+                               strerror(errno));
+    }
+    for (size_t i = 0; i < taken; i++) chunk_unpin(chunks[i]);
+    mem_free(chunks);
+    arena->keep = failed ? 0 : bytes;
+    return failed;
+}
+
 void arena_stats(const struct arena *arena, struct arena_stats *out) {
-    *out = (struct arena_stats){.allocated = arena_allocated(arena), .chunks = arena->chunks_used};
+    *out = (struct arena_stats){.allocated = arena_allocated(arena),
+                                .chunks = arena->chunks_used,
+                                .free_recycled = arena->units_idle * ARENA_UNIT};
     for (const struct arena_region *region = arena->regions; region; region = region->next) {
         out->mapped += region->bytes;
         out->regions++;
         out->regions_free += region->units_used == 0;
-        out->free_recycled += region->touched - region->units_used * ARENA_UNIT;
     }
 }
 

@@ -14,19 +14,23 @@
 #ifndef TQ_STORE_ARENA_H
 #define TQ_STORE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/error.h"
 
 enum {
-    ARENA_UNIT = 1024, /* chunks are multiples of it */
+    ARENA_UNIT = 1024,          /* chunks are multiples of it */
+    ARENA_IDLE_MS = 300 * 1000, /* longer than the pauses of a training loop */
 };
 
 /* The longest chunk: offsets and lengths in cells have 32 bits. */
 #define ARENA_CHUNK_MAX UINT32_MAX
 
 struct arena;
+struct column;
 
 struct chunk {
     char *memory;
@@ -35,13 +39,24 @@ struct chunk {
     uint32_t pins;  /* others who read or fill it */
     uint32_t units; /* its size in ARENA_UNIT */
 
+    /* Kept by the column whose cells these are (column.c), so that it can move them out. */
+    struct column *column;
+    uint64_t live;             /* bytes of the cells */
+    uint64_t first, last;      /* their seqs lie in here, or among: */
+    uint32_t *others;          /* low halves of seqs that came out of order */
+    size_t others_count, others_capacity;
+
     /* The arena's own. */
     struct arena *arena;
     struct arena_region *region;
     struct chunk *before, *after; /* neighbours in memory */
     struct chunk *next, *previous; /* in a free list or in its owner's list */
     struct chunk_list *owner;
+    TAILQ_ENTRY(chunk) queue; /* free and resident: idle; in use and sparse: sparse */
+    int64_t idle_ms;          /* free since */
+    uint32_t resident;        /* free: how many of its units may be backed by memory, the lowest as a rule */
     bool in_use;
+    bool is_sparse;           /* in the sparse queue */
 };
 
 /* The chunks of one owner (a partition), so that they can be given back together. */
@@ -52,7 +67,7 @@ struct chunk_list {
 struct arena_stats {
     size_t allocated;      /* bytes in chunks */
     size_t mapped;         /* bytes of address space in all regions */
-    size_t free_recycled;  /* bytes that were used before and are free */
+    size_t free_recycled;  /* bytes that are free and were used before: still backed by memory */
     size_t chunks;
     size_t regions;
     size_t regions_free;   /* with no chunk in use */
@@ -72,6 +87,18 @@ struct chunk *arena_take(struct arena *arena, size_t len);
 /* Make sure that calls of arena_take for `len` bytes in total, each rounded up to whole units, succeed
  * from here on: what a write reserves before it changes anything. */
 int arena_reserve(struct arena *arena, size_t len, struct error *e);
+
+/* Free memory goes back to the system when nobody has wanted it for ARENA_IDLE_MS, but for what arena_prefault
+ * asked to keep; to be called now and then. Time is whatever clock the caller likes. */
+void arena_tick(struct arena *arena, int64_t now_ms);
+
+/* Back `bytes` of free memory now instead of when it is first touched, and keep as much. ERROR_OOM where the system
+ * has not so much. */
+int arena_prefault(struct arena *arena, size_t bytes, struct error *e);
+
+/* Chunks of which little is alive wait here for their column to move it out: put one in, look at the first. */
+void chunk_set_sparse(struct chunk *chunk, bool sparse);
+struct chunk *arena_first_sparse(const struct arena *arena);
 
 /* Give back what is behind the first `len` bytes (at least 1) of a chunk. */
 void chunk_trim(struct chunk *chunk, size_t len);

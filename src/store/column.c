@@ -9,6 +9,12 @@
 /* The open chunk grows with the column, from one unit to this. */
 enum { OPEN_MAX = 256 * 1024 };
 
+/* A chunk is moved out when a quarter of it is alive or less: a byte copied frees three. */
+enum { SPARSE_PART = 4 };
+
+/* Seqs this close behind the last one extend a chunk's range; others are kept one by one. */
+enum { RANGE_GAP = 64 };
+
 void column_init(struct column *c, struct span name, const struct dtype *type, struct arena *arena,
                  struct chunk_list *chunks) {
     *c = (struct column){
@@ -26,12 +32,20 @@ static void piece_free(struct column *c, struct column_piece *piece) {
     mem_free(piece);
 }
 
+/* Chunks in which the column goes on writing are not worth moving out yet. */
+static void chunk_check_sparse(struct chunk *chunk, const struct column *c) {
+    if (chunk != c->open && chunk->live * SPARSE_PART <= chunk_size(chunk))
+        chunk_set_sparse(chunk, true);
+}
+
 static void column_close_chunk(struct column *c) {
-    if (!c->open) return;
-    chunk_trim(c->open, c->open_used);
-    chunk_unpin(c->open);
+    struct chunk *chunk = c->open;
+    if (!chunk) return;
     c->open = NULL;
+    chunk_trim(chunk, c->open_used);
     c->open_used = 0;
+    if (chunk->cells) chunk_check_sparse(chunk, c);
+    chunk_unpin(chunk);
 }
 
 void column_free(struct column *c) {
@@ -48,7 +62,27 @@ void column_free(struct column *c) {
 static void cell_drop(struct column *c, const struct cell *cell) {
     c->bytes -= cell->length;
     c->produced--;
-    if (cell->chunk) chunk_drop_cell(arena_chunk(c->arena, cell->chunk));
+    if (!cell->chunk) return;
+    struct chunk *chunk = arena_chunk(c->arena, cell->chunk);
+    chunk->live -= cell->length;
+    if (chunk->cells > 1) chunk_check_sparse(chunk, c);
+    chunk_drop_cell(chunk);
+}
+
+/* A cell points into the chunk: remember which one, for the day it has to move. */
+static void chunk_add_cell(struct chunk *chunk, struct column *c, uint64_t seq, uint32_t length) {
+    if (chunk->cells++ == 0) {
+        chunk->column = c;
+        chunk->first = chunk->last = seq;
+        chunk->others_count = 0;
+    } else if (seq < chunk->first || seq > chunk->last + RANGE_GAP) {
+        chunk->others = mem_grow(chunk->others, &chunk->others_capacity, chunk->others_count + 1,
+                                 sizeof(*chunk->others));
+        chunk->others[chunk->others_count++] = (uint32_t)seq;
+    } else if (seq > chunk->last) {
+        chunk->last = seq;
+    }
+    chunk->live += length;
 }
 
 void column_drop(struct column *c) {
@@ -224,7 +258,7 @@ void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct c
     for (size_t i = 0; i < n; i++) {
         uint32_t length = values_length(v, n, i);
         struct cell cell = {length ? chunk->id : 0, length ? offset : 0, length};
-        if (length) chunk->cells++;
+        if (length) chunk_add_cell(chunk, c, seqs[i], length);
         column_set(c, seqs[i], cell, v->sizes ? v->sizes + i * kept : NULL);
         offset += length;
     }
@@ -268,4 +302,20 @@ bool column_clear(struct column *c, uint64_t seq) {
         piece_free(c, piece);
     }
     return true;
+}
+
+int column_move(struct column *c, uint64_t seq) {
+    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
+    struct cell *cell = &piece->cells[spine_row(seq)], old = *cell;
+    int failed = arena_reserve(c->arena, column_reserve(c, old.length), NULL);
+    if (failed) return failed;
+    struct chunk *from = arena_chunk(c->arena, old.chunk), *to;
+    char *memory = column_room(c, old.length, &to, &cell->offset);
+    memcpy(memory, from->memory + old.offset, old.length);
+    cell->chunk = to->id;
+    chunk_add_cell(to, c, seq, old.length);
+    if (to != c->open) chunk_unpin(to);
+    from->live -= old.length;
+    chunk_drop_cell(from);
+    return 0;
 }

@@ -103,6 +103,10 @@ struct dtype column_item_type(const struct column *c, uint64_t seq);
 /* The cell is gone; true when it was there. */
 bool column_clear(struct column *c, uint64_t seq);
 
+/* Move the value of a produced cell to where new values go, for compact.c: its chunk has one cell less. Same bytes, another
+ * place. ERROR_OOM where there is none. */
+int column_move(struct column *c, uint64_t seq);
+
 /* Produced bits of piece `number`, NULL where none. */
 static inline const uint64_t *column_bits(const struct column *c, uint64_t number) {
     const struct column_piece *piece = spine_get(&c->spine, number);

@@ -10,7 +10,8 @@
 enum {
     PAGE_FIRST = 8,   /* slots of a new index' only page */
     PAGE_SPLIT = 512, /* slots from which on a full page splits instead of doubling */
-    DEPTH_MAX = 26    /* beyond it pages double again: no distribution of hashes can blow up the directory */
+    DEPTH_MAX = 26,   /* 2^32 names need no more */
+    ENTRY_NAMES = 32  /* the directory has at most one entry for so many names; honest hashes need one for 180 */
 };
 
 struct keyindex_slot {
@@ -101,6 +102,13 @@ static void keyindex_grow_page(struct keyindex *index, struct keyindex_page *old
     page_free(index, old);
 }
 
+/* Tags that the next bits do not tell apart must not blow up the directory: rather let their page grow. */
+static bool keyindex_may_split(const struct keyindex *index, const struct keyindex_page *page) {
+    if (page->mask + 1 < PAGE_SPLIT) return false;
+    if (page->depth < index->depth) return true;
+    return index->depth < DEPTH_MAX && (size_t)2 << index->depth <= index->count / ENTRY_NAMES;
+}
+
 void keyindex_free(struct keyindex *index) {
     size_t entries = index->directory ? (size_t)1 << index->depth : 0;
     for (size_t i = 0; i < entries;) {
@@ -140,10 +148,10 @@ void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value) {
     }
     struct keyindex_page *page;
     while (page_is_full(page = index->directory[keyindex_place(index, tag)])) {
-        if (page->mask + 1 < PAGE_SPLIT || page->depth >= DEPTH_MAX)
-            keyindex_grow_page(index, page, tag);
-        else
+        if (keyindex_may_split(index, page))
             keyindex_split(index, page, tag);
+        else
+            keyindex_grow_page(index, page, tag);
     }
     page_insert(page, (struct keyindex_slot){tag, value});
     index->count++;

@@ -231,6 +231,12 @@ uint64_t partition_bytes(const struct partition *p) {
     return bytes;
 }
 
+uint64_t partition_live(const struct partition *p) {
+    uint64_t bytes = partition_bytes(p) + p->keys.bytes;
+    for (size_t i = 0; i < p->tags.count; i++) bytes += p->tags.columns[i]->bytes;
+    return bytes;
+}
+
 static uint64_t column_set_overhead(const struct column_set *set) {
     uint64_t bytes = set->index.bytes;
     for (size_t i = 0; i < set->count; i++)
@@ -239,10 +245,9 @@ static uint64_t column_set_overhead(const struct column_set *set) {
 }
 
 uint64_t partition_overhead(const struct partition *p) {
-    uint64_t bytes = sizeof(*p) + p->overhead + p->keys.overhead + p->keys.bytes + p->index.bytes +
-                     p->groups.bytes;
+    uint64_t bytes = sizeof(*p) + p->overhead + p->keys.overhead + p->index.bytes + p->groups.bytes;
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
-    for (size_t i = 0; i < p->tags.count; i++) bytes += p->tags.columns[i]->bytes;
+    bytes += partition_live(p) - partition_bytes(p);
     for (size_t i = 0; i < p->tasks_count; i++) bytes += p->tasks[i]->overhead;
     return bytes;
 }

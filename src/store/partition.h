@@ -98,6 +98,9 @@ static inline uint64_t partition_seq_after(uint64_t seq) {
 /* Bytes of field values. */
 uint64_t partition_bytes(const struct partition *p);
 
+/* Bytes of values of any kind in its chunks: fields, tags, keys. */
+uint64_t partition_live(const struct partition *p);
+
 /* Everything else it takes, estimated from what its parts count. */
 uint64_t partition_overhead(const struct partition *p);
 

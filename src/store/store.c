@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/apply.h"
+#include "store/compact.h"
 
 struct store {
     struct arena *arena;
@@ -104,6 +105,12 @@ size_t store_apply(struct store *s, const struct op *op) {
     return changed;
 }
 
+bool store_tick(struct store *s, int64_t now_ms) {
+    enum { ROWS = 64 * 1024, BYTES = 4 * 1024 * 1024 }; /* a millisecond or two */
+    arena_tick(s->arena, now_ms);
+    return compact_step(s->arena, ROWS, BYTES);
+}
+
 void store_stats(const struct store *s, struct store_stats *out) {
     *out = (struct store_stats){.partitions = store_partitions(s),
                                 .overhead_bytes = s->index.bytes};
@@ -112,6 +119,7 @@ void store_stats(const struct store *s, struct store_stats *out) {
     for (struct partition *p; (p = store_next(s, &cursor));) {
         out->samples += p->samples;
         out->payload_bytes += partition_bytes(p);
+        out->live_bytes += partition_live(p);
         out->overhead_bytes += partition_overhead(p);
     }
 }

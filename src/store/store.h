@@ -42,9 +42,14 @@ size_t store_partitions(const struct store *s);
  * is seen exactly once, whatever comes and goes meanwhile. */
 struct partition *store_next(const struct store *s, uint64_t *cursor);
 
+/* Housekeeping, in small steps: mostly dead chunks are moved out, memory long idle goes back to the system. True where there
+ * is more to do soon. Changes nothing that anyone sees. */
+bool store_tick(struct store *s, int64_t now_ms);
+
 struct store_stats {
     uint64_t partitions, samples;
     uint64_t payload_bytes;  /* of field values alive */
+    uint64_t live_bytes;     /* what is alive in chunks: payload, keys, tags */
     uint64_t overhead_bytes; /* keys, tags, indexes, bit sets, cells */
     struct arena_stats arena;
 };

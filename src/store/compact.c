@@ -1,0 +1,51 @@
+/* See compact.h. */
+#include "store/compact.h"
+
+#include "store/column.h"
+
+struct compact_budget {
+    size_t rows, bytes;
+};
+
+/* Whose low 32 bits are known: a column's seqs lie within 2^32 of its first piece. */
+static uint64_t compact_widen(const struct column *c, uint32_t low) {
+    uint64_t first = c->spine.first * SPINE_ROWS;
+    return first + (uint32_t)(low - (uint32_t)first);
+}
+
+/* Move the cell out if it points into the chunk; false when there is no memory to move to. */
+static bool compact_cell(struct chunk *chunk, uint64_t seq, struct compact_budget *budget) {
+    const struct cell *cell = column_cell(chunk->column, seq);
+    if (!cell || cell->chunk != chunk->id) return true;
+    budget->bytes -= cell->length < budget->bytes ? cell->length : budget->bytes;
+    return column_move(chunk->column, seq) == 0;
+}
+
+/* The chunk goes when its last cell is out, unless it is pinned. False where it has to wait for another time. */
+static bool compact_chunk(struct chunk *chunk, struct compact_budget *budget) {
+    chunk_pin(chunk);
+    bool moved = true;
+    while (moved && chunk->cells && chunk->others_count && budget->rows && budget->bytes) {
+        uint32_t low = chunk->others[--chunk->others_count];
+        budget->rows--;
+        moved = compact_cell(chunk, compact_widen(chunk->column, low), budget);
+        if (!moved) chunk->others_count++;
+    }
+    while (moved && chunk->cells && !chunk->others_count && budget->rows && budget->bytes &&
+           chunk->first <= chunk->last) {
+        budget->rows--;
+        moved = compact_cell(chunk, chunk->first, budget);
+        if (moved) chunk->first++;
+    }
+    bool done = chunk->cells == 0;
+    if (done) chunk_set_sparse(chunk, false);
+    chunk_unpin(chunk);
+    return done;
+}
+
+bool compact_step(struct arena *arena, size_t rows, size_t bytes) {
+    struct compact_budget budget = {rows, bytes};
+    for (struct chunk *chunk; (chunk = arena_first_sparse(arena));)
+        if (!compact_chunk(chunk, &budget)) return true;
+    return false;
+}
