@@ -140,7 +140,7 @@ proc resp::reply {c typed} {
             set conn($c,buf) ""
             set conn($c,pos) 0
         }
-        if {$value ne "\0push"} {
+        if {[string length $value] != 5 || $value ne "\0push"} {
             return $value
         }
     }
@@ -272,7 +272,8 @@ proc resp::aggregate {c typed type length per} {
     return [show $typed $type $items]
 }
 
-# Lines are looked for in a small window, so that a large binary buffer stays a byte array.
+# Lines are looked for in a small window, and emptiness is asked of lengths, so that a large buffer
+# stays a byte array: comparing it with a string would make it a string, and appending to it slow.
 proc resp::line {c} {
     variable conn
     set window 64
@@ -320,11 +321,11 @@ proc resp::fill {c} {
         if {[catch {read $chan 1048576} data]} {
             return -code error -errorcode {RESP CLOSED} "connection lost: $data"
         }
-        if {$data ne ""} {
-            if {$conn($c,buf) eq ""} {
-                set conn($c,buf) $data
-            } else {
+        if {[string length $data]} {
+            if {[string length $conn($c,buf)]} {
                 append conn($c,buf) $data
+            } else {
+                set conn($c,buf) $data
             }
             return
         }

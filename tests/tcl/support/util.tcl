@@ -31,17 +31,26 @@ proc unpack {dtype bytes} {
     return $values
 }
 
-# n bytes that look random and are the same in every run with the same seed.
+# n bytes that look random and are the same in every run with the same seed. Beyond 64 KiB they
+# repeat, but for a number at the head of each block, so that no two blocks are the same.
 proc random_bytes {n {seed 1}} {
-    set out {}
-    set x [expr {($seed * 2654435761 + 88172645463325252) & 0xffffffffffffffff}]
-    for {set i 0} {$i < $n} {incr i 8} {
-        set x [expr {($x ^ ($x << 13)) & 0xffffffffffffffff}]
-        set x [expr {$x ^ ($x >> 7)}]
-        set x [expr {($x ^ ($x << 17)) & 0xffffffffffffffff}]
-        lappend out [expr {wide_bits($x)}]
+    set block 65536
+    if {![info exists ::random_block($seed)]} {
+        expr {srand($seed + 1)}
+        set words {}
+        for {set i 0} {$i < $block} {incr i 4} {
+            lappend words [expr {int(rand() * 4294967296)}]
+        }
+        set ::random_block($seed) [binary format i* $words]
     }
-    return [string range [binary format w* $out] 0 $n-1]
+    if {$n <= $block} {
+        return [string range $::random_block($seed) 0 $n-1]
+    }
+    set out [binary format {}]
+    for {set i 0} {$i * $block < $n} {incr i} {
+        append out [binary format ii $seed $i] [string range $::random_block($seed) 8 end]
+    }
+    return [string range $out 0 $n-1]
 }
 
 # A number below n, from a generator that `seed_random` starts anew.
