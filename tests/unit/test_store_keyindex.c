@@ -1,0 +1,176 @@
+/* Names to numbers, against a plain array: hundreds of thousands of them, and hashes that an adversary
+ * would like to see. */
+#include "kit/test.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "kit/source.h"
+#include "store/keyindex.h"
+
+/* ---- hashes ------------------------------------------------------------------------------- */
+
+static uint64_t hash_of_name(uint32_t value, struct span name) {
+    (void)value;
+    return hash_bytes(name);
+}
+
+/* The index looks at the upper half of a hash, the tag. */
+static uint64_t hash_all_equal(uint32_t value, struct span name) {
+    (void)value, (void)name;
+    return UINT64_C(0x123456789abcdef0);
+}
+
+static uint64_t hash_all_ones(uint32_t value, struct span name) {
+    (void)value, (void)name;
+    return UINT64_MAX;
+}
+
+static uint64_t hash_counting_up(uint32_t value, struct span name) {
+    (void)name;
+    return (uint64_t)value << 32;
+}
+
+static uint64_t hash_same_place(uint32_t value, struct span name) {
+    (void)name;
+    return (uint64_t)value << 44; /* pages differ, the place in them never does */
+}
+
+static uint64_t hash_same_page(uint32_t value, struct span name) {
+    (void)name;
+    return UINT64_C(0xfffff) << 44 | (uint64_t)(value % 4096) << 32;
+}
+
+static uint64_t hash_few_tags(uint32_t value, struct span name) {
+    return (hash_bytes(name) & UINT64_C(0xc0000000ffffffff)) | (uint64_t)(value % 3) << 32;
+}
+
+/* ---- campaigns ---------------------------------------------------------------------------- */
+
+/* The naive set: which numbers are in. A number's name and hash follow from it. */
+struct names {
+    uint64_t (*hash)(uint32_t value, struct span name);
+    struct keyindex index;
+    bool *present;
+    uint32_t n;
+    size_t count;
+    char text[16];
+};
+
+static struct span name_of(struct names *names, uint32_t value) {
+    memset(names->text, 'n', sizeof(names->text));
+    memcpy(names->text + value % 8, &value, sizeof(value));
+    return span_of(names->text, sizeof(names->text) - value % 3);
+}
+
+static bool same_name(const void *context, uint32_t value, struct span name) {
+    const struct names *names = context;
+    struct names other;
+    if (value >= names->n || !names->present[value]) fail_msg("asked about %u, which went", value);
+    return span_equal(name_of(&other, value), name);
+}
+
+static uint32_t find(struct names *names, uint32_t value) {
+    struct span name = name_of(names, value);
+    uint64_t hash = names->hash(value, name);
+    keyindex_prefetch(&names->index, hash);
+    return keyindex_find(&names->index, hash, name, same_name, names);
+}
+
+static void flip(struct names *names, uint32_t value) {
+    uint64_t hash = names->hash(value, name_of(names, value));
+    bool there = names->present[value];
+    assert_int_equal(find(names, value), there ? value : KEYINDEX_NONE);
+    if (there) keyindex_remove(&names->index, hash, value);
+    names->present[value] = !there;
+    names->count += there ? (size_t)-1 : 1;
+    if (!there) keyindex_add(&names->index, hash, value);
+    assert_int_equal(find(names, value), there ? KEYINDEX_NONE : value);
+    assert_int_equal(names->index.count, names->count);
+}
+
+static void check_all(struct names *names) {
+    for (uint32_t value = 0; value < names->n; value++)
+        assert_int_equal(find(names, value), names->present[value] ? value : KEYINDEX_NONE);
+}
+
+/* What names may cost: with good hashes a slot in a page that was just split, and their share of the directory;
+ * with bad ones more, but never out of proportion. */
+static void check_bytes(const struct names *names, size_t most) {
+    size_t each = names->hash == hash_of_name ? 20 : 250;
+    if (names->index.bytes > 1024 + most * each)
+        fail_msg("%zu bytes for %zu names", names->index.bytes, most);
+}
+
+/* Up to `n` names come and go; in the end all go. */
+static void campaign(uint32_t n, uint64_t steps, uint64_t (*hash)(uint32_t, struct span)) {
+    struct names names = {.hash = hash, .n = n, .present = calloc(n, sizeof(bool))};
+    struct source source = source_of_seed(n);
+    size_t used = mem_used(), most = 0;
+    for (uint64_t step = 0; step < steps; step++) {
+        flip(&names, (uint32_t)source_below(&source, n));
+        if (names.count > most) most = names.count;
+    }
+    check_all(&names);
+    check_bytes(&names, most);
+    for (uint32_t value = 0; value < n; value++)
+        if (!names.present[value]) flip(&names, value);
+    check_all(&names);
+    check_bytes(&names, n);
+    for (uint32_t value = 0; value < n; value++) flip(&names, value);
+    assert_int_equal(names.index.count, 0);
+    keyindex_free(&names.index);
+    assert_int_equal(names.index.bytes, 0);
+    assert_int_equal(mem_used(), used);
+    free(names.present);
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static void test_few_names(void **state) {
+    (void)state;
+    for (uint32_t n = 1; n < 40; n++) campaign(n, 2000, hash_of_name);
+}
+
+static void test_many_names(void **state) {
+    (void)state;
+    campaign(100000, 300000, hash_of_name);
+    campaign((uint32_t)test_rounds(400000), test_rounds(400000), hash_of_name);
+}
+
+static void test_equal_tags(void **state) {
+    (void)state;
+    for (uint32_t n = 445; n < 452; n++) campaign(n, 1000, hash_all_equal);
+    campaign(2000, 4000, hash_all_equal);
+    campaign(1000, 2000, hash_all_ones);
+}
+
+static void test_other_bad_hashes(void **state) {
+    (void)state;
+    campaign(20000, 40000, hash_counting_up);
+    campaign(20000, 40000, hash_same_place);
+    campaign(5000, 10000, hash_same_page);
+    campaign(5000, 10000, hash_few_tags);
+}
+
+static void test_empty(void **state) {
+    (void)state;
+    struct names names = {.hash = hash_of_name};
+    assert_int_equal(find(&names, 7), KEYINDEX_NONE);
+    keyindex_free(&names.index);
+    keyindex_free(&names.index);
+    assert_int_equal(find(&names, 7), KEYINDEX_NONE);
+}
+
+int main(void) {
+    hash_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_few_names),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_equal_tags),
+        cmocka_unit_test(test_other_bad_hashes),
+        cmocka_unit_test(test_empty),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
