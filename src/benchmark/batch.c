@@ -19,6 +19,10 @@ size_t batch_bytes(size_t samples, size_t fields, size_t value_bytes) {
     return samples * fields * value_bytes;
 }
 
+void batch_number_keys(struct batch *b, uint64_t first) {
+    for (size_t i = 0; i < b->samples; i++) batch_format_key(first + i, b->keys + i * BATCH_KEY_LEN);
+}
+
 static enum batch_kind kind_of(enum batch_mix mix, size_t field) {
     switch (mix) {
     case BATCH_MIX_RAGGED: return BATCH_RAGGED;
@@ -101,10 +105,8 @@ int batch_make(struct batch *b, size_t samples, size_t fields, size_t value_byte
     if (code) return code;
     b->keys = mem_alloc(samples * BATCH_KEY_LEN);
     b->key_sizes = mem_alloc(samples * sizeof(*b->key_sizes));
-    for (size_t i = 0; i < samples; i++) {
-        batch_format_key(i, b->keys + i * BATCH_KEY_LEN);
-        b->key_sizes[i] = BATCH_KEY_LEN;
-    }
+    for (size_t i = 0; i < samples; i++) b->key_sizes[i] = BATCH_KEY_LEN;
+    batch_number_keys(b, 0);
     b->fields = mem_calloc(fields, sizeof(*b->fields));
     char *payload = b->memory.bytes;
     for (size_t i = 0; i < fields; i++) {

@@ -78,6 +78,17 @@ static inline size_t batch_column_bytes(const struct batch *b, size_t field) {
     return b->fields[field].offsets[b->samples];
 }
 
+/* The shape of a column as it is read: empty where its type is dense. */
+static inline struct span batch_read_shape(const struct batch *b, size_t field) {
+    const struct batch_field *f = &b->fields[field];
+    bool dense = strchr(f->read_type, '[') && !strchr(f->read_type, '*');
+    return dense ? span_of("", 0) : span_of(f->shape, b->samples * sizeof(*f->shape));
+}
+
+/* Give the samples other keys, that count from `first`. Messages made before keep theirs, but for
+ * those that lent the key column. */
+void batch_number_keys(struct batch *b, uint64_t first);
+
 /* The key of any sample, into `out` of BATCH_KEY_LEN bytes; `number` below 10^9. */
 void batch_format_key(uint64_t number, char *out);
 

@@ -25,12 +25,16 @@ static void add_form(struct message *m, enum commands_form form) {
 }
 
 /* The four parts of a column. */
-static void add_column(struct message *m, const char *name, const char *type,
-                       const uint32_t *shape, size_t samples, const char *payload, size_t len) {
+static void add_column(struct message *m, const char *name, const char *type, struct span shape,
+                       struct span payload) {
     message_word(m, name);
     message_word(m, type);
-    message_bulk(m, shape, shape ? samples * sizeof(*shape) : 0);
-    message_bulk(m, payload, len);
+    message_bulk(m, shape.ptr, shape.len);
+    message_bulk(m, payload.ptr, payload.len);
+}
+
+static struct span field_payload(const struct batch *b, size_t field) {
+    return span_of(b->fields[field].payload, batch_column_bytes(b, field));
 }
 
 void commands_mput(struct message *m, const char *partition, const struct batch *b) {
@@ -42,8 +46,8 @@ void commands_mput(struct message *m, const char *partition, const struct batch 
     message_number(m, b->n_fields);
     for (size_t i = 0; i < b->n_fields; i++) {
         const struct batch_field *f = &b->fields[i];
-        add_column(m, f->name, f->type, f->shape, b->samples, f->payload,
-                   batch_column_bytes(b, i));
+        struct span shape = span_of(f->shape, f->shape ? b->samples * sizeof(*f->shape) : 0);
+        add_column(m, f->name, f->type, shape, field_payload(b, i));
     }
 }
 
@@ -146,13 +150,12 @@ void commands_hmget_rows(struct message *m, const struct batch *b) {
 void commands_reply_columns(struct message *m, const struct batch *b) {
     message_array(m, 1 + b->n_fields);
     message_array(m, 4);
-    add_column(m, "@key", "bytes", b->key_sizes, b->samples, b->keys, b->samples * BATCH_KEY_LEN);
+    add_column(m, "@key", "bytes", span_of(b->key_sizes, b->samples * sizeof(*b->key_sizes)),
+               span_of(b->keys, b->samples * BATCH_KEY_LEN));
     for (size_t i = 0; i < b->n_fields; i++) {
-        const struct batch_field *f = &b->fields[i];
-        bool dense = strchr(f->read_type, '[') && !strchr(f->read_type, '*');
         message_array(m, 4);
-        add_column(m, f->name, f->read_type, dense ? NULL : f->shape, b->samples, f->payload,
-                   batch_column_bytes(b, i));
+        add_column(m, b->fields[i].name, b->fields[i].read_type, batch_read_shape(b, i),
+                   field_payload(b, i));
     }
 }
 

@@ -55,7 +55,8 @@ size_t landing_values(const struct inlet *in);
 struct inlet *rows_new(size_t reply_bytes);
 
 /* From here on each value that arrives must be the next one of the batch, row by row (with each
- * row's key before it where `with_keys`); what does not fit is an error. NULL ends it. */
+ * row's key before it where `with_keys`), and after the last one the first again; what does not fit
+ * is an error. NULL ends it. */
 void rows_expect(struct inlet *in, const struct batch *b, bool with_keys);
 
 #endif

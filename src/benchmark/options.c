@@ -2,8 +2,8 @@
 #include "benchmark/options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/number.h"
 #include "benchmark/peer.h"
@@ -204,7 +204,9 @@ static void fill_defaults(struct options *o) {
 /* The tq-server that was built or installed with this program. */
 static bool find_own_server(struct options *o) {
     char self[LINK_HOST_MAX * 4 - 16];
-    if (realpath("/proc/self/exe", self)) {
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (len > 0) {
+        self[len] = 0;
         char *slash = strrchr(self, '/');
         if (slash) *slash = 0;
         snprintf(o->server, sizeof(o->server), "%s/tq-server", self);

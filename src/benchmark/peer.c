@@ -175,7 +175,7 @@ int peer_used_memory(struct peer *p, int64_t *out, struct error *e) {
 bool peer_find_program(const char *name, char *out, size_t size) {
     const char *path = getenv("PATH");
     if (strchr(name, '/')) {
-        snprintf(out, size, "%s", name);
+        if (out != name) snprintf(out, size, "%s", name);
         return !access(out, X_OK);
     }
     while (path && *path) {
