@@ -82,19 +82,25 @@ proc resp::encode {args} {
 }
 
 proc resp::send {c args} {
+    send_all $c [list $args]
+}
+
+# Several commands in as few packets as possible.
+proc resp::send_all {c commands} {
     variable conn
     set chan $conn($c,chan)
-    foreach arg $args {
-        if {[string length $arg] < 4096 && [regexp {[^\u0000-\u00ff]} $arg]} {
-            error "an argument is not a byte string: $arg"
-        }
-    }
     sending {
-        puts -nonewline $chan "*[llength $args]\r\n"
-        foreach arg $args {
-            puts -nonewline $chan "\$[string length $arg]\r\n"
-            puts -nonewline $chan $arg
-            puts -nonewline $chan "\r\n"
+        foreach words $commands {
+            puts -nonewline $chan "*[llength $words]\r\n"
+            foreach word $words {
+                set n [string length $word]
+                if {$n < 4096 && [regexp {[^\u0000-\u00ff]} $word]} {
+                    error "a word is not a byte string: $word"
+                }
+                puts -nonewline $chan "\$$n\r\n"
+                puts -nonewline $chan $word
+                puts -nonewline $chan "\r\n"
+            }
         }
         flush $chan
     }
@@ -135,12 +141,13 @@ proc resp::receive_typed {c} {
 proc resp::reply {c typed} {
     variable conn
     while 1 {
+        set known [llength $conn($c,pushes)]
         set value [parse $c $typed]
         if {$conn($c,pos) == [string length $conn($c,buf)]} {
             set conn($c,buf) ""
             set conn($c,pos) 0
         }
-        if {[string length $value] != 5 || $value ne "\0push"} {
+        if {[llength $conn($c,pushes)] == $known} {
             return $value
         }
     }
@@ -215,7 +222,7 @@ proc resp::parse {c typed} {
         > {
             variable conn
             lappend conn($c,pushes) [aggregate $c $typed push $rest 1]
-            return "\0push"
+            return
         }
     }
     error "not a RESP reply: [string range $line 0 60]"

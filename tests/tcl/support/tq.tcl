@@ -2,9 +2,7 @@
 
 # Sends all commands, then reads all replies; an error is the value "(error) …".
 proc pipeline {c commands} {
-    foreach command $commands {
-        resp::send $c {*}$command
-    }
+    resp::send_all $c $commands
     set replies {}
     foreach command $commands {
         if {[catch {resp::receive $c} reply how]} {

@@ -209,8 +209,8 @@ start_own_server {maxmemory 64mb} {
         set n 0
         while {!$refused && $n < 5000000} {
             set commands {}
-            foreach i [range 1 2000] {
-                lappend commands [list TQ.PUT p k[incr n] TAGS 1 t [string repeat x 1000] FIELDS 1 f v]
+            foreach i [range 1 1000] {
+                lappend commands [list TQ.PUT p k[incr n] TAGS 1 t [string repeat x 4000] FIELDS 1 f v]
             }
             foreach reply [pipeline $c $commands] {
                 if {[string match "(error) OOM *" $reply]} {
@@ -221,7 +221,7 @@ start_own_server {maxmemory 64mb} {
             }
         }
         assert {$refused}
-        assert {$n < 100000} "$n KB went into 64 MB"
+        assert {$n < 25000} "[expr {$n * 4}] KB went into 64 MB"
         r TQ.CLEAR p
         assert_equal 1 [r TQ.PUT p k FIELDS 1 f v]
     }
