@@ -445,6 +445,7 @@ static void test_discard(void **state) {
     }
     assert_int_equal(s.reply.pending, 0);
     assert_null(s.reply.first);
+    assert_true(reply_pool_bytes(s.pool) < 20000); /* the 200,000 are gone again */
     s.reply.discard = false;
     reply_integer(&s.reply, 3);
     sink_expect_text(&s, ":3\r\n");
