@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "server/config.h"
+#include "server/crash.h"
 #include "server/server.h"
 
 static void register_commands(void) {
@@ -69,6 +70,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     int code = load_options(&server, argc, argv, &e);
+    crash_init(&server);
     if (!code) code = server_start(&server, &e);
     if (!code) code = server_run(&server, &e);
     if (code) log_warning("%s", e.text);

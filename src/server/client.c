@@ -19,11 +19,11 @@
 #include "store/store.h"
 
 enum {
-    LAND_FROM = 32 * 1024,     /* smaller bulks are copied once instead */
+    LAND_FROM = 32 * 1024, /* smaller bulks are copied once instead */
     INLINE_MAX = 64 * 1024,
     DESCRIPTORS_RESERVED = 32, /* listening sockets, logs, the loop's own, memory regions */
     CLOSING_MAX_US = 10 * 1000000,
-    TICKS_PER_ROUND = 10,      /* ticks in which every client is visited once */
+    TICKS_PER_ROUND = 10, /* ticks in which every client is visited once */
 };
 
 static char no_text[] = "";
@@ -77,7 +77,8 @@ int clients_raise_descriptors(struct server *s, struct error *e) {
     wanted = (struct rlimit){limit.rlim_max, limit.rlim_max};
     if (!setrlimit(RLIMIT_NOFILE, &wanted)) limit.rlim_cur = limit.rlim_max;
     if (limit.rlim_cur <= DESCRIPTORS_RESERVED)
-        return error_set(e, ERROR_ERR, "only %llu files may be open, which is too few to serve anyone",
+        return error_set(e, ERROR_ERR,
+                         "only %llu files may be open, which is too few to serve anyone",
                          (unsigned long long)limit.rlim_cur);
     log_warning("maxclients %lld needs %llu open files and the system allows %llu (ulimit -n): "
                 "maxclients is %llu now",
@@ -271,10 +272,8 @@ static void client_tick(struct client *c) {
     if (c->closing) {
         if (s->now_us - c->closing_since_us > CLOSING_MAX_US)
             client_close(c, "it did not read its last replies");
-    } else if (c->waiter) {
-        if (!event_pending(&c->readable, EV_READ, NULL) && client_has_left(c))
-            client_close(c, "the client closed the connection");
-    } else if (s->clients->timeout && s->now_us - c->active_us > s->clients->timeout * 1000000) {
+    } else if (!c->waiter && s->clients->timeout &&
+               s->now_us - c->active_us > s->clients->timeout * 1000000) {
         s->metrics.timed_out++;
         log_verbose("client %llu at %s was idle for too long; closed", (unsigned long long)c->id,
                     c->address);
@@ -308,11 +307,12 @@ void client_describe(const struct client *c, struct text *out) {
     text_printf(out, " fd=%d name=%s age=%lld idle=%lld flags=%s db=0 sub=0 psub=0 multi=-1", c->fd,
                 c->name, (long long)(now - c->born_us) / 1000000,
                 (long long)(now - c->active_us) / 1000000,
-                c->waiter ? "b" : c->closing ? "c" : "N");
+                c->waiter    ? "b"
+                : c->closing ? "c"
+                             : "N");
     text_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu obl=0 oll=0 omem=%zu tot-mem=%zu",
-                c->input.end - c->input.start,
-                c->input.capacity - (c->input.end - c->input.start), resp_held(&c->parser),
-                c->reply.pending, client_memory(c));
+                c->input.end - c->input.start, c->input.capacity - (c->input.end - c->input.start),
+                resp_held(&c->parser), c->reply.pending, client_memory(c));
     char name[COMMAND_NAME_MAX];
     text_printf(out, " events=%s%s cmd=%s user=default resp=%d lib-name=%s lib-ver=%s",
                 c->closing ? "" : "r", c->writable_armed ? "w" : "",

@@ -1,9 +1,9 @@
 /* A connection, as commands see it and as it sees itself.
  *
- * Most connections of a server are idle most of the time, so an idle one holds next to nothing: input
- * is read into a buffer that all share, and a connection has one of its own only while a request is
- * incomplete or its commands have to wait; replies are written into blocks of a common pool and sent at
- * the end of the turn.
+ * Most connections of a server are idle most of the time, so an idle one holds next to nothing:
+ * input is read into a buffer that all share, and a connection has one of its own only while a
+ * request is incomplete or its commands have to wait; replies are written into blocks of a common
+ * pool and sent at the end of the turn.
  *
  * client.c is the life of a connection, client_io.c moves its bytes. */
 #ifndef TQ_SERVER_CLIENT_H
@@ -25,7 +25,12 @@ struct command;
 struct server;
 struct waiter;
 
-enum client_reply_mode { CLIENT_REPLY_ON, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIPPING };
+enum client_reply_mode {
+    CLIENT_REPLY_ON,
+    CLIENT_REPLY_OFF,
+    CLIENT_REPLY_SKIP,
+    CLIENT_REPLY_SKIPPING
+};
 
 struct client {
     struct server *server;
@@ -48,9 +53,9 @@ struct client {
 
     /* The connection's own. */
     int fd;
-    bool dead;     /* closed; freed at the end of the turn */
-    bool closing;  /* nothing more is read; closed when its replies are sent */
-    bool is_ready; /* in the list of those whose input waits for the next turn */
+    bool dead;       /* closed; freed at the end of the turn */
+    bool closing;    /* nothing more is read; closed when its replies are sent */
+    bool is_ready;   /* in the list of those whose input waits for the next turn */
     bool is_sending; /* in the list of those who have replies to send */
     bool writable_armed;
     int64_t born_us, active_us; /* monotonic */
@@ -95,16 +100,16 @@ void clients_register_options(struct server *s);
 void clients_free(struct clients *clients); /* after clients_close_all */
 void clients_close_all(struct server *s);
 
-/* See that as many descriptors as maxclients needs may be open. Where the system refuses, maxclients is
- * lowered to what it allows and the log says so. */
+/* See that as many descriptors as maxclients needs may be open. Where the system refuses,
+ * maxclients is lowered to what it allows and the log says so. */
 int clients_raise_descriptors(struct server *s, struct error *e);
 
 /* A connection begins: takes over the descriptor, in every case. `address` is copied. */
 void client_accept(struct server *s, int fd, const char *address, bool is_tcp);
 
-/* Move the arguments out of the input buffer into memory that lives until the request is over (served,
- * expired or forgotten), so that a parked request may point at them. c->argv changes; parse the request
- * again from it. Landings move along. */
+/* Move the arguments out of the input buffer into memory that lives until the request is over
+ * (served, expired or forgotten), so that a parked request may point at them. c->argv changes;
+ * parse the request again from it. Landings move along. */
 void client_keep_argv(struct client *c);
 
 /* The request that was running has its reply: its arguments are void from here on. */
@@ -121,14 +126,15 @@ void client_set_text(char **where, struct span text);
  * sentence that says no. An empty one may. */
 int client_check_name(struct span name, const char *what, struct error *e);
 
-/* End the connection now. Its memory stays readable until the end of the turn. `why` goes to the log. */
+/* End the connection now. Its memory stays readable until the end of the turn. `why` goes to the
+ * log. */
 void client_close(struct client *c, const char *why);
 
 /* End it when what is in c->reply has been sent; input is ignored from here on. */
 void client_close_after_reply(struct client *c);
 
-/* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its output
- * limit. The client's own commands need not call it. */
+/* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its
+ * output limit. The client's own commands need not call it. */
 void client_output_ready(struct client *c);
 
 /* One line of CLIENT LIST, without the line's end. */
@@ -153,6 +159,5 @@ void clients_tick(struct server *s);  /* ten times a second: timeouts and limits
 
 void client_io_begin(struct client *c); /* arm the events of a new connection */
 void client_io_end(struct client *c);   /* disarm and free what I/O holds */
-bool client_has_left(struct client *c); /* did the peer hang up while its input was not read? */
 
 #endif

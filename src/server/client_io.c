@@ -1,14 +1,14 @@
 /* Bytes in, bytes out.
  *
  * A readiness event costs one read. It goes into the buffer that all connections share; when the
- * parser waits for a landing (a large bulk on its way into the chunk that will be a column's memory),
- * the same readv fills the landing first, then the tail of the connection's own buffer, then the
- * shared one. What the parser could not finish is saved in a buffer of the connection's own.
+ * parser waits for a landing (a large bulk on its way into the chunk that will be a column's
+ * memory), the same readv fills the landing first, then the tail of the connection's own buffer,
+ * then the shared one. What the parser could not finish is saved in a buffer of the connection's
+ * own.
  *
  * A busy client must not starve others: a pipeline that takes longer than TURN_BUDGET_US is
  * interrupted between two commands and goes on in the next turn, after everyone else's. */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -23,8 +23,8 @@
 
 enum {
     TURN_BUDGET_US = 2000,
-    INPUT_FIRST = 256,           /* smallest buffer of one's own */
-    SEND_PIECES = 128,           /* ranges in one writev */
+    INPUT_FIRST = 256,             /* smallest buffer of one's own */
+    SEND_PIECES = 128,             /* ranges in one writev */
     SEND_BUDGET = 8 * 1024 * 1024, /* bytes to one client in one turn */
     DRAIN_MAX = 1024 * 1024,
 };
@@ -134,6 +134,8 @@ bool clients_waiting(const struct server *s) {
 
 /* ---- reading */
 
+static void on_readable(evutil_socket_t fd, short what, void *context);
+
 /* The peer has closed its side, or the connection broke. Replies on their way still go out: whoever
  * pipes commands into a socket and closes its end is waiting for them. */
 static void client_input_ended(struct client *c, const char *why) {
@@ -157,12 +159,28 @@ static bool read_failed(struct client *c, ssize_t got) {
     return true;
 }
 
+static void on_left(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct client *c = context;
+    server_turn(c->server);
+    client_close(c, "the client closed the connection");
+}
+
+/* What its one reading event is about: input, or, where no more is to be read for now, only its leaving. */
+static void client_watch(struct client *c, short what) {
+    if (event_get_events(&c->readable) & what && event_pending(&c->readable, what, NULL)) return;
+    event_del(&c->readable);
+    event_assign(&c->readable, c->server->base, c->fd, what | EV_PERSIST,
+                 what == EV_READ ? on_readable : on_left, c);
+    event_add(&c->readable, NULL);
+}
+
 /* A parked client: its next commands wait here in order, up to a bound; beyond it they wait in the
- * socket, and whether the client leaves is looked up by the tick. */
+ * socket. */
 static void client_read_ahead(struct client *c) {
     size_t held = c->input.end - c->input.start;
     if (held >= CLIENT_READ_SIZE) {
-        event_del(&c->readable);
+        client_watch(c, EV_CLOSED);
         return;
     }
     char *buffer = c->server->clients->input;
@@ -232,11 +250,6 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
         client_read(c);
 }
 
-bool client_has_left(struct client *c) {
-    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
-    return poll(&p, 1, 0) > 0;
-}
-
 /* ---- writing */
 
 static void client_arm_writable(struct client *c, bool arm) {
@@ -261,8 +274,8 @@ static bool client_write(struct client *c, size_t *sent_total) {
     struct iovec iov[SEND_PIECES];
     size_t n = reply_peek(&c->reply, iov, SEND_PIECES), total = 0;
     for (size_t i = 0; i < n; i++) total += iov[i].iov_len;
-    ssize_t sent = n == 1 ? write(c->fd, iov[0].iov_base, iov[0].iov_len)
-                          : writev(c->fd, iov, (int)n);
+    ssize_t sent =
+        n == 1 ? write(c->fd, iov[0].iov_base, iov[0].iov_len) : writev(c->fd, iov, (int)n);
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR) client_close(c, strerror(errno));
         return false;
@@ -345,7 +358,7 @@ void client_request_over(struct client *c) {
 void client_unpark(struct client *c) {
     client_request_over(c);
     if (c->dead) return;
-    if (!event_pending(&c->readable, EV_READ, NULL)) event_add(&c->readable, NULL);
+    if (!c->closing) client_watch(c, EV_READ);
     if (c->input.bytes) client_make_ready(c);
     if (c->reply.pending) client_output_ready(c);
 }

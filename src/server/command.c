@@ -103,7 +103,8 @@ static void entry_write_stats(const struct entry *entry, struct text *out) {
                     (unsigned long long)entry->calls, (unsigned long long)entry->microseconds,
                     entry->calls ? (double)entry->microseconds / (double)entry->calls : 0.0,
                     (unsigned long long)entry->rejected);
-    for (size_t i = 0; i < entry->n_subcommands; i++) entry_write_stats(&entry->subcommands[i], out);
+    for (size_t i = 0; i < entry->n_subcommands; i++)
+        entry_write_stats(&entry->subcommands[i], out);
 }
 
 void command_write_stats(struct text *out) {
@@ -135,7 +136,8 @@ static void reject_unknown(struct client *c) {
 static void container_help(struct client *c, const struct entry *entry) {
     char upper[COMMAND_NAME_MAX];
     size_t len = 0;
-    for (const char *p = entry->command->name; *p; p++) upper[len++] = (char)toupper((unsigned char)*p);
+    for (const char *p = entry->command->name; *p; p++)
+        upper[len++] = (char)toupper((unsigned char)*p);
     upper[len] = '\0';
     struct text line = {0};
     text_printf(&line, "%s <subcommand> [<arg> [value] ...]. Subcommands are:", upper);
@@ -143,7 +145,8 @@ static void container_help(struct client *c, const struct entry *entry) {
     reply_status(&c->reply, line.ptr);
     for (size_t i = 0; i < entry->n_subcommands; i++) {
         const struct command *sub = entry->subcommands[i].command;
-        for (len = 0; sub->name[len]; len++) upper[len] = (char)toupper((unsigned char)sub->name[len]);
+        for (len = 0; sub->name[len]; len++)
+            upper[len] = (char)toupper((unsigned char)sub->name[len]);
         upper[len] = '\0';
         line.len = 0;
         text_printf(&line, "    %s.", sub->summary);
@@ -171,7 +174,8 @@ static struct entry *entry_descend(struct client *c, struct entry *entry) {
     }
     char upper[COMMAND_NAME_MAX];
     size_t len = strlen(entry->command->name);
-    for (size_t i = 0; i <= len; i++) upper[i] = (char)toupper((unsigned char)entry->command->name[i]);
+    for (size_t i = 0; i <= len; i++)
+        upper[i] = (char)toupper((unsigned char)entry->command->name[i]);
     reply_errorf(&c->reply, ERROR_ERR, "unknown subcommand %s. Try %s HELP.", QUOTE(name), upper);
     return NULL;
 }

@@ -19,7 +19,7 @@ struct server;
 enum command_flag {
     COMMAND_WRITE = 1 << 0,
     COMMAND_READONLY = 1 << 1,
-    COMMAND_DENYOOM = 1 << 2,  /* refused with -OOM while memory is above maxmemory */
+    COMMAND_DENYOOM = 1 << 2, /* refused with -OOM while memory is above maxmemory */
     COMMAND_ADMIN = 1 << 3,
     COMMAND_FAST = 1 << 4,     /* constant time */
     COMMAND_BLOCKING = 1 << 5, /* may park its client */
@@ -33,7 +33,8 @@ enum command_flag {
 /* One argument for COMMAND DOCS, which redis-cli turns into hints as one types. */
 struct command_arg {
     const char *name;
-    const char *type;  /* "key", "string", "integer", "double", "pattern", "oneof", "block", "pure-token" */
+    const char
+        *type; /* "key", "string", "integer", "double", "pattern", "oneof", "block", "pure-token" */
     const char *token; /* the keyword before it, or NULL */
     unsigned optional : 1, multiple : 1;
     const struct command_arg *args; /* of a oneof or block: ended by a NULL name; else NULL */
@@ -45,12 +46,12 @@ struct command {
     const char *group;   /* "samples", "connection", "server", "generic" */
     const char *since;
     const char *complexity;
-    int arity;           /* as in Redis: with the name; -n means at least n */
-    unsigned flags;      /* enum command_flag */
+    int arity;                         /* as in Redis: with the name; -n means at least n */
+    unsigned flags;                    /* enum command_flag */
     int first_key, last_key, key_step; /* 1,1,1 for a partition at argv[1]; 0 for none */
     void (*run)(struct client *c);     /* NULL for a container of subcommands */
-    const struct command_arg *args;         /* ended by a NULL name; may be NULL */
-    const struct command *subcommands;      /* ended by a NULL name; may be NULL */
+    const struct command_arg *args;    /* ended by a NULL name; may be NULL */
+    const struct command *subcommands; /* ended by a NULL name; may be NULL */
 };
 
 enum { COMMAND_NAME_MAX = 64 }; /* of "container|subcommand", the NUL included */

@@ -144,7 +144,8 @@ int config_load_words(struct config *c, size_t n, char *const *words, struct err
     for (size_t i = 0; i < n && !code;) {
         const char *name = words[i++];
         size_t count = 0;
-        while (i < n && strncmp(words[i], "--", 2) != 0) values[count++] = span_of_string(words[i++]);
+        while (i < n && strncmp(words[i], "--", 2) != 0)
+            values[count++] = span_of_string(words[i++]);
         if (strncmp(name, "--", 2) != 0)
             code = error_set(e, ERROR_ERR, "command line: expected --option, got %s",
                              QUOTE(span_of_string(name)));
@@ -159,8 +160,8 @@ int config_load_words(struct config *c, size_t n, char *const *words, struct err
 
 /* ---- while running */
 
-static int check_settable(const struct config *c, size_t pairs, const struct span *names,
-                          size_t at, struct error *e) {
+static int check_settable(const struct config *c, size_t pairs, const struct span *names, size_t at,
+                          struct error *e) {
     const struct config_option *o = config_find(c, names[at]);
     if (!o) return error_set(e, ERROR_ERR, "unknown option");
     if (o->fixed)

@@ -37,8 +37,8 @@ struct config_option {
     const char *summary; /* one line for --help */
     enum config_kind kind;
     void *value;
-    const char *fallback; /* the default, as it would be written in the file */
-    int64_t min, max;     /* of numbers, both inclusive */
+    const char *fallback;                /* the default, as it would be written in the file */
+    int64_t min, max;                    /* of numbers, both inclusive */
     const struct config_choice *choices; /* of an enum */
     bool fixed;                          /* only at the start: CONFIG SET refuses */
     /* May be NULL. Called whenever the value was set, at registration too: makes it effective, or

@@ -33,8 +33,8 @@ static size_t unescape(struct span rest, char *out) {
 static size_t split_quoted(struct span line, size_t at, char **out) {
     char quote = line.ptr[at - 1];
     while (at < line.len && line.ptr[at] != quote) {
-        bool escape = line.ptr[at] == '\\' && at + 1 < line.len &&
-                      (quote == '"' || line.ptr[at + 1] == '\'');
+        bool escape =
+            line.ptr[at] == '\\' && at + 1 < line.len && (quote == '"' || line.ptr[at + 1] == '\'');
         if (escape)
             at += 1 + unescape(span_of(line.ptr + at + 1, line.len - at - 1), *out);
         else
@@ -160,8 +160,7 @@ static int parse_one(const struct config_option *o, struct span word, struct err
             return error_set(e, ERROR_ERR, "argument holds a NUL byte");
         set_string(o, word);
         return 0;
-    default:
-        return parse_number(o, word, e);
+    default: return parse_number(o, word, e);
     }
 }
 
@@ -198,21 +197,14 @@ int config_parse(const struct config_option *o, const struct span *words, size_t
 
 void config_format(const struct config_option *o, struct text *out) {
     switch (o->kind) {
-    case CONFIG_BOOL:
-        text_printf(out, "%s", *(bool *)o->value ? "yes" : "no");
-        break;
+    case CONFIG_BOOL: text_printf(out, "%s", *(bool *)o->value ? "yes" : "no"); break;
     case CONFIG_ENUM:
         for (const struct config_choice *c = o->choices; c->name; c++)
             if (c->value == *(int *)o->value) text_printf(out, "%s", c->name);
         break;
     case CONFIG_STRING:
-    case CONFIG_WORDS:
-        text_printf(out, "%s", *(char **)o->value);
-        break;
-    case CONFIG_OCTAL:
-        text_printf(out, "%llo", (unsigned long long)*(int64_t *)o->value);
-        break;
-    default:
-        text_printf(out, "%lld", (long long)*(int64_t *)o->value);
+    case CONFIG_WORDS: text_printf(out, "%s", *(char **)o->value); break;
+    case CONFIG_OCTAL: text_printf(out, "%llo", (unsigned long long)*(int64_t *)o->value); break;
+    default: text_printf(out, "%lld", (long long)*(int64_t *)o->value);
     }
 }

@@ -1,8 +1,8 @@
 /* INFO: sections that modules register.
  *
  * A section is a name and a function that writes `field:value` lines; whoever knows the facts
- * registers the section. Fields carry Redis' names where they mean what Redis means by them, so that the tools
- * which watch Redis servers can watch this one. */
+ * registers the section. Fields carry Redis' names where they mean what Redis means by them, so
+ * that the tools which watch Redis servers can watch this one. */
 #ifndef TQ_SERVER_INFO_H
 #define TQ_SERVER_INFO_H
 
@@ -14,12 +14,13 @@
 struct server;
 
 struct info_section {
-    const char *name;  /* "memory"; NULL ends a table */
-    bool on_request;   /* not part of a bare INFO: for what is long */
+    const char *name; /* "memory"; NULL ends a table */
+    bool on_request;  /* not part of a bare INFO: for what is long */
     void (*write)(const struct server *s, struct text *out);
 };
 
-/* Add a table that ends with a NULL name; borrowed for ever. Sections appear in order of registration. */
+/* Add a table that ends with a NULL name; borrowed for ever. Sections appear in order of
+ * registration. */
 void info_register(const struct info_section *table);
 
 /* One `name:value` line. */

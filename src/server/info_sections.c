@@ -148,11 +148,11 @@ static void write_keyspace(const struct server *s, struct text *out) {
 
 void info_register_sections(void) {
     static const struct info_section sections[] = {
-        {"server", false, write_server},           {"clients", false, write_clients},
-        {"memory", false, write_memory},           {"persistence", false, write_persistence},
-        {"stats", false, write_stats},             {"replication", false, write_replication},
-        {"cpu", false, write_cpu},                 {"commandstats", true, write_commandstats},
-        {"keyspace", false, write_keyspace},       {NULL, false, NULL},
+        {"server", false, write_server},     {"clients", false, write_clients},
+        {"memory", false, write_memory},     {"persistence", false, write_persistence},
+        {"stats", false, write_stats},       {"replication", false, write_replication},
+        {"cpu", false, write_cpu},           {"commandstats", true, write_commandstats},
+        {"keyspace", false, write_keyspace}, {NULL, false, NULL},
     };
     info_register(sections);
 }

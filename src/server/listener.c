@@ -23,7 +23,7 @@
 
 enum {
     LISTENER_SOCKETS = 16,
-    ACCEPTS_PER_EVENT = 256, /* so that a flood of connections does not starve those that are there */
+    ACCEPTS_PER_EVENT = 256, /* a flood of newcomers must not starve those that are there */
     PAUSE_MS = 100,          /* when the system has no descriptor left */
 };
 
@@ -51,14 +51,16 @@ struct listener {
 static int resolve(const char *word, int64_t port, struct addrinfo **out, struct error *e) {
     if (*word == '-') word++;
     bool any4 = !strcmp(word, "*"), any6 = !strcmp(word, "::*");
-    struct addrinfo hints = {.ai_family = any4 ? AF_INET : any6 ? AF_INET6 : AF_UNSPEC,
+    int family = any4 ? AF_INET : any6 ? AF_INET6 : AF_UNSPEC;
+    struct addrinfo hints = {.ai_family = family,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
     char service[8];
     snprintf(service, sizeof(service), "%d", (int)port);
     int failed = getaddrinfo(any4 || any6 ? NULL : word, service, &hints, out);
     if (!failed) return 0;
-    return error_set(e, ERROR_ERR, "argument must be addresses such as 127.0.0.1, ::1, * or ::*, got %s",
+    return error_set(e, ERROR_ERR,
+                     "argument must be addresses such as 127.0.0.1, ::1, * or ::*, got %s",
                      QUOTE(span_of_string(word)));
 }
 
@@ -84,19 +86,44 @@ struct listener *listener_new(struct server *s) {
 void listener_register_options(struct server *s) {
     struct listener *l = s->listener;
     const struct config_option options[] = {
-        {.name = "bind", .kind = CONFIG_WORDS, .value = &l->bind, .fixed = true,
+        {.name = "bind",
+         .kind = CONFIG_WORDS,
+         .value = &l->bind,
+         .fixed = true,
          .summary = "addresses to listen on; with a leading '-', only where it exists",
-         .fallback = "127.0.0.1 -::1", .apply = apply_bind, .context = l},
-        {.name = "port", .kind = CONFIG_INTEGER, .value = &l->port, .fixed = true,
-         .summary = "TCP port; 0: no TCP", .fallback = "6399", .min = 0, .max = 65535},
-        {.name = "tcp-backlog", .kind = CONFIG_INTEGER, .value = &l->backlog, .fixed = true,
+         .fallback = "127.0.0.1 -::1",
+         .apply = apply_bind,
+         .context = l},
+        {.name = "port",
+         .kind = CONFIG_INTEGER,
+         .value = &l->port,
+         .fixed = true,
+         .summary = "TCP port; 0: no TCP",
+         .fallback = "6399",
+         .min = 0,
+         .max = 65535},
+        {.name = "tcp-backlog",
+         .kind = CONFIG_INTEGER,
+         .value = &l->backlog,
+         .fixed = true,
          .summary = "how many connections may wait to be accepted",
-         .fallback = "511", .min = 1, .max = 65535},
-        {.name = "unixsocket", .kind = CONFIG_STRING, .value = &l->unixsocket, .fixed = true,
-         .summary = "path of a unix socket to listen on; empty: none", .fallback = ""},
-        {.name = "unixsocketperm", .kind = CONFIG_OCTAL, .value = &l->unixsocketperm, .fixed = true,
+         .fallback = "511",
+         .min = 1,
+         .max = 65535},
+        {.name = "unixsocket",
+         .kind = CONFIG_STRING,
+         .value = &l->unixsocket,
+         .fixed = true,
+         .summary = "path of a unix socket to listen on; empty: none",
+         .fallback = ""},
+        {.name = "unixsocketperm",
+         .kind = CONFIG_OCTAL,
+         .value = &l->unixsocketperm,
+         .fixed = true,
          .summary = "its permissions, octal; 0: as the umask says",
-         .fallback = "0", .min = 0, .max = 0777},
+         .fallback = "0",
+         .min = 0,
+         .max = 0777},
         {.name = NULL},
     };
     config_register(s->config, options);
@@ -217,8 +244,7 @@ static int clear_path(const struct sockaddr_un *address, struct error *e) {
         return error_set(e, ERROR_ERR, "can't listen on '%s': it exists and is no socket",
                          address->sun_path);
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool in_use =
-        probe >= 0 && !connect(probe, (const struct sockaddr *)address, sizeof(*address));
+    bool in_use = probe >= 0 && !connect(probe, (const struct sockaddr *)address, sizeof(*address));
     if (probe >= 0) close(probe);
     if (in_use)
         return error_set(e, ERROR_ERR, "can't listen on '%s': another process does",
@@ -230,14 +256,14 @@ static int clear_path(const struct sockaddr_un *address, struct error *e) {
 static int listen_unix(struct listener *l, struct error *e) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(l->unixsocket) >= sizeof(address.sun_path))
-        return error_set(e, ERROR_ERR, "the path of the unix socket is too long (%zu bytes at most)",
+        return error_set(e, ERROR_ERR,
+                         "the path of the unix socket is too long (%zu bytes at most)",
                          sizeof(address.sun_path) - 1);
     strcpy(address.sun_path, l->unixsocket);
     int code = clear_path(&address, e);
     if (code) return code;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return error_set(e, ERROR_ERR, "can't make a unix socket: %s", strerror(errno));
+    if (fd < 0) return error_set(e, ERROR_ERR, "can't make a unix socket: %s", strerror(errno));
     if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
         code = error_set(e, ERROR_ERR, "can't listen on '%s': %s", l->unixsocket, strerror(errno));
     } else {
@@ -260,8 +286,9 @@ int listener_open(struct listener *l, struct error *e) {
     config_words_free(&words);
     if (!code && *l->unixsocket) code = listen_unix(l, e);
     if (!code && !l->n)
-        code = error_set(e, ERROR_ERR, "nothing to listen on: port is 0 or bind is empty, and there "
-                                       "is no unixsocket");
+        code = error_set(e, ERROR_ERR,
+                         "nothing to listen on: port is 0 or bind is empty, and there "
+                         "is no unixsocket");
     if (code) listener_close(l);
     return code;
 }

@@ -1,7 +1,8 @@
 /* See metrics.h. */
 #include "server/metrics.h"
 
-static void rate_tick(struct metrics_rate *rate, size_t tick, uint64_t counter, int64_t elapsed_us) {
+static void rate_tick(struct metrics_rate *rate, size_t tick, uint64_t counter,
+                      int64_t elapsed_us) {
     rate->per_second[tick % METRICS_SAMPLES] =
         (counter - rate->last) * 1000000 / (uint64_t)elapsed_us;
     rate->last = counter;

@@ -14,17 +14,18 @@ struct metrics_rate {
 };
 
 struct metrics {
-    uint64_t connections;     /* accepted */
-    uint64_t rejected;        /* turned away at maxclients */
-    uint64_t commands;        /* executed */
-    uint64_t refused;         /* commands that a gate held back: unknown, arity, memory */
-    uint64_t refused_oom;     /* of these, for memory */
+    uint64_t connections; /* accepted */
+    uint64_t rejected;    /* turned away at maxclients */
+    uint64_t commands;    /* executed */
+    uint64_t refused;     /* commands that a gate held back: unknown, arity, memory */
+    uint64_t refused_oom; /* of these, for memory */
     uint64_t bytes_in, bytes_out;
-    uint64_t bytes_landed, bytes_lent; /* of these: read straight into chunks, sent straight from them */
+    uint64_t bytes_landed,
+        bytes_lent; /* of these: read straight into chunks, sent straight from them */
     uint64_t protocol_errors;
-    uint64_t output_cut;      /* clients closed for not reading their replies */
-    uint64_t timed_out;       /* clients closed for being idle */
-    size_t memory_peak;       /* highest use seen at a tick */
+    uint64_t output_cut; /* clients closed for not reading their replies */
+    uint64_t timed_out;  /* clients closed for being idle */
+    size_t memory_peak;  /* highest use seen at a tick */
 
     /* The ticks' own. */
     int64_t ticked_us;

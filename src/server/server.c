@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "server/client.h"
 #include "server/config.h"
-#include "server/crash.h"
 #include "server/daemon.h"
 #include "server/info.h"
 #include "server/listener.h"
@@ -55,21 +54,48 @@ static void register_options(struct server *s) {
                                                   {"warning", LOG_WARNING},
                                                   {NULL, 0}};
     const struct config_option options[] = {
-        {.name = "maxmemory", .kind = CONFIG_MEMORY, .value = &s->maxmemory,
+        {.name = "maxmemory",
+         .kind = CONFIG_MEMORY,
+         .value = &s->maxmemory,
          .summary = "the most memory that may be held for clients; 0: no limit",
-         .fallback = "0", .min = 0, .max = INT64_MAX, .apply = apply_maxmemory, .context = s},
-        {.name = "memory-prefault", .kind = CONFIG_MEMORY, .value = &s->prefault, .fixed = true,
+         .fallback = "0",
+         .min = 0,
+         .max = INT64_MAX,
+         .apply = apply_maxmemory,
+         .context = s},
+        {.name = "memory-prefault",
+         .kind = CONFIG_MEMORY,
+         .value = &s->prefault,
+         .fixed = true,
          .summary = "payload memory to fault in at the start and to keep; 0: as it is used",
-         .fallback = "0", .min = 0, .max = INT64_C(1) << 40},
-        {.name = "loglevel", .kind = CONFIG_ENUM, .value = &s->loglevel, .choices = levels,
-         .summary = "debug, verbose, notice or warning", .fallback = "notice",
-         .apply = apply_loglevel, .context = s},
-        {.name = "logfile", .kind = CONFIG_STRING, .value = &s->logfile,
-         .summary = "append the log to this file; empty: standard error", .fallback = "",
-         .apply = apply_logfile, .context = s},
-        {.name = "daemonize", .kind = CONFIG_BOOL, .value = &s->daemonize, .fixed = true,
-         .summary = "run in the background", .fallback = "no"},
-        {.name = "pidfile", .kind = CONFIG_STRING, .value = &s->pidfile, .fixed = true,
+         .fallback = "0",
+         .min = 0,
+         .max = INT64_C(1) << 40},
+        {.name = "loglevel",
+         .kind = CONFIG_ENUM,
+         .value = &s->loglevel,
+         .choices = levels,
+         .summary = "debug, verbose, notice or warning",
+         .fallback = "notice",
+         .apply = apply_loglevel,
+         .context = s},
+        {.name = "logfile",
+         .kind = CONFIG_STRING,
+         .value = &s->logfile,
+         .summary = "append the log to this file; empty: standard error",
+         .fallback = "",
+         .apply = apply_logfile,
+         .context = s},
+        {.name = "daemonize",
+         .kind = CONFIG_BOOL,
+         .value = &s->daemonize,
+         .fixed = true,
+         .summary = "run in the background",
+         .fallback = "no"},
+        {.name = "pidfile",
+         .kind = CONFIG_STRING,
+         .value = &s->pidfile,
+         .fixed = true,
          .summary = "write the process id to this file while running; empty: none",
          .fallback = ""},
         {.name = NULL},
@@ -207,7 +233,6 @@ int server_start(struct server *s, struct error *e) {
     int code = s->daemonize ? daemon_begin(e) : 0;
     if (!code) code = clients_raise_descriptors(s, e);
     if (code) return code;
-    crash_init(s);
     s->started_us = s->now_us = clock_monotonic_us();
     s->now_ms = clock_wall_us() / 1000;
     s->metrics.ticked_us = s->now_us;

@@ -1,13 +1,13 @@
 /* The server: what all connections share, and the turn of the loop.
  *
- * One thread, one event loop. A turn is one pass: the callbacks of all descriptors, timers and signals that
- * were ready, and then, once, the end of the turn: waiters that may go are served, then replies are
- * sent. Whatever a turn changed is therefore known before anyone is told of it, and a client that
- * pipelines pays for one write, not for one a command.
+ * One thread, one event loop. A turn is one pass: the callbacks of all descriptors, timers and
+ * signals that were ready, and then, once, the end of the turn: waiters that may go are served,
+ * then replies are sent. Whatever a turn changed is therefore known before anyone is told of it,
+ * and a client that pipelines pays for one write, not for one a command.
  *
- * libevent has no hook for the end of a pass. An event activated from inside a callback runs after
- * those that are active already, so the first callback of a turn activates the turn's end: that is what
- * server_turn does, and every callback begins with it. */
+ * libevent has no hook for the end of a pass. An event activated from inside a callback runs
+ * after those that are active already, so the first callback of a turn activates the turn's end:
+ * that is what server_turn does, and every callback begins with it. */
 #ifndef TQ_SERVER_SERVER_H
 #define TQ_SERVER_SERVER_H
 

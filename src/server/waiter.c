@@ -164,7 +164,8 @@ static void waiter_end(struct waiter *w) {
 
 /* One that leaves without being served may have stood before others who can go. */
 static void waiter_leave(struct waiter *w) {
-    if (w == TAILQ_FIRST(&w->queue->waiters)) partition_signal(w->client->server, w->queue->partition);
+    if (w == TAILQ_FIRST(&w->queue->waiters))
+        partition_signal(w->client->server, w->queue->partition);
     waiter_end(w);
 }
 

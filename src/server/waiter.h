@@ -1,13 +1,13 @@
 /* Parked requests.
  *
  * A request that cannot go yet (no samples, no room) leaves the path of its client and waits here.
- * Nothing is polled: whatever changes a partition signals it, and at the end of the turn the waiters
- * of signalled partitions are tried, by the very function that tried them on arrival.
+ * Nothing is polled: whatever changes a partition signals it, and at the end of the turn the
+ * waiters of signalled partitions are tried, by the very function that tried them on arrival.
  *
- * Waiters of a partition are split into queues (for TQ.SAMPLE: by task and field set). Within a queue only
- * the head is tried, again and again until it has to stay, so that a large batch is not starved by
- * small ones behind it. While parked, a client's later commands wait in its input; when it leaves, its
- * waiter is forgotten at once. */
+ * Waiters of a partition are split into queues (for TQ.SAMPLE: by task and field set). Within a
+ * queue only the head is tried, again and again until it has to stay, so that a large batch is
+ * not starved by small ones behind it. While parked, a client's later commands wait in its
+ * input; when it leaves, its waiter is forgotten at once. */
 #ifndef TQ_SERVER_WAITER_H
 #define TQ_SERVER_WAITER_H
 
@@ -24,7 +24,8 @@ struct waiters *waiters_new(void);
 void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 struct waiter_kind {
-    /* Try once more. True: the reply (or an error) has been written. False: nothing happened, stay. */
+    /* Try once more. True: the reply (or an error) has been written. False: nothing happened,
+     * stay. */
     bool (*try)(struct client *c, void *request);
     /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);
@@ -32,24 +33,25 @@ struct waiter_kind {
     void (*free)(void *request);
 };
 
-/* Park the client of the command that is running, whose `try` has just failed. `request` is owned from now on
- * and must not point into the client's input: see client_keep_argv. `partition` and `queue` are copied. A
- * timeout of 0 milliseconds waits for ever. */
+/* Park the client of the command that is running, whose `try` has just failed. `request` is
+ * owned from now on and must not point into the client's input: see client_keep_argv.
+ * `partition` and `queue` are copied. A timeout of 0 milliseconds waits for ever. */
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
                  struct span partition, struct span queue, int64_t timeout_ms);
 
 /* Is a waiter in that queue already? A newcomer has to line up behind it, not overtake it. */
 bool waiter_queued(struct server *s, struct span partition, struct span queue);
 
-/* Something changed that could let waiters of this partition go: they are tried at the end of the turn. */
+/* Something changed that could let waiters of this partition go: they are tried at the end of
+ * the turn. */
 void waiter_signal(struct server *s, struct span partition);
 
 /* Every partition (FLUSHALL, memory was freed). */
 void waiter_signal_all(struct server *s);
 
-/* The end of the turn: try the heads of the signalled queues, and again when that has signalled more.
- * Stops after a while so that I/O is not kept waiting: true where there is more to do next turn. Called
- * by the server only. */
+/* The end of the turn: try the heads of the signalled queues, and again when that has signalled
+ * more. Stops after a while so that I/O is not kept waiting: true where there is more to do next
+ * turn. Called by the server only. */
 bool waiter_serve(struct server *s);
 
 /* Forget a client's waiter without a reply. Called when it closes. */
