@@ -32,6 +32,7 @@ proc test {name body} {
         return
     }
     report started $name
+    set ::current_test $name
     set began [clock milliseconds]
     set failed [catch {
         prepare_test

@@ -26,6 +26,13 @@ start_server {} {
         assert_equal {} [r TQ.LIST]
     }
 
+    test "AUTH says that there is no password, in the words that clients look for" {
+        assert_error "ERR AUTH <password> called without any password configured for the default user.*" \
+            {r AUTH secret}
+        assert_error "ERR *" {r AUTH}
+        assert_equal PONG [r PING]
+    }
+
     test "SELECT knows database 0" {
         assert_equal {simple OK} [typed SELECT 0]
         foreach wrong {abc -1 1.5 "" 99999 99999999999999999999} {

@@ -138,7 +138,7 @@ start_own_server {timeout 1} {
         set idle [client]
         $idle PING
         assert_equal "" [assert_closed $idle]
-        fill p 1 1
+        [client] TQ.PUT p k1 FIELDS 1 f v
         assert_equal k1 [resp::receive $waits]
     }
 

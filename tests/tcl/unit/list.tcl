@@ -151,6 +151,27 @@ start_server {} {
         assert_equal {k2 k3 k1} [list_all p]
     }
 
+    test "a listing passes over thousands that were cleared" {
+        fill p 1 5000
+        r TQ.CLEAR p KEYS 3000 {*}[names k 1001 4000]
+        assert_equal [concat [names k 1 1000] [names k 4001 5000]] [list_all p]
+        r TQ.CLEAR p KEYS 1999 {*}[names k 1 1000] {*}[names k 4001 4999]
+        assert_equal k5000 [list_all p]
+        fill p 1 3
+        assert_equal {k5000 k1 k2 k3} [list_all p]
+        assert_equal {k5000 k1 k2 k3} [take p t 4]
+    }
+
+    test "any word at all may come back as a cursor" {
+        fill p 1 10
+        foreach cursor {-1 00 1 5 11 1000000 4294967295 4294967296 18446744073709551615 "" " 0" 0x0} {
+            catch {r TQ.LIST p CURSOR $cursor}
+        }
+        catch {r TQ.LIST p CURSOR [random_bytes 100]}
+        catch {r TQ.LIST p CURSOR [string repeat 1 100000]}
+        assert_equal [names k 1 10] [list_all p]
+    }
+
     test "what is no count, cursor or clause is an error" {
         fill p 1 3
         foreach wrong {

@@ -72,6 +72,23 @@ start_server {} {
         }
     }
 
+    test "large and small replies keep their order" {
+        set large [random_bytes 1500000]
+        set middle [random_bytes 40000 2]
+        r TQ.PUT p k FIELDS 3 a $large b $middle c small
+        set c [client]
+        foreach i [range 1 5] {
+            resp::send $c TQ.MGET p KEYS 1 k FIELDS 3 a b c
+            resp::send $c ECHO $i
+            resp::send $c TQ.MGET p KEYS 1 k FIELDS 2 b c
+        }
+        foreach i [range 1 5] {
+            assert_equal [list [list $large $middle small]] [resp::receive $c]
+            assert_equal $i [resp::receive $c]
+            assert_equal [list [list $middle small]] [resp::receive $c]
+        }
+    }
+
     test "errors keep their place in a pipeline" {
         set c [client]
         resp::send $c PING

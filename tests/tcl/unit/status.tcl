@@ -115,6 +115,16 @@ start_server {} {
         assert_equal 0 [consumed p t]
     }
 
+    test "TQ.STATUS tells the age of the oldest sample that a task has not had" {
+        fill p 1 2
+        take p t 1
+        set row [dict get [r TQ.STATUS p] tasks t]
+        assert_equal {1 0} [lrange $row 0 1]
+        assert {[string is double -strict [lindex $row 2]] && [lindex $row 2] >= 0 && [lindex $row 2] < 600}
+        take p t 1
+        assert_equal {2 0 (nil)} [dict get [r TQ.STATUS p] tasks t]
+    }
+
     test "TQ.STATUS is a map of maps in RESP3" {
         fill p 1 2
         take p t 1
