@@ -4,7 +4,8 @@
 #     unit        the rooms from inside: unit tests, the inputs kept for fuzzers, the floors
 #     tcl         the server from outside
 #     demo        the demo, on prompts that it makes and on real rollouts
-#     sanitizers  these three again under ASan and UBSan
+#     connections ten thousand of them at once
+#     sanitizers  these four again under ASan and UBSan
 #     fuzz        the fuzzers, for a bounded time
 #     long        all of these, or those named beside it, with full numbers: rounds, samples, hours
 # The last line sums all suites: N passed, N failed, N skipped. Logs are in build/logs.
@@ -12,7 +13,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    sed -n '2,10s/^# //p' "$0" >&2
+    sed -n '2,11s/^# //p' "$0" >&2
     exit 2
 }
 
@@ -21,13 +22,13 @@ long=
 while [ $# -gt 0 ]; do
     [ "$1" = --suite ] && [ $# -ge 2 ] || usage
     case $2 in
-    unit | tcl | demo | sanitizers | fuzz) suites+=("$2") ;;
+    unit | tcl | demo | connections | sanitizers | fuzz) suites+=("$2") ;;
     long) long=--long ;;
     *) usage ;;
     esac
     shift 2
 done
-[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo sanitizers fuzz)
+[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections sanitizers fuzz)
 
 fuzz_seconds=20
 unit_seconds=600
@@ -80,6 +81,13 @@ demo() {
     tests/demo/run.py --server "build/$1/src/tq-server"
 }
 
+# A sanitizer's allocator keeps what was freed: there memory is not judged.
+connections() {
+    local judge=()
+    [ "$1" = sanitizers ] && judge=(--any-memory)
+    tests/connections/run.py --server "build/$1/src/tq-server" "${judge[@]}"
+}
+
 fuzz() {
     tests/fuzz/run.sh --seconds "$fuzz_seconds"
 }
@@ -124,12 +132,12 @@ build() {
 deps/install.sh || exit 1
 for suite in "${suites[@]}"; do
     case $suite in
-    unit | tcl | demo)
+    unit | tcl | demo | connections)
         build release "${warnings[@]}" && run_suite "$suite" "$suite" release
         ;;
     sanitizers)
         build sanitizers --enable-sanitizers "${warnings[@]}" &&
-            for part in unit tcl demo; do
+            for part in unit tcl demo connections; do
                 run_suite "sanitizers $part" "$part" sanitizers
             done
         ;;
