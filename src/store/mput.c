@@ -236,7 +236,7 @@ static int mput_plan_column(const struct mput *mput, const struct mput_column *c
     if (failed) return failed;
     out->name = column->name;
     out->values = (struct column_values){
-        .payload = column->payload,
+        .payload = column->payload.ptr ? column->payload : span_of("", 0),
         .lengths = lengths,
         .sizes = mput_sizes(mput, column, &out->type, scratch),
         .adopt = column->landed,

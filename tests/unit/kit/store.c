@@ -6,15 +6,10 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "fail.h"
 #include "store/bounds.h"
 
-#define KIT_CHECK(condition)                                                        \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: expected %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                \
-        }                                                                           \
-    } while (0)
+#define KIT_CHECK(condition) EXPECT(condition, "in the test's kit")
 
 /* ---- opening and closing ------------------------------------------------------------------ */
 

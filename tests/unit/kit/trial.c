@@ -1,0 +1,259 @@
+/* See trial.h. */
+#include "trial.h"
+
+#include "base/mem.h"
+#include "fail.h"
+#include "model_check.h"
+#include "store/bounds.h"
+
+/* ---- the replica -------------------------------------------------------------------------- */
+
+/* What was adopted here is copied there: chunks belong to one store. */
+static const struct op_column *unadopted(struct trial *t, const struct op_column *columns,
+                                         size_t n) {
+    struct op_column *copy = scratch_alloc(&t->replica_scratch, n, sizeof(*copy));
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = columns[i];
+        copy[i].values.adopt = NULL;
+    }
+    return copy;
+}
+
+static void replicate(void *context, const struct op *op) {
+    struct trial *t = context;
+    struct op copy = *op;
+    t->changes++;
+    if (!t->replica) return;
+    scratch_reset(&t->replica_scratch);
+    if (op->kind == OP_PUT)
+        copy.put.columns = unadopted(t, op->put.columns, op->put.n_columns);
+    store_apply(t->replica, &copy);
+}
+
+static void check_replica(struct trial *t) {
+    if (!t->replica) return;
+    struct span ours = kit_dump(t->kit.store), theirs = kit_dump(t->replica);
+    EXPECT(span_equal(ours, theirs), "the replica holds something else");
+    kit_dump_free(ours);
+    kit_dump_free(theirs);
+}
+
+/* ---- outcomes ----------------------------------------------------------------------------- */
+
+/* One of the errors that are due, or none and none. True when it went through. */
+static bool agree(struct trial *t, const char *what, unsigned due, int code) {
+    if (code == 0 && due == 0) return true;
+    EXPECT(due & MODEL_ERROR(code), "step %u: %s said '%s', due are %#x", t->steps, what,
+           code ? t->kit.error.text : "OK", due);
+    EXPECT(t->kit.error.code == (enum error_code)code && t->kit.error.text[0], "%s", what);
+    t->kit.error = (struct error){0};
+    return false;
+}
+
+static void expect_count(struct trial *t, const char *what, size_t got, size_t expected) {
+    EXPECT(got == expected, "step %u: %s: %zu, expected %zu", t->steps, what, got, expected);
+}
+
+static void unland(struct chunk *chunk) {
+    if (chunk) chunk_unpin(chunk);
+}
+
+static void step_put(struct trial *t) {
+    struct put put;
+    bool held;
+    size_t made;
+    trial_draw_put(t, &put);
+    unsigned due = model_put(&t->model, &put, &t->scratch, &held, &made);
+    if (agree(t, "put", due, kit_put(&t->kit, &put))) {
+        EXPECT(held == t->kit.held, "step %u", t->steps);
+        expect_count(t, "put", t->kit.changed, made);
+    }
+    for (size_t i = 0; i < put.n_values; i++) unland(put.values[i].landed);
+}
+
+static void step_mput(struct trial *t) {
+    struct mput mput;
+    struct op op;
+    size_t made;
+    trial_draw_mput(t, &mput);
+    unsigned due = model_mput(&t->model, &mput, &t->scratch, &made);
+    int code = mput_plan(t->kit.store, &mput, t->kit.now_ms, &t->scratch, &op, &t->kit.error);
+    if (agree(t, "mput", due, code)) expect_count(t, "mput", store_apply(t->kit.store, &op), made);
+    for (size_t i = 0; i < mput.n_columns; i++) unland(mput.columns[i].landed);
+}
+
+static void step_take(struct trial *t) {
+    struct take take;
+    struct taken taken;
+    enum take_outcome outcome;
+    uint64_t *seqs;
+    size_t n;
+    trial_draw_take(t, &take);
+    unsigned due = model_take(&t->model, &take, &t->scratch, &outcome, &seqs, &n);
+    if (!agree(t, "take", due, kit_take(&t->kit, &take, &taken))) return;
+    EXPECT(taken.outcome == outcome, "step %u: %d, not %d", t->steps, taken.outcome, outcome);
+    if (outcome != TAKE_BATCH) return;
+    expect_count(t, "take", taken.n, n);
+    for (size_t i = 0; i < n; i++) expect_count(t, "taken seq", taken.seqs[i], seqs[i]);
+    EXPECT(taken.changes == !take.keep, "step %u", t->steps);
+    expect_count(t, "consumed", t->kit.changed, take.keep ? 0 : n);
+}
+
+static void step_reset(struct trial *t) {
+    struct reset reset = {0};
+    size_t changed;
+    trial_draw_select(t, &reset.select);
+    if (source_below(&t->source, 2)) reset.task = trial_draw_task(t);
+    unsigned due = model_reset(&t->model, &reset, &changed);
+    if (agree(t, "reset", due, kit_reset(&t->kit, &reset)))
+        expect_count(t, "reset", t->kit.changed, changed);
+}
+
+static void step_clear(struct trial *t) {
+    struct clear clear = {0};
+    struct span names[2];
+    trial_draw_select(t, &clear.select);
+    clear.what = source_below(&t->source, 3) ? SELECT_SAMPLES
+                                             : SELECT_FIELDS + source_below(&t->source, 2);
+    clear.n_names = clear.what == SELECT_SAMPLES ? 0 : 1 + source_below(&t->source, 2);
+    for (size_t i = 0; i < clear.n_names; i++)
+        names[i] = clear.what == SELECT_TAGS ? trial_draw_tag(t) : trial_draw_field(t);
+    clear.names = names;
+    if (clear.what == SELECT_SAMPLES && !clear.select.keys && source_below(&t->source, 8))
+        return; /* a whole partition goes, or many samples: not that often */
+    size_t changed = model_clear(&t->model, &clear), told = t->changes;
+    expect_count(t, "clear", kit_clear(&t->kit, &clear), changed);
+    if (changed) EXPECT(t->changes == told + 1, "step %u: the hook was not told", t->steps);
+}
+
+static void step_bounds(struct trial *t) {
+    struct op op;
+    struct span partition = trial_draw_partition(t);
+    if (source_below(&t->source, 6)) return;
+    if (source_below(&t->source, 3) == 0) {
+        bool ok = agree(t, "seal", model_seal(&t->model, partition),
+                        seal_plan(partition, t->kit.now_ms, &op, &t->kit.error));
+        if (ok) store_apply(t->kit.store, &op);
+        return;
+    }
+    const struct model_partition *p = model_find(&t->model, partition);
+    uint64_t samples = (p ? p->written : 0) + source_below(&t->source, 20);
+    if (samples > 2) samples -= 2;
+    if (agree(t, "expect", model_expect(&t->model, partition, samples),
+              expect_plan(t->kit.store, partition, samples, t->kit.now_ms, &op, &t->kit.error)))
+        store_apply(t->kit.store, &op);
+}
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+/* Seqs of samples that are there; *n is 0 where there are none. */
+static uint64_t *draw_seqs(struct trial *t, struct span partition, size_t *n) {
+    const struct model_partition *p = model_find(&t->model, partition);
+    *n = p && p->n ? 1 + source_below(&t->source, 40) : 0;
+    uint64_t *seqs = scratch_alloc(&t->scratch, *n, sizeof(*seqs));
+    uint64_t at = *n ? source_below(&t->source, p->n) : 0;
+    bool in_order = source_below(&t->source, 2);
+    for (size_t i = 0; i < *n; i++)
+        seqs[i] = p->samples[in_order ? (at + i) % p->n : source_below(&t->source, p->n)]->seq;
+    return seqs;
+}
+
+static void step_look(struct trial *t) {
+    struct span partition = trial_draw_partition(t);
+    struct span fields[] = {trial_draw_field(t), trial_draw_field(t)};
+    struct span task = source_below(&t->source, 3) ? trial_draw_task(t) : span_of(NULL, 0);
+    struct where where = trial_draw_where(t, 2);
+    model_check_ready(&t->model, t->kit.store, partition, task, fields,
+                      source_below(&t->source, 3), &where, &t->scratch);
+    size_t n;
+    uint64_t *seqs = draw_seqs(t, partition, &n);
+    model_check_gather(&t->model, t->kit.store, partition, fields[0], seqs, n, &t->scratch);
+}
+
+/* ---- pins --------------------------------------------------------------------------------- */
+
+/* Lend a value as a reply would, whatever becomes of it meanwhile. */
+static void step_pin(struct trial *t) {
+    size_t n;
+    struct span partition = trial_draw_partition(t);
+    uint64_t *seqs = draw_seqs(t, partition, &n);
+    if (n == 0 || t->n_pins == TRIAL_PINS) return;
+    const struct partition *p = store_find(t->kit.store, partition);
+    const struct column *c = column_set_find(&p->fields, trial_draw_field(t));
+    const struct cell *cell = c ? column_cell(c, seqs[0]) : NULL;
+    if (!cell || !cell->chunk) return;
+    struct trial_pin *pin = &t->pins[t->n_pins++];
+    pin->chunk = arena_chunk(p->arena, cell->chunk);
+    pin->bytes = span_of(pin->chunk->memory + cell->offset, cell->length);
+    pin->copy = mem_dup(pin->bytes.ptr, pin->bytes.len);
+    chunk_pin(pin->chunk);
+}
+
+static void unpin(struct trial *t, size_t i) {
+    struct trial_pin *pin = &t->pins[i];
+    EXPECT(memcmp(pin->bytes.ptr, pin->copy, pin->bytes.len) == 0, "step %u", t->steps);
+    mem_free(pin->copy);
+    chunk_unpin(pin->chunk);
+    *pin = t->pins[--t->n_pins];
+}
+
+static void orphans(const struct trial *t, size_t *n, size_t *bytes) {
+    *n = *bytes = 0;
+    for (size_t i = 0; i < t->n_pins; i++) {
+        bool seen = false;
+        for (size_t j = 0; j < i; j++) seen |= t->pins[j].chunk == t->pins[i].chunk;
+        if (seen || t->pins[i].chunk->owner) continue;
+        ++*n;
+        *bytes += chunk_size(t->pins[i].chunk);
+    }
+}
+
+/* ---- the walk ----------------------------------------------------------------------------- */
+
+void trial_open(struct trial *t, struct source source, const struct trial_shape *shape) {
+    *t = (struct trial){.source = source, .shape = *shape};
+    kit_open(&t->kit);
+    if (shape->replica) t->replica = store_new(NULL);
+    store_on_change(t->kit.store, replicate, t);
+    for (size_t i = 0; i < sizeof(t->flavour); i++)
+        t->flavour[i] = (uint8_t)source_below(&t->source, 256);
+}
+
+void trial_check(struct trial *t) {
+    size_t n, bytes;
+    orphans(t, &n, &bytes);
+    model_check(&t->model, t->kit.store, n, bytes);
+    check_replica(t);
+    for (size_t i = 0; i < t->n_pins; i++)
+        EXPECT(memcmp(t->pins[i].bytes.ptr, t->pins[i].copy, t->pins[i].bytes.len) == 0,
+               "step %u: what is lent changed", t->steps);
+}
+
+static void step_tick(struct trial *t) {
+    t->kit.now_ms += (int64_t)source_below(&t->source, ARENA_IDLE_MS);
+    for (int i = 0; i < 3 && store_tick(t->kit.store, t->kit.now_ms); i++) continue;
+}
+
+void trial_step(struct trial *t) {
+    static void (*const steps[])(struct trial *) = {
+        step_put,  step_put,   step_put,   step_put,   step_put,  step_put,  step_put,
+        step_put,  step_mput,  step_mput,  step_take,  step_take, step_take, step_reset,
+        step_clear, step_clear, step_bounds, step_look, step_pin,  step_tick};
+    scratch_reset(&t->scratch);
+    steps[source_below(&t->source, sizeof(steps) / sizeof(steps[0]))](t);
+    if (t->n_pins && source_below(&t->source, 20) == 0)
+        unpin(t, source_below(&t->source, t->n_pins));
+    if (++t->steps % t->shape.check_every == 0) trial_check(t);
+}
+
+void trial_close(struct trial *t) {
+    trial_check(t);
+    while (t->n_pins) unpin(t, 0);
+    trial_check(t);
+    model_free(&t->model);
+    scratch_free(&t->scratch);
+    scratch_free(&t->replica_scratch);
+    if (t->replica) store_free(t->replica);
+    store_on_change(t->kit.store, NULL, NULL);
+    kit_close(&t->kit);
+}

@@ -1,0 +1,65 @@
+/* A random walk: the same requests go to a store and to the model, and both have to say and hold the same.
+ *
+ * Decisions come from a struct source, so a trial is a seed or a fuzzer's bytes. A second store is fed with nothing but
+ * the first one's ops, as a replica would be, and has to hold the same too. */
+#ifndef TQ_TESTS_KIT_TRIAL_H
+#define TQ_TESTS_KIT_TRIAL_H
+
+#include "model.h"
+#include "source.h"
+#include "store.h"
+
+/* How wide the walk is. */
+struct trial_shape {
+    unsigned partitions;  /* up to MODEL_PARTITIONS */
+    unsigned keys;        /* of which samples' keys are drawn */
+    unsigned batch;       /* largest TQ.MPUT, in samples */
+    unsigned large;       /* longest value, in bytes */
+    unsigned check_every; /* steps between full comparisons */
+    bool replica;
+};
+
+struct trial_pin {
+    struct chunk *chunk;
+    struct span bytes;
+    char *copy;
+};
+
+enum { TRIAL_PINS = 16 };
+
+struct trial {
+    struct source source;
+    struct trial_shape shape;
+    struct kit kit;
+    struct store *replica;
+    struct model model;
+    struct scratch scratch; /* of the step: requests and what the model says */
+    struct scratch replica_scratch;
+    struct trial_pin pins[TRIAL_PINS];
+    size_t n_pins;
+    unsigned steps;
+    unsigned changes;       /* calls of the change hook */
+    uint8_t flavour[8];     /* what the fields of this trial like to be */
+};
+
+void trial_open(struct trial *t, struct source source, const struct trial_shape *shape);
+void trial_step(struct trial *t);
+void trial_check(struct trial *t);
+
+/* Drops everything and aborts where memory did not come back. */
+void trial_close(struct trial *t);
+
+/* ---- trial_draw.c: requests out of decisions, in t->scratch ---- */
+
+struct span trial_draw_partition(struct trial *t);
+struct span trial_draw_key(struct trial *t);
+struct span trial_draw_field(struct trial *t);
+struct span trial_draw_tag(struct trial *t);
+struct span trial_draw_task(struct trial *t);
+struct where trial_draw_where(struct trial *t, uint64_t most);
+void trial_draw_put(struct trial *t, struct put *put);
+void trial_draw_mput(struct trial *t, struct mput *mput);
+void trial_draw_take(struct trial *t, struct take *take);
+void trial_draw_select(struct trial *t, struct select *select);
+
+#endif
