@@ -121,12 +121,16 @@ run_suite() {
     total_skipped=$((total_skipped + skipped))
 }
 
-# build TREE OPTION…, or a failure that is counted.
+# build TREE OPTION…, once; every suite that cannot run because of it counts as a failure.
+declare -A built=()
 build() {
-    echo "building build/$1"
-    utils/build.sh "$@" && return
-    total_failed=$((total_failed + 1))
-    return 1
+    if [ -z "${built[$1]-}" ]; then
+        echo "building build/$1"
+        utils/build.sh "$@"
+        built[$1]=$?
+    fi
+    [ "${built[$1]}" = 0 ] || total_failed=$((total_failed + 1))
+    return "${built[$1]}"
 }
 
 deps/install.sh || exit 1
