@@ -20,7 +20,8 @@ size_t batch_bytes(size_t samples, size_t fields, size_t value_bytes) {
 }
 
 void batch_number_keys(struct batch *b, uint64_t first) {
-    for (size_t i = 0; i < b->samples; i++) batch_format_key(first + i, b->keys + i * BATCH_KEY_LEN);
+    for (size_t i = 0; i < b->samples; i++)
+        batch_format_key(first + i, b->keys + i * BATCH_KEY_LEN);
 }
 
 static enum batch_kind kind_of(enum batch_mix mix, size_t field) {
@@ -99,8 +100,8 @@ static void field_fill(const struct batch_field *f, size_t bytes, uint64_t state
 
 int batch_make(struct batch *b, size_t samples, size_t fields, size_t value_bytes,
                enum batch_mix mix, struct error *e) {
-    *b = (struct batch){.samples = samples, .n_fields = fields, .value_bytes = value_bytes,
-                        .mix = mix};
+    *b = (struct batch){
+        .samples = samples, .n_fields = fields, .value_bytes = value_bytes, .mix = mix};
     int code = memory_map(&b->memory, batch_bytes(samples, fields, value_bytes), true, e);
     if (code) return code;
     b->keys = mem_alloc(samples * BATCH_KEY_LEN);

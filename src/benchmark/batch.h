@@ -1,8 +1,8 @@
 /* The data of a benchmark: a batch of samples, as columns.
  *
- * Content is pseudo-random and the same in every run; what comes back from a server is compared with
- * it byte by byte, so that a figure is only ever printed for work that was done right. Rows are
- * views of the columns. */
+ * Content is pseudo-random and the same in every run; what comes back from a server is compared
+ * with it byte by byte, so that a figure is only ever printed for work that was done right. Rows
+ * are views of the columns. */
 #ifndef TQ_BENCHMARK_BATCH_H
 #define TQ_BENCHMARK_BATCH_H
 
@@ -40,11 +40,11 @@ enum {
 struct batch_field {
     enum batch_kind kind;
     char name[BATCH_NAME_MAX];
-    char type[32];       /* as it is written in a command */
-    char read_type[32];  /* the narrowest that fits all the samples: as it is read */
-    uint32_t *shape;     /* what the type leaves open, a number a sample; NULL: nothing */
-    size_t *offsets;     /* samples + 1 places in the payload */
-    char *payload;       /* the items back to back, in the batch's memory */
+    char type[32];      /* as it is written in a command */
+    char read_type[32]; /* the narrowest that fits all the samples: as it is read */
+    uint32_t *shape;    /* what the type leaves open, a number a sample; NULL: nothing */
+    size_t *offsets;    /* samples + 1 places in the payload */
+    char *payload;      /* the items back to back, in the batch's memory */
 };
 
 struct batch {

@@ -41,8 +41,8 @@ static int before_wave(void *context, struct error *e) {
 }
 
 static int count_wrong(const char *what, uint64_t got, uint64_t wanted, struct error *e) {
-    return error_set(e, ERROR_ERR, "a wave brought %llu %s, %llu expected",
-                     (unsigned long long)got, what, (unsigned long long)wanted);
+    return error_set(e, ERROR_ERR, "a wave brought %llu %s, %llu expected", (unsigned long long)got,
+                     what, (unsigned long long)wanted);
 }
 
 /* Cheap enough for every wave: the number of samples written, or of values and bytes read. */
@@ -58,7 +58,8 @@ static int after_wave(void *context, struct error *e) {
         return now.nils == p->before.nils ? 0 : error_set(e, ERROR_ERR, "a wave brought a nil");
     }
     if (p->kind != BATCH_PEER_TQ) return 0;
-    uint64_t fresh = (uint64_t)(now.sum - p->before.sum), wanted = b->samples * slots_of(p->setting);
+    uint64_t fresh = (uint64_t)(now.sum - p->before.sum),
+             wanted = b->samples * slots_of(p->setting);
     return fresh == wanted ? 0 : count_wrong("new samples", fresh, wanted, e);
 }
 
@@ -84,15 +85,15 @@ static int converse(struct batch_peer *p, const struct speech *s, bool check, st
     if (!in) return e->code;
     bool rows = check && !s->columns;
     if (rows) rows_expect(in, s->batch, s->with_keys);
-    int code = drive_open(&drive, &p->server->address, setting->transport, setting->buffer, 1, 1,
-                          &in, e);
+    int code =
+        drive_open(&drive, &p->server->address, setting->transport, setting->buffer, 1, 1, &in, e);
     if (code) return code;
     code = drive_run(&drive, &source, &time, e);
     if (!code && check && s->columns) code = speech_check_landed(s, in, e);
     if (!code && rows && in->values != s->values)
         code = count_wrong("values", in->values, s->values, e);
     drive_close(&drive);
-    return code;
+    return code ? measure_blame(&p->measure, e) : 0;
 }
 
 /* What was put comes back as it was. */
@@ -115,10 +116,11 @@ static int prove_get(struct batch_peer *p, struct error *e) {
         rows_expect(p->drive.connections[i].inlet, s->batch, s->with_keys);
     int code = measure_warm_up(&p->measure, e);
     for (size_t i = 0; i < n && !code; i++) {
-        if (s->columns)
-            code = speech_check_landed(s, p->drive.connections[i].inlet, e);
-        else
-            rows_expect(p->drive.connections[i].inlet, NULL, false);
+        struct inlet *in = p->drive.connections[i].inlet;
+        if (!s->columns)
+            rows_expect(in, NULL, false);
+        else if ((code = speech_check_landed(s, in, e)))
+            measure_blame(&p->measure, e);
     }
     return code;
 }
@@ -129,8 +131,8 @@ int batch_peer_prove(struct batch_peer *p, struct error *e) {
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-void batch_peer_make(struct batch_peer *p, enum batch_peer_kind kind,
-                     const struct batch_setting *s, struct peer *server) {
+void batch_peer_make(struct batch_peer *p, enum batch_peer_kind kind, const struct batch_setting *s,
+                     struct peer *server) {
     static const char *const names[] = {"tq", "raw", "redis"};
     *p = (struct batch_peer){.kind = kind, .setting = s, .server = server};
     speech_make(&p->speech, s->scenario, kind == BATCH_PEER_REDIS, s->batch,

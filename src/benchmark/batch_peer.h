@@ -34,12 +34,12 @@ struct batch_peer {
 };
 
 /* Put together what does not change between rounds. `server` is NULL for the raw peer. */
-void batch_peer_make(struct batch_peer *p, enum batch_peer_kind kind,
-                     const struct batch_setting *s, struct peer *server);
+void batch_peer_make(struct batch_peer *p, enum batch_peer_kind kind, const struct batch_setting *s,
+                     struct peer *server);
 void batch_peer_free(struct batch_peer *p);
 
-/* Connect (to a fresh raw peer), put there what is to be read, and unless the setting is cold: run once off
- * the clock, and prove that what was put or read is the batch. */
+/* Connect (to a fresh raw peer), put there what is to be read, and unless the setting is cold:
+ * run once off the clock, and prove that what was put or read is the batch. */
 int batch_peer_open(struct batch_peer *p, struct error *e);
 
 /* The proof alone, after a cold wave. */

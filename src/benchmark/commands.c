@@ -61,8 +61,8 @@ void commands_mget(struct message *m, const char *partition, const struct batch 
     add_form(m, form);
 }
 
-void commands_sample(struct message *m, const char *partition, size_t count,
-                     const struct batch *b, enum commands_form form) {
+void commands_sample(struct message *m, const char *partition, size_t count, const struct batch *b,
+                     enum commands_form form) {
     message_array(m, 5 + 2 + b->n_fields + 2);
     message_word(m, "TQ.SAMPLE");
     message_word(m, partition);

@@ -1,8 +1,9 @@
-/* What is said to the servers, and what they say back: a batch in the column form and in the row form.
+/* What is said to the servers, and what they say back: a batch in the column form and in the row
+ * form.
  *
- * The replies are needed as well, because the raw peer has to send exactly the bytes that a server
- * would. Messages lend the batch's memory, so the batch outlives them. They are appended to, not
- * sealed. */
+ * The replies are needed as well, because the raw peer has to send exactly the bytes that a
+ * server would. Messages lend the batch's memory, so the batch outlives them. They are appended
+ * to, not sealed. */
 #ifndef TQ_BENCHMARK_COMMANDS_H
 #define TQ_BENCHMARK_COMMANDS_H
 
@@ -21,8 +22,8 @@ void commands_mget(struct message *m, const char *partition, const struct batch 
                    enum commands_form form);
 
 /* TQ.SAMPLE of `count` samples with the batch's fields. One reply. */
-void commands_sample(struct message *m, const char *partition, size_t count,
-                     const struct batch *b, enum commands_form form);
+void commands_sample(struct message *m, const char *partition, size_t count, const struct batch *b,
+                     enum commands_form form);
 
 /* A TQ.PUT, HSET or HMGET for each sample. As many replies. */
 void commands_put_rows(struct message *m, const char *partition, const struct batch *b);

@@ -16,9 +16,8 @@ int control_open(struct control *c, const struct link_address *a, enum link_tran
                  struct error *e) {
     const struct timeval patience = {PATIENCE_S, 0};
     char name[LINK_HOST_MAX + 16];
-    c->context = transport == LINK_UNIX
-                     ? redisConnectUnixWithTimeout(a->path, patience)
-                     : redisConnectWithTimeout(a->host, a->port, patience);
+    c->context = transport == LINK_UNIX ? redisConnectUnixWithTimeout(a->path, patience)
+                                        : redisConnectWithTimeout(a->host, a->port, patience);
     if (c->context && !c->context->err) {
         redisSetTimeout(c->context, patience);
         return 0;

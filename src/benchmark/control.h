@@ -17,8 +17,8 @@ int control_open(struct control *c, const struct link_address *a, enum link_tran
                  struct error *e);
 void control_close(struct control *c);
 
-/* A command in printf's words (as redisCommand has them). An error reply is a failure. *integer, where
- * it is not NULL, gets an integer reply. */
+/* A command in printf's words (as redisCommand has them). An error reply is a failure. *integer,
+ * where it is not NULL, gets an integer reply. */
 int control_do(struct control *c, int64_t *integer, struct error *e, const char *format, ...);
 
 /* A number of INFO, from this section; `fallback` where INFO does not have it. */

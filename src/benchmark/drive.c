@@ -147,8 +147,7 @@ int drive_run(struct drive *d, struct drive_source *source, struct drive_time *t
         int n = epoll_wait(d->epoll, events, EVENTS, PATIENCE_MS);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return error_set(e, ERROR_ERR, "epoll_wait: %s", strerror(errno));
-        if (!n)
-            return error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_MS / 1000);
+        if (!n) return error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_MS / 1000);
         for (int i = 0; i < n && !code; i++) code = serve(d, source, time, &events[i], e);
     }
     time->elapsed_ns = timing_now_ns() - began;

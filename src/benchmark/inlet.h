@@ -1,9 +1,10 @@
 /* Where replies arrive: two ways to read them behind one face.
  *
- * Column replies are few and large: their headers are read through a small buffer and their payload
- * goes straight from the socket into the place where a client would keep it (landing.c). Row replies
- * are many and small: hiredis takes them apart, as it does for most clients in C (rows.c). Both
- * count what they see, so that a reply of the wrong size is noticed even while the clock runs. */
+ * Column replies are few and large: their headers are read through a small buffer and their
+ * payload goes straight from the socket into the place where a client would keep it (landing.c).
+ * Row replies are many and small: hiredis takes them apart, as it does for most clients in C
+ * (rows.c). Both count what they see, so that a reply of the wrong size is noticed even while
+ * the clock runs. */
 #ifndef TQ_BENCHMARK_INLET_H
 #define TQ_BENCHMARK_INLET_H
 
@@ -30,8 +31,8 @@ struct inlet {
     uint64_t values;  /* bulk strings in replies, nils not counted */
     uint64_t nils;
     uint64_t value_bytes;
-    int64_t sum;      /* of integers in replies */
-    int64_t last;     /* the last of them */
+    int64_t sum;  /* of integers in replies */
+    int64_t last; /* the last of them */
 };
 
 static inline int inlet_fill(struct inlet *in, int fd, struct error *e) {

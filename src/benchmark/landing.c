@@ -25,11 +25,11 @@ struct landing {
     struct memory memory;
     struct place *places;
     size_t n_places, last_places, places_max;
-    size_t used;           /* of the memory, by the reply on its way */
+    size_t used;              /* of the memory, by the reply on its way */
     uint64_t left[DEPTH_MAX]; /* elements still to come, by depth */
     size_t depth;
-    size_t bulk_left;      /* payload of the bulk on its way that is still to come */
-    size_t skip;           /* of the CR LF behind it */
+    size_t bulk_left; /* payload of the bulk on its way that is still to come */
+    size_t skip;      /* of the CR LF behind it */
     char head[HEAD_BYTES];
     size_t head_start, head_end;
 };

@@ -97,8 +97,8 @@ static int connect_tcp(const struct link_address *a, int buffer, int *fd, struct
 
 int link_connect(const struct link_address *a, enum link_transport transport, int buffer,
                  bool blocking, int *fd, struct error *e) {
-    int code = transport == LINK_UNIX ? connect_unix(a, buffer, fd, e)
-                                      : connect_tcp(a, buffer, fd, e);
+    int code =
+        transport == LINK_UNIX ? connect_unix(a, buffer, fd, e) : connect_tcp(a, buffer, fd, e);
     if (!code && !blocking) fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK);
     return code;
 }
@@ -124,8 +124,8 @@ int link_listen(struct link_address *a, enum link_transport transport, int buffe
     *fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (*fd < 0) return error_set(e, ERROR_ERR, "can't make a socket: %s", strerror(errno));
     set_options(*fd, transport, buffer);
-    int failed = is_unix ? bind(*fd, (struct sockaddr *)&address, sizeof(address))
-                         : bind_loopback(*fd, a);
+    int failed =
+        is_unix ? bind(*fd, (struct sockaddr *)&address, sizeof(address)) : bind_loopback(*fd, a);
     if (!failed && !listen(*fd, SOMAXCONN)) return 0;
     int code = cannot(e, "listen on", a, transport, strerror(errno));
     close(*fd);

@@ -29,13 +29,13 @@ void link_format(const struct link_address *a, enum link_transport transport, ch
 /* Whether the address is this machine's loopback or a unix socket. */
 bool link_is_local(const struct link_address *a);
 
-/* A connected socket in *fd, which the caller closes, with TCP_NODELAY and send and receive buffers of
- * `buffer` bytes (0: the kernel's own). It does not block unless `blocking`. */
+/* A connected socket in *fd, which the caller closes, with TCP_NODELAY and send and receive
+ * buffers of `buffer` bytes (0: the kernel's own). It does not block unless `blocking`. */
 int link_connect(const struct link_address *a, enum link_transport transport, int buffer,
                  bool blocking, int *fd, struct error *e);
 
-/* A listening socket with the same options, which those that it accepts inherit. For TCP the port is
- * chosen by the system and filled in; for unix, a->path says where. */
+/* A listening socket with the same options, which those that it accepts inherit. For TCP the
+ * port is chosen by the system and filled in; for unix, a->path says where. */
 int link_listen(struct link_address *a, enum link_transport transport, int buffer, int *fd,
                 struct error *e);
 

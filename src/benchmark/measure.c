@@ -6,6 +6,11 @@
 #include "benchmark/interrupt.h"
 #include "benchmark/timing.h"
 
+int measure_blame(const struct measure_peer *p, struct error *e) {
+    struct error cause = *e;
+    return error_set(e, cause.code, "%s: %.*s", p->name, ERROR_TEXT_MAX - 32, cause.text);
+}
+
 static int one_wave(struct measure_peer *p, struct drive_time *time, int64_t *cpu_ns,
                     int64_t *client_ns, struct error *e) {
     int code = interrupt_check(e);
@@ -16,7 +21,7 @@ static int one_wave(struct measure_peer *p, struct drive_time *time, int64_t *cp
     *client_ns = timing_own_cpu_ns() - own;
     *cpu_ns = timing_cpu_ns(p->pid) - cpu;
     if (!code && p->after) code = p->after(p->context, e);
-    return code;
+    return code ? measure_blame(p, e) : 0;
 }
 
 int measure_warm_up(struct measure_peer *p, struct error *e) {
@@ -48,7 +53,8 @@ int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_
 }
 
 /* Round by round, before anyone sorts the rates. */
-static struct report_ratio ratio_of(const struct measure_peer *own, const struct measure_peer *peer) {
+static struct report_ratio ratio_of(const struct measure_peer *own,
+                                    const struct measure_peer *peer) {
     struct series ratios = {0};
     for (size_t i = 0; i < own->rate.n && i < peer->rate.n; i++)
         series_add(&ratios, own->rate.values[i] / peer->rate.values[i]);

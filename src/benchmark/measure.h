@@ -1,10 +1,10 @@
 /* One peer under measurement, and the rounds in which peers take turns.
  *
- * Machines have moods: a figure of now and a figure of a minute ago do not compare. So the peers of a
- * scenario alternate, round by round, in an order that turns around each time; a ratio is taken within a
- * round, and what is reported is the median of the rounds. A round is so many waves; a wave is what the
- * source yields at once, and only that is timed. What has to happen between waves (clearing what was put, looking at what came
- * back) is off the clock. */
+ * Machines have moods: a figure of now and a figure of a minute ago do not compare. So the peers
+ * of a scenario alternate, round by round, in an order that turns around each time; a ratio is
+ * taken within a round, and what is reported is the median of the rounds. A round is so many
+ * waves; a wave is what the source yields at once, and only that is timed. What has to happen
+ * between waves (clearing what was put, looking at what came back) is off the clock. */
 #ifndef TQ_BENCHMARK_MEASURE_H
 #define TQ_BENCHMARK_MEASURE_H
 
@@ -27,8 +27,8 @@ struct measure_peer {
     struct drive *drive;
     struct drive_source source;
     void *context;
-    /* Each may be NULL. Before a wave: make the source yield again, and the server be as it was. After it: has
-     * it done what it should? */
+    /* Each may be NULL. Before a wave: make the source yield again, and the server be as it was.
+     * After it: has it done what it should? */
     int (*before)(void *context, struct error *e);
     int (*after)(void *context, struct error *e);
 
@@ -36,7 +36,7 @@ struct measure_peer {
     struct series gbit, rate, latency_us; /* a value a round, a round, a message */
     int64_t elapsed_ns, cpu_ns, client_cpu_ns;
     uint64_t requests;
-    size_t resident;     /* the most that was seen at the end of a round */
+    size_t resident;      /* the most that was seen at the end of a round */
     uint64_t used_memory; /* as the server says; filled in by whoever can ask it */
 };
 
@@ -47,8 +47,11 @@ int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_
 /* One wave whose figures are thrown away. */
 int measure_warm_up(struct measure_peer *p, struct error *e);
 
-/* Say in *r what was measured of `n` peers, of which the first is the one that the others are compared with.
- * All have had the same number of rounds. */
+/* Put the peer's name before the error's text; returns its code. */
+int measure_blame(const struct measure_peer *p, struct error *e);
+
+/* Say in *r what was measured of `n` peers, of which the first is the one that the others are
+ * compared with. All have had the same number of rounds. */
 void measure_summarise(struct measure_peer *const *peers, size_t n, struct report_result *r);
 
 void measure_free(struct measure_peer *p);

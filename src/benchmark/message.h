@@ -35,8 +35,8 @@ void message_add(struct message *m, const void *bytes, size_t len);
 /* Append bytes that stay the caller's and must outlive the message. */
 void message_lend(struct message *m, const void *bytes, size_t len);
 
-/* Append RESP: `*n`, `$len …` (lent from MESSAGE_LEND bytes up), a bulk of a C string, a number as a bulk,
- * `:n`. */
+/* Append RESP: `*n`, `$len …` (lent from MESSAGE_LEND bytes up), a bulk of a C string, a number
+ * as a bulk, `:n`. */
 void message_array(struct message *m, size_t n);
 void message_bulk(struct message *m, const void *bytes, size_t len);
 void message_word(struct message *m, const char *word);

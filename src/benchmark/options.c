@@ -10,7 +10,7 @@
 #include "benchmark/units.h"
 
 static const char *const scenario_names[SCENARIOS] = {
-    "mput", "mget", "put", "get", "sample", "sample-rows", "sample-keys",
+    "mput", "mget",    "put",     "get",    "sample",       "sample-rows", "sample-keys",
     "ping", "put-one", "get-one", "memory", "memory-small", "sweep",
 };
 
@@ -76,16 +76,14 @@ static int add_mix(struct options *o, const char *option, const char *word, stru
     return wrong(e, option, word, "dense, ragged, str, bytes or complex");
 }
 
-static int add_transport(struct options *o, const char *option, const char *word,
-                         struct error *e) {
+static int add_transport(struct options *o, const char *option, const char *word, struct error *e) {
     bool is_unix = !strcmp(word, "unix");
     if (!is_unix && strcmp(word, "tcp")) return wrong(e, option, word, "tcp or unix");
     o->transports[is_unix ? LINK_UNIX : LINK_TCP] = true;
     return 0;
 }
 
-static int add_partition(struct options *o, const char *option, const char *word,
-                         struct error *e) {
+static int add_partition(struct options *o, const char *option, const char *word, struct error *e) {
     if (o->n_partitions == OPTIONS_LIST_MAX) return full(e, option);
     int code = read_number(option, word, 1, 999999999, &o->partitions[o->n_partitions], e);
     if (!code) o->n_partitions++;
@@ -97,8 +95,8 @@ static int add_size(struct options *o, const char *option, const char *word, str
     int used = 0;
     if (o->n_sizes == OPTIONS_LIST_MAX) return full(e, option);
     if (sscanf(word, "%8lux%8lux%8lu%n", &samples, &fields, &items, &used) != 3 || word[used] ||
-        !samples || samples > BATCH_SAMPLES_MAX || !fields || fields > BATCH_FIELDS_MAX ||
-        !items || items > (1 << 28))
+        !samples || samples > BATCH_SAMPLES_MAX || !fields || fields > BATCH_FIELDS_MAX || !items ||
+        items > (1 << 28))
         return wrong(e, option, word, "sizes such as 1024x9x8192");
     o->sizes[o->n_sizes++] = (struct options_size){samples, fields, items * 4};
     return 0;
@@ -121,8 +119,7 @@ static int read_text(const char *option, const char *value, char *out, size_t si
 }
 
 /* Options with a value. -1: no such option. */
-static int read_valued(struct reading *r, const char *option, const char *value,
-                       struct error *e) {
+static int read_valued(struct reading *r, const char *option, const char *value, struct error *e) {
     struct options *o = r->o;
     uint64_t n = 0;
     int code;
@@ -174,10 +171,14 @@ static bool read_flag(struct options *o, const char *option) {
     if (IS("--cold")) return o->cold = true;
     if (IS("--warm")) return o->warm = true;
     if (IS("--compare")) return o->compare = true;
-    if (IS("-q")) o->form = REPORT_QUIET;
-    else if (IS("--json")) o->form = REPORT_JSON;
-    else if (IS("--csv")) o->form = REPORT_CSV;
-    else return false;
+    if (IS("-q"))
+        o->form = REPORT_QUIET;
+    else if (IS("--json"))
+        o->form = REPORT_JSON;
+    else if (IS("--csv"))
+        o->form = REPORT_CSV;
+    else
+        return false;
     return true;
 #undef IS
 }
@@ -189,9 +190,9 @@ static bool has_scenario(const struct options *o, enum scenario s) {
 }
 
 static void fill_defaults(struct options *o) {
-    static const enum scenario usual[] = {
-        SCENARIO_MPUT, SCENARIO_MGET, SCENARIO_PUT, SCENARIO_GET, SCENARIO_SAMPLE,
-        SCENARIO_SAMPLE_KEYS, SCENARIO_PING, SCENARIO_PUT_ONE, SCENARIO_GET_ONE};
+    static const enum scenario usual[] = {SCENARIO_MPUT, SCENARIO_MGET,    SCENARIO_PUT,
+                                          SCENARIO_GET,  SCENARIO_SAMPLE,  SCENARIO_SAMPLE_KEYS,
+                                          SCENARIO_PING, SCENARIO_PUT_ONE, SCENARIO_GET_ONE};
     if (!o->n_scenarios && o->plot) o->scenarios[o->n_scenarios++] = SCENARIO_SWEEP;
     if (!o->n_scenarios) {
         o->n_scenarios = sizeof(usual) / sizeof(*usual);
@@ -219,7 +220,8 @@ static int find_server(struct reading *r, struct error *e) {
     struct options *o = r->o;
     bool running = r->host || r->port || r->path, any = o->transports[0] || o->transports[1];
     if (running && r->server)
-        return error_set(e, ERROR_ERR, "--server starts a server: it does not go with -h, -p or -s");
+        return error_set(e, ERROR_ERR,
+                         "--server starts a server: it does not go with -h, -p or -s");
     if (running && *o->server_arguments)
         return error_set(e, ERROR_ERR, "options after -- are for a server that is started here");
     o->own_server = !running;
@@ -228,7 +230,8 @@ static int find_server(struct reading *r, struct error *e) {
         if (r->server ? peer_find_program(o->server, o->server, sizeof(o->server))
                       : find_own_server(o))
             return 0;
-        return error_set(e, ERROR_ERR, "there is no program %s; say where with --server, or which "
+        return error_set(e, ERROR_ERR,
+                         "there is no program %s; say where with --server, or which "
                          "running one to measure with -h, -p or -s",
                          r->server ? o->server : "tq-server");
     }
@@ -249,9 +252,10 @@ static int check(struct reading *r, struct error *e) {
     if (o->plot && !has_scenario(o, SCENARIO_SWEEP))
         return error_set(e, ERROR_ERR, "--plot draws the sweep: it needs -t sweep");
     if (!o->own_server && o->cold)
-        return error_set(e, ERROR_ERR, "--cold needs a server that is started here: without -h, -p, -s");
-    if (!o->own_server && (has_scenario(o, SCENARIO_MEMORY) ||
-                           has_scenario(o, SCENARIO_MEMORY_SMALL)))
+        return error_set(e, ERROR_ERR,
+                         "--cold needs a server that is started here: without -h, -p, -s");
+    if (!o->own_server &&
+        (has_scenario(o, SCENARIO_MEMORY) || has_scenario(o, SCENARIO_MEMORY_SMALL)))
         return error_set(e, ERROR_ERR,
                          "memory scenarios need a server that is started here: without -h, -p, -s");
     if (o->compare && !o->own_server && !link_is_local(&o->address))
@@ -263,7 +267,10 @@ enum options_outcome options_read(struct options *o, int argc, char **argv, stru
     static char *const none[] = {NULL};
     struct reading r = {.o = o};
     *o = (struct options){.address = {.host = "127.0.0.1", .port = 6399},
-                          .server_arguments = none, .samples = 1024, .fields = 9, .rounds = 5,
+                          .server_arguments = none,
+                          .samples = 1024,
+                          .fields = 9,
+                          .rounds = 5,
                           .buffer = 4 << 20};
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help")) return OPTIONS_HELP;

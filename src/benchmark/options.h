@@ -42,13 +42,13 @@ struct options {
     enum scenario scenarios[OPTIONS_LIST_MAX];
     size_t n_scenarios;
     size_t samples, fields;
-    uint64_t value_bytes;                    /* 0: the scenario's own default */
+    uint64_t value_bytes; /* 0: the scenario's own default */
     enum batch_mix mixes[BATCH_MIXES];
     size_t n_mixes;
     bool transports[LINK_TRANSPORTS];
     uint64_t connections, requests, pipeline; /* 0: the scenario's own default */
     uint64_t rounds;
-    uint64_t buffer; /* of sockets, each way */
+    uint64_t buffer;                       /* of sockets, each way */
     uint64_t partitions[OPTIONS_LIST_MAX]; /* sizes for sample-keys */
     size_t n_partitions;
     struct options_size sizes[OPTIONS_LIST_MAX]; /* of the sweep; none: the default ones */

@@ -32,8 +32,8 @@ static void log_path(const struct peer *p, char *out, size_t size) {
 /* ---- the child ----------------------------------------------------------------------------- */
 
 static int collect_arguments(const struct peer *p, const char *port, const char **argv) {
-    static const char *const quiet_redis[] = {"--save", "", "--appendonly", "no",
-                                              "--loglevel", "warning"};
+    static const char *const quiet_redis[] = {"--save", "",           "--appendonly",
+                                              "no",     "--loglevel", "warning"};
     int n = 0;
     argv[n++] = p->program;
     argv[n++] = "--bind";

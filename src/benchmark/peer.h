@@ -1,7 +1,8 @@
 /* A server to measure: one that runs already, or one that this run starts and stops.
  *
- * Its own ones get a free port and a socket in the run's directory, and nothing else on the machine
- * knows of them. Being able to start one is what makes cold figures possible: a server is cold once. */
+ * Its own ones get a free port and a socket in the run's directory, and nothing else on the
+ * machine knows of them. Being able to start one is what makes cold figures possible: a server
+ * is cold once. */
 #ifndef TQ_BENCHMARK_PEER_H
 #define TQ_BENCHMARK_PEER_H
 
@@ -16,12 +17,12 @@ enum peer_kind { PEER_TQ, PEER_REDIS };
 
 struct peer {
     enum peer_kind kind;
-    const char *program;           /* NULL: it runs already, at `address` */
-    char *const *arguments;        /* more options for the program, NULL-terminated; or NULL */
+    const char *program;    /* NULL: it runs already, at `address` */
+    char *const *arguments; /* more options for the program, NULL-terminated; or NULL */
     const struct workdir *workdir;
     struct link_address address;
-    struct control control;        /* open while it runs */
-    pid_t pid;                     /* 0: not on this machine */
+    struct control control; /* open while it runs */
+    pid_t pid;              /* 0: not on this machine */
     bool running;
 };
 

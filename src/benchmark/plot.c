@@ -15,9 +15,14 @@
 #include "benchmark/units.h"
 
 enum {
-    PANEL_WIDTH = 500, PANEL_HEIGHT = 330,
-    LEFT = 62, RIGHT = 92, TOP = 44, BOTTOM = 52, /* of a panel, around its axes */
-    HEADER = 64, FOOTER = 30,
+    PANEL_WIDTH = 500,
+    PANEL_HEIGHT = 330,
+    LEFT = 62,
+    RIGHT = 92,
+    TOP = 44,
+    BOTTOM = 52, /* of a panel, around its axes */
+    HEADER = 64,
+    FOOTER = 30,
     LABEL_GAP = 15,
     ROWS_MAX = BATCH_MIXES * LINK_TRANSPORTS,
 };
@@ -89,11 +94,14 @@ static void draw_x(FILE *out, const struct panel *p) {
         double at = place(&p->x, v);
         fprintf(out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", at,
                 p->y.from, at, p->y.to);
-        fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-                at, p->y.from + 18, units_bytes((uint64_t)(v + 0.5), &u));
+        fprintf(out,
+                "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", at,
+                p->y.from + 18, units_bytes((uint64_t)(v + 0.5), &u));
     }
-    fprintf(out, "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">"
-                 "field values in a batch</text>\n", (p->x.from + p->x.to) / 2, p->y.from + 38);
+    fprintf(out,
+            "<text class=\"axis\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">"
+            "field values in a batch</text>\n",
+            (p->x.from + p->x.to) / 2, p->y.from + 38);
 }
 
 static void draw_y(FILE *out, const struct panel *p) {
@@ -104,12 +112,14 @@ static void draw_y(FILE *out, const struct panel *p) {
             if (v < p->y.low * 0.999 || v > p->y.high) continue;
             fprintf(out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
                     p->x.from, at, p->x.to, at);
-            fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
+            fprintf(out,
+                    "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
                     p->x.from - 8, at + 4, v);
         }
-    fprintf(out, "<text class=\"axis\" transform=\"translate(%.1f %.1f) rotate(-90)\" "
-                 "text-anchor=\"middle\">Gbit/s</text>\n", p->x.from - 44,
-            (p->y.from + p->y.to) / 2);
+    fprintf(out,
+            "<text class=\"axis\" transform=\"translate(%.1f %.1f) rotate(-90)\" "
+            "text-anchor=\"middle\">Gbit/s</text>\n",
+            p->x.from - 44, (p->y.from + p->y.to) / 2);
 }
 
 /* ---- lines --------------------------------------------------------------------------------- */
@@ -123,8 +133,9 @@ struct label {
 static bool draw_line(FILE *out, const struct panel *p, const struct peer_look *look,
                       struct label *label) {
     bool any = false;
-    fprintf(out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2.5\" "
-                 "stroke-linejoin=\"round\" stroke-dasharray=\"%s\" points=\"",
+    fprintf(out,
+            "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2.5\" "
+            "stroke-linejoin=\"round\" stroke-dasharray=\"%s\" points=\"",
             look->color, *look->dash ? look->dash : "none");
     for (size_t i = 0; i < p->report->n; i++) {
         const struct report_result *r = &p->report->results[i];
@@ -140,8 +151,9 @@ static bool draw_line(FILE *out, const struct panel *p, const struct peer_look *
         const struct report_result *r = &p->report->results[i];
         const struct report_peer *peer = belongs(p, r) ? find_peer(r, look->name) : NULL;
         if (!peer || peer->gbit <= 0) continue;
-        fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.6\" fill=\"%s\"><title>%s: "
-                     "%zu × %zu × %zu bytes: %.2f Gbit/s</title></circle>\n",
+        fprintf(out,
+                "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.6\" fill=\"%s\"><title>%s: "
+                "%zu × %zu × %zu bytes: %.2f Gbit/s</title></circle>\n",
                 place(&p->x, (double)r->payload_bytes), place(&p->y, peer->gbit), look->color,
                 look->name, r->samples, r->fields, r->value_bytes, peer->gbit);
     }
@@ -187,22 +199,25 @@ static void draw_head(FILE *out, int width, int height) {
     time_t now = time(NULL);
     uname(&os);
     strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&now));
+    fprintf(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+        "height=\"%d\">\n<style>\n"
+        "text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; "
+        "fill: #111827 }\n"
+        ".title { font-size: 20px; font-weight: 600 } .sub { font-size: 13px; fill: #4b5563 }\n"
+        ".panel { font-size: 14px; font-weight: 600 } .tick { font-size: 12px; fill: #4b5563 }\n"
+        ".axis { font-size: 12px; fill: #4b5563 } .label { font-size: 12.5px; font-weight: 600 }\n"
+        ".grid { stroke: #e5e7eb; stroke-width: 1 }\n"
+        ".frame { fill: none; stroke: #9ca3af; stroke-width: 1 }\n"
+        "</style>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n",
+        width, height, width, height, width, height);
+    fprintf(out, "<text class=\"title\" x=\"%d\" y=\"34\">Batches through tq, by size</text>\n",
+            LEFT);
     fprintf(out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
-            "height=\"%d\">\n<style>\n"
-            "text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; "
-            "fill: #111827 }\n"
-            ".title { font-size: 20px; font-weight: 600 } .sub { font-size: 13px; fill: #4b5563 }\n"
-            ".panel { font-size: 14px; font-weight: 600 } .tick { font-size: 12px; fill: #4b5563 }\n"
-            ".axis { font-size: 12px; fill: #4b5563 } .label { font-size: 12.5px; font-weight: 600 }\n"
-            ".grid { stroke: #e5e7eb; stroke-width: 1 }\n"
-            ".frame { fill: none; stroke: #9ca3af; stroke-width: 1 }\n"
-            "</style>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n",
-            width, height, width, height, width, height);
-    fprintf(out, "<text class=\"title\" x=\"%d\" y=\"34\">Batches through tq, by size</text>\n", LEFT);
-    fprintf(out, "<text class=\"sub\" x=\"%d\" y=\"54\">one run on %ld processors, Linux %s, %s; "
-                 "both axes logarithmic; medians of rounds</text>\n", LEFT,
-            sysconf(_SC_NPROCESSORS_ONLN), os.release, date);
+            "<text class=\"sub\" x=\"%d\" y=\"54\">one run on %ld processors, Linux %s, %s; "
+            "both axes logarithmic; medians of rounds</text>\n",
+            LEFT, sysconf(_SC_NPROCESSORS_ONLN), os.release, date);
 }
 
 struct row {
@@ -217,7 +232,8 @@ static size_t find_rows(const struct report *r, struct row *rows, size_t max) {
         size_t k = 0;
         if (!one->mix || one->cold) continue;
         if (strcmp(one->scenario, "mput") && strcmp(one->scenario, "mget")) continue;
-        while (k < n && (strcmp(rows[k].mix, one->mix) || strcmp(rows[k].transport, one->transport)))
+        while (k < n &&
+               (strcmp(rows[k].mix, one->mix) || strcmp(rows[k].transport, one->transport)))
             k++;
         if (k == n && n < max) rows[n++] = (struct row){one->mix, one->transport};
     }

@@ -19,9 +19,9 @@
 
 struct raw_connection {
     int fd;
-    char *memory;       /* of `pipeline` requests */
-    size_t slot;        /* the request on its way is the slot-th */
-    size_t got, sent;   /* of the request, of the reply */
+    char *memory;     /* of `pipeline` requests */
+    size_t slot;      /* the request on its way is the slot-th */
+    size_t got, sent; /* of the request, of the reply */
     bool replying;
 };
 
@@ -44,6 +44,8 @@ static void step(const struct raw *r, struct raw_connection *c) {
         n = recv(c->fd, place, plan->request_bytes - c->got, r->flags);
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0 && errno != ECONNRESET && errno != EPIPE)
+        fprintf(stderr, "tq-benchmark: the raw peer: %s\n", strerror(errno));
     if (n <= 0) _exit(0); /* the benchmark is done with this peer */
     if (c->replying && (c->sent += (size_t)n) == plan->reply->bytes) {
         c->replying = false;
@@ -83,7 +85,8 @@ static void prepare(struct raw *r) {
     }
     message_flatten(plan->reply, r->reply.bytes);
     r->connections = mem_calloc(plan->connections, sizeof(*r->connections));
-    for (size_t i = 0; i < plan->connections; i++) r->connections[i].memory = r->in.bytes + i * each;
+    for (size_t i = 0; i < plan->connections; i++)
+        r->connections[i].memory = r->in.bytes + i * each;
     r->flags = plan->connections == 1 ? 0 : MSG_DONTWAIT;
 }
 

@@ -1,10 +1,10 @@
 /* The raw peer: what the machine could do at best.
  *
- * A bare process that knows nothing: it receives so many bytes into memory, then sends so many bytes
- * from memory, over and over. The bytes are those of the real command and the real reply, the memory
- * is of the server's kind and of the data's size and was touched before (or, to be compared with a
- * cold server, was not), the sockets have the same options. What a server reaches of its speed is what
- * is left after parsing, storing and finding. */
+ * A bare process that knows nothing: it receives so many bytes into memory, then sends so many
+ * bytes from memory, over and over. The bytes are those of the real command and the real reply,
+ * the memory is of the server's kind and of the data's size and was touched before (or, to be
+ * compared with a cold server, was not), the sockets have the same options. What a server
+ * reaches of its speed is what is left after parsing, storing and finding. */
 #ifndef TQ_BENCHMARK_RAWPEER_H
 #define TQ_BENCHMARK_RAWPEER_H
 
@@ -16,7 +16,7 @@
 
 struct rawpeer_plan {
     size_t connections;
-    size_t pipeline;             /* requests a connection whose memory is kept apart */
+    size_t pipeline; /* requests a connection whose memory is kept apart */
     size_t request_bytes;
     const struct message *reply; /* sealed; sent after each request */
     bool fresh;                  /* receive into memory that nobody touched */

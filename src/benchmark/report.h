@@ -1,7 +1,8 @@
 /* Results, and the forms in which they are given: a table for people, JSON, CSV, a plot.
  *
- * A result is printed as soon as it is there, and kept for the plot. JSON and CSV have the same names for
- * the same things; times are in microseconds or seconds, sizes in bytes, and the names say which. */
+ * A result is printed as soon as it is there, and kept for the plot. JSON and CSV have the same
+ * names for the same things; times are in microseconds or seconds, sizes in bytes, and the names
+ * say which. */
 #ifndef TQ_BENCHMARK_REPORT_H
 #define TQ_BENCHMARK_REPORT_H
 
@@ -21,8 +22,8 @@ struct report_ratio {
 
 struct report_peer {
     char name[16];
-    double gbit, rate;              /* medians of the rounds; rate in samples or requests a second */
-    double p50_us, p99_us, p999_us; /* of a message, from the first byte sent to the last received */
+    double gbit, rate; /* medians of the rounds; rate in samples or requests a second */
+    double p50_us, p99_us, p999_us; /* of a message, first byte sent to last byte received */
     double elapsed_s, cpu_s, client_cpu_s; /* on the clock, over all rounds; cpu_s: of the server */
     uint64_t requests;
     size_t resident;
@@ -39,7 +40,7 @@ struct report_result {
     size_t connections, pipeline, rounds, waves;
     bool cold;
     uint64_t partition_samples; /* 0: the batch is all that there is */
-    double cpu_ratio;           /* server CPU time a request, to that of the first partition; 0: none */
+    double cpu_ratio; /* server CPU time a request, to that of the first partition; 0: none */
     size_t n_peers;
     struct report_peer peers[REPORT_PEERS];
 };
@@ -49,7 +50,7 @@ struct report_memory {
     const char *scenario, *state;
     size_t samples, fields, value_bytes;
     uint64_t payload_bytes, resident, resident_empty;
-    double ratio; /* resident to payload */
+    double ratio;                             /* resident to payload */
     double overhead_sample, overhead_allowed; /* bytes a sample beyond payload; 0: not asked for */
 };
 

@@ -7,7 +7,8 @@ void report_csv_begin(FILE *out) {
     fputs("scenario,peer,mix,samples,fields,value_bytes,payload_bytes,partition_samples,transport,"
           "connections,pipeline,state,rounds,waves,gbit_s,rate_s,p50_us,p99_us,p999_us,elapsed_s,"
           "server_cpu_s,client_cpu_s,requests,resident_bytes,used_memory_bytes,ratio,ratio_min,"
-          "ratio_max\n", out);
+          "ratio_max\n",
+          out);
 }
 
 void report_csv(FILE *out, const struct report_result *r) {

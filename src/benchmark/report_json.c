@@ -54,8 +54,8 @@ static void print_json_peer(FILE *out, const struct report_peer *p) {
             p->name, p->gbit, p->rate, p->p50_us, p->p99_us, p->p999_us, p->elapsed_s, p->cpu_s,
             p->client_cpu_s, p->requests, p->resident, p->used_memory);
     if (p->ratio.median > 0)
-        fprintf(out, ", \"ratio\": %.4f, \"ratio_min\": %.4f, \"ratio_max\": %.4f",
-                p->ratio.median, p->ratio.min, p->ratio.max);
+        fprintf(out, ", \"ratio\": %.4f, \"ratio_min\": %.4f, \"ratio_max\": %.4f", p->ratio.median,
+                p->ratio.min, p->ratio.max);
     fputc('}', out);
 }
 

@@ -17,9 +17,8 @@ static void print_title(FILE *out, const struct report_result *r) {
     if (r->partition_samples)
         fprintf(out, "of %s samples, ", units_count((double)r->partition_samples, &u));
     fprintf(out, "%s, %s, %zu connection%s, pipeline %zu, %zu round%s of %zu\n",
-            r->cold ? "cold" : "warm", r->transport, r->connections,
-            r->connections == 1 ? "" : "s", r->pipeline, r->rounds, r->rounds == 1 ? "" : "s",
-            r->waves);
+            r->cold ? "cold" : "warm", r->transport, r->connections, r->connections == 1 ? "" : "s",
+            r->pipeline, r->rounds, r->rounds == 1 ? "" : "s", r->waves);
 }
 
 static void print_ratios(FILE *out, const struct report_result *r) {
@@ -54,12 +53,12 @@ static void print_peer(FILE *out, const struct report_peer *p, bool bulk) {
     double each = bulk || !p->requests ? 1 : 1 / (double)p->requests;
     if (bulk) snprintf(gbit, sizeof(gbit), "%.2f", p->gbit);
     fprintf(out, "  %-6s", p->name);
-    print_row(out, (const char *[]){
-                       gbit, units_count(p->rate, &rate), units_time(p->p50_us / 1e6, &p50),
-                       units_time(p->p99_us / 1e6, &p99), units_time(p->p999_us / 1e6, &p999),
-                       units_time(p->cpu_s * each, &cpu),
-                       units_time(p->client_cpu_s * each, &client),
-                       p->resident ? units_bytes(p->resident, &resident) : "-"});
+    print_row(out,
+              (const char *[]){
+                  gbit, units_count(p->rate, &rate), units_time(p->p50_us / 1e6, &p50),
+                  units_time(p->p99_us / 1e6, &p99), units_time(p->p999_us / 1e6, &p999),
+                  units_time(p->cpu_s * each, &cpu), units_time(p->client_cpu_s * each, &client),
+                  p->resident ? units_bytes(p->resident, &resident) : "-"});
 }
 
 void report_table(FILE *out, const struct report_result *r) {
@@ -78,8 +77,7 @@ void report_quiet(FILE *out, const struct report_result *r) {
     if (r->mix)
         fprintf(out, " %zu×%zu×%s %s", r->samples, r->fields, units_binary(r->value_bytes, &u),
                 r->mix);
-    if (r->partition_samples)
-        fprintf(out, " of %s", units_count((double)r->partition_samples, &u));
+    if (r->partition_samples) fprintf(out, " of %s", units_count((double)r->partition_samples, &u));
     fprintf(out, " %s%s:", r->transport, r->cold ? " cold" : "");
     for (size_t i = 0; i < r->n_peers; i++) {
         const struct report_peer *p = &r->peers[i];
@@ -102,7 +100,8 @@ void report_table_memory(FILE *out, const struct report_memory *m) {
             units_bytes(m->payload_bytes, &u), units_bytes(m->resident, &v),
             units_bytes(m->resident_empty, &w), m->ratio);
     if (m->overhead_allowed > 0)
-        fprintf(out, "  %s a sample beyond payload, of %s that 100 B a sample and 16 B a cell make\n",
+        fprintf(out,
+                "  %s a sample beyond payload, of %s that 100 B a sample and 16 B a cell make\n",
                 units_bytes((uint64_t)m->overhead_sample, &w),
                 units_bytes((uint64_t)m->overhead_allowed, &x));
 }

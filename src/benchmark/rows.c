@@ -1,10 +1,10 @@
 /* The reader for row replies, on hiredis: see inlet.h.
  *
- * hiredis builds a tree of objects from a reply unless it is told what to build instead: here nothing is
- * built, values are counted, and compared while that is asked for. Its own redisBufferRead takes 16 KiB
- * at a time, too little for large values, so the bytes are read here and fed to it. It moves what it
- * has not yet taken apart to the front of its buffer after each reply, hence no reads much larger than
- * a reply either. */
+ * hiredis builds a tree of objects from a reply unless it is told what to build instead: here
+ * nothing is built, values are counted, and compared while that is asked for. Its own
+ * redisBufferRead takes 16 KiB at a time, too little for large values, so the bytes are read
+ * here and fed to it. It moves what it has not yet taken apart to the front of its buffer after
+ * each reply, hence no reads much larger than a reply either. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -46,8 +46,10 @@ static void rows_check(struct rows *r, struct span value) {
                              ? batch_key(b, r->sample)
                              : batch_value(b, r->sample, r->column - r->with_keys);
     if (!span_equal(value, wanted))
-        error_set(&r->error, ERROR_ERR, "sample %zu came back with a wrong value in column %zu: "
-                  "%zu bytes, %zu expected", r->sample, r->column, value.len, wanted.len);
+        error_set(&r->error, ERROR_ERR,
+                  "sample %zu came back with a wrong value in column %zu: "
+                  "%zu bytes, %zu expected",
+                  r->sample, r->column, value.len, wanted.len);
     if (++r->column == columns) {
         r->column = 0;
         r->sample = (r->sample + 1) % b->samples;

@@ -21,7 +21,8 @@ struct bench {
     struct report report;
 };
 
-/* A fresh process for each peer of this run's own, or a check that the running one still answers. */
+/* A fresh process for each peer of this run's own, or a check that the running one still
+ * answers. */
 int bench_renew(struct bench *b, bool with_redis, struct error *e);
 
 /* A batch scenario (mput … sample-rows) once. */

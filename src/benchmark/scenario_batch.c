@@ -30,10 +30,10 @@ static int check_memory(const struct batch_case *c, size_t slots, bool compare, 
     uint64_t batch = batch_bytes(c->size.samples, c->size.fields, c->size.value_bytes);
     uint64_t need = batch * (3 + 2 * slots + (compare ? 3 + slots : 0)), there = memory_available();
     if (need <= there) return 0;
-    return error_set(e, ERROR_OOM, "%s of %zu×%zu×%zu bytes needs about %s of memory, and %s are free",
-                     options_scenario_name(c->scenario), c->size.samples, c->size.fields,
-                     c->size.value_bytes, units_bytes(need, &need_text),
-                     units_bytes(there, &there_text));
+    return error_set(
+        e, ERROR_OOM, "%s of %zu×%zu×%zu bytes needs about %s of memory, and %s are free",
+        options_scenario_name(c->scenario), c->size.samples, c->size.fields, c->size.value_bytes,
+        units_bytes(need, &need_text), units_bytes(there, &there_text));
 }
 
 /* ---- rounds -------------------------------------------------------------------------------- */
@@ -95,7 +95,8 @@ static int run_setting(struct bench *b, const struct batch_setting *s, struct er
     struct batch_peer peers[REPORT_PEERS];
     struct measure_peer *measures[REPORT_PEERS];
     uint64_t messages = s->connections * s->pipeline;
-    struct measure_wave wave = {batch->payload_bytes * messages, batch->samples * messages, messages};
+    struct measure_wave wave = {batch->payload_bytes * messages, batch->samples * messages,
+                                messages};
     size_t n = make_peers(b, s, peers), waves = waves_of(o, s);
     for (size_t i = 0; i < n; i++) measures[i] = &peers[i].measure;
     int code = s->cold ? cold_rounds(peers, n, &wave, o->rounds, e)

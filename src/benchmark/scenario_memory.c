@@ -1,8 +1,9 @@
 /* What the server holds for what it was given: see scenario.h.
  *
- * Resident memory is what the system says, not the server. The rounds are those of a long run whose samples
- * change in size: each grows to the same amount of payload with values of another size, is sampled and
- * cleared, in whole or batch by batch; a store that fragments shows it in the end. */
+ * Resident memory is what the system says, not the server. The rounds are those of a long run
+ * whose samples change in size: each grows to the same amount of payload with values of another
+ * size, is sampled and cleared, in whole or batch by batch; a store that fragments shows it in
+ * the end. */
 #include <stdio.h>
 
 #include "benchmark/fill.h"
@@ -13,12 +14,12 @@
 
 enum {
     ROUNDS = 20,
-    VALUE_MIN = 1024,      /* bytes: the smallest in the rounds */
+    VALUE_MIN = 1024, /* bytes: the smallest in the rounds */
     VALUE_USUAL = 32 * 1024,
     SMALL_VALUE = 64,
     SMALL_SAMPLES = 1000 * 1000,
     SMALL_BATCH = 1000,
-    SAMPLE_ALLOWED = 100,  /* bytes beyond payload */
+    SAMPLE_ALLOWED = 100, /* bytes beyond payload */
     CELL_ALLOWED = 16,
 };
 
@@ -41,8 +42,8 @@ static int begin(struct memory_run *run, struct bench *b, struct error *e) {
 
 static int put(struct memory_run *run, struct batch *batch, size_t times, struct error *e) {
     const struct bench *b = run->bench;
-    return fill_partition(&b->tq.address, run->transport, (int)b->options->buffer, PARTITION,
-                          batch, times, e);
+    return fill_partition(&b->tq.address, run->transport, (int)b->options->buffer, PARTITION, batch,
+                          times, e);
 }
 
 static int clear(struct memory_run *run, struct error *e) {
@@ -91,8 +92,8 @@ static int sample_all(struct memory_run *run, struct batch *batch, size_t times,
         batch_number_keys(batch, i * batch->samples);
         for (size_t k = 0; k < batch->samples && !code; k++) {
             struct span key = batch_key(batch, k);
-            code = control_do(control, NULL, e, "TQ.CLEAR " PARTITION " KEYS 1 %b", key.ptr,
-                              key.len);
+            code =
+                control_do(control, NULL, e, "TQ.CLEAR " PARTITION " KEYS 1 %b", key.ptr, key.len);
         }
     }
     return code;
@@ -116,9 +117,7 @@ static int one_round(struct memory_run *run, size_t round, size_t peak, size_t l
     size_t times = peak / batch.payload_bytes;
     if (!times) times = 1;
     code = put(run, &batch, times, e);
-    if (!code && last)
-        code = report(run, SCENARIO_MEMORY, "after 20 rounds of put, sample, clear", &batch, times,
-                      e);
+    if (!code && last) code = report(run, SCENARIO_MEMORY, "after 20 rounds", &batch, times, e);
     if (!code) code = sample_all(run, &batch, times, round % 2, e);
     if (!code) code = clear(run, e);
     batch_free(&batch);

@@ -1,8 +1,9 @@
 /* What taking a batch costs when the partition is large: see scenario.h.
  *
- * TQ.SAMPLE AS KEYS moves next to nothing, so what is measured is the choosing. The samples are taken from
- * the oldest on, reset off the clock when they run out. The server's processor time for one call,
- * compared between a small and a large partition, says whether the partition's size matters. */
+ * TQ.SAMPLE AS KEYS moves next to nothing, so what is measured is the choosing. The samples are
+ * taken from the oldest on, reset off the clock when they run out. The server's processor time
+ * for one call, compared between a small and a large partition, says whether the partition's
+ * size matters. */
 #include "benchmark/commands.h"
 #include "benchmark/fill.h"
 #include "benchmark/measure.h"
@@ -139,7 +140,8 @@ int scenario_sample_keys(struct bench *b, enum link_transport transport, struct 
     double cpu_s = 0;
     for (size_t i = 0; i < n; i++) {
         if (partitions[i] < o->samples)
-            return error_set(e, ERROR_ERR, "a partition of %llu samples is less than a batch of %zu",
+            return error_set(e, ERROR_ERR,
+                             "a partition of %llu samples is less than a batch of %zu",
                              (unsigned long long)partitions[i], o->samples);
         int code = run_partition(b, partitions[i], transport, &cpu_s, e);
         if (code) return code;

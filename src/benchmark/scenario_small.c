@@ -1,7 +1,7 @@
 /* Small commands, one sample each, as redis-benchmark would send them: see scenario.h.
  *
- * All commands of a scenario have one length and lie in one ring, formatted beforehand, so that sending
- * a pipeline is one system call on a slice of it. */
+ * All commands of a scenario have one length and lie in one ring, formatted beforehand, so that
+ * sending a pipeline is one system call on a slice of it. */
 #include "benchmark/scenario.h"
 
 #include <stdio.h>
@@ -25,9 +25,9 @@ struct small_peer {
     struct message ring;
     size_t ring_commands, command_bytes, value_bytes;
     size_t pipeline, connections;
-    size_t requests, share;    /* of a round, of a connection */
-    size_t *left, *at;         /* by connection: requests to send, place in the ring */
-    struct iovec *slices;      /* by connection */
+    size_t requests, share; /* of a round, of a connection */
+    size_t *left, *at;      /* by connection: requests to send, place in the ring */
+    struct iovec *slices;   /* by connection */
     struct inlet before;
     struct drive drive;
     struct measure_peer measure;
@@ -73,8 +73,8 @@ static bool next_slice(void *context, size_t connection, struct drive_message *m
     if (!n) return false;
     if (p->at[connection] + n > p->ring_commands) p->at[connection] = 0;
     char *ring = p->ring.iov[0].iov_base;
-    p->slices[connection] = (struct iovec){ring + p->at[connection] * p->command_bytes,
-                                           n * p->command_bytes};
+    p->slices[connection] =
+        (struct iovec){ring + p->at[connection] * p->command_bytes, n * p->command_bytes};
     p->at[connection] += n;
     p->left[connection] -= n;
     *m = (struct drive_message){&p->slices[connection], 1, n};
@@ -98,7 +98,8 @@ static int after_round(void *context, struct error *e) {
     uint64_t values = now.values - p->before.values, replies = now.replies - p->before.replies;
     uint64_t wanted = p->scenario == SCENARIO_GET_ONE ? p->requests : 0;
     if (replies == p->requests && values == wanted) return 0;
-    return error_set(e, ERROR_ERR, "a round brought %llu replies and %llu values, %zu and %llu expected",
+    return error_set(e, ERROR_ERR,
+                     "a round brought %llu replies and %llu values, %zu and %llu expected",
                      (unsigned long long)replies, (unsigned long long)values, p->requests,
                      (unsigned long long)wanted);
 }
@@ -145,8 +146,8 @@ static int connect_peer(struct small_peer *p, const struct options *o,
                         enum link_transport transport, struct error *e) {
     struct inlet **inlets = mem_calloc(p->connections, sizeof(struct inlet *));
     for (size_t i = 0; i < p->connections; i++) inlets[i] = rows_new(0);
-    int code = drive_open(&p->drive, &p->server->address, transport, (int)o->buffer,
-                          p->connections, 1, inlets, e);
+    int code = drive_open(&p->drive, &p->server->address, transport, (int)o->buffer, p->connections,
+                          1, inlets, e);
     mem_free(inlets);
     return code;
 }

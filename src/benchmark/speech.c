@@ -31,8 +31,7 @@ static void make_request(struct message *m, const struct speech *s, bool to_redi
     else if (s->scenario == SCENARIO_MGET || s->scenario == SCENARIO_GET)
         commands_mget(m, partition, b, s->columns ? COMMANDS_COLUMNS : COMMANDS_ROWS);
     else
-        commands_sample(m, partition, b->samples, b,
-                        s->columns ? COMMANDS_COLUMNS : COMMANDS_ROWS);
+        commands_sample(m, partition, b->samples, b, s->columns ? COMMANDS_COLUMNS : COMMANDS_ROWS);
     message_seal(m);
 }
 
@@ -89,8 +88,8 @@ static int check_column(const struct inlet *in, size_t first, const char *name, 
     for (size_t i = 0; i < 4; i++) {
         struct span got = landing_value(in, first + i);
         if (span_equal(got, wanted[i])) continue;
-        return error_set(e, ERROR_ERR, "column %s came back with a wrong %s: %s, %s expected",
-                         name, parts[i], QUOTE(got), QUOTE(wanted[i]));
+        return error_set(e, ERROR_ERR, "column %s came back with a wrong %s: %s, %s expected", name,
+                         parts[i], QUOTE(got), QUOTE(wanted[i]));
     }
     return 0;
 }

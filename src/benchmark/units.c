@@ -51,8 +51,8 @@ int units_parse_bytes(struct span text, uint64_t *out) {
     static const struct {
         const char *name;
         uint64_t factor;
-    } units[] = {{"kb", 1 << 10}, {"mb", 1 << 20}, {"gb", 1 << 30}, {"k", 1000},
-                 {"m", 1000000},  {"g", 1000000000}, {"b", 1}, {"", 1}};
+    } units[] = {{"kb", 1 << 10}, {"mb", 1 << 20},   {"gb", 1 << 30}, {"k", 1000},
+                 {"m", 1000000},  {"g", 1000000000}, {"b", 1},        {"", 1}};
     for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
         size_t len = strlen(units[i].name);
         if (text.len <= len || strncasecmp(text.ptr + text.len - len, units[i].name, len)) continue;

@@ -334,9 +334,9 @@ start_own_server {unixsocket tq.sock} {
         {-t mput} ":24\r" ":23\r" {*tq: *23 new samples, 24 expected*}
         {-t mput} s000000007 s000000008 {*tq: column @key came back with a wrong payload*}
         {-t mget} f32\[64\] f64\[64\] {*tq: column f0 came back with a wrong type*}
-        {-t mget} "*4\r\n" "*3\r\n" {*tq: *values, *}
+        {-t mget} "*4\r\n" "*3\r\n" {*: tq: *}
         {-t mget --mix str} A B {*tq: column f0 came back with a wrong payload*}
-        {-t get} "*3\r\n" "*2\r\n" {*tq: *}
+        {-t get} "*3\r\n" "*2\r\n" {*: tq: *}
         {-t get --mix str} A B {*tq: sample 0 came back with a wrong value in column 0*}
         {-t sample-rows} s000000007 s000000008 {*tq: sample 7 came back with a wrong value*}
         {-t put-one} ":0\r" "-OOM no\r" {*tq: OOM no*}
