@@ -35,9 +35,10 @@ static int replay_directory(const char *directory) {
     int count = 0;
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (entry->d_name[0] == '.') continue;
-        char path[4096];
-        snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+        char *path;
+        if (asprintf(&path, "%s/%s", directory, entry->d_name) < 0) fail(directory);
         replay(path);
+        free(path);
         count++;
     }
     closedir(dir);
