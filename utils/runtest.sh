@@ -114,7 +114,8 @@ run_suite() {
     printf '%-17s %4d passed, %d failed, %d skipped  (%d s, %s)\n' "$title" "$passed" "$failed" \
         "$skipped" $((SECONDS - began)) "$log"
     if [ "$failed" -gt 0 ]; then
-        grep -aE -A 8 '^(FAILED|not ok|ERROR:|FAIL:)|: error: | \*\*\* ' "$log" | head -n 60 || tail -n 25 "$log"
+        grep -aE -A 8 '^(FAILED|not ok|ERROR:|FAIL:)|: error: | \*\*\* ' "$log" |
+            grep -avE '^(ok|skipped|PASS) ' | head -n 60 || tail -n 25 "$log"
     fi
     total_passed=$((total_passed + passed))
     total_failed=$((total_failed + failed))
