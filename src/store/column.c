@@ -165,6 +165,10 @@ static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
     return piece;
 }
 
+static size_t whole_units(size_t len) {
+    return (len + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+}
+
 static uint32_t open_size_next(const struct column *c) {
     if (!c || !c->open) return ARENA_UNIT;
     size_t size = chunk_size(c->open) * 2;
@@ -175,7 +179,7 @@ size_t column_reserve(const struct column *c, size_t len) {
     if (len == 0 || (c && c->open && chunk_size(c->open) - c->open_used >= len)) return 0;
     size_t size = open_size_next(c);
     size_t need = len > size ? len : size;
-    return (need + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+    return whole_units(need);
 }
 
 /* Room for `len` bytes in a row: in the open chunk, in a new one, or, for a long run, in one of its own. Returns
@@ -190,11 +194,14 @@ static char *column_room(struct column *c, size_t len, struct chunk **chunk, uin
         return c->open->memory + *offset;
     }
     size_t size = open_size_next(c);
-    *chunk = arena_take(c->arena, len > size ? len : size);
+    bool opens = len <= OPEN_MAX &&
+                 (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used);
+    if (len > size) size = opens ? whole_units(len) : len; /* an open chunk is used to its end */
+    *chunk = arena_take(c->arena, size);
     assert(*chunk); /* reserved */
     chunk_own(*chunk, c->chunks);
     *offset = 0;
-    if (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used) {
+    if (opens) {
         column_close_chunk(c);
         c->open = *chunk;
         c->open_used = (uint32_t)len;
@@ -314,7 +321,10 @@ int column_move(struct column *c, uint64_t seq) {
     memcpy(memory, from->memory + old.offset, old.length);
     cell->chunk = to->id;
     chunk_add_cell(to, c, seq, old.length);
-    if (to != c->open) chunk_unpin(to);
+    if (to != c->open) {
+        chunk_trim(to, old.length);
+        chunk_unpin(to);
+    }
     from->live -= old.length;
     chunk_drop_cell(from);
     return 0;
