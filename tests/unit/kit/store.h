@@ -24,10 +24,11 @@ struct kit {
 /* Draws the secret of the hashes on the first call. */
 void kit_open(struct kit *k);
 
-/* Drops everything and aborts where payload or memory did not come back. */
-void kit_close(struct kit *k);
+/* Drops everything; aborts where payload did not come back. Returns how many bytes of memory did not. */
+size_t kit_close(struct kit *k);
 
-/* For cmocka: *state is a struct kit. */
+/* For cmocka: a test whose *state is a struct kit. */
+#define KIT_TEST(test) cmocka_unit_test_setup_teardown(test, kit_setup, kit_teardown)
 int kit_setup(void **state);
 int kit_teardown(void **state);
 

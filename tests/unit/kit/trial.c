@@ -255,5 +255,6 @@ void trial_close(struct trial *t) {
     scratch_free(&t->replica_scratch);
     if (t->replica) store_free(t->replica);
     store_on_change(t->kit.store, NULL, NULL);
-    kit_close(&t->kit);
+    size_t left = kit_close(&t->kit);
+    EXPECT(left == 0, "%zu bytes did not come back", left);
 }

@@ -1,0 +1,190 @@
+/* Mostly dead chunks are moved out: the survivors keep their bytes, the memory comes back, readers are not
+ * disturbed. */
+#include "kit/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kit/source.h"
+#include "kit/store.h"
+#include "store/compact.h"
+
+enum { PLENTY = 1 << 30 };
+
+static char *key_of(uint64_t i) {
+    static char text[32];
+    snprintf(text, sizeof(text), "key%llu", (unsigned long long)i);
+    return text;
+}
+
+static void put_filled(struct kit *k, uint64_t i, size_t len) {
+    char *bytes = malloc(len + 1);
+    memset(bytes, (int)(i * 7 + 1), len);
+    assert_int_equal(kit_field(k, "p", key_of(i), "f", span_of(bytes, len)), 0);
+    free(bytes);
+}
+
+static void assert_filled(struct kit *k, uint64_t i, size_t len) {
+    struct span value = kit_value(k, "p", key_of(i), "f");
+    assert_int_equal(value.len, len);
+    for (size_t at = 0; at < len; at++) assert_int_equal((uint8_t)value.ptr[at], (uint8_t)(i * 7 + 1));
+}
+
+static void clear(struct kit *k, uint64_t i) {
+    assert_int_equal(kit_clear_key(k, "p", key_of(i)), 1);
+}
+
+static size_t allocated(struct kit *k) {
+    return arena_allocated(store_arena(k->store));
+}
+
+static bool compact(struct kit *k, size_t rows, size_t bytes) {
+    return compact_step(store_arena(k->store), rows, bytes);
+}
+
+static void compact_all(struct kit *k) {
+    for (int i = 0; compact(k, 100, 100000); i++) assert_true(i < 100000);
+}
+
+static void test_one_survivor_holds_no_large_chunk(void **state) {
+    struct kit *k = *state;
+    for (uint64_t i = 0; i < 10000; i++) put_filled(k, i, 1000);
+    size_t full = allocated(k);
+    for (uint64_t i = 0; i < 10000; i++)
+        if (i % 100) clear(k, i);
+    assert_true(allocated(k) > full / 2);
+    compact_all(k);
+    assert_true(allocated(k) < full / 10);
+    for (uint64_t i = 0; i < 10000; i += 100) assert_filled(k, i, 1000);
+    assert_false(compact(k, PLENTY, PLENTY)); /* and then there is nothing left to do */
+}
+
+static void test_nothing_to_do(void **state) {
+    struct kit *k = *state;
+    assert_false(compact(k, PLENTY, PLENTY));
+    for (uint64_t i = 0; i < 1000; i++) put_filled(k, i, 200);
+    size_t before = allocated(k);
+    compact_all(k);
+    for (uint64_t i = 0; i < 1000; i += 2) clear(k, i); /* half alive is not worth it */
+    compact_all(k);
+    assert_true(allocated(k) <= before);
+    for (uint64_t i = 1; i < 1000; i += 2) assert_filled(k, i, 200);
+}
+
+/* Samples of one chunk that are far apart and out of order. */
+static void test_out_of_order(void **state) {
+    struct kit *k = *state;
+    struct source source = source_of_seed(3);
+    for (uint64_t i = 0; i < 3000; i++) assert_int_equal(kit_tag(k, "p", key_of(i), "t", "v"), 0);
+    static bool has[3000];
+    memset(has, 0, sizeof(has));
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 800; i++) {
+            uint64_t at = source_below(&source, 3000);
+            put_filled(k, at, 300);
+            has[at] = true;
+        }
+        for (uint64_t i = 0; i < 3000; i++) {
+            if (!has[i] || source_below(&source, 10) == 0) continue;
+            struct span key = span_of_string(key_of(i)), name = SPAN_LITERAL("f");
+            struct clear erase = {.select = {SPAN_LITERAL("p"), 1, &key, {0}},
+                                  .what = SELECT_FIELDS, .n_names = 1, .names = &name};
+            assert_int_equal(kit_clear(k, &erase), 1);
+            has[i] = false;
+        }
+        compact_all(k);
+        for (uint64_t i = 0; i < 3000; i++)
+            if (has[i]) assert_filled(k, i, 300);
+    }
+    struct store_stats stats;
+    store_stats(k->store, &stats);
+    assert_true(stats.arena.allocated <= 5 * stats.live_bytes + 600 * ARENA_UNIT);
+}
+
+static void test_small_budget_gets_there(void **state) {
+    struct kit *k = *state;
+    for (uint64_t i = 0; i < 2000; i++) put_filled(k, i, 3000);
+    for (uint64_t i = 0; i < 2000; i++)
+        if (i % 50) clear(k, i);
+    size_t before = allocated(k), steps = 0;
+    while (compact(k, 1, 1)) assert_true(++steps < 10000);
+    assert_true(steps > 10);
+    assert_true(allocated(k) < before / 5);
+    for (uint64_t i = 0; i < 2000; i += 50) assert_filled(k, i, 3000);
+}
+
+static void test_lent_chunks_stay_for_their_readers(void **state) {
+    struct kit *k = *state;
+    for (uint64_t i = 0; i < 3000; i++) put_filled(k, i, 100);
+    const struct column *c = column_set_find(&kit_partition(k, "p")->fields, SPAN_LITERAL("f"));
+    struct chunk *chunk =
+        arena_chunk(store_arena(k->store), column_cell(c, kit_seq(k, "p", key_of(0)))->chunk);
+    struct span lent = kit_value(k, "p", key_of(0), "f");
+    chunk_pin(chunk);
+    for (uint64_t i = 1; i < 2000; i++) clear(k, i);
+    compact_all(k);
+    assert_ptr_not_equal(kit_value(k, "p", key_of(0), "f").ptr, lent.ptr);
+    assert_filled(k, 0, 100);
+    for (size_t i = 0; i < lent.len; i++) assert_int_equal(lent.ptr[i], 1);
+    chunk_unpin(chunk);
+    assert_filled(k, 0, 100);
+}
+
+static void test_the_partition_goes_meanwhile(void **state) {
+    struct kit *k = *state;
+    for (uint64_t i = 0; i < 2000; i++) put_filled(k, i, 500);
+    for (uint64_t i = 0; i < 1900; i++)
+        if (i % 100) clear(k, i);
+    assert_true(compact(k, 1, PLENTY));
+    assert_int_equal(kit_drop(k, "p"), 1);
+    assert_false(compact(k, PLENTY, PLENTY));
+    assert_int_equal(allocated(k), 0);
+}
+
+/* ---- memory back to the system ------------------------------------------------------------ */
+
+static size_t recycled(struct kit *k) {
+    struct store_stats stats;
+    store_stats(k->store, &stats);
+    return stats.arena.free_recycled;
+}
+
+static void test_idle_memory_goes_back(void **state) {
+    struct kit *k = *state;
+    store_tick(k->store, 1000);
+    put_filled(k, 0, 1000000);
+    kit_drop(k, "p");
+    size_t held = recycled(k);
+    assert_true(held >= 1000000);
+    store_tick(k->store, 1000 + ARENA_IDLE_MS - 1);
+    assert_int_equal(recycled(k), held);
+    store_tick(k->store, 1000 + ARENA_IDLE_MS);
+    assert_int_equal(recycled(k), 0);
+    put_filled(k, 1, 1000000); /* and is there when it is wanted */
+    assert_filled(k, 1, 1000000);
+}
+
+static void test_prefaulted_memory_stays(void **state) {
+    struct kit *k = *state;
+    enum { BYTES = 8 << 20 };
+    assert_int_equal(arena_prefault(store_arena(k->store), BYTES, &k->error), 0);
+    assert_int_equal(recycled(k), BYTES);
+    store_tick(k->store, 10 * ARENA_IDLE_MS);
+    assert_int_equal(recycled(k), BYTES);
+    put_filled(k, 0, 3 << 20);
+    assert_int_equal(recycled(k) + allocated(k), BYTES);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        KIT_TEST(test_one_survivor_holds_no_large_chunk),
+        KIT_TEST(test_nothing_to_do),
+        KIT_TEST(test_out_of_order),
+        KIT_TEST(test_small_budget_gets_there),
+        KIT_TEST(test_lent_chunks_stay_for_their_readers),
+        KIT_TEST(test_the_partition_goes_meanwhile),
+        KIT_TEST(test_idle_memory_goes_back),
+        KIT_TEST(test_prefaulted_memory_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
