@@ -295,11 +295,11 @@ static const struct command_arg unblock_args[] = {
     {.name = "how", .type = "oneof", .optional = 1, .args = unblock_choice},
     {0}};
 
-#define CLIENT_SUB(word, text, n, handler, docs, cost)                                            \
-    {                                                                                             \
-        .name = word, .summary = text, .group = "connection", .since = "0.1.0",                   \
-        .complexity = cost, .arity = n,                                                           \
-        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT, .run = handler, .args = docs \
+#define CLIENT_SUB(word, text, n, handler, docs, cost)                                             \
+    {                                                                                              \
+        .name = word, .summary = text, .group = "connection", .since = "0.1.0",                    \
+        .complexity = cost, .arity = n,                                                            \
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT, .run = handler, .args = docs  \
     }
 
 static const struct command client_subcommands[] = {

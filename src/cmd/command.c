@@ -305,8 +305,8 @@ static void getkeys_run(struct client *c) {
         reply_errorf(&c->reply, ERROR_ERR, "Invalid number of arguments specified for command");
         return;
     }
-    size_t last = command->last_key < 0 ? argc - (size_t)-command->last_key
-                                        : (size_t)command->last_key;
+    size_t last =
+        command->last_key < 0 ? argc - (size_t)-command->last_key : (size_t)command->last_key;
     size_t step = (size_t)command->key_step;
     reply_array(&c->reply, (last - first) / step + 1);
     for (size_t i = first; i <= last; i += step) reply_bulk(&c->reply, c->argv[2 + i].bytes);
@@ -320,19 +320,22 @@ static const struct command_arg filter_choice[] = {
     {.name = "module-name", .type = "string", .token = "MODULE"},
     {.name = "pattern", .type = "pattern", .token = "PATTERN"},
     {0}};
-static const struct command_arg list_args[] = {
-    {.name = "filterby", .type = "oneof", .token = "FILTERBY", .optional = 1, .args = filter_choice},
-    {0}};
+static const struct command_arg list_args[] = {{.name = "filterby",
+                                                .type = "oneof",
+                                                .token = "FILTERBY",
+                                                .optional = 1,
+                                                .args = filter_choice},
+                                               {0}};
 static const struct command_arg getkeys_args[] = {
     {.name = "command", .type = "string"},
     {.name = "arg", .type = "string", .optional = 1, .multiple = 1},
     {0}};
 
-#define COMMAND_SUB(word, text, n, handler, docs)                                               \
-    {                                                                                           \
-        .name = word, .summary = text, .group = "server", .since = "0.1.0",                     \
-        .complexity = "O(N) with N the commands", .arity = n,                                   \
-        .flags = COMMAND_LOADING | COMMAND_STALE, .run = handler, .args = docs                  \
+#define COMMAND_SUB(word, text, n, handler, docs)                                                  \
+    {                                                                                              \
+        .name = word, .summary = text, .group = "server", .since = "0.1.0",                        \
+        .complexity = "O(N) with N the commands", .arity = n,                                      \
+        .flags = COMMAND_LOADING | COMMAND_STALE, .run = handler, .args = docs                     \
     }
 
 static const struct command command_subcommands[] = {

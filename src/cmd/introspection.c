@@ -89,8 +89,8 @@ static void config_resetstat_run(struct client *c) {
 
 static const struct command_arg section_args[] = {
     {.name = "section", .type = "string", .optional = 1, .multiple = 1}, {0}};
-static const struct command_arg get_args[] = {
-    {.name = "pattern", .type = "pattern", .multiple = 1}, {0}};
+static const struct command_arg get_args[] = {{.name = "pattern", .type = "pattern", .multiple = 1},
+                                              {0}};
 static const struct command_arg set_pair[] = {
     {.name = "option", .type = "string"}, {.name = "value", .type = "string"}, {0}};
 static const struct command_arg set_args[] = {

@@ -141,8 +141,8 @@ static void keys_run(struct client *c) {
 
 /* ---- the table */
 
-static const struct command_arg keys_arg[] = {
-    {.name = "partition", .type = "key", .multiple = 1}, {0}};
+static const struct command_arg keys_arg[] = {{.name = "partition", .type = "key", .multiple = 1},
+                                              {0}};
 static const struct command_arg key_arg[] = {{.name = "partition", .type = "key"}, {0}};
 static const struct command_arg pattern_arg[] = {{.name = "pattern", .type = "pattern"}, {0}};
 static const struct command_arg scan_args[] = {
@@ -158,11 +158,11 @@ static const struct command_arg flush_choice[] = {
 static const struct command_arg flush_args[] = {
     {.name = "flush-type", .type = "oneof", .optional = 1, .args = flush_choice}, {0}};
 
-#define KEYSPACE(word, text, n, how, last, handler, docs, cost)                                 \
-    {                                                                                           \
-        .name = word, .summary = text, .group = "generic", .since = "0.1.0", .complexity = cost, \
-        .arity = n, .flags = how, .first_key = (last) != 0, .last_key = last,                   \
-        .key_step = (last) != 0, .run = handler, .args = docs                                   \
+#define KEYSPACE(word, text, n, how, last, handler, docs, cost)                                    \
+    {                                                                                              \
+        .name = word, .summary = text, .group = "generic", .since = "0.1.0", .complexity = cost,   \
+        .arity = n, .flags = how, .first_key = (last) != 0, .last_key = last,                      \
+        .key_step = (last) != 0, .run = handler, .args = docs                                      \
     }
 
 static const struct command keyspace_commands[] = {
@@ -172,12 +172,12 @@ static const struct command keyspace_commands[] = {
              COMMAND_READONLY | COMMAND_FAST, -1, exists_run, keys_arg, "O(N) with N the names"),
     KEYSPACE("type", "What a name stands for: partition, or none", 2,
              COMMAND_READONLY | COMMAND_FAST, 1, type_run, key_arg, "O(1)"),
-    KEYSPACE("del", "Drop partitions with all their state", -2, COMMAND_WRITE, -1, del_run, keys_arg,
-             "O(N) with N the chunks of the partitions"),
+    KEYSPACE("del", "Drop partitions with all their state", -2, COMMAND_WRITE, -1, del_run,
+             keys_arg, "O(N) with N the chunks of the partitions"),
     KEYSPACE("unlink", "Drop partitions with all their state", -2, COMMAND_WRITE | COMMAND_FAST, -1,
              del_run, keys_arg, "O(N) with N the chunks of the partitions"),
-    KEYSPACE("scan", "Partition names, some at a time", -2, COMMAND_READONLY, 0, scan_run, scan_args,
-             "O(N) with N the partitions examined"),
+    KEYSPACE("scan", "Partition names, some at a time", -2, COMMAND_READONLY, 0, scan_run,
+             scan_args, "O(N) with N the partitions examined"),
     KEYSPACE("keys", "All partition names that match a pattern", 2, COMMAND_READONLY, 0, keys_run,
              pattern_arg, "O(N) with N the partitions"),
     KEYSPACE("flushall", "Drop all partitions", -1, COMMAND_WRITE, 0, flush_run, flush_args,

@@ -12,7 +12,8 @@ static int shutdown_parse(const struct client *c, struct error *e) {
     for (size_t i = 1; i < c->argc; i++) {
         struct span word = c->argv[i].bytes;
         if (span_is(word, "save"))
-            return error_set(e, ERROR_ERR, "there is no file to save to; SHUTDOWN NOSAVE ends the server");
+            return error_set(e, ERROR_ERR,
+                             "there is no file to save to; SHUTDOWN NOSAVE ends the server");
         if (span_is(word, "abort")) return error_set(e, ERROR_ERR, "No shutdown in progress.");
         if (!span_is(word, "nosave") && !span_is(word, "now") && !span_is(word, "force"))
             return error_set(e, ERROR_ERR, "syntax error");

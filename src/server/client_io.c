@@ -9,6 +9,7 @@
  * A busy client must not starve others: a pipeline that takes longer than TURN_BUDGET_US is
  * interrupted between two commands and goes on in the next turn, after everyone else's. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -159,19 +160,31 @@ static bool read_failed(struct client *c, ssize_t got) {
     return true;
 }
 
-static void on_left(evutil_socket_t fd, short what, void *context) {
-    (void)fd, (void)what;
+/* Something moved on a socket that is not read for now. */
+static void on_moved(evutil_socket_t fd, short what, void *context) {
+    (void)what;
     struct client *c = context;
     server_turn(c->server);
-    client_close(c, "the client closed the connection");
+    struct pollfd left = {.fd = fd, .events = POLLRDHUP};
+    if (poll(&left, 1, 0) > 0) client_close(c, "the client closed the connection");
 }
 
-/* What its one reading event is about: input, or, where no more is to be read for now, only its leaving. */
-static void client_watch(struct client *c, short what) {
-    if (event_get_events(&c->readable) & what && event_pending(&c->readable, what, NULL)) return;
+static void client_watch_input(struct client *c) {
+    short now = event_pending(&c->readable, EV_READ, NULL) ? event_get_events(&c->readable) : 0;
+    if (now && !(now & EV_ET)) return;
     event_del(&c->readable);
-    event_assign(&c->readable, c->server->base, c->fd, what | EV_PERSIST,
-                 what == EV_READ ? on_readable : on_left, c);
+    event_assign(&c->readable, c->server->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_add(&c->readable, NULL);
+}
+
+/* No more is to be read for now; see only whether the client leaves. That has to be an edge: what
+ * waits in the socket makes it readable all the time, and libevent does not tell of a reset by
+ * EV_CLOSED. An event for writing would be level-triggered, and the two can't be mixed: but as
+ * long as there is one, it tells of errors itself. */
+static void client_watch_leaving(struct client *c) {
+    event_del(&c->readable);
+    if (c->writable_armed) return;
+    event_assign(&c->readable, c->server->base, c->fd, EV_READ | EV_ET | EV_PERSIST, on_moved, c);
     event_add(&c->readable, NULL);
 }
 
@@ -180,7 +193,7 @@ static void client_watch(struct client *c, short what) {
 static void client_read_ahead(struct client *c) {
     size_t held = c->input.end - c->input.start;
     if (held >= CLIENT_READ_SIZE) {
-        client_watch(c, EV_CLOSED);
+        client_watch_leaving(c);
         return;
     }
     char *buffer = c->server->clients->input;
@@ -255,10 +268,14 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
 static void client_arm_writable(struct client *c, bool arm) {
     if (arm == c->writable_armed) return;
     c->writable_armed = arm;
+    bool is_read =
+        event_pending(&c->readable, EV_READ, NULL) && !(event_get_events(&c->readable) & EV_ET);
+    if (!is_read) event_del(&c->readable);
     if (arm)
         event_add(&c->writable, NULL);
     else
         event_del(&c->writable);
+    if (!is_read && !arm && !c->closing) client_watch_leaving(c);
 }
 
 /* Unread input at close would make the kernel send a reset, which may overtake the last reply. */
@@ -358,7 +375,7 @@ void client_request_over(struct client *c) {
 void client_unpark(struct client *c) {
     client_request_over(c);
     if (c->dead) return;
-    if (!c->closing) client_watch(c, EV_READ);
+    if (!c->closing) client_watch_input(c);
     if (c->input.bytes) client_make_ready(c);
     if (c->reply.pending) client_output_ready(c);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "server/config_value.h"
 
@@ -35,29 +36,29 @@ static int option_apply(const struct config_option *o, struct error *e) {
 }
 
 /* Set from text that was a valid value before, or is meant to be by whoever wrote the program. */
-static void option_restore(const struct config_option *o, struct span text) {
-    struct error e;
+static int option_restore(const struct config_option *o, struct span text, struct error *e) {
     struct config_words words = {0};
     bool split = o->kind == CONFIG_WORDS;
-    int code = split ? config_split(text, &words, &e) : 0;
-    if (!code) code = config_parse(o, split ? words.words : &text, split ? words.n : 1, &e);
-    if (!code) code = option_apply(o, &e);
+    int code = split ? config_split(text, &words, e) : 0;
+    if (!code) code = config_parse(o, split ? words.words : &text, split ? words.n : 1, e);
+    if (!code) code = option_apply(o, e);
     config_words_free(&words);
-    if (!code) return;
-    fprintf(stderr, "tq: option '%s' can't be '%s': %s\n", o->name, text.ptr, e.text);
+    return code;
+}
+
+static void programming_error(const char *option, const char *what) {
+    fprintf(stderr, "tq: option '%s': %s\n", option, what);
     abort();
 }
 
 void config_register(struct config *c, const struct config_option *table) {
     for (const struct config_option *o = table; o->name; o++) {
-        if (config_find(c, span_of_string(o->name))) {
-            fprintf(stderr, "tq: option '%s' is registered twice\n", o->name);
-            abort();
-        }
+        struct error e;
+        if (config_find(c, span_of_string(o->name))) programming_error(o->name, "registered twice");
         c->options = mem_grow(c->options, &c->capacity, c->n + 1, sizeof(*c->options));
         c->options[c->n++] = *o;
         if (owns_string(o)) *(char **)o->value = NULL;
-        option_restore(o, span_of_string(o->fallback));
+        if (option_restore(o, span_of_string(o->fallback), &e)) programming_error(o->name, e.text);
     }
 }
 
@@ -191,7 +192,11 @@ int config_set(struct config *c, size_t pairs, const struct span *names, const s
         code = set_words(o, &values[done], 1, e);
     }
     while (done--) {
-        if (code) option_restore(config_find(c, names[done]), span_of_string(former[done]));
+        struct error lost;
+        const struct config_option *o = config_find(c, names[done]);
+        if (code && option_restore(o, span_of_string(former[done]), &lost))
+            log_warning("option '%s' can't take effect as '%s' again: %s", o->name, former[done],
+                        lost.text);
         mem_free(former[done]);
     }
     mem_free(former);

@@ -88,11 +88,15 @@ bool config_parse_memory(struct span text, int64_t *out) {
                  {"gb", 1024 * 1024 * 1024}};
     size_t digits = 0;
     while (digits < text.len && isdigit((unsigned char)text.ptr[digits])) digits++;
-    int64_t number;
+    int64_t number, bytes;
     if (!number_parse_i64(span_of(text.ptr, digits), &number)) return false;
-    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-        if (span_is(span_of(text.ptr + digits, text.len - digits), units[i].suffix))
-            return !__builtin_mul_overflow(number, units[i].factor, out);
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+        struct span suffix = span_of(text.ptr + digits, text.len - digits);
+        if (!span_is(suffix, units[i].suffix)) continue;
+        if (__builtin_mul_overflow(number, units[i].factor, &bytes)) return false;
+        *out = bytes;
+        return true;
+    }
     return false;
 }
 

@@ -21,7 +21,8 @@ void config_words_free(struct config_words *words);
 int config_parse(const struct config_option *o, const struct span *words, size_t n,
                  struct error *e);
 
-/* 100, 64kb, 1gb … in bytes. False where it is no such thing, or does not fit. */
+/* 100, 64kb, 1gb … in bytes. False, and *out untouched, where it is no such thing or does not
+ * fit. */
 bool config_parse_memory(struct span text, int64_t *out);
 
 #endif
