@@ -25,14 +25,15 @@ proc begin_put {c partition key length bytes} {
 
 # Samples k<from>…k<to>, each with one field of bytes: v<i> in field f, unless told otherwise.
 proc fill {partition from to {field f}} {
-    set commands {}
-    foreach i [range $from $to] {
-        lappend commands [list TQ.PUT $partition k$i FIELDS 1 $field v$i]
-    }
-    set replies [pipeline [r] $commands]
-    foreach reply $replies {
-        if {$reply ni {0 1}} {
-            fail "TQ.PUT answered $reply"
+    for {} {$from <= $to} {incr from 10000} {
+        set commands {}
+        foreach i [range $from [expr {min($to, $from + 9999)}]] {
+            lappend commands [list TQ.PUT $partition k$i FIELDS 1 $field v$i]
+        }
+        foreach reply [pipeline [r] $commands] {
+            if {$reply ni {0 1}} {
+                fail "TQ.PUT answered $reply"
+            }
         }
     }
 }

@@ -113,7 +113,8 @@ test "the last line of a file needs no end" {
 
 test "options on the command line win over the file" {
     set port [free_port]
-    set c [assert_start [list my.conf --port $port --maxclients 78] $port {my.conf "port 1\nmaxclients 77\ntimeout 300\n"}]
+    set c [assert_start [list my.conf --port $port --maxclients 78] $port \
+               {my.conf "port 1\nmaxclients 77\ntimeout 300\n"}]
     assert_equal {maxclients 78} [$c CONFIG GET maxclients]
     assert_equal {timeout 300} [$c CONFIG GET timeout]
 }

@@ -154,8 +154,8 @@ start_server {} {
         set group 0
         while {[set batch [take p t 40 BY GROUP ATLEAST 4]] ne "(nil)"} {
             foreach {a b c d} $batch {
-                assert_equal [list k$group k[expr {$group + $n}] k[expr {$group + 2 * $n}] k[expr {$group + 3 * $n}]] \
-                    [list $a $b $c $d]
+                set members [lmap i {0 1 2 3} {format k%d [expr {$group + $i * $n}]}]
+                assert_equal $members [list $a $b $c $d]
                 incr group
             }
         }

@@ -3,8 +3,8 @@
 
 # What may stand where a count belongs and is none.
 set ::bad_counts {
-    0 -1 -9223372036854775808 1.5 1e3 abc {} { 1} {1 } 1x 0x1 +1 00000000000000000000000000000001x 4294967296
-    4294967297 9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616
+    0 -1 -9223372036854775808 1.5 1e3 abc {} { 1} {1 } 1x 0x1 +1 00000000000000000000000000000001x
+    4294967296 4294967297 9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616
     18446744073709551617 99999999999999999999999999999999 -0 nan inf
 }
 
@@ -91,8 +91,6 @@ start_server {} {
                 set words [with_count $command $bad]
                 if {[lindex $command end-1] eq "COUNT" && [string is digit -strict $bad] && $bad > 0} {
                     assert_survives $words
-                } elseif {[lindex $command 3] eq "GROUP" && $bad in {4294967296 4294967297 9223372036854775807}} {
-                    assert_survives $words
                 } else {
                     assert_err $words
                 }
@@ -158,12 +156,17 @@ start_server {} {
 
     test "random words in random places are answered" {
         seed_random 7
-        set words {p k t f g 0 1 2 3 -1 KEYS FIELDS TAGS TEXT COUNT WHERE AS ROWS KEEP BLOCK BY GROUP ATLEAST
-                   MISSING ERROR NULL SKIP NX XX IF = < > f:f32 f:i64[2] f:str f:f32[*] {[1,2]} 0.5 abcd abcdefgh
-                   WITH CURSOR MATCH * TASK {} 18446744073709551615 SEQUENTIAL}
-        set names {TQ.PUT TQ.MGET TQ.LIST TQ.COUNT TQ.SCHEMA TQ.STATUS TQ.SAMPLE TQ.EXPECT TQ.SEAL TQ.CLEAR TQ.RESET}
+        set words {
+            p k t f g 0 1 2 3 -1 KEYS FIELDS TAGS TEXT COUNT WHERE AS ROWS KEEP BLOCK BY GROUP ATLEAST
+            MISSING ERROR NULL SKIP NX XX IF = < > f:f32 f:i64[2] f:str f:f32[*] {[1,2]} 0.5 abcd
+            abcdefgh WITH CURSOR MATCH * TASK {} 18446744073709551615 SEQUENTIAL
+        }
+        set names {
+            TQ.PUT TQ.MGET TQ.LIST TQ.COUNT TQ.SCHEMA TQ.STATUS TQ.SAMPLE TQ.EXPECT TQ.SEAL TQ.CLEAR
+            TQ.RESET
+        }
         set c [client]
-        foreach round [range 1 [sized 200 20000]] {
+        foreach round [range 1 [sized 200 5000]] {
             set commands {}
             foreach i [range 1 50] {
                 set command [list [lindex $names [random_below [llength $names]]] p]
@@ -206,7 +209,8 @@ start_server {} {
             foreach i [range 0 [random_below 4]] {
                 set at [random_below [string length $mutant]]
                 scan [string index $mutant $at] %c code
-                set mutant [string replace $mutant $at $at [format %c [expr {$code ^ (1 << [random_below 8])}]]]
+                set code [expr {$code ^ (1 << [random_below 8])}]
+                set mutant [string replace $mutant $at $at [format %c $code]]
             }
             catch {resp::write_bytes $c $mutant}
             barrier

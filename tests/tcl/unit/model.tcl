@@ -195,7 +195,8 @@ proc do_sample {} {
     set count [expr {$unit * (1 + [random_below 5])}]
     set atleast [pick "" "" [expr {1 + [random_below $count]}]]
     set keep [pick "" "" KEEP]
-    set words [list TQ.SAMPLE p $task COUNT $count {*}[clause FIELDS $fields] {*}[clause WHERE $where 3] {*}$keep AS KEYS]
+    set words [list TQ.SAMPLE p $task COUNT $count {*}[clause FIELDS $fields] {*}$keep AS KEYS \
+                   {*}[clause WHERE $where 3]]
     if {$unit > 1} {
         lappend words BY GROUP $unit
     }
@@ -399,7 +400,8 @@ proc compare_all {} {
                 lappend cells [string length [dict get [row_of $seq fields] $field]]
             }
         }
-        assert_equal [list [llength $cells] [tcl::mathop::+ {*}$cells]] [list $produced $bytes] "schema of $field"
+        assert_equal [llength $cells] $produced "cells of $field"
+        assert_equal [tcl::mathop::+ {*}$cells] $bytes "bytes of $field"
     }
 }
 
@@ -418,7 +420,7 @@ start_server {} {
                 lassign [$do] words expected
                 if {[catch {r {*}$words} reply how]} {
                     if {![string match $expected $reply] || ![string match "* \\*" $expected]} {
-                        fail "step $step: [printable $words]\nexpected [printable $expected]\nbut got $reply"
+                        fail "step $step: [printable $words]\nexpected $expected\nbut got $reply"
                     }
                 } else {
                     assert_equal $expected $reply "step $step: [printable $words]"

@@ -59,10 +59,12 @@ start_server {} {
         r TQ.SEAL train@1
         set sum 0
         set seen {}
-        while {[llength [set batch [r TQ.SAMPLE train@1 update_actor COUNT 64 FIELDS 1 reward BY GROUP BLOCK 0]]]} {
+        set take {TQ.SAMPLE train@1 update_actor COUNT 64 FIELDS 1 reward BY GROUP BLOCK 0}
+        while {[llength [set batch [r {*}$take]]]} {
             assert {[llength $batch] % 4 == 0}
             foreach {a b c d} $batch {
-                assert_equal 1 [llength [lsort -unique [lmap s [list $a $b $c $d] {lindex [split [lindex $s 0] /] 0}]]]
+                set prompts [lmap s [list $a $b $c $d] {lindex [split [lindex $s 0] /] 0}]
+                assert_equal 1 [llength [lsort -unique $prompts]]
             }
             foreach sample $batch {
                 lappend seen [lindex $sample 0]

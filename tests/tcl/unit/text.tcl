@@ -141,7 +141,8 @@ start_server {} {
             f32       {abc {} 1.2.3 1e {1 2} 0.5x [1] true "1\0" --1}
             i64       {abc {} 1.5 1e3x {1 2} [1] 0x 1- true "7\0"}
             bool      {maybe {} 2 [true] truefalse}
-            f32[2]    {{[1]} {[1,2,3]} {[1,2} {1,2]} {[1,,2]} {[1,2,]} {[,1,2]} {[[1,2]]} {[1,2]]} {[1,2]x} 1 {} {[a,b]} {[1 2]}}
+            f32[2]    {{[1]} {[1,2,3]} {[1,2} {1,2]} {[1,,2]} {[1,2,]} {[,1,2]} {[[1,2]]} {[1,2]]}
+                       {[1,2]x} 1 {} {[a,b]} {[1 2]}}
             i64[*]    {{[1,2} {[[1],[2]]} 5 {[1,x]} {[,]} {[1}}
             f32[2,2]  {{[[1,2],[3]]} {[1,2,3,4]} {[[1,2][3,4]]} {[[1,2],[3,4,5]]} {[[1,2],[3,4]} {[[1,2]]}}
             f32[*,2]  {{[[1,2],[3]]} {[1,2]}}
@@ -155,7 +156,8 @@ start_server {} {
     }
 
     test "brackets without end are an error, not a crash" {
-        foreach literal [list [string repeat {[} 100000] [string repeat {[} 100000][string repeat {]} 100000] \
+        set open [string repeat {[} 100000]
+        foreach literal [list $open $open[string repeat {]} 100000] \
                           "\[[string repeat 1, 100000]" [string repeat 9 100000]] {
             assert_error "* *" {r TQ.PUT p k TEXT 1 f:f32\[2,2\] $literal}
             assert_error "* *" {r TQ.PUT p k TEXT 1 f:i64\[*\] $literal}

@@ -201,7 +201,8 @@ start_server {} {
             assert_mismatch new {r TQ.PUT p k FIELDS 1 new:bool $wrong}
         }
         assert_mismatch v {r TQ.PUT p k FIELDS 1 v \0\1\2}
-        assert_mismatch w {r TQ.PUT p k FIELDS 1 w:bool\[*\] [string repeat \1 1000]\x80[string repeat \1 1000]}
+        set many [string repeat \1 1000]
+        assert_mismatch w {r TQ.PUT p k FIELDS 1 w:bool\[*\] $many\x80$many}
     }
 
     test "a str is UTF-8" {
@@ -232,7 +233,8 @@ start_server {} {
             "a letter inside a character" \xe2\x28\xa1
             "a character inside a character" \xf0\x9f\xc3\xa9
         } {
-            foreach around [list "$bad" "abc$bad" "${bad}abc" "[string repeat x 100]$bad[string repeat y 100]"] {
+            set long [string repeat x 100]
+            foreach around [list $bad abc$bad ${bad}abc $long$bad$long] {
                 assert_mismatch s {r TQ.PUT p k FIELDS 1 s $around}
                 assert_mismatch new {r TQ.PUT p k FIELDS 1 new:str $around}
             }
