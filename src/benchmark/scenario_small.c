@@ -36,7 +36,7 @@ struct small_peer {
 /* ---- commands ------------------------------------------------------------------------------ */
 
 static size_t add_command(struct message *m, enum scenario scenario, bool redis, const char *key,
-                          const char *value, size_t len) {
+                          const char *value) {
     const char *put[] = {"TQ.PUT", "benchmark:small", key, "FIELDS", "1", "f", value};
     const char *get[] = {"TQ.MGET", "benchmark:small", "KEYS", "1", key, "FIELDS", "1", "f"};
     const char *hset[] = {"HSET", key, "f", value};
@@ -49,17 +49,16 @@ static size_t add_command(struct message *m, enum scenario scenario, bool redis,
     if (puts) argv = redis ? hset : put, argc = redis ? 4 : 7;
     if (scenario == SCENARIO_GET_ONE) argv = redis ? hmget : get, argc = redis ? 3 : 8;
     for (int i = 0; i < argc; i++) lengths[i] = strlen(argv[i]);
-    if (puts) lengths[argc - 1] = len;
     return message_command(m, argc, argv, lengths);
 }
 
 static void make_ring(struct small_peer *p, enum scenario scenario, struct message *ring) {
     char key[BATCH_KEY_LEN + 1] = "";
-    char *value = mem_alloc(p->value_bytes);
+    char *value = mem_calloc(1, p->value_bytes + 1);
     memset(value, 'x', p->value_bytes);
     for (size_t i = 0; i < p->ring_commands; i++) {
         batch_format_key(i * 20011 % p->ring_commands, key); /* in no order */
-        p->command_bytes = add_command(ring, scenario, p->is_redis, key, value, p->value_bytes);
+        p->command_bytes = add_command(ring, scenario, p->is_redis, key, value);
     }
     message_seal(ring);
     mem_free(value);
