@@ -48,7 +48,7 @@ bool clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms
     op->select.tags = clear->what == SELECT_TAGS;
     op->select.n_names = clear->n_names;
     op->select.names = clear->names;
-    return true;
+    return op->select.all || op->select.n > 0;
 }
 
 int reset_plan(const struct store *s, const struct reset *reset, int64_t now_ms,
