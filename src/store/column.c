@@ -25,8 +25,19 @@ void column_init(struct column *c, struct span name, const struct dtype *type, s
     };
 }
 
+/* How many sizes a cell keeps under a type. */
+static unsigned sizes_kept(const struct dtype *type) {
+    return dtype_shape_implied(type) ? 0 : dtype_stars(type);
+}
+
+static size_t piece_bytes(const struct column *c, const struct column_piece *piece) {
+    size_t cell = sizeof(*piece->cells);
+    if (piece->sizes) cell += sizes_kept(&c->types[piece->version]) * sizeof(*piece->sizes);
+    return sizeof(*piece) + piece->capacity * cell;
+}
+
 static void piece_free(struct column *c, struct column_piece *piece) {
-    c->overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->cells);
+    c->overhead -= piece_bytes(c, piece);
     mem_free(piece->cells);
     mem_free(piece->sizes);
     mem_free(piece);
@@ -103,11 +114,6 @@ void column_widen(struct column *c, const struct dtype *type) {
     c->types[++c->version] = *type;
 }
 
-/* How many sizes a cell keeps under a type. */
-static unsigned sizes_kept(const struct dtype *type) {
-    return dtype_shape_implied(type) ? 0 : dtype_stars(type);
-}
-
 static struct dtype piece_item_type(const struct column *c, const struct column_piece *piece,
                                     unsigned row) {
     const struct dtype *type = &c->types[piece->version];
@@ -132,9 +138,11 @@ static void piece_upgrade(struct column *c, struct column_piece *piece) {
         for (unsigned i = 0, star = 0; i < type->dimensions; i++)
             if (type->shape[i] == DTYPE_STAR) sizes[row * kept + star++] = item.shape[i];
     }
+    c->overhead -= piece_bytes(c, piece);
     mem_free(piece->sizes);
     piece->sizes = sizes;
     piece->version = c->version;
+    c->overhead += piece_bytes(c, piece);
 }
 
 struct dtype column_item_type(const struct column *c, uint64_t seq) {
@@ -155,11 +163,12 @@ static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
     unsigned row = spine_row(seq);
     if (row >= piece->capacity) {
         unsigned capacity = spine_capacity(row);
-        c->overhead += (capacity - piece->capacity) * sizeof(*piece->cells);
+        c->overhead -= piece_bytes(c, piece);
         piece->cells = mem_realloc(piece->cells, capacity * sizeof(*piece->cells));
         unsigned kept = sizes_kept(&c->types[piece->version]);
         if (kept) piece->sizes = mem_realloc(piece->sizes, capacity * kept * sizeof(uint32_t));
         piece->capacity = (uint16_t)capacity;
+        c->overhead += piece_bytes(c, piece);
     }
     piece_upgrade(c, piece);
     return piece;

@@ -107,6 +107,10 @@ bool column_clear(struct column *c, uint64_t seq);
  * place. ERROR_OOM where there is none. */
 int column_move(struct column *c, uint64_t seq);
 
+static inline size_t column_overhead(const struct column *c) {
+    return c->overhead + spine_overhead(&c->spine);
+}
+
 /* Produced bits of piece `number`, NULL where none. */
 static inline const uint64_t *column_bits(const struct column *c, uint64_t number) {
     const struct column_piece *piece = spine_get(&c->spine, number);

@@ -33,7 +33,7 @@ struct groups {
     size_t spare_count, spare_capacity;
     uint32_t size;        /* of every group, 0 before the first */
     size_t count;
-    size_t bytes;
+    size_t bytes;         /* of the groups themselves */
 };
 
 /* A zeroed struct groups is empty. */
@@ -44,6 +44,11 @@ uint32_t groups_find(const struct groups *gs, struct span id);
 
 static inline struct group *groups_get(const struct groups *gs, uint32_t number) {
     return gs->table[number];
+}
+
+static inline size_t groups_overhead(const struct groups *gs) {
+    return gs->bytes + gs->index.bytes + gs->capacity * sizeof(*gs->table) +
+           gs->spare_capacity * sizeof(*gs->spare);
 }
 
 /* A sample joins the group, which is made if need be. The caller has checked that sizes agree and that there is

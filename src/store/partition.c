@@ -121,6 +121,7 @@ static void partition_add_row(struct partition *p, uint64_t seq, uint32_t now_s)
             piece->groups = mem_realloc(piece->groups, capacity * sizeof(*piece->groups));
             memset(piece->groups + piece->capacity, 0xff,
                    (capacity - piece->capacity) * sizeof(*piece->groups));
+            p->overhead += (capacity - piece->capacity) * sizeof(*piece->groups);
         }
         p->overhead += (capacity - piece->capacity) * sizeof(*piece->written);
         piece->capacity = (uint16_t)capacity;
@@ -145,6 +146,7 @@ void partition_join(struct partition *p, uint64_t seq, struct span group, uint32
     if (!piece->groups) {
         piece->groups = mem_alloc(piece->capacity * sizeof(*piece->groups));
         memset(piece->groups, 0xff, piece->capacity * sizeof(*piece->groups));
+        p->overhead += piece->capacity * sizeof(*piece->groups);
     }
     unsigned row = spine_row(seq);
     if (piece->groups[row] == GROUP_NONE)
@@ -180,6 +182,7 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
 
 static void row_piece_free(struct partition *p, struct row_piece *piece) {
     p->overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->written);
+    if (piece->groups) p->overhead -= piece->capacity * sizeof(*piece->groups);
     mem_free(piece->written);
     mem_free(piece->groups);
     mem_free(piece);
@@ -240,12 +243,13 @@ uint64_t partition_live(const struct partition *p) {
 static uint64_t column_set_overhead(const struct column_set *set) {
     uint64_t bytes = set->index.bytes;
     for (size_t i = 0; i < set->count; i++)
-        bytes += sizeof(struct column) + set->columns[i]->overhead;
+        bytes += sizeof(struct column) + column_overhead(set->columns[i]);
     return bytes;
 }
 
 uint64_t partition_overhead(const struct partition *p) {
-    uint64_t bytes = sizeof(*p) + p->overhead + p->keys.overhead + p->index.bytes + p->groups.bytes;
+    uint64_t bytes = sizeof(*p) + p->overhead + p->index.bytes + column_overhead(&p->keys) +
+                     groups_overhead(&p->groups) + spine_overhead(&p->rows);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p);
     for (size_t i = 0; i < p->tasks_count; i++) bytes += p->tasks[i]->overhead;

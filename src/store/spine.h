@@ -44,6 +44,10 @@ void spine_set(struct spine *s, uint64_t number, void *piece);
 /* The array alone; pieces are the caller's. The spine is empty and usable. */
 void spine_free(struct spine *s);
 
+static inline size_t spine_overhead(const struct spine *s) {
+    return s->capacity * sizeof(*s->pieces);
+}
+
 /* How many rows a growing array inside a piece should have to hold `row`: doubling up to SPINE_ROWS, so that
  * small partitions stay small. */
 static inline unsigned spine_capacity(unsigned row) {
