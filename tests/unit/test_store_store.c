@@ -1,0 +1,224 @@
+/* The front door: partitions by name, walks over them, two stores side by side, and the change hook. */
+#include "kit/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "kit/source.h"
+#include "kit/store.h"
+#include "store/bounds.h"
+
+static struct span name_of(unsigned i) {
+    static char text[16];
+    return span_of(text, (size_t)snprintf(text, sizeof(text), "part%u", i));
+}
+
+static void make(struct kit *k, unsigned i) {
+    struct op op;
+    assert_int_equal(seal_plan(name_of(i), k->now_ms, &op, &k->error), 0);
+    store_apply(k->store, &op);
+}
+
+static size_t drop(struct kit *k, unsigned i) {
+    return store_apply(k->store, &(struct op){.kind = OP_DROP, .partition = name_of(i)});
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+static void test_partitions_by_name(void **state) {
+    struct kit *k = *state;
+    enum { MANY = 20000 };
+    for (unsigned i = 0; i < MANY; i++) make(k, i);
+    for (unsigned i = 0; i < MANY; i += 2) assert_int_equal(drop(k, i), 1);
+    assert_int_equal(drop(k, 0), 0);
+    assert_int_equal(store_partitions(k->store), MANY / 2);
+    for (unsigned i = 0; i < MANY; i++) {
+        const struct partition *p = store_find(k->store, name_of(i));
+        assert_int_equal(p != NULL, i % 2);
+        if (p) assert_true(span_equal(p->name, name_of(i)));
+    }
+    struct span binary = span_of("\0\xff\r\n", 4);
+    struct op op;
+    assert_int_equal(seal_plan(binary, 0, &op, NULL), 0);
+    store_apply(k->store, &op);
+    assert_non_null(store_find(k->store, binary));
+    assert_null(store_find(k->store, span_of("\0\xff\r", 3)));
+}
+
+/* ---- walks -------------------------------------------------------------------------------- */
+
+enum { WALKED = 300 };
+
+/* Present throughout: seen exactly once. Absent throughout: never. Others: as it comes. */
+static void walk_while_changing(struct kit *k, struct source *source) {
+    bool present[WALKED], changed[WALKED] = {false};
+    unsigned seen[WALKED] = {0}, number;
+    char name[32];
+    for (unsigned i = 0; i < WALKED; i++)
+        present[i] = store_find(k->store, name_of(i)) != NULL;
+    uint64_t cursor = 0, steps = 0;
+    for (;;) {
+        struct partition *p = store_next(k->store, &cursor);
+        if (!p) break;
+        assert_true(cursor != 0);
+        assert_true(++steps < 100000);
+        snprintf(name, sizeof(name), "%.*s", SPAN_ARG(p->name));
+        assert_int_equal(sscanf(name, "part%u", &number), 1);
+        seen[number]++;
+        for (uint64_t n = source_below(source, 3); n > 0; n--) {
+            unsigned i = (unsigned)source_below(source, WALKED);
+            changed[i] = true;
+            if (drop(k, i) == 0) make(k, i);
+        }
+    }
+    assert_int_equal(cursor, 0);
+    for (unsigned i = 0; i < WALKED; i++) {
+        if (changed[i]) continue;
+        assert_int_equal(seen[i], present[i]);
+    }
+}
+
+static void test_walks(void **state) {
+    struct kit *k = *state;
+    struct source source = source_of_seed(2);
+    uint64_t cursor = 0;
+    assert_null(store_next(k->store, &cursor));
+    assert_int_equal(cursor, 0);
+    for (unsigned i = 0; i < WALKED; i += 2) make(k, i);
+    for (uint64_t round = 0; round < test_rounds(100); round++) walk_while_changing(k, &source);
+    cursor = UINT64_MAX; /* what a client may say */
+    assert_null(store_next(k->store, &cursor));
+    assert_int_equal(cursor, 0);
+}
+
+/* ---- two stores --------------------------------------------------------------------------- */
+
+static void fill(struct kit *k, const char *value) {
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "s%d", i);
+        assert_int_equal(kit_field(k, "p", key, "f", span_of_string(value)), 0);
+        assert_int_equal(kit_tag(k, "p", key, "t", value), 0);
+    }
+}
+
+static void test_side_by_side(void **state) {
+    struct kit *a = *state, b;
+    fill(a, "one");
+    kit_open(&b);
+    struct span before = kit_dump(a->store), same = kit_dump(b.store);
+    assert_int_equal(same.len, 0);
+    kit_dump_free(same);
+    fill(&b, "another");
+    kit_clear_key(&b, "p", "s7");
+    kit_seal(&b, "q");
+    struct span after = kit_dump(a->store), other = kit_dump(b.store);
+    assert_true(span_equal(before, after));
+    assert_false(span_equal(after, other));
+    kit_dump_free(before);
+    kit_dump_free(after);
+    kit_dump_free(other);
+    assert_int_equal(kit_close(&b), 0);
+    assert_true(span_equal(kit_value(a, "p", "s7", "f"), SPAN_LITERAL("one")));
+}
+
+/* ---- the hook ----------------------------------------------------------------------------- */
+
+struct heard {
+    enum op_kind kinds[16];
+    char partitions[16][8];
+    size_t n;
+    struct kit *kit;
+};
+
+static void hear(void *context, const struct op *op) {
+    struct heard *heard = context;
+    heard->kinds[heard->n] = op->kind;
+    memcpy(heard->partitions[heard->n++], op->partition.ptr, op->partition.len);
+    /* Applied already. */
+    assert_int_equal(store_find(heard->kit->store, op->partition) != NULL, op->kind != OP_DROP);
+}
+
+static void test_the_hook_hears_every_op(void **state) {
+    struct kit *k = *state;
+    struct heard heard = {.kit = k};
+    struct taken taken;
+    struct span field = SPAN_LITERAL("f");
+    struct take take = {.partition = SPAN_LITERAL("p"), .task = SPAN_LITERAL("t"), .count = 1,
+                        .at_least = 1, .n_fields = 1, .fields = &field,
+                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    store_on_change(k->store, hear, &heard);
+    kit_expect(k, "p", 5);
+    kit_field(k, "p", "s", "f:f32", SPAN_LITERAL("bad")); /* fails: nothing to hear */
+    kit_field(k, "p", "s", "f", SPAN_LITERAL("v"));
+    kit_take(k, &take, &taken);
+    kit_take(k, &take, &taken); /* waits */
+    take.keep = true;
+    take.task = SPAN_LITERAL("u");
+    kit_take(k, &take, &taken);
+    kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("p")}});
+    kit_clear(k, &(struct clear){.select = {.partition = SPAN_LITERAL("p")},
+                                 .what = SELECT_FIELDS, .n_names = 1, .names = &field});
+    kit_clear_key(k, "p", "s");
+    kit_seal(k, "q");
+    kit_drop(k, "p");
+    store_on_change(k->store, NULL, NULL);
+    kit_seal(k, "r");
+    static const enum op_kind kinds[] = {OP_EXPECT, OP_PUT,  OP_TAKE, OP_RESET,
+                                         OP_ERASE,  OP_CLEAR, OP_SEAL, OP_DROP};
+    assert_int_equal(heard.n, sizeof(kinds) / sizeof(kinds[0]));
+    for (size_t i = 0; i < heard.n; i++) {
+        assert_int_equal(heard.kinds[i], kinds[i]);
+        assert_string_equal(heard.partitions[i], kinds[i] == OP_SEAL ? "q" : "p");
+    }
+}
+
+/* ---- figures ------------------------------------------------------------------------------ */
+
+static void test_figures(void **state) {
+    struct kit *k = *state;
+    struct store_stats stats;
+    store_stats(k->store, &stats);
+    assert_int_equal(stats.partitions + stats.samples + stats.payload_bytes, 0);
+    assert_int_equal(stats.live_bytes + stats.overhead_bytes, 0);
+    fill(k, "value");
+    kit_seal(k, "q");
+    store_stats(k->store, &stats);
+    assert_int_equal(stats.partitions, 2);
+    assert_int_equal(stats.samples, 100);
+    assert_int_equal(stats.payload_bytes, 500);
+    assert_int_equal(stats.live_bytes, 500 + 500 + 290); /* fields, tags, keys s0 … s99 */
+    assert_true(stats.arena.allocated >= stats.live_bytes);
+    assert_true(stats.overhead_bytes > 100 * 16);
+}
+
+/* What a store says it takes beside payload is about what it takes: the limit on memory counts on it. */
+static void test_overhead_is_about_right(void **state) {
+    struct kit *k = *state;
+    size_t before = mem_used();
+    struct store_stats stats;
+    for (int i = 0; i < 20000; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "sample%d", i);
+        kit_field(k, "p", key, "f", SPAN_LITERAL("value"));
+        kit_group(k, "p", key, key, 1);
+    }
+    scratch_free(&k->scratch);
+    store_stats(k->store, &stats);
+    uint64_t in_chunks = stats.live_bytes - stats.payload_bytes;
+    double said = (double)(stats.overhead_bytes - in_chunks), used = (double)(mem_used() - before);
+    if (said < 0.8 * used || said > 1.2 * used) fail_msg("says %.0f, takes %.0f", said, used);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        KIT_TEST(test_partitions_by_name),
+        KIT_TEST(test_walks),
+        KIT_TEST(test_side_by_side),
+        KIT_TEST(test_the_hook_hears_every_op),
+        KIT_TEST(test_figures),
+        KIT_TEST(test_overhead_is_about_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
