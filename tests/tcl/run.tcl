@@ -120,6 +120,8 @@ proc run_worker {} {
         set ::$name $value
     }
     fconfigure stdout -encoding utf-8
+    fconfigure stdin -blocking 0
+    fileevent stdin readable end_with_runner
     set failed [catch {uplevel #0 [list source -encoding utf-8 $::test_file]} why how]
     kill_all_servers
     if {$failed} {
@@ -127,6 +129,16 @@ proc run_worker {} {
     }
     report done $::test_count
     exit 0
+}
+
+# The runner holds the other end of the worker's standard input: when it is gone, so is the reason
+# to go on.
+proc end_with_runner {} {
+    read stdin
+    if {[eof stdin]} {
+        kill_all_servers
+        exit 1
+    }
 }
 
 # ---------------------------------------------------------------- runner
@@ -164,7 +176,7 @@ proc start_worker {id file} {
         }
     }
     lappend command $file 2>@stderr
-    set chan [open "|$command" r]
+    set chan [open "|$command" r+]
     fconfigure $chan -blocking 0 -encoding utf-8
     array set worker [list $id,file $file $id,chan $chan $id,slot $slot $id,dir $dir \
                           $id,test "" $id,done 0 $id,tests 0]

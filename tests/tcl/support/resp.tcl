@@ -15,7 +15,7 @@
 # while this side waits for something, so that a long pipeline cannot lock both sides.
 
 namespace eval resp {
-    variable patience 30000
+    variable patience 60000
     variable serial 0
     variable conn
     array set conn {}

@@ -68,7 +68,7 @@ proc launch {arguments {files {}}} {
 }
 
 # How a launched server ended: {exit 0}, {signal SIGSEGV}. Fails when it does not end.
-proc wait_exit {id {ms 30000}} {
+proc wait_exit {id {ms 60000}} {
     set pid $::server($id,pid)
     set deadline [expr {[clock milliseconds] + $ms}]
     while {[process_runs $pid]} {
@@ -253,7 +253,7 @@ proc start_ready {options} {
 }
 
 proc wait_ready {id} {
-    set deadline [expr {[clock milliseconds] + 30000}]
+    set deadline [expr {[clock milliseconds] + 60000}]
     while {[clock milliseconds] < $deadline} {
         if {![process_runs $::server($id,pid)]} {
             error "the server ended while starting ([reap $id])"
@@ -267,7 +267,7 @@ proc wait_ready {id} {
         }
         pause 20
     }
-    error "the server did not answer PING within 30 s"
+    error "the server did not answer PING within 60 s"
 }
 
 # Ends a server; empty when all was well, else what was not.

@@ -48,7 +48,16 @@ proc bench {args} {
     return $out
 }
 
-# The same as data: a list of results, dicts.
+# The same on the current server, as CSV.
+proc bench_here {args} {
+    lassign [benchmark {*}$::tiny -p [srv port] --csv {*}$args] status out err
+    if {$status != 0 || $err ne ""} {
+        fail "tq-benchmark $args ended with $status: $err"
+    }
+    return $out
+}
+
+# What it prints as data: a list of results, dicts.
 proc bench_json {args} {
     return [dict get [json_read [bench {*}$args --json]] results]
 }
@@ -85,21 +94,30 @@ foreach {scenario peers} {
     test "benchmark $scenario moves batches, and compares" {
         upvar #0 scenario scenario peers peers
         set wanted [expr {$peers eq "compared" ? [compared_with] : $peers}]
-        foreach transport {tcp unix} {
-            set results [bench_json -t $scenario --compare --transport $transport]
-            assert_equal 1 [llength $results]
-            set result [lindex $results 0]
-            foreach {name value} [list scenario $scenario mix dense samples 24 fields 3 \
-                    value_bytes 256 payload_bytes 18432 transport $transport connections 1 \
-                    pipeline 1 state warm rounds 2 waves 4] {
-                assert_equal $value [dict get $result $name] $name
-            }
-            assert_equal $wanted [peer_names $result]
-            foreach peer [dict get $result peers] {
-                check_peer $peer
-                assert_equal 8 [dict get $peer requests]
-                assert {[dict get $peer gbit_s] > 0}
-            }
+        set results [bench_json -t $scenario --compare]
+        assert_equal 1 [llength $results]
+        set result [lindex $results 0]
+        foreach {name value} [list scenario $scenario mix dense samples 24 fields 3 \
+                value_bytes 256 payload_bytes 18432 transport tcp connections 1 \
+                pipeline 1 state warm rounds 2 waves 4] {
+            assert_equal $value [dict get $result $name] $name
+        }
+        assert_equal $wanted [peer_names $result]
+        foreach peer [dict get $result peers] {
+            check_peer $peer
+            assert_equal 8 [dict get $peer requests]
+            assert {[dict get $peer gbit_s] > 0}
+        }
+    }
+}
+
+test "benchmark goes through unix sockets, many connections and pipelines" {
+    foreach result [bench_json -t mput,get -c 5 -P 3 -n 30 --compare --transport unix] {
+        assert_equal {5 3 2} [lmap name {connections pipeline waves} {dict get $result $name}]
+        assert_equal unix [dict get $result transport]
+        assert_equal [compared_with] [peer_names $result]
+        foreach peer [dict get $result peers] {
+            assert_equal 60 [dict get $peer requests]
         }
     }
 }
@@ -148,26 +166,6 @@ test "benchmark sweep goes through the sizes and draws them" {
     assert_equal [expr {8 * [llength [compared_with]]}] [regexp -all {<circle } $svg]
     assert {![regexp {[^a-z](nan|inf)[^a-z]} $svg]}
     file delete $file
-}
-
-foreach mix {ragged str bytes complex} {
-    test "benchmark moves $mix values both ways, by columns and by rows" {
-        upvar #0 mix mix
-        foreach size {{-d 256} {-d 1} {-d 7 -b 1}} {
-            foreach result [bench_json -t mput,mget,put,get,sample,sample-rows --mix $mix {*}$size] {
-                assert_equal $mix [dict get $result mix]
-            }
-        }
-    }
-}
-
-test "benchmark goes over many connections and pipelines" {
-    foreach result [bench_json -t mput,mget,put,get,sample -c 5 -P 3 -n 30 --compare] {
-        assert_equal {5 3 2} [lmap name {connections pipeline waves} {dict get $result $name}]
-        foreach peer [dict get $result peers] {
-            assert_equal 60 [dict get $peer requests]
-        }
-    }
 }
 
 test "benchmark moves values larger than any socket buffer" {
@@ -289,6 +287,21 @@ test "benchmark refuses what the machine can't hold" {
 # ---------------------------------------------------------------- against a running server
 
 start_own_server {unixsocket tq.sock} {
+    foreach mix {ragged str bytes complex} {
+        test "benchmark moves $mix values both ways, by columns and by rows" {
+            upvar #0 mix mix
+            foreach size {{-d 256} {-d 1} {-d 7 -b 1}} {
+                set out [bench_here -t mput,mget,put,get,sample,sample-rows --mix $mix {*}$size]
+                assert_equal 6 [regexp -all -line "^\[a-z-\]+,tq,$mix," $out]
+            }
+        }
+    }
+
+    test "benchmark keeps batches of many connections and pipelines apart" {
+        set out [bench_here -t mput,mget,put,get,sample,sample-rows -c 5 -P 3 -n 30]
+        assert_equal 6 [regexp -all -line {,tcp,5,3,warm,2,2,} $out]
+    }
+
     test "benchmark measures a running server and leaves its data alone" {
         r TQ.PUT mine k FIELDS 1 f v
         lassign [benchmark {*}$::tiny -p [srv port] -t mput,mget,put,sample,sample-keys,put-one \
@@ -305,10 +318,7 @@ start_own_server {unixsocket tq.sock} {
         assert_equal {0 {}} [list $status $err]
         assert_match "*,unix,*" $out
         assert_no_match "*,tcp,*" $out
-        lassign [benchmark {*}$::tiny -s $socket -p [srv port] --transport tcp,unix -t mget --csv] \
-            status out err
-        assert_equal {0 {}} [list $status $err]
-        assert_match "*,tcp,*,unix,*" $out
+        assert_match "*,tcp,*,unix,*" [bench_here -s $socket --transport tcp,unix -t mget]
     }
 
     # A relay that changes what the server answers.

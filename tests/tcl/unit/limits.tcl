@@ -141,7 +141,9 @@ start_own_server {timeout 1} {
         [client] TQ.PUT p k1 FIELDS 1 f v
         assert_equal k1 [resp::receive $waits]
     }
+}
 
+start_own_server {timeout 3} {
     test "timeout: a client that talks is not closed" {
         set talks [client]
         set idle [client]
