@@ -7,7 +7,7 @@
 #     connections ten thousand of them at once
 #     sanitizers  these four again under ASan and UBSan
 #     fuzz        the fuzzers, for a bounded time
-#     long        all of these, or those named beside it, with full numbers: rounds, samples, hours
+#     long        all of these, or those named beside it, with full numbers: rounds, samples, minutes
 # The last line sums all suites: N passed, N failed, N skipped. Logs are in build/logs.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -34,7 +34,7 @@ fuzz_seconds=20
 unit_seconds=600
 if [ -n "$long" ]; then
     export TQ_LONG=1
-    fuzz_seconds=7200
+    fuzz_seconds=600
     unit_seconds=36000
 fi
 warnings=()

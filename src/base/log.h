@@ -17,8 +17,7 @@ void log_set_level(enum log_level level);
 /* Append to this file from now on; "" is stderr. On failure the log stays where it was. */
 int log_open(const char *path, struct error *e);
 
-void log_write(enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
 #define log_verbose(...) log_write(LOG_VERBOSE, __VA_ARGS__)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "benchmark/interrupt.h"
 #include "benchmark/timing.h"
 
 enum { EVENTS = 64, PIECES = 64, PATIENCE_MS = 60000 };
@@ -145,9 +146,12 @@ int drive_run(struct drive *d, struct drive_source *source, struct drive_time *t
     for (size_t i = 0; i < d->n && !code; i++) code = advance(d, source, i, e);
     while (d->busy && !code) {
         int n = epoll_wait(d->epoll, events, EVENTS, PATIENCE_MS);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set(e, ERROR_ERR, "epoll_wait: %s", strerror(errno));
-        if (!n) return error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_MS / 1000);
+        if (n < 0 && errno != EINTR)
+            code = error_set(e, ERROR_ERR, "epoll_wait: %s", strerror(errno));
+        else if (!n)
+            code = error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_MS / 1000);
+        else
+            code = interrupt_check(e);
         for (int i = 0; i < n && !code; i++) code = serve(d, source, time, &events[i], e);
     }
     time->elapsed_ns = timing_now_ns() - began;

@@ -54,7 +54,7 @@ static void become_server(const struct peer *p, pid_t parent) {
     const char *argv[ARGUMENTS_MAX];
     char port[16], log[WORKDIR_PATH_MAX + 16];
     interrupt_reset();
-    signal(SIGINT, SIG_IGN); /* Ctrl-C is the benchmark's, which then stops its servers */
+    setpgid(0, 0); /* signals to the group are the benchmark's, which then stops its servers */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(1);
     log_path(p, log, sizeof(log));

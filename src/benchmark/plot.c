@@ -18,7 +18,7 @@ enum {
     PANEL_WIDTH = 500,
     PANEL_HEIGHT = 330,
     LEFT = 62,
-    RIGHT = 92,
+    RIGHT = 124,
     TOP = 44,
     BOTTOM = 52, /* of a panel, around its axes */
     HEADER = 64,
@@ -126,7 +126,7 @@ static void draw_y(FILE *out, const struct panel *p) {
 
 struct label {
     const struct peer_look *look;
-    double x, y, gbit;
+    double y, gbit;
 };
 
 /* The line of one peer; false where it has no points. *label is for its end. */
@@ -141,9 +141,9 @@ static bool draw_line(FILE *out, const struct panel *p, const struct peer_look *
         const struct report_result *r = &p->report->results[i];
         const struct report_peer *peer = belongs(p, r) ? find_peer(r, look->name) : NULL;
         if (!peer || peer->gbit <= 0) continue;
-        *label = (struct label){look, place(&p->x, (double)r->payload_bytes),
-                                place(&p->y, peer->gbit), peer->gbit};
-        fprintf(out, "%.1f,%.1f ", label->x, label->y);
+        double x = place(&p->x, (double)r->payload_bytes);
+        *label = (struct label){look, place(&p->y, peer->gbit), peer->gbit};
+        fprintf(out, "%.1f,%.1f ", x, label->y);
         any = true;
     }
     fprintf(out, "\"/>\n");
@@ -161,7 +161,7 @@ static bool draw_line(FILE *out, const struct panel *p, const struct peer_look *
 }
 
 /* Labels at the ends of lines, moved apart where lines end close to each other. */
-static void draw_labels(FILE *out, struct label *labels, size_t n, bool get) {
+static void draw_labels(FILE *out, double x, struct label *labels, size_t n, bool get) {
     for (size_t i = 1; i < n; i++)
         for (size_t k = i; k > 0 && labels[k].y < labels[k - 1].y; k--) {
             struct label swap = labels[k];
@@ -171,9 +171,9 @@ static void draw_labels(FILE *out, struct label *labels, size_t n, bool get) {
     for (size_t i = 1; i < n; i++)
         if (labels[i].y < labels[i - 1].y + LABEL_GAP) labels[i].y = labels[i - 1].y + LABEL_GAP;
     for (size_t i = 0; i < n; i++)
-        fprintf(out, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\" style=\"fill: %s\">%s</text>\n",
-                labels[i].x + 10, labels[i].y + 4, labels[i].look->color,
-                labels[i].look->labels[get]);
+        fprintf(
+            out, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\" style=\"fill: %s\">%s %.3g</text>\n",
+            x, labels[i].y + 4, labels[i].look->color, labels[i].look->labels[get], labels[i].gbit);
 }
 
 static void draw_panel(FILE *out, const struct panel *p) {
@@ -188,7 +188,7 @@ static void draw_panel(FILE *out, const struct panel *p) {
             p->x.from, p->y.to, p->x.to - p->x.from, p->y.from - p->y.to);
     /* The first look is ours and is drawn last, on top. */
     for (size_t i = LOOKS; i-- > 0;) n += draw_line(out, p, &looks[i], &labels[n]);
-    draw_labels(out, labels, n, get);
+    draw_labels(out, p->x.to + 8, labels, n, get);
 }
 
 /* ---- the page ------------------------------------------------------------------------------ */

@@ -95,7 +95,7 @@ static void prepare(struct raw *r) {
 static void live(const struct rawpeer_plan *plan, int listener, int ready, pid_t parent) {
     struct raw r = {.plan = plan};
     interrupt_reset();
-    signal(SIGINT, SIG_IGN); /* of the terminal: the benchmark says when */
+    setpgid(0, 0); /* signals to the group are the benchmark's, which then stops this */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     listener = fcntl(listener, F_DUPFD, 5);

@@ -23,7 +23,7 @@ struct report_ratio {
 struct report_peer {
     char name[16];
     double gbit, rate; /* medians of the rounds; rate in samples or requests a second */
-    double p50_us, p99_us, p999_us; /* of a message, first byte sent to last byte received */
+    double p50_us, p99_us, p999_us;        /* of a message, first byte sent to last byte received */
     double elapsed_s, cpu_s, client_cpu_s; /* on the clock, over all rounds; cpu_s: of the server */
     uint64_t requests;
     size_t resident;

@@ -5,8 +5,9 @@
 
 #include "base/number.h"
 
-/* Three digits that count, whatever the size. */
+/* Three digits that count, whatever the size; none behind the point of a whole number. */
 static int decimals(double n) {
+    if (n == (double)(long)n) return 0;
     return n < 10 ? 2 : n < 100 ? 1 : 0;
 }
 
@@ -14,8 +15,7 @@ const char *units_count(double n, struct units_text *out) {
     static const char *const units[] = {"", " k", " M", " G", " T"};
     int i = 0;
     while (n >= 999.5 && i < 4) n /= 1000, i++;
-    bool whole = n == (double)(long)n;
-    snprintf(out->text, sizeof(out->text), "%.*f%s", whole ? 0 : decimals(n), n, units[i]);
+    snprintf(out->text, sizeof(out->text), "%.*f%s", decimals(n), n, units[i]);
     return out->text;
 }
 
@@ -24,7 +24,7 @@ const char *units_bytes(uint64_t bytes, struct units_text *out) {
     double n = (double)bytes;
     int i = 0;
     while (n >= 999.5 && i < 4) n /= 1000, i++;
-    snprintf(out->text, sizeof(out->text), "%.*f %s", i ? decimals(n) : 0, n, units[i]);
+    snprintf(out->text, sizeof(out->text), "%.*f %s", decimals(n), n, units[i]);
     return out->text;
 }
 

@@ -9,8 +9,8 @@ struct client;
 
 /* A selection that is about to be written: the keys first, then the fields. */
 struct columns {
-    size_t n;                /* columns */
-    struct gather *columns;  /* in the client's scratch */
+    size_t n;               /* columns */
+    struct gather *columns; /* in the client's scratch */
 };
 
 /* Look at all cells before a byte is written. ERROR_NOTREADY names the first sample that lacks a field, and it. `fields` NULL entries

@@ -7,11 +7,10 @@ const struct command_arg docs_keys[] = {
 const struct command_arg docs_fields[] = {
     {.name = "m", .type = "integer"}, {.name = "field", .type = "string", .multiple = 1}, {0}};
 
-static const struct command_arg docs_condition[] = {
-    {.name = "tag", .type = "string"},
-    {.name = "op", .type = "string"},
-    {.name = "value", .type = "string"},
-    {0}};
+static const struct command_arg docs_condition[] = {{.name = "tag", .type = "string"},
+                                                    {.name = "op", .type = "string"},
+                                                    {.name = "value", .type = "string"},
+                                                    {0}};
 
 const struct command_arg docs_where[] = {
     {.name = "k", .type = "integer"},

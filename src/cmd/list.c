@@ -125,8 +125,7 @@ static const struct command_arg list_args[] = {
     {0}};
 static const struct command_arg count_args[] = {
     {.name = "partition", .type = "key"},
-    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1,
-     .args = docs_fields},
+    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = docs_fields},
     {.name = "task", .type = "string", .token = "TASK", .optional = 1},
     {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {0}};

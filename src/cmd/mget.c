@@ -43,8 +43,7 @@ static int mget_resolve(struct client *c, const struct mget *mget, struct mget_r
     rows->seqs = scratch_alloc(&c->server->scratch, mget->n_keys, sizeof(*rows->seqs));
     rows->n = 0;
     for (size_t i = 0; i < mget->n_keys; i++) {
-        uint64_t seq =
-            rows->partition ? partition_find(rows->partition, mget->keys[i]) : SEQ_NONE;
+        uint64_t seq = rows->partition ? partition_find(rows->partition, mget->keys[i]) : SEQ_NONE;
         if (mget->missing == MISSING_SKIP &&
             (seq == SEQ_NONE || mget_gap(mget, rows, seq) < mget->n_fields))
             continue;
@@ -129,7 +128,10 @@ static const struct command_arg mget_args[] = {
     {.name = "keys", .type = "block", .token = "KEYS", .args = docs_keys},
     {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = docs_fields},
     {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = mget_as_args},
-    {.name = "missing", .type = "oneof", .token = "MISSING", .optional = 1,
+    {.name = "missing",
+     .type = "oneof",
+     .token = "MISSING",
+     .optional = 1,
      .args = mget_missing_args},
     {0}};
 

@@ -27,12 +27,11 @@ static const struct command_arg mput_tags_args[] = {
     {.name = "m", .type = "integer"},
     {.name = "tag", .type = "block", .multiple = 1, .args = mput_tag_args},
     {0}};
-static const struct command_arg mput_column_args[] = {
-    {.name = "name", .type = "string"},
-    {.name = "type", .type = "string"},
-    {.name = "shape", .type = "string"},
-    {.name = "payload", .type = "string"},
-    {0}};
+static const struct command_arg mput_column_args[] = {{.name = "name", .type = "string"},
+                                                      {.name = "type", .type = "string"},
+                                                      {.name = "shape", .type = "string"},
+                                                      {.name = "payload", .type = "string"},
+                                                      {0}};
 static const struct command_arg mput_columns_args[] = {
     {.name = "c", .type = "integer"},
     {.name = "column", .type = "block", .multiple = 1, .args = mput_column_args},
@@ -42,7 +41,10 @@ static const struct command_arg mput_args[] = {
     {.name = "keys", .type = "block", .token = "KEYS", .args = docs_keys},
     {.name = "groups", .type = "block", .token = "GROUPS", .optional = 1, .args = mput_groups_args},
     {.name = "tags", .type = "block", .token = "TAGS", .optional = 1, .args = mput_tags_args},
-    {.name = "columns", .type = "block", .token = "COLUMNS", .optional = 1,
+    {.name = "columns",
+     .type = "block",
+     .token = "COLUMNS",
+     .optional = 1,
      .args = mput_columns_args},
     {0}};
 
@@ -52,7 +54,8 @@ static const struct command mput_commands[] = {
         .summary = "Write columns of many samples at once",
         .group = "samples",
         .since = "0.1.0",
-        .complexity = "O(N*C) with N samples and C columns; payload of 32 KiB and more is not copied",
+        .complexity =
+            "O(N*C) with N samples and C columns; payload of 32 KiB and more is not copied",
         .arity = -6,
         .flags = COMMAND_WRITE | COMMAND_DENYOOM,
         .first_key = 1,

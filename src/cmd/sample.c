@@ -24,8 +24,8 @@ static void sample_render(struct client *c, const struct sample *sample,
     if (sample->form == FORM_COLUMNS) {
         struct columns batch;
         struct error e;
-        if (columns_open(c, p, taken->seqs, taken->n, columns, take->fields, take->n_fields,
-                         &batch, &e))
+        if (columns_open(c, p, taken->seqs, taken->n, columns, take->fields, take->n_fields, &batch,
+                         &e))
             abort(); /* what is ready has its fields */
         columns_write(c, &batch);
         return;
@@ -158,10 +158,8 @@ static const struct command_arg sample_args[] = {
     {.name = "task", .type = "string"},
     {.name = "n", .type = "integer", .token = "COUNT"},
     {.name = "fields", .type = "block", .token = "FIELDS", .args = docs_fields},
-    {.name = "sampler", .type = "oneof", .token = "BY", .optional = 1,
-     .args = sample_sampler_args},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1,
-     .args = docs_where},
+    {.name = "sampler", .type = "oneof", .token = "BY", .optional = 1, .args = sample_sampler_args},
+    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
     {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
     {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
@@ -171,7 +169,8 @@ static const struct command_arg sample_args[] = {
 static const struct command sample_commands[] = {
     {
         .name = "tq.sample",
-        .summary = "Take samples that are complete in the fields and mark them consumed by the task",
+        .summary =
+            "Take samples that are complete in the fields and mark them consumed by the task",
         .group = "samples",
         .since = "0.1.0",
         .complexity = "O(N*M) with N samples taken and M fields",

@@ -6,8 +6,7 @@
 
 struct args args_open(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                       struct error *error) {
-    return (struct args){
-        .argv = argv, .argc = argc, .at = 1, .scratch = scratch, .error = error};
+    return (struct args){.argv = argv, .argc = argc, .at = 1, .scratch = scratch, .error = error};
 }
 
 int args_bytes(struct args *a, const char *what, struct span *out) {
@@ -94,11 +93,11 @@ int args_where(struct args *a, struct where *out) {
     struct where_condition *conditions = scratch_alloc(a->scratch, n, sizeof(*conditions));
     for (size_t i = 0; i < n; i++) {
         conditions[i].tag = a->argv[a->at++].bytes;
-        struct span operator = a->argv[a->at++].bytes;
+        struct span operator= a->argv[a->at++].bytes;
         conditions[i].value = a->argv[a->at++].bytes;
         failed = names_check_word("tag", conditions[i].tag, a->error);
         if (failed) return failed;
-        if (!where_parse_operator(operator, &conditions[i].operator))
+        if (!where_parse_operator(operator, & conditions[i].operator))
             return error_set(a->error, ERROR_ERR, "WHERE: expected = != < <= > or >=, got %s",
                              QUOTE(operator));
     }

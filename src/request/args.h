@@ -60,7 +60,7 @@ int args_task(struct args *a, struct span *out);
 struct args_clause {
     const char *keyword;
     int (*parse)(struct args *a, void *request); /* what is behind the keyword */
-    bool repeats; /* may come more than once */
+    bool repeats;                                /* may come more than once */
 };
 
 /* The rest of the arguments as clauses, up to 32 kinds. An unknown keyword or one that comes twice is an error. */

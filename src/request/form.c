@@ -12,7 +12,8 @@ int form_parse(struct args *a, bool with_keys, enum form *out) {
         *out = FORM_KEYS;
     else if (args_left(a))
         return error_set(a->error, ERROR_ERR, "AS: expected ROWS, TEXT%s, got %s",
-                         with_keys ? ", COLUMNS or KEYS" : " or COLUMNS", QUOTE(a->argv[a->at].bytes));
+                         with_keys ? ", COLUMNS or KEYS" : " or COLUMNS",
+                         QUOTE(a->argv[a->at].bytes));
     else
         return error_set(a->error, ERROR_ERR, "syntax error: AS what?");
     return 0;

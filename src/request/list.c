@@ -64,8 +64,9 @@ static int count_where(struct args *a, void *request) {
 
 int request_count_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                         struct count *out, struct error *e) {
-    static const struct args_clause table[] = {
-        {"FIELDS", count_fields, false}, {"TASK", count_task, false}, {"WHERE", count_where, false}};
+    static const struct args_clause table[] = {{"FIELDS", count_fields, false},
+                                               {"TASK", count_task, false},
+                                               {"WHERE", count_where, false}};
     *out = (struct count){0};
     struct args a = args_open(argv, argc, scratch, e);
     int failed = args_partition(&a, &out->partition);

@@ -7,8 +7,8 @@
 
 struct list {
     struct span partition;
-    uint64_t cursor; /* the next seq to look at; 0 begins */
-    uint64_t count;  /* samples to examine */
+    uint64_t cursor;   /* the next seq to look at; 0 begins */
+    uint64_t count;    /* samples to examine */
     struct span match; /* ptr NULL: all */
     struct where where;
     bool with_tags, with_fields;

@@ -65,7 +65,6 @@ int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch 
     if (!failed) failed = args_keys(&a, &out->n, &out->keys);
     if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
     if (failed || out->n_columns || out->n_tags || out->group_ids) return failed;
-    return error_set(e, ERROR_ERR,
-                     "partition %s: expected at least one of COLUMNS, TAGS, GROUPS",
+    return error_set(e, ERROR_ERR, "partition %s: expected at least one of COLUMNS, TAGS, GROUPS",
                      QUOTE(out->partition));
 }

@@ -59,12 +59,12 @@ static int put_name(struct args *a, struct span text, struct put_value *value) {
     if (!colon) return 0;
     value->name = span_of(text.ptr, (size_t)(colon - text.ptr));
     value->typed = true;
-    int failed = dtype_parse(span_of(colon + 1, text.len - value->name.len - 1), &value->type,
-                             a->error);
+    int failed =
+        dtype_parse(span_of(colon + 1, text.len - value->name.len - 1), &value->type, a->error);
     if (!failed && dtype_stars(&value->type) > 1)
-        failed = error_set(a->error, ERROR_ERR,
-                           "field %s: the type of one value may hold one *, got %s",
-                           QUOTE(value->name), DTYPE_NAME(&value->type));
+        failed =
+            error_set(a->error, ERROR_ERR, "field %s: the type of one value may hold one *, got %s",
+                      QUOTE(value->name), DTYPE_NAME(&value->type));
     return failed;
 }
 

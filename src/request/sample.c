@@ -68,10 +68,14 @@ static int sample_check(struct take *take, struct error *e) {
 int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                          struct sample *out, struct error *e) {
     static const struct args_clause table[] = {
-        {"COUNT", sample_count, false},     {"FIELDS", sample_fields, false},
-        {"BY", sample_by, false},           {"WHERE", sample_where, false},
-        {"ATLEAST", sample_at_least, false}, {"KEEP", sample_keep, false},
-        {"BLOCK", sample_block, false},     {"AS", sample_as, false},
+        {"COUNT", sample_count, false},
+        {"FIELDS", sample_fields, false},
+        {"BY", sample_by, false},
+        {"WHERE", sample_where, false},
+        {"ATLEAST", sample_at_least, false},
+        {"KEEP", sample_keep, false},
+        {"BLOCK", sample_block, false},
+        {"AS", sample_as, false},
     };
     *out = (struct sample){.take.sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
     struct args a = args_open(argv, argc, scratch, e);

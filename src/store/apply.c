@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-
 static void apply_columns(struct partition *p, struct column_set *set, const struct op_put *put,
                           const struct op_column *columns, size_t n_columns) {
     for (size_t i = 0; i < n_columns; i++) {
@@ -104,25 +103,17 @@ static size_t apply_erase(struct partition *p, const struct op_select *select) {
 
 size_t apply_to_partition(struct partition *p, const struct op *op) {
     switch (op->kind) {
-    case OP_PUT:
-        return apply_put(p, op);
-    case OP_TAKE:
-        return apply_take(p, &op->select);
-    case OP_RESET:
-        return apply_reset(p, &op->select);
-    case OP_CLEAR:
-        return apply_clear(p, &op->select);
-    case OP_ERASE:
-        return apply_erase(p, &op->select);
+    case OP_PUT: return apply_put(p, op);
+    case OP_TAKE: return apply_take(p, &op->select);
+    case OP_RESET: return apply_reset(p, &op->select);
+    case OP_CLEAR: return apply_clear(p, &op->select);
+    case OP_ERASE: return apply_erase(p, &op->select);
     case OP_EXPECT:
         p->has_expected = true;
         p->expected = op->expected;
         return 0;
-    case OP_SEAL:
-        p->sealed = true;
-        return 0;
-    case OP_DROP:
-        break;
+    case OP_SEAL: p->sealed = true; return 0;
+    case OP_DROP: break;
     }
     assert(!"op kind");
     return 0;

@@ -40,20 +40,20 @@ struct header_slab {
 struct arena {
     size_t region_bytes;
     struct arena_region *regions;
-    uint32_t levels;           /* bit l: some bin of level l has a chunk */
-    uint8_t steps[LEVELS];     /* bit s: bin (l, s) has one */
+    uint32_t levels;       /* bit l: some bin of level l has a chunk */
+    uint8_t steps[LEVELS]; /* bit s: bin (l, s) has one */
     struct chunk *bins[LEVELS][STEPS];
-    struct chunk **chunks;     /* by id */
+    struct chunk **chunks; /* by id */
     size_t chunks_capacity;
-    uint32_t chunks_end;       /* ids given out so far */
+    uint32_t chunks_end; /* ids given out so far */
     uint32_t *spare_ids;
     size_t spare_count, spare_capacity;
     struct header_slab *slabs;
-    struct chunk *headers;     /* unused headers, linked by next */
+    struct chunk *headers; /* unused headers, linked by next */
     size_t units_used, chunks_used;
-    struct chunk_queue idle;   /* free and resident, the longest idle first */
+    struct chunk_queue idle; /* free and resident, the longest idle first */
     size_t units_idle;
-    size_t keep;               /* bytes that stay resident though idle */
+    size_t keep; /* bytes that stay resident though idle */
     struct chunk_queue sparse;
     int64_t now_ms;
 };
@@ -90,7 +90,7 @@ static void bin_remove(struct arena *arena, struct chunk *chunk) {
         *head = chunk->next;
     if (chunk->next) chunk->next->previous = chunk->previous;
     if (*head) return;
-    arena->steps[bin.level] &= (uint8_t)~(1u << bin.step);
+    arena->steps[bin.level] &= (uint8_t) ~(1u << bin.step);
     if (!arena->steps[bin.level]) arena->levels &= ~(1u << bin.level);
 }
 
@@ -136,8 +136,8 @@ static void chunk_number(struct arena *arena, struct chunk *chunk) {
         chunk->id = arena->spare_ids[--arena->spare_count];
     } else {
         chunk->id = ++arena->chunks_end;
-        arena->chunks = mem_grow(arena->chunks, &arena->chunks_capacity,
-                                 (size_t)chunk->id + 1, sizeof(*arena->chunks));
+        arena->chunks = mem_grow(arena->chunks, &arena->chunks_capacity, (size_t)chunk->id + 1,
+                                 sizeof(*arena->chunks));
     }
     arena->chunks[chunk->id] = chunk;
 }
@@ -311,8 +311,7 @@ void arena_tick(struct arena *arena, int64_t now_ms) {
  * that goes back, so that fragmentation costs address space, not memory. A sixteenth is let be. */
 static void arena_trade(struct arena *arena, uint32_t units) {
     size_t spare = arena->units_used / 16;
-    while (units > 0 && arena->units_idle > spare &&
-           arena->units_idle * ARENA_UNIT > arena->keep) {
+    while (units > 0 && arena->units_idle > spare && arena->units_idle * ARENA_UNIT > arena->keep) {
         struct chunk *chunk = TAILQ_FIRST(&arena->idle);
         units -= chunk->resident < units ? chunk->resident : units;
         chunk_purge(chunk);
@@ -454,8 +453,8 @@ int arena_prefault(struct arena *arena, size_t bytes, struct error *e) {
         struct chunk *chunk = chunks[taken] = arena_take(arena, len);
         left -= len;
         if (madvise(chunk->memory, len, MADV_POPULATE_WRITE))
-            failed = error_set(e, ERROR_OOM, "can't fault in %zu bytes: %s", bytes,
-                               strerror(errno));
+            failed =
+                error_set(e, ERROR_OOM, "can't fault in %zu bytes: %s", bytes, strerror(errno));
     }
     for (size_t i = 0; i < taken; i++) chunk_unpin(chunks[i]);
     mem_free(chunks);

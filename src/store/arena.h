@@ -41,22 +41,23 @@ struct chunk {
 
     /* Kept by the column whose cells these are (column.c), so that it can move them out. */
     struct column *column;
-    uint64_t live;             /* bytes of the cells */
-    uint64_t first, last;      /* their seqs lie in here, or among: */
-    uint32_t *others;          /* low halves of seqs that came out of order */
+    uint64_t live;        /* bytes of the cells */
+    uint64_t first, last; /* their seqs lie in here, or among: */
+    uint32_t *others;     /* low halves of seqs that came out of order */
     size_t others_count, others_capacity;
 
     /* The arena's own. */
     struct arena *arena;
     struct arena_region *region;
-    struct chunk *before, *after; /* neighbours in memory */
+    struct chunk *before, *after;  /* neighbours in memory */
     struct chunk *next, *previous; /* in a free list or in its owner's list */
     struct chunk_list *owner;
     TAILQ_ENTRY(chunk) queue; /* free and resident: idle; in use and sparse: sparse */
     int64_t idle_ms;          /* free since */
-    uint32_t resident;        /* free: how many of its units may be backed by memory, the lowest as a rule */
+    uint32_t
+        resident; /* free: how many of its units may be backed by memory, the lowest as a rule */
     bool in_use;
-    bool is_sparse;           /* in the sparse queue */
+    bool is_sparse; /* in the sparse queue */
 };
 
 /* The chunks of one owner (a partition), so that they can be given back together. */
@@ -65,12 +66,12 @@ struct chunk_list {
 };
 
 struct arena_stats {
-    size_t allocated;      /* bytes in chunks */
-    size_t mapped;         /* bytes of address space in all regions */
-    size_t free_recycled;  /* bytes that are free and were used before: still backed by memory */
+    size_t allocated;     /* bytes in chunks */
+    size_t mapped;        /* bytes of address space in all regions */
+    size_t free_recycled; /* bytes that are free and were used before: still backed by memory */
     size_t chunks;
     size_t regions;
-    size_t regions_free;   /* with no chunk in use */
+    size_t regions_free; /* with no chunk in use */
 };
 
 /* `region_bytes` is how much address space to map at a time, 0 for the default. Memory is taken

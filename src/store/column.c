@@ -118,9 +118,8 @@ static struct dtype piece_item_type(const struct column *c, const struct column_
                                     unsigned row) {
     const struct dtype *type = &c->types[piece->version];
     struct dtype item;
-    bool known = piece->sizes
-                     ? dtype_of_sizes(type, piece->sizes + row * dtype_stars(type), &item)
-                     : dtype_of_length(type, piece->cells[row].length, &item);
+    bool known = piece->sizes ? dtype_of_sizes(type, piece->sizes + row * dtype_stars(type), &item)
+                              : dtype_of_length(type, piece->cells[row].length, &item);
     assert(known);
     (void)known;
     return item;
@@ -203,8 +202,8 @@ static char *column_room(struct column *c, size_t len, struct chunk **chunk, uin
         return c->open->memory + *offset;
     }
     size_t size = open_size_next(c);
-    bool opens = len <= OPEN_MAX &&
-                 (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used);
+    bool opens =
+        len <= OPEN_MAX && (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used);
     if (len > size) size = opens ? whole_units(len) : len; /* an open chunk is used to its end */
     *chunk = arena_take(c->arena, size);
     assert(*chunk); /* reserved */

@@ -29,7 +29,7 @@ struct column_piece {
     uint16_t capacity; /* rows in cells (and sizes) */
     uint8_t version;   /* index into the column's types: what `sizes` is laid out for */
     struct cell *cells;
-    uint32_t *sizes;   /* capacity × stars, where shapes are not implied; else NULL */
+    uint32_t *sizes; /* capacity × stars, where shapes are not implied; else NULL */
 };
 
 /* Widening turns one size into `*` at a time at least: never more types than dimensions + 1. */
@@ -56,8 +56,9 @@ struct column_values {
     struct span payload;      /* back to back, in the order of the samples; or: */
     const struct span *items; /* n spans, when payload.ptr is NULL */
     const uint32_t *lengths;  /* n; NULL: all of payload.len / n bytes */
-    const uint32_t *sizes;    /* n × stars of the column's type, or NULL where shapes are implied */
-    struct chunk *adopt;      /* the payload lies in this chunk: it becomes the column's memory. The caller keeps
+    const uint32_t *sizes; /* n × stars of the column's type, or NULL where shapes are implied */
+    struct chunk
+        *adopt; /* the payload lies in this chunk: it becomes the column's memory. The caller keeps
                                  its pin */
 };
 

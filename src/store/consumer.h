@@ -22,7 +22,7 @@ struct consumer {
     struct spine spine;
     uint64_t consumed; /* samples alive that it has had */
     uint64_t leased;
-    uint64_t hint;     /* no sample of an earlier piece is left for it */
+    uint64_t hint; /* no sample of an earlier piece is left for it */
     size_t overhead;
 };
 

@@ -46,8 +46,7 @@ int dtype_parse(struct span text, struct dtype *out, struct error *e) {
     for (unsigned base = 0; base < DTYPE_BASES; base++)
         if (span_equal(span_of(text.ptr, name), span_of_string(dtype_bases[base].name)))
             type.base = (uint8_t)base;
-    if (type.base == DTYPE_BASES)
-        return error_set(e, ERROR_ERR, "unknown type %s", QUOTE(text));
+    if (type.base == DTYPE_BASES) return error_set(e, ERROR_ERR, "unknown type %s", QUOTE(text));
     if (name < text.len) {
         struct span shape = span_of(text.ptr + name + 1, text.len - name - 1);
         if (dtype_is_variable(&type) || !dtype_parse_shape(shape, &type))

@@ -34,7 +34,7 @@ enum dtype_base {
 
 enum { DTYPE_MAX_DIMS = 8, DTYPE_TEXT_MAX = 112 };
 
-#define DTYPE_STAR UINT32_MAX     /* a dimension that differs from sample to sample */
+#define DTYPE_STAR UINT32_MAX      /* a dimension that differs from sample to sample */
 #define DTYPE_MAX_BYTES UINT32_MAX /* an item is below 4 GiB */
 
 struct dtype {

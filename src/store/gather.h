@@ -11,9 +11,9 @@ struct gather {
     const struct column *column;
     const uint64_t *seqs;
     size_t n;
-    struct dtype type;  /* dense where the items' shapes agree */
-    uint64_t bytes;     /* of the payload */
-    size_t at;          /* where gather_run goes on */
+    struct dtype type; /* dense where the items' shapes agree */
+    uint64_t bytes;    /* of the payload */
+    size_t at;         /* where gather_run goes on */
 };
 
 struct gather_run {

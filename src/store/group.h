@@ -17,11 +17,11 @@
 enum { GROUP_SIZE_MAX = 65536 };
 
 struct group {
-    struct span id;     /* owned */
-    uint32_t size;      /* how many members it is to have */
-    uint32_t members;   /* samples alive */
-    bool broken;        /* lost one */
-    uint64_t *seqs;     /* of the members, ascending */
+    struct span id;   /* owned */
+    uint32_t size;    /* how many members it is to have */
+    uint32_t members; /* samples alive */
+    bool broken;      /* lost one */
+    uint64_t *seqs;   /* of the members, ascending */
     size_t capacity;
 };
 
@@ -29,11 +29,11 @@ struct groups {
     struct keyindex index;
     struct group **table; /* by number; NULL: free */
     size_t capacity, end;
-    uint32_t *spare;      /* free numbers */
+    uint32_t *spare; /* free numbers */
     size_t spare_count, spare_capacity;
-    uint32_t size;        /* of every group, 0 before the first */
+    uint32_t size; /* of every group, 0 before the first */
     size_t count;
-    size_t bytes;         /* of the groups themselves */
+    size_t bytes; /* of the groups themselves */
 };
 
 /* A zeroed struct groups is empty. */

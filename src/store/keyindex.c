@@ -11,7 +11,8 @@ enum {
     PAGE_FIRST = 8,   /* slots of a new index' only page */
     PAGE_SPLIT = 512, /* slots from which on a full page splits instead of doubling */
     DEPTH_MAX = 26,   /* 2^32 names need no more */
-    ENTRY_NAMES = 32  /* the directory has at most one entry for so many names; honest hashes need one for 180 */
+    ENTRY_NAMES =
+        32 /* the directory has at most one entry for so many names; honest hashes need one for 180 */
 };
 
 struct keyindex_slot {

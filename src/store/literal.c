@@ -188,8 +188,9 @@ static int literal_dimension(struct literal_parser *p, unsigned depth) {
     uint32_t *size = &p->item.shape[depth];
     if (*size == DTYPE_STAR) *size = count;
     if (*size == count) return 0;
-    return error_set(p->error, ERROR_SCHEMA, "expected %u values in dimension %u of type %s, got %u",
-                     *size, depth + 1, DTYPE_NAME(p->type), count);
+    return error_set(p->error, ERROR_SCHEMA,
+                     "expected %u values in dimension %u of type %s, got %u", *size, depth + 1,
+                     DTYPE_NAME(p->type), count);
 }
 
 /* No more elements than one more than there are commas. */

@@ -10,7 +10,9 @@
 #include "base/scratch.h"
 #include "store/dtype.h"
 
-enum { LITERAL_CUT = 256 }; /* a rendered value is cut with … when it gets longer than this many bytes */
+enum {
+    LITERAL_CUT = 256
+}; /* a rendered value is cut with … when it gets longer than this many bytes */
 
 /* Parse into packed bytes (in scratch; str and bytes: the text itself) and the concrete type. `*` in `type` takes the size
  * found; brackets have to nest as deep as the shape. Fails with ERROR_SCHEMA. */

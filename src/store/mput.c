@@ -120,10 +120,9 @@ static int mput_check_shape(const struct mput *mput, const struct mput_column *c
     size_t each = dtype_is_variable(&column->type) ? 1 : dtype_stars(&column->type);
     size_t expected = mput->n * each * sizeof(uint32_t);
     if (column->shape.len == expected) return 0;
-    return error_set(e, ERROR_SCHEMA,
-                     "field %s: the shape of %zu samples of %s has %zu bytes, got %zu",
-                     QUOTE(column->name), mput->n, DTYPE_NAME(&column->type), expected,
-                     column->shape.len);
+    return error_set(
+        e, ERROR_SCHEMA, "field %s: the shape of %zu samples of %s has %zu bytes, got %zu",
+        QUOTE(column->name), mput->n, DTYPE_NAME(&column->type), expected, column->shape.len);
 }
 
 static int mput_check_total(const struct mput *mput, const struct mput_column *column,
@@ -141,7 +140,7 @@ static int mput_check_values(const struct mput *mput, const struct mput_column *
     size_t bad = mput->n;
     if (column->type.base != DTYPE_STR && column->type.base != DTYPE_BOOL) return 0;
     if (!dtype_bytes_valid(column->type.base, column->payload)) bad = 0;
-    const char *at = column->payload.ptr;
+    const char *at = column->payload.ptr ? column->payload.ptr : "";
     for (size_t i = 0; lengths && column->type.base == DTYPE_STR && i < mput->n; i++) {
         if (bad == 0 ? !utf8_is_valid(span_of(at, lengths[i]))
                      : lengths[i] && (*at & 0xc0) == 0x80) {
@@ -168,8 +167,7 @@ static int mput_read_ragged(const struct mput *mput, const struct mput_column *c
         struct dtype item;
         if (!dtype_of_sizes(&column->type, sizes, &item))
             return error_set(e, ERROR_SCHEMA, "field %s: sample %s of %s would have 4 GiB or more",
-                             QUOTE(column->name), QUOTE(mput->keys[i]),
-                             DTYPE_NAME(&column->type));
+                             QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_NAME(&column->type));
         lengths[i] = (uint32_t)dtype_fixed_bytes(&item);
         total += lengths[i];
         if (i == 0) *narrow = item;
@@ -231,8 +229,8 @@ static int mput_plan_column(const struct mput *mput, const struct mput_column *c
     failed = mput_read_lengths(mput, column, scratch, &lengths, &narrow, e);
     if (!failed) failed = mput_check_values(mput, column, lengths, e);
     if (!failed)
-        failed = plan_merge(field, column->name, &column->type, &narrow, mput->keys[0], &out->type,
-                            e);
+        failed =
+            plan_merge(field, column->name, &column->type, &narrow, mput->keys[0], &out->type, e);
     if (failed) return failed;
     out->name = column->name;
     out->values = (struct column_values){

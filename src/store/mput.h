@@ -11,10 +11,12 @@
 /* A column as it comes: DESIGN's `name type shape payload`. */
 struct mput_column {
     struct span name;
-    struct dtype type;    /* any number of `*` */
-    struct span shape;    /* n × stars u32, little-endian; for str and bytes n lengths; empty for dense */
+    struct dtype type; /* any number of `*` */
+    struct span
+        shape; /* n × stars u32, little-endian; for str and bytes n lengths; empty for dense */
     struct span payload;
-    struct chunk *landed; /* the chunk that the payload lies in, or NULL; the caller keeps its pin */
+    struct chunk
+        *landed; /* the chunk that the payload lies in, or NULL; the caller keeps its pin */
 };
 
 struct mput_tag {

@@ -18,8 +18,8 @@ int names_check_key(const char *what, struct span key, struct error *e) {
 }
 
 static bool names_is_word_byte(unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '.' || c == '/' || c == '-' || c == '@';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '/' || c == '-' || c == '@';
 }
 
 int names_check_word(const char *what, struct span name, struct error *e) {

@@ -37,9 +37,10 @@ struct op_column {
 
 struct op_put {
     size_t n;
-    const uint64_t *seqs;         /* n */
+    const uint64_t *seqs; /* n */
     size_t n_new;
-    const uint64_t *new_seqs;     /* n_new: those of seqs that are made, from the partition's next seq on */
+    const uint64_t
+        *new_seqs; /* n_new: those of seqs that are made, from the partition's next seq on */
     const struct span *keys;      /* n_new */
     const struct span *group_ids; /* n or NULL; a NULL ptr where the sample joins none */
     const uint32_t *group_sizes;  /* n or NULL */
@@ -50,19 +51,19 @@ struct op_put {
 
 /* OP_TAKE, OP_RESET, OP_CLEAR, OP_ERASE: whom it concerns. */
 struct op_select {
-    bool all;          /* every sample of the partition: seqs is not read */
+    bool all; /* every sample of the partition: seqs is not read */
     size_t n;
     const uint64_t *seqs;
-    struct span task;  /* OP_TAKE; OP_RESET: ptr NULL for all tasks */
-    size_t n_names;    /* OP_ERASE */
+    struct span task; /* OP_TAKE; OP_RESET: ptr NULL for all tasks */
+    size_t n_names;   /* OP_ERASE */
     const struct span *names;
-    bool tags;         /* the names are tags, not fields */
+    bool tags; /* the names are tags, not fields */
 };
 
 struct op {
     enum op_kind kind;
     struct span partition;
-    int64_t now_ms;    /* wall clock */
+    int64_t now_ms; /* wall clock */
     union {
         struct op_put put;
         struct op_select select;

@@ -33,8 +33,7 @@ struct column *partition_add_column(struct partition *p, struct column_set *set,
                                     const struct dtype *type) {
     struct column *column = mem_alloc(sizeof(*column));
     column_init(column, name, type, p->arena, &p->chunks);
-    set->columns =
-        mem_grow(set->columns, &set->capacity, set->count + 1, sizeof(*set->columns));
+    set->columns = mem_grow(set->columns, &set->capacity, set->count + 1, sizeof(*set->columns));
     keyindex_add(&set->index, hash_bytes(name), (uint32_t)set->count);
     set->columns[set->count++] = column;
     return column;

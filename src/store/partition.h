@@ -28,10 +28,10 @@ enum {
 
 struct row_piece {
     uint64_t alive[SPINE_WORDS];
-    uint16_t count;     /* alive */
-    uint16_t capacity;  /* rows in written (and groups) */
-    uint32_t *written;  /* when the sample was made: seconds since 1970 */
-    uint32_t *groups;   /* group number or GROUP_NONE; NULL while no row has one */
+    uint16_t count;    /* alive */
+    uint16_t capacity; /* rows in written (and groups) */
+    uint32_t *written; /* when the sample was made: seconds since 1970 */
+    uint32_t *groups;  /* group number or GROUP_NONE; NULL while no row has one */
 };
 
 /* Columns of one kind, by name and in order of appearance. */
@@ -55,13 +55,13 @@ struct partition {
     struct consumer **tasks;
     size_t tasks_count, tasks_capacity;
 
-    uint64_t samples;  /* alive */
-    uint64_t written;  /* samples ever made, cleared ones included */
+    uint64_t samples; /* alive */
+    uint64_t written; /* samples ever made, cleared ones included */
     uint64_t next_seq;
     bool has_expected;
     uint64_t expected;
     bool sealed;
-    size_t overhead;   /* bytes of row pieces */
+    size_t overhead; /* bytes of row pieces */
 };
 
 struct partition *partition_new(struct span name, uint32_t slot, struct arena *arena);

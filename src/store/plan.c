@@ -129,8 +129,8 @@ static size_t plan_reserve_columns(const struct column_set *set, const struct op
 int plan_reserve(const struct store *s, const struct partition *p, const struct op_put *put,
                  struct error *e) {
     const struct column_values keys = {.items = put->keys};
-    size_t need =
-        column_reserve(p ? &p->keys : NULL, put->n_new ? column_values_bytes(&keys, put->n_new) : 0);
+    size_t need = column_reserve(p ? &p->keys : NULL,
+                                 put->n_new ? column_values_bytes(&keys, put->n_new) : 0);
     need += plan_reserve_columns(p ? &p->tags : NULL, put, put->tags, put->n_tags);
     need += plan_reserve_columns(p ? &p->fields : NULL, put, put->columns, put->n_columns);
     return arena_reserve(store_arena(s), need, e);

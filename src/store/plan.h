@@ -32,8 +32,7 @@ int plan_misfit(struct span name, const struct dtype *field, const char *got, st
 
 /* Names of columns: none twice, not more than `max` in the partition. ERROR_ERR, ERROR_FULL. `what` is "field" or "tag". */
 int plan_columns(const struct column_set *present, const char *what, size_t max,
-                 const struct op_column *columns, size_t n, struct span partition,
-                 struct error *e);
+                 const struct op_column *columns, size_t n, struct span partition, struct error *e);
 
 /* Reserve memory for all that the op will copy. ERROR_OOM. */
 int plan_reserve(const struct store *s, const struct partition *p, const struct op_put *put,

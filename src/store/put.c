@@ -17,8 +17,7 @@ static int put_check_names(const struct put *put, struct error *e) {
     if (!failed && put->if_tag.ptr) failed = names_check_word("tag", put->if_tag, e);
     for (size_t i = 0; !failed && i < put->n_tags; i++) {
         failed = names_check_word("tag", put->tags[i].name, e);
-        if (!failed)
-            failed = names_check_tag_value(put->tags[i].name, put->tags[i].value, e);
+        if (!failed) failed = names_check_tag_value(put->tags[i].name, put->tags[i].value, e);
     }
     for (size_t i = 0; !failed && i < put->n_values; i++)
         failed = names_check_word("field", put->values[i].name, e);
@@ -40,8 +39,7 @@ static int put_check_group(const struct put *put, const struct partition *p, uin
     bool joins;
     int failed = plan_group(p, put->partition, put->group, put->group_size, e);
     if (!failed) failed = plan_join(p, put->key, seq, put->group, &joins, e);
-    if (!failed && joins)
-        failed = plan_group_room(p, put->group, put->group_size, 1, put->key, e);
+    if (!failed && joins) failed = plan_group_room(p, put->group, put->group_size, 1, put->key, e);
     return failed;
 }
 
@@ -119,8 +117,8 @@ static int put_plan_value(const struct put *put, const struct put_value *value,
 
 /* ---- the plan ----------------------------------------------------------------------------- */
 
-static int put_plan_tags(const struct put *put, const struct partition *p,
-                         struct scratch *scratch, struct op_put *out, struct error *e) {
+static int put_plan_tags(const struct put *put, const struct partition *p, struct scratch *scratch,
+                         struct op_put *out, struct error *e) {
     struct op_column *tags = scratch_zalloc(scratch, put->n_tags, sizeof(*tags));
     for (size_t i = 0; i < put->n_tags; i++) {
         struct span value = put->tags[i].value;

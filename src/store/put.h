@@ -16,9 +16,9 @@ enum put_only { PUT_ALWAYS, PUT_NX, PUT_XX };
 /* One field of one sample. */
 struct put_value {
     struct span name;
-    bool typed;           /* a type was given: the item's own shape, with at most one `*` */
+    bool typed; /* a type was given: the item's own shape, with at most one `*` */
     struct dtype type;
-    bool text;            /* `bytes` is a literal for people, not the value itself */
+    bool text; /* `bytes` is a literal for people, not the value itself */
     struct span bytes;
     struct chunk *landed; /* the chunk that `bytes` lies in, or NULL. Adopted when used, the caller
                              keeps its pin */

@@ -28,9 +28,9 @@ struct ready {
     const struct column **fields;
     bool impossible; /* a field that no sample has */
     struct where_bound where;
-    uint64_t number;              /* the piece that `words` is about */
-    unsigned word;                /* words below it are used up */
-    uint64_t words[SPINE_WORDS];  /* candidates not yet returned, WHERE not yet asked */
+    uint64_t number;             /* the piece that `words` is about */
+    unsigned word;               /* words below it are used up */
+    uint64_t words[SPINE_WORDS]; /* candidates not yet returned, WHERE not yet asked */
 };
 
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */

@@ -9,8 +9,7 @@ static int group_check(const struct sampler_args *args, const struct partition *
                        struct error *e) {
     uint64_t size = args->number ? args->number : p ? p->groups.size : 0;
     if (size == 0 || count % size == 0) return 0;
-    return error_set(e, ERROR_ERR,
-                     "COUNT %llu is not a multiple of the group size %llu",
+    return error_set(e, ERROR_ERR, "COUNT %llu is not a multiple of the group size %llu",
                      (unsigned long long)count, (unsigned long long)size);
 }
 

@@ -54,8 +54,7 @@ bool clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms
 int reset_plan(const struct store *s, const struct reset *reset, int64_t now_ms,
                struct scratch *scratch, struct op *op, struct error *e) {
     const struct partition *p = store_find(s, reset->select.partition);
-    if (!p)
-        return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(reset->select.partition));
+    if (!p) return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(reset->select.partition));
     *op = (struct op){.kind = OP_RESET, .partition = reset->select.partition, .now_ms = now_ms};
     select_resolve(&reset->select, p, scratch, &op->select);
     op->select.task = reset->task;

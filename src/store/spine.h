@@ -14,9 +14,9 @@
 enum { SPINE_ROWS = 1024, SPINE_WORDS = SPINE_ROWS / 64, SPINE_CAPACITY_FIRST = 16 };
 
 struct spine {
-    void **pieces;     /* ring-less deque: entries start … start + count - 1 */
+    void **pieces; /* ring-less deque: entries start … start + count - 1 */
     size_t start, count, capacity;
-    uint64_t first;    /* piece number of the entry at start */
+    uint64_t first; /* piece number of the entry at start */
 };
 
 static inline uint64_t spine_number(uint64_t seq) {

@@ -112,8 +112,8 @@ bool store_tick(struct store *s, int64_t now_ms) {
 }
 
 void store_stats(const struct store *s, struct store_stats *out) {
-    *out = (struct store_stats){.partitions = store_partitions(s),
-                                .overhead_bytes = s->index.bytes};
+    *out =
+        (struct store_stats){.partitions = store_partitions(s), .overhead_bytes = s->index.bytes};
     arena_stats(s->arena, &out->arena);
     uint64_t cursor = 0;
     for (struct partition *p; (p = store_next(s, &cursor));) {

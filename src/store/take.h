@@ -14,7 +14,7 @@
 /* As asked for; everything borrowed. */
 struct take {
     struct span partition, task;
-    uint64_t count;   /* at least 1 */
+    uint64_t count;    /* at least 1 */
     uint64_t at_least; /* 1 to count; count where not given */
     size_t n_fields;
     const struct span *fields;

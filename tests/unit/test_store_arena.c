@@ -13,10 +13,10 @@ enum { REGION = 1 << 20, SHADOWS = 300, OWNERS = 5 };
 
 struct shadow {
     struct chunk *chunk;
-    size_t len;     /* whose bytes count */
+    size_t len; /* whose bytes count */
     uint32_t id;
     uint32_t pins, cells;
-    int owner;      /* -1: none */
+    int owner; /* -1: none */
     uint8_t pattern;
 };
 
@@ -132,12 +132,8 @@ static void do_release(struct campaign *c) {
 static void do_something(struct campaign *c) {
     struct shadow *s = c->n ? &c->shadows[source_below(&c->source, c->n)] : NULL;
     switch (source_below(&c->source, 100)) {
-    case 0:
-        do_release(c);
-        return;
-    case 1 ... 30:
-        do_take(c);
-        return;
+    case 0: do_release(c); return;
+    case 1 ... 30: do_take(c); return;
     case 31 ... 38:
         if (s) do_trim(c, s);
         return;

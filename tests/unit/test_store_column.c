@@ -198,8 +198,8 @@ static void test_several_stars_keep_sizes(void **state) {
     put(&f, 4, "", 0, (uint32_t[]){0, 9});
     put(&f, 5, "", 0, (uint32_t[]){9, 0});
     for (uint64_t seq = 6; seq < 1024; seq++) put(&f, seq, "xyz", 3, (uint32_t[]){3, 1});
-    static const char *const items[] = {"u8[2,3]", "u8[2,1]", "u8[4,1]",
-                                        "u8[1,4]", "u8[0,9]", "u8[9,0]", "u8[3,1]"};
+    static const char *const items[] = {"u8[2,3]", "u8[2,1]", "u8[4,1]", "u8[1,4]",
+                                        "u8[0,9]", "u8[9,0]", "u8[3,1]"};
     for (uint64_t seq = 0; seq < 7; seq++) assert_item(&f, seq, items[seq]);
     assert_item(&f, 3000, "u8[2,3]");
     put(&f, 3001, "a", 1, (uint32_t[]){1, 1});

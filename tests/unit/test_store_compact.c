@@ -27,7 +27,8 @@ static void put_filled(struct kit *k, uint64_t i, size_t len) {
 static void assert_filled(struct kit *k, uint64_t i, size_t len) {
     struct span value = kit_value(k, "p", key_of(i), "f");
     assert_int_equal(value.len, len);
-    for (size_t at = 0; at < len; at++) assert_int_equal((uint8_t)value.ptr[at], (uint8_t)(i * 7 + 1));
+    for (size_t at = 0; at < len; at++)
+        assert_int_equal((uint8_t)value.ptr[at], (uint8_t)(i * 7 + 1));
 }
 
 static void clear(struct kit *k, uint64_t i) {
@@ -88,7 +89,9 @@ static void test_out_of_order(void **state) {
             if (!has[i] || source_below(&source, 10) == 0) continue;
             struct span key = span_of_string(key_of(i)), name = SPAN_LITERAL("f");
             struct clear erase = {.select = {SPAN_LITERAL("p"), 1, &key, {0}},
-                                  .what = SELECT_FIELDS, .n_names = 1, .names = &name};
+                                  .what = SELECT_FIELDS,
+                                  .n_names = 1,
+                                  .names = &name};
             assert_int_equal(kit_clear(k, &erase), 1);
             has[i] = false;
         }

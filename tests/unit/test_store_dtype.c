@@ -17,10 +17,34 @@ static void assert_type(const struct dtype *type, const char *text) {
 static void test_parse_and_format_agree(void **state) {
     (void)state;
     static const char *const texts[] = {
-        "bool", "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f8e4m3", "f8e5m2", "f16",
-        "bf16", "f32", "f64", "str", "bytes", "f32[8]", "f32[3,224,224]", "i64[*]", "f32[*,128]",
-        "f32[128,*]", "u8[0]", "f64[*,0]", "i16[*,*,*,*,*,*,*,*]", "bool[1,1,1,1,1,1,1,1]",
-        "u8[4294967294]", "u8[0,4294967294,4294967294]",
+        "bool",
+        "u8",
+        "i8",
+        "u16",
+        "i16",
+        "u32",
+        "i32",
+        "u64",
+        "i64",
+        "f8e4m3",
+        "f8e5m2",
+        "f16",
+        "bf16",
+        "f32",
+        "f64",
+        "str",
+        "bytes",
+        "f32[8]",
+        "f32[3,224,224]",
+        "i64[*]",
+        "f32[*,128]",
+        "f32[128,*]",
+        "u8[0]",
+        "f64[*,0]",
+        "i16[*,*,*,*,*,*,*,*]",
+        "bool[1,1,1,1,1,1,1,1]",
+        "u8[4294967294]",
+        "u8[0,4294967294,4294967294]",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct dtype type = type_of(texts[i]);
@@ -34,11 +58,38 @@ static void test_parse_and_format_agree(void **state) {
 static void test_parse_refuses(void **state) {
     (void)state;
     static const char *const texts[] = {
-        "", "f", "f31", "F32", "f32 ", " f32", "f32[", "f32[]", "f32[8", "f32[8]]", "f32[8]x",
-        "f32[[8]]", "f32[,8]", "f32[8,]", "f32[8,,8]", "f32[-1]", "f32[+1]", "f32[ 8]", "f32[1.0]",
-        "f32[**]", "f32[1,2,3,4,5,6,7,8,9]", "str[*]", "bytes[4]", "f32]", "[8]", "u8[4294967295]",
-        "u8[4294967296]", "u8[18446744073709551617]", "f32[1073741824]", "u8[65536,65536]",
-        "f64[*,536870912]", "u8[4294967294,4294967294,4294967294,4294967294,2]",
+        "",
+        "f",
+        "f31",
+        "F32",
+        "f32 ",
+        " f32",
+        "f32[",
+        "f32[]",
+        "f32[8",
+        "f32[8]]",
+        "f32[8]x",
+        "f32[[8]]",
+        "f32[,8]",
+        "f32[8,]",
+        "f32[8,,8]",
+        "f32[-1]",
+        "f32[+1]",
+        "f32[ 8]",
+        "f32[1.0]",
+        "f32[**]",
+        "f32[1,2,3,4,5,6,7,8,9]",
+        "str[*]",
+        "bytes[4]",
+        "f32]",
+        "[8]",
+        "u8[4294967295]",
+        "u8[4294967296]",
+        "u8[18446744073709551617]",
+        "f32[1073741824]",
+        "u8[65536,65536]",
+        "f64[*,536870912]",
+        "u8[4294967294,4294967294,4294967294,4294967294,2]",
         "f32[99999999999999999999999999]",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -86,10 +137,10 @@ static void test_shape_implied(void **state) {
         const char *text;
         unsigned stars;
         bool implied;
-    } types[] = {{"f32", 0, true},      {"f32[3]", 0, true},   {"f32[0]", 0, true},
-                 {"f32[*]", 1, true},   {"f32[*,3]", 1, true}, {"f32[*,0]", 1, false},
+    } types[] = {{"f32", 0, true},       {"f32[3]", 0, true},    {"f32[0]", 0, true},
+                 {"f32[*]", 1, true},    {"f32[*,3]", 1, true},  {"f32[*,0]", 1, false},
                  {"f32[0,*]", 1, false}, {"f32[*,*]", 2, false}, {"f32[*,3,*]", 2, false},
-                 {"str", 0, true},      {"bytes", 0, true}};
+                 {"str", 0, true},       {"bytes", 0, true}};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         struct dtype type = type_of(types[i].text);
         assert_int_equal(dtype_stars(&type), types[i].stars);
@@ -104,15 +155,28 @@ static void test_of_length(void **state) {
         uint64_t length;
         const char *item; /* NULL: does not fit */
     } cases[] = {
-        {"f32", 4, "f32"},           {"f32", 3, NULL},           {"f32", 0, NULL},
-        {"f32", 8, NULL},            {"f32[2,3]", 24, "f32[2,3]"}, {"f32[2,3]", 25, NULL},
-        {"f32[0]", 0, "f32[0]"},     {"f32[0]", 4, NULL},        {"f32[*]", 0, "f32[0]"},
-        {"f32[*]", 40, "f32[10]"},   {"f32[*]", 41, NULL},       {"f32[*,128]", 1024, "f32[2,128]"},
-        {"f32[128,*]", 1024, "f32[128,2]"}, {"f32[*,128]", 516, NULL}, {"f32[*,0]", 0, NULL},
-        {"f32[*,*]", 16, NULL},      {"u8[*]", UINT32_MAX - 1, "u8[4294967294]"},
+        {"f32", 4, "f32"},
+        {"f32", 3, NULL},
+        {"f32", 0, NULL},
+        {"f32", 8, NULL},
+        {"f32[2,3]", 24, "f32[2,3]"},
+        {"f32[2,3]", 25, NULL},
+        {"f32[0]", 0, "f32[0]"},
+        {"f32[0]", 4, NULL},
+        {"f32[*]", 0, "f32[0]"},
+        {"f32[*]", 40, "f32[10]"},
+        {"f32[*]", 41, NULL},
+        {"f32[*,128]", 1024, "f32[2,128]"},
+        {"f32[128,*]", 1024, "f32[128,2]"},
+        {"f32[*,128]", 516, NULL},
+        {"f32[*,0]", 0, NULL},
+        {"f32[*,*]", 16, NULL},
+        {"u8[*]", UINT32_MAX - 1, "u8[4294967294]"},
         {"u8[*]", (uint64_t)UINT32_MAX + 1, NULL},
-        {"bytes", 0, "bytes"},       {"bytes", UINT32_MAX, "bytes"},
-        {"bytes", (uint64_t)UINT32_MAX + 1, NULL}, {"str", 5, "str"},
+        {"bytes", 0, "bytes"},
+        {"bytes", UINT32_MAX, "bytes"},
+        {"bytes", (uint64_t)UINT32_MAX + 1, NULL},
+        {"str", 5, "str"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct dtype type = type_of(cases[i].type), item;
@@ -151,13 +215,20 @@ static void test_widen(void **state) {
     static const struct {
         const char *field, *item, *wide; /* NULL: no match */
     } cases[] = {
-        {"f32", "f32", "f32"},           {"f32", "f64", NULL},
-        {"f32", "f32[1]", NULL},         {"f32[3]", "f32[3]", "f32[3]"},
-        {"f32[3]", "f32[4]", "f32[*]"},  {"f32[*]", "f32[4]", "f32[*]"},
-        {"f32[3]", "f32[0]", "f32[*]"},  {"f32[3,4]", "f32[3,5]", "f32[3,*]"},
-        {"f32[3,4]", "f32[2,5]", "f32[*,*]"}, {"f32[*,4]", "f32[3,5]", "f32[*,*]"},
-        {"f32[*,4]", "f32[3]", NULL},    {"str", "str", "str"},
-        {"str", "bytes", NULL},          {"bytes", "u8", NULL},
+        {"f32", "f32", "f32"},
+        {"f32", "f64", NULL},
+        {"f32", "f32[1]", NULL},
+        {"f32[3]", "f32[3]", "f32[3]"},
+        {"f32[3]", "f32[4]", "f32[*]"},
+        {"f32[*]", "f32[4]", "f32[*]"},
+        {"f32[3]", "f32[0]", "f32[*]"},
+        {"f32[3,4]", "f32[3,5]", "f32[3,*]"},
+        {"f32[3,4]", "f32[2,5]", "f32[*,*]"},
+        {"f32[*,4]", "f32[3,5]", "f32[*,*]"},
+        {"f32[*,4]", "f32[3]", NULL},
+        {"str", "str", "str"},
+        {"str", "bytes", NULL},
+        {"bytes", "u8", NULL},
         {"u8[1,1,1,1,1,1,1,1]", "u8[2,2,2,2,2,2,2,2]", "u8[*,*,*,*,*,*,*,*]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -166,10 +166,8 @@ static void test_empty(void **state) {
 int main(void) {
     hash_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_names),
-        cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_equal_tags),
-        cmocka_unit_test(test_other_bad_hashes),
+        cmocka_unit_test(test_few_names),  cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_equal_tags), cmocka_unit_test(test_other_bad_hashes),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,10 +100,23 @@ static void test_no_numbers(void **state) {
     (void)state;
     static const char *const types[] = {"i32", "u8", "f32", "f64", "f16", "bf16", "f8e4m3"};
     static const struct span texts[] = {
-        SPAN_LITERAL(""),      SPAN_LITERAL(" "),    SPAN_LITERAL("x"),     SPAN_LITERAL("1 2"),
-        SPAN_LITERAL("1,2"),   SPAN_LITERAL("[1]"),  SPAN_LITERAL("1]"),    SPAN_LITERAL("0x10"),
-        SPAN_LITERAL("1e"),    SPAN_LITERAL("--1"),  SPAN_LITERAL("1_000"), SPAN_LITERAL("1\0"),
-        SPAN_LITERAL("\0" "1"), SPAN_LITERAL("true"), SPAN_LITERAL("."),     SPAN_LITERAL("-"),
+        SPAN_LITERAL(""),
+        SPAN_LITERAL(" "),
+        SPAN_LITERAL("x"),
+        SPAN_LITERAL("1 2"),
+        SPAN_LITERAL("1,2"),
+        SPAN_LITERAL("[1]"),
+        SPAN_LITERAL("1]"),
+        SPAN_LITERAL("0x10"),
+        SPAN_LITERAL("1e"),
+        SPAN_LITERAL("--1"),
+        SPAN_LITERAL("1_000"),
+        SPAN_LITERAL("1\0"),
+        SPAN_LITERAL("\0"
+                     "1"),
+        SPAN_LITERAL("true"),
+        SPAN_LITERAL("."),
+        SPAN_LITERAL("-"),
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         for (size_t j = 0; j < sizeof(texts) / sizeof(texts[0]); j++)
@@ -175,14 +188,30 @@ static void test_shapes_that_do_not_fit(void **state) {
     static const struct {
         const char *type, *text;
     } cases[] = {
-        {"u8[3]", "[1,2]"},       {"u8[3]", "[1,2,3,4]"},    {"u8[3]", "1"},
-        {"u8[3]", "[[1,2,3]]"},   {"u8[3]", "[1,2,3"},       {"u8[3]", "1,2,3]"},
-        {"u8[3]", "[1,2,3]]"},    {"u8[3]", "[1,2,,3]"},     {"u8[3]", "[1,2,3,]"},
-        {"u8[3]", "[,1,2,3]"},    {"u8[3]", "[1 2 3]"},      {"u8[3]", "[1;2;3]"},
-        {"u8[2,2]", "[1,2,3,4]"}, {"u8[2,2]", "[[1,2],[3]]"}, {"u8[*,*]", "[[1,2],[3]]"},
-        {"u8[*,*]", "[[1],[]]"},  {"u8[*,*]", "[[],[1]]"},   {"u8[*,*]", "[]x"},
-        {"u8[*,3]", "[[]]"},      {"u8[2,0]", "[]"},         {"u8[0]", "[1]"},
-        {"u8[*]", ""},            {"u8[*]", "["},            {"u8[*]", "]"},
+        {"u8[3]", "[1,2]"},
+        {"u8[3]", "[1,2,3,4]"},
+        {"u8[3]", "1"},
+        {"u8[3]", "[[1,2,3]]"},
+        {"u8[3]", "[1,2,3"},
+        {"u8[3]", "1,2,3]"},
+        {"u8[3]", "[1,2,3]]"},
+        {"u8[3]", "[1,2,,3]"},
+        {"u8[3]", "[1,2,3,]"},
+        {"u8[3]", "[,1,2,3]"},
+        {"u8[3]", "[1 2 3]"},
+        {"u8[3]", "[1;2;3]"},
+        {"u8[2,2]", "[1,2,3,4]"},
+        {"u8[2,2]", "[[1,2],[3]]"},
+        {"u8[*,*]", "[[1,2],[3]]"},
+        {"u8[*,*]", "[[1],[]]"},
+        {"u8[*,*]", "[[],[1]]"},
+        {"u8[*,*]", "[]x"},
+        {"u8[*,3]", "[[]]"},
+        {"u8[2,0]", "[]"},
+        {"u8[0]", "[1]"},
+        {"u8[*]", ""},
+        {"u8[*]", "["},
+        {"u8[*]", "]"},
         {"u8", "[]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -229,8 +258,8 @@ static void test_small_floats_read_back(void **state) {
 
 static void test_numbers_read_back(void **state) {
     (void)state;
-    static const char *const types[] = {"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64",
-                                        "f32", "f64"};
+    static const char *const types[] = {"u8",  "i8",  "u16", "i16", "u32",
+                                        "i32", "u64", "i64", "f32", "f64"};
     struct source source = source_of_seed(1);
     for (uint64_t round = 0; round < test_rounds(20000); round++) {
         uint64_t bits = source_word(&source) >> source_below(&source, 64);
@@ -252,7 +281,7 @@ static void test_shortest_form(void **state) {
     (void)state;
     static const struct {
         const char *type, *text;
-    } cases[] = {{"f32", "0.1"},  {"f64", "0.1"},   {"f16", "0.1"},     {"f32", "1e+10"},
+    } cases[] = {{"f32", "0.1"},  {"f64", "0.1"},    {"f16", "0.1"},      {"f32", "1e+10"},
                  {"f32", "-0"},   {"f64", "1e-320"}, {"f32", "16777216"}, {"bf16", "3.1e+38"},
                  {"f32", "-inf"}, {"f64", "nan"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -299,13 +328,17 @@ static void test_cutting_numbers(void **state) {
     assert_memory_equal(cut.ptr, "[[],[],", 7);
     assert_true(span_equal(render("u8[0,4294967294]", "", 0), SPAN_LITERAL("[]")));
     assert_true(span_equal(render("u8[2,2]", "\1\2\3\4", 4), SPAN_LITERAL("[[1,2],[3,4]]")));
-    assert_true(span_equal(render("u8[1,1,1,1,1,1,1,1]", "\5", 1),
-                           SPAN_LITERAL("[[[[[[[[5]]]]]]]]")));
+    assert_true(
+        span_equal(render("u8[1,1,1,1,1,1,1,1]", "\5", 1), SPAN_LITERAL("[[[[[[[[5]]]]]]]]")));
 }
 
 static void test_bytes_that_are_no_text(void **state) {
     (void)state;
-    assert_true(span_equal(render("bytes", "a\xff" "b", 3), SPAN_LITERAL("a\\xffb")));
+    assert_true(span_equal(render("bytes",
+                                  "a\xff"
+                                  "b",
+                                  3),
+                           SPAN_LITERAL("a\\xffb")));
     assert_true(span_equal(render("bytes", "\xc3\xbc\xc3", 3), SPAN_LITERAL("\xc3\xbc\\xc3")));
     assert_true(span_equal(render("bytes", "", 0), SPAN_LITERAL("")));
     char wild[1000];

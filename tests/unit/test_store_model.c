@@ -63,22 +63,36 @@ static void walks(uint64_t seconds, const struct trial_shape *shape, unsigned st
 /* Few keys, so that everything happens to the same samples; compared after every step. */
 static void test_narrow(void **state) {
     (void)state;
-    walks(4, &(struct trial_shape){.partitions = 2, .keys = 12, .batch = 8, .large = 40000,
-                                   .check_every = 1, .replica = true}, 300);
+    walks(4,
+          &(struct trial_shape){.partitions = 2,
+                                .keys = 12,
+                                .batch = 8,
+                                .large = 40000,
+                                .check_every = 1,
+                                .replica = true},
+          300);
 }
 
 /* More of everything; cells go, chunks become sparse. */
 static void test_broad(void **state) {
     (void)state;
-    walks(4, &(struct trial_shape){.partitions = MODEL_PARTITIONS, .keys = 200, .batch = 60,
-                                   .large = 200000, .check_every = 25, .replica = true}, 2000);
+    walks(4,
+          &(struct trial_shape){.partitions = MODEL_PARTITIONS,
+                                .keys = 200,
+                                .batch = 60,
+                                .large = 200000,
+                                .check_every = 25,
+                                .replica = true},
+          2000);
 }
 
 /* Samples in several pieces of every spine. */
 static void test_long(void **state) {
     (void)state;
-    walks(4, &(struct trial_shape){.partitions = 1, .keys = 3000, .batch = 700, .large = 1000,
-                                   .check_every = 100}, 1000);
+    walks(4,
+          &(struct trial_shape){
+              .partitions = 1, .keys = 3000, .batch = 700, .large = 1000, .check_every = 100},
+          1000);
 }
 
 int main(void) {

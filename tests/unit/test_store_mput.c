@@ -28,8 +28,11 @@ static struct mput_column column_of(const char *name, const char *type, struct s
 }
 
 static struct mput batch_of(size_t n, const struct mput_column *column) {
-    return (struct mput){.partition = SPAN_LITERAL("p"), .n = n, .keys = keys,
-                         .n_columns = column ? 1 : 0, .columns = column};
+    return (struct mput){.partition = SPAN_LITERAL("p"),
+                         .n = n,
+                         .keys = keys,
+                         .n_columns = column ? 1 : 0,
+                         .columns = column};
 }
 
 static void put_column(struct kit *k, size_t n, const char *name, const char *type,
@@ -61,8 +64,7 @@ static void refuse_column(struct kit *k, size_t n, const char *name, const char 
     assert_refused(k, &mput, ERROR_SCHEMA, culprit);
 }
 
-#define U32(...) \
-    span_of((uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}))
+#define U32(...) span_of((uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}))
 #define NOTHING span_of(NULL, 0)
 
 /* ---- what fits ---------------------------------------------------------------------------- */
@@ -208,7 +210,10 @@ static void test_overflows(void **state) {
 
 static void test_bad_values(void **state) {
     struct kit *k = *state;
-    refuse_column(k, 3, "s", "str", U32(1, 2, 1), SPAN_LITERAL("a\xff\xff" "b"), "sample 'b'");
+    refuse_column(k, 3, "s", "str", U32(1, 2, 1),
+                  SPAN_LITERAL("a\xff\xff"
+                               "b"),
+                  "sample 'b'");
     /* All of it is valid, but a character lies across two samples. */
     refuse_column(k, 3, "s", "str", U32(1, 1, 1), SPAN_LITERAL("a\xc3\xbc"), "not UTF-8");
     refuse_column(k, 3, "s", "str", U32(2, 0, 1), SPAN_LITERAL("a\xc3\xbc"), "not UTF-8");
@@ -275,9 +280,8 @@ static void test_bounds(void **state) {
 static void test_whole_or_not_at_all(void **state) {
     struct kit *k = *state;
     put_column(k, 1, "old", "u8", NOTHING, SPAN_LITERAL("a"));
-    struct mput_column columns[] = {
-        column_of("new", "u8[2]", NOTHING, SPAN_LITERAL("aabbccdd")),
-        column_of("old", "u8", NOTHING, SPAN_LITERAL("abc"))};
+    struct mput_column columns[] = {column_of("new", "u8[2]", NOTHING, SPAN_LITERAL("aabbccdd")),
+                                    column_of("old", "u8", NOTHING, SPAN_LITERAL("abc"))};
     struct span values[] = {SPAN_LITERAL("1"), SPAN_LITERAL("2"), SPAN_LITERAL("3"),
                             SPAN_LITERAL("4")};
     struct mput_tag tag = {SPAN_LITERAL("t"), values};
@@ -351,10 +355,11 @@ static void test_the_first_that_is_missing(void **state) {
     struct kit *k = *state;
     put_column(k, 2, "f", "u8", NOTHING, SPAN_LITERAL("ab"));
     put_column(k, 4, "g", "u8[*,*]", U32(1, 1, 1, 1, 1, 1, 1, 1), SPAN_LITERAL("abcd"));
-    kit_clear(k, &(struct clear){.select = {.partition = SPAN_LITERAL("p"), .n_keys = 1,
-                                            .keys = &keys[2]},
-                                 .what = SELECT_FIELDS, .n_names = 1,
-                                 .names = (struct span[]){SPAN_LITERAL("g")}});
+    kit_clear(k, &(struct clear){
+                     .select = {.partition = SPAN_LITERAL("p"), .n_keys = 1, .keys = &keys[2]},
+                     .what = SELECT_FIELDS,
+                     .n_names = 1,
+                     .names = (struct span[]){SPAN_LITERAL("g")}});
     const struct column_set *fields = &kit_partition(k, "p")->fields;
     struct gather g;
     assert_int_equal(gather_open(&g, fields->columns[0], (uint64_t[]){1, 0, 3, 2}, 4), 2);

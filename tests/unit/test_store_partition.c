@@ -19,8 +19,12 @@ static void put_samples(struct kit *k, const char *field, uint64_t from, uint64_
 static void take_all(struct kit *k, const char *task, const char *field, uint64_t count) {
     struct span name = span_of_string(field);
     struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"), .task = span_of_string(task),
-                        .count = count, .at_least = 1, .n_fields = 1, .fields = &name,
+    struct take take = {.partition = SPAN_LITERAL("p"),
+                        .task = span_of_string(task),
+                        .count = count,
+                        .at_least = 1,
+                        .n_fields = 1,
+                        .fields = &name,
                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
     assert_int_equal(kit_take(k, &take, &taken), 0);
 }
@@ -89,7 +93,8 @@ static void test_no_room_beyond_2_to_the_32(void **state) {
     kit_partition(k, "p")->next_seq = PARTITION_SAMPLES_MAX - 2;
     put_samples(k, "f", 1, 2);
     assert_int_equal(kit_field(k, "p", "one too many", "f", SPAN_LITERAL("v")), ERROR_FULL);
-    assert_int_equal(kit_clear_key(k, "p", key_of(0)), 1); /* the oldest goes: the window moves on */
+    assert_int_equal(kit_clear_key(k, "p", key_of(0)),
+                     1); /* the oldest goes: the window moves on */
     assert_int_equal(kit_field(k, "p", "one more", "f", SPAN_LITERAL("v")), 0);
     assert_int_equal(kit_seq(k, "p", key_of(1)), PARTITION_SAMPLES_MAX - 2);
 }
@@ -114,7 +119,7 @@ static void test_overhead_comes_back(void **state) {
 /* ---- WHERE -------------------------------------------------------------------------------- */
 
 static bool admits(struct kit *k, const char *key, const char *tag, const char *operator,
-                   const char *value) {
+                   const char * value) {
     struct where_condition condition = {.tag = span_of_string(tag), .value = span_of_string(value)};
     assert_true(where_parse_operator(span_of_string(operator), &condition.operator));
     struct where where = {1, &condition};
@@ -128,18 +133,31 @@ static void test_operators(void **state) {
     static const struct {
         const char *tag, *value;
         int order; /* of the tag to the value */
-    } cases[] = {{"7", "7", 0},      {"7", "07", 0},    {"7", "7.0", 0},   {"7", "8", -1},
-                 {"10", "9", 1},     {"-1", "0", -1},   {"abc", "abd", -1}, {"abc", "ab", 1},
-                 {"10", "9a", -1},   {"", "", 0},       {"", "a", -1},     {"1e1", "10", 0},
-                 {"a", "", 1},       {"0.5", "1", -1},  {" 1", "1", -1},
+    } cases[] = {{"7", "7", 0},
+                 {"7", "07", 0},
+                 {"7", "7.0", 0},
+                 {"7", "8", -1},
+                 {"10", "9", 1},
+                 {"-1", "0", -1},
+                 {"abc", "abd", -1},
+                 {"abc", "ab", 1},
+                 {"10", "9a", -1},
+                 {"", "", 0},
+                 {"", "a", -1},
+                 {"1e1", "10", 0},
+                 {"a", "", 1},
+                 {"0.5", "1", -1},
+                 {" 1", "1", -1},
                  {"9223372036854775807", "9223372036854775806", 1},
                  {"18446744073709551615", "18446744073709551614", 1},
                  {"-9223372036854775808", "9223372036854775808", -1},
                  {"18446744073709551615", "-1", 1},
-                 {"nan", "1", 1},    {"inf", "1", 1},   {"1e400", "1e401", -1}};
+                 {"nan", "1", 1},
+                 {"inf", "1", 1},
+                 {"1e400", "1e401", -1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int order = cases[i].order;
-        bool holds[] = {order == 0, order != 0, order < 0, order <= 0, order > 0, order >= 0};
+        bool holds[] = {order == 0, order != 0, order<0, order <= 0, order> 0, order >= 0};
         kit_tag(k, "p", "s", "t", cases[i].tag);
         for (size_t o = 0; o < 6; o++)
             if (admits(k, "s", "t", operators[o], cases[i].value) != holds[o])
@@ -164,10 +182,9 @@ static void test_conditions_are_anded(void **state) {
     struct kit *k = *state;
     kit_tag(k, "p", "s", "t", "5");
     kit_tag(k, "p", "s", "u", "x");
-    struct where_condition conditions[] = {
-        {SPAN_LITERAL("t"), WHERE_GT, SPAN_LITERAL("4")},
-        {SPAN_LITERAL("u"), WHERE_EQ, SPAN_LITERAL("x")},
-        {SPAN_LITERAL("t"), WHERE_LT, SPAN_LITERAL("5")}};
+    struct where_condition conditions[] = {{SPAN_LITERAL("t"), WHERE_GT, SPAN_LITERAL("4")},
+                                           {SPAN_LITERAL("u"), WHERE_EQ, SPAN_LITERAL("x")},
+                                           {SPAN_LITERAL("t"), WHERE_LT, SPAN_LITERAL("5")}};
     for (size_t n = 0; n <= 3; n++) {
         struct where where = {n, conditions};
         struct where_bound bound = where_bind(&where, kit_partition(k, "p"), &k->scratch);

@@ -17,8 +17,7 @@ static void assert_refused(struct kit *k, const struct put *put, int code, const
     int got = kit_put(k, put);
     if (got != code) fail_msg("got %d (%s), expected %d for %s", got, k->error.text, code, culprit);
     assert_int_equal(k->error.code, code);
-    if (!strstr(k->error.text, culprit))
-        fail_msg("'%s' does not say %s", k->error.text, culprit);
+    if (!strstr(k->error.text, culprit)) fail_msg("'%s' does not say %s", k->error.text, culprit);
     store_stats(k->store, &after);
     assert_memory_equal(&before, &after, sizeof(before));
     has = kit_dump(k->store);
@@ -40,8 +39,11 @@ static struct put_value value_of(const char *field, struct span bytes, bool text
 static void refuse_value(struct kit *k, const char *field, struct span bytes, bool text,
                          const char *culprit) {
     struct put_value value = value_of(field, bytes, text);
-    assert_refused(k, &(struct put){.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s9"),
-                                    .n_values = 1, .values = &value},
+    assert_refused(k,
+                   &(struct put){.partition = SPAN_LITERAL("p"),
+                                 .key = SPAN_LITERAL("s9"),
+                                 .n_values = 1,
+                                 .values = &value},
                    ERROR_SCHEMA, culprit);
 }
 
@@ -95,8 +97,12 @@ static void test_what_is_overwritten_keeps_what_the_task_had(void **state) {
     struct span field = SPAN_LITERAL("f");
     put_ok(k, kit_field(k, "p", "s", "f", SPAN_LITERAL("1")));
     struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"), .task = SPAN_LITERAL("t"), .count = 1,
-                        .at_least = 1, .n_fields = 1, .fields = &field,
+    struct take take = {.partition = SPAN_LITERAL("p"),
+                        .task = SPAN_LITERAL("t"),
+                        .count = 1,
+                        .at_least = 1,
+                        .n_fields = 1,
+                        .fields = &field,
                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
     assert_int_equal(kit_take(k, &take, &taken), 0);
     put_ok(k, kit_field(k, "p", "s", "f", SPAN_LITERAL("2")));
@@ -109,8 +115,11 @@ static void test_what_is_overwritten_keeps_what_the_task_had(void **state) {
 static bool held(struct kit *k, const char *key, enum put_only only, const char *tag,
                  const char *value) {
     struct put_tag mark = {SPAN_LITERAL("mark"), SPAN_LITERAL("x")};
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = span_of_string(key), .only = only,
-                      .n_tags = 1, .tags = &mark};
+    struct put put = {.partition = SPAN_LITERAL("p"),
+                      .key = span_of_string(key),
+                      .only = only,
+                      .n_tags = 1,
+                      .tags = &mark};
     if (tag) put.if_tag = span_of_string(tag);
     if (tag) put.if_value = span_of_string(value);
     struct span before = kit_dump(k->store), after;
@@ -147,8 +156,12 @@ static void test_names(void **state) {
     char longer[1026];
     memset(longer, 'x', sizeof(longer));
     struct put_tag tag = {SPAN_LITERAL("t"), SPAN_LITERAL("v")};
-    struct put good = {.partition = span_of(longer, 255), .key = span_of(longer, 1024),
-                       .group = span_of(longer, 1024), .group_size = 1, .n_tags = 1, .tags = &tag};
+    struct put good = {.partition = span_of(longer, 255),
+                       .key = span_of(longer, 1024),
+                       .group = span_of(longer, 1024),
+                       .group_size = 1,
+                       .n_tags = 1,
+                       .tags = &tag};
     put_ok(k, kit_put(k, &good));
     struct put put = good;
     put.partition.len = 256;
@@ -174,7 +187,7 @@ static void test_words(void **state) {
     char longer[257];
     memset(longer, 'x', sizeof(longer));
     static const struct span bad[] = {
-        SPAN_LITERAL(""),    SPAN_LITERAL("@key"), SPAN_LITERAL("a b"), SPAN_LITERAL("a\0"),
+        SPAN_LITERAL(""),    SPAN_LITERAL("@key"),     SPAN_LITERAL("a b"), SPAN_LITERAL("a\0"),
         SPAN_LITERAL("a:b"), SPAN_LITERAL("\xc3\xbc"), SPAN_LITERAL("a,b"), SPAN_LITERAL("{a}")};
     put_ok(k, kit_tag(k, "p", "s", "aZ09_./-@", "v"));
     for (size_t i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
@@ -193,8 +206,8 @@ static void test_words(void **state) {
     struct put_tag tag = {SPAN_LITERAL("t"), span_of(longer, 1)};
     static char huge[NAMES_TAG_VALUE_MAX + 1];
     tag.value = span_of(huge, NAMES_TAG_VALUE_MAX);
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_tags = 1,
-                      .tags = &tag};
+    struct put put = {
+        .partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_tags = 1, .tags = &tag};
     put_ok(k, kit_put(k, &put));
     tag.value.len++;
     assert_refused(k, &put, ERROR_ERR, "at most 4096 bytes, got 4097");
@@ -212,8 +225,10 @@ static void test_named_twice(void **state) {
             tags[i] = (struct put_tag){span_of_string(names[i]), SPAN_LITERAL("v")};
             values[i] = (struct put_value){.name = tags[i].name, .bytes = SPAN_LITERAL("v")};
         }
-        struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"),
-                          .n_tags = (size_t)n, .tags = tags};
+        struct put put = {.partition = SPAN_LITERAL("p"),
+                          .key = SPAN_LITERAL("s"),
+                          .n_tags = (size_t)n,
+                          .tags = tags};
         char culprit[32];
         snprintf(culprit, sizeof(culprit), "'n%d' is named twice", n / 2 - 1);
         assert_refused(k, &put, ERROR_ERR, culprit);
@@ -234,8 +249,10 @@ static void test_too_many_columns(void **state) {
         snprintf(names[i], sizeof(names[i]), "f%d", i);
         values[i] = (struct put_value){.name = span_of_string(names[i])};
     }
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"),
-                      .n_values = PARTITION_FIELDS_MAX + 1, .values = values};
+    struct put put = {.partition = SPAN_LITERAL("p"),
+                      .key = SPAN_LITERAL("s"),
+                      .n_values = PARTITION_FIELDS_MAX + 1,
+                      .values = values};
     assert_refused(k, &put, ERROR_FULL, "no room for more than 4096 fields");
     put.n_values = PARTITION_FIELDS_MAX;
     put_ok(k, kit_put(k, &put));
@@ -299,7 +316,8 @@ static void test_dense_fields_widen(void **state) {
     put_ok(k, kit_text(k, "p", "a", "f:f32[2,3]", "[[1,2,3],[4,5,6]]"));
     put_ok(k, kit_text(k, "p", "b", "f:f32[1,3]", "[[1,2,3]]"));
     assert_string_equal(kit_type(k, "p", "f"), "f32[*,3]");
-    put_ok(k, kit_field(k, "p", "c", "f", SPAN_LITERAL("123412341234"))); /* one `*`: from the length */
+    put_ok(k, kit_field(k, "p", "c", "f",
+                        SPAN_LITERAL("123412341234"))); /* one `*`: from the length */
     assert_string_equal(kit_item(k, "p", "c", "f"), "f32[1,3]");
     put_ok(k, kit_text(k, "p", "d", "f", "[[1],[2]]"));
     assert_string_equal(kit_type(k, "p", "f"), "f32[*,*]");
@@ -325,9 +343,14 @@ static void test_whole_or_not_at_all(void **state) {
     struct put_tag tag = {SPAN_LITERAL("t"), SPAN_LITERAL("v")};
     struct put_value values[] = {value_of("a:f32[9]", SPAN_LITERAL("[1,2,3,4,5,6,7,8,9]"), true),
                                  value_of("b", SPAN_LITERAL("128"), true)};
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("new"),
-                      .group = SPAN_LITERAL("g"), .group_size = 2,
-                      .n_tags = 1, .tags = &tag, .n_values = 2, .values = values};
+    struct put put = {.partition = SPAN_LITERAL("p"),
+                      .key = SPAN_LITERAL("new"),
+                      .group = SPAN_LITERAL("g"),
+                      .group_size = 2,
+                      .n_tags = 1,
+                      .tags = &tag,
+                      .n_values = 2,
+                      .values = values};
     assert_refused(k, &put, ERROR_SCHEMA, "field 'b'");
     put.partition = SPAN_LITERAL("other");
     values[1] = value_of("b:i8", SPAN_LITERAL("128"), true);
@@ -339,8 +362,11 @@ static void test_whole_or_not_at_all(void **state) {
 
 static void refuse_group(struct kit *k, const char *key, const char *group, uint64_t size,
                          const char *culprit) {
-    assert_refused(k, &(struct put){.partition = SPAN_LITERAL("p"), .key = span_of_string(key),
-                                    .group = span_of_string(group), .group_size = size},
+    assert_refused(k,
+                   &(struct put){.partition = SPAN_LITERAL("p"),
+                                 .key = span_of_string(key),
+                                 .group = span_of_string(group),
+                                 .group_size = size},
                    ERROR_ERR, culprit);
 }
 
@@ -369,8 +395,8 @@ static void test_groups(void **state) {
 static void test_bounds(void **state) {
     struct kit *k = *state;
     struct put_tag tag = {SPAN_LITERAL("t"), SPAN_LITERAL("v")};
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_tags = 1,
-                      .tags = &tag};
+    struct put put = {
+        .partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_tags = 1, .tags = &tag};
     assert_int_equal(kit_expect(k, "p", 2), 0);
     put_ok(k, kit_put(k, &put));
     put_ok(k, kit_tag(k, "p", "s2", "t", "v"));
@@ -391,10 +417,10 @@ static void test_landed_values(void **state) {
     struct arena *arena = store_arena(k->store);
     struct chunk *landed = arena_take(arena, 40000);
     memset(landed->memory, 'x', 40000);
-    struct put_value value = {.name = SPAN_LITERAL("f"), .landed = landed,
-                              .bytes = span_of(landed->memory + 100, 39000)};
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_values = 1,
-                      .values = &value};
+    struct put_value value = {
+        .name = SPAN_LITERAL("f"), .landed = landed, .bytes = span_of(landed->memory + 100, 39000)};
+    struct put put = {
+        .partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_values = 1, .values = &value};
     put.group = SPAN_LITERAL("g");
     assert_refused(k, &put, ERROR_ERR, "group"); /* size 0 */
     assert_int_equal(landed->pins, 1);
@@ -417,8 +443,8 @@ static void test_no_memory(void **state) {
     struct kit *k = *state;
     static char bytes[1 << 20];
     struct put_value value = {.name = SPAN_LITERAL("f"), .bytes = span_of(bytes, sizeof(bytes))};
-    struct put put = {.partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_values = 1,
-                      .values = &value};
+    struct put put = {
+        .partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_values = 1, .values = &value};
     put_ok(k, kit_tag(k, "p", "before", "t", "v"));
     struct arena_stats stats;
     arena_stats(store_arena(k->store), &stats);

@@ -103,8 +103,8 @@ static void test_erase_fields(void **state) {
     struct kit *k = *state;
     struct where_condition condition = {SPAN_LITERAL("t"), WHERE_GE, SPAN_LITERAL("3")};
     fill(k);
-    struct clear clear = {.select = select_of("ab", NULL), .what = SELECT_FIELDS, .n_names = 3,
-                          .names = fields};
+    struct clear clear = {
+        .select = select_of("ab", NULL), .what = SELECT_FIELDS, .n_names = 3, .names = fields};
     assert_int_equal(kit_clear(k, &clear), 2);
     assert_int_equal(produced(k, "f"), 3);
     assert_int_equal(produced(k, "g"), 3);
@@ -127,8 +127,8 @@ static void test_erase_tags(void **state) {
     struct kit *k = *state;
     struct where_condition condition = {SPAN_LITERAL("t"), WHERE_EQ, SPAN_LITERAL("2")};
     fill(k);
-    struct clear clear = {.select = select_of(NULL, &condition), .what = SELECT_TAGS, .n_names = 2,
-                          .names = tags};
+    struct clear clear = {
+        .select = select_of(NULL, &condition), .what = SELECT_TAGS, .n_names = 2, .names = tags};
     assert_int_equal(kit_clear(k, &clear), 1);
     assert_int_equal(kit_clear(k, &clear), 0); /* it has lost what WHERE asks for */
     clear.select = select_of("c", NULL);
@@ -144,8 +144,12 @@ static void test_erase_tags(void **state) {
 
 static size_t take_all(struct kit *k, const char *task) {
     struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"), .task = span_of_string(task), .count = 5,
-                        .at_least = 1, .n_fields = 1, .fields = fields,
+    struct take take = {.partition = SPAN_LITERAL("p"),
+                        .task = span_of_string(task),
+                        .count = 5,
+                        .at_least = 1,
+                        .n_fields = 1,
+                        .fields = fields,
                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
     assert_int_equal(kit_take(k, &take, &taken), 0);
     return taken.n;
@@ -204,8 +208,8 @@ static void test_nothing_concerned_is_no_op(void **state) {
         if (i == 2) none[2] = select_of("ab", &condition);
         struct clear clear = {.select = none[i]};
         assert_int_equal(kit_clear(k, &clear), 0);
-        clear = (struct clear){.select = none[i], .what = SELECT_FIELDS, .n_names = 1,
-                               .names = fields};
+        clear =
+            (struct clear){.select = none[i], .what = SELECT_FIELDS, .n_names = 1, .names = fields};
         assert_int_equal(kit_clear(k, &clear), 0);
     }
     struct clear elsewhere = {.select = {.partition = SPAN_LITERAL("nowhere")}};

@@ -49,7 +49,8 @@ static void test_random_places(void **state) {
         struct source source = source_of_seed(round);
         memset(&s, 0, sizeof(s));
         s.base = round % 3 * (UINT64_MAX / SPINE_ROWS / 3);
-        uint64_t range = source_between(&source, 1, PLACES), density = source_between(&source, 2, 9);
+        uint64_t range = source_between(&source, 1, PLACES),
+                 density = source_between(&source, 2, 9);
         for (int i = 0; i < 3000; i++) {
             set(&s, source_below(&source, range), source_below(&source, 10) < density);
             if (i % 100 == 0) check(&s);

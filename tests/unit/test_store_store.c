@@ -55,8 +55,7 @@ static void walk_while_changing(struct kit *k, struct source *source) {
     bool present[WALKED], changed[WALKED] = {false};
     unsigned seen[WALKED] = {0}, number;
     char name[32];
-    for (unsigned i = 0; i < WALKED; i++)
-        present[i] = store_find(k->store, name_of(i)) != NULL;
+    for (unsigned i = 0; i < WALKED; i++) present[i] = store_find(k->store, name_of(i)) != NULL;
     uint64_t cursor = 0, steps = 0;
     for (;;) {
         struct partition *p = store_next(k->store, &cursor);
@@ -145,8 +144,12 @@ static void test_the_hook_hears_every_op(void **state) {
     struct heard heard = {.kit = k};
     struct taken taken;
     struct span field = SPAN_LITERAL("f");
-    struct take take = {.partition = SPAN_LITERAL("p"), .task = SPAN_LITERAL("t"), .count = 1,
-                        .at_least = 1, .n_fields = 1, .fields = &field,
+    struct take take = {.partition = SPAN_LITERAL("p"),
+                        .task = SPAN_LITERAL("t"),
+                        .count = 1,
+                        .at_least = 1,
+                        .n_fields = 1,
+                        .fields = &field,
                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
     store_on_change(k->store, hear, &heard);
     kit_expect(k, "p", 5);
@@ -159,13 +162,15 @@ static void test_the_hook_hears_every_op(void **state) {
     kit_take(k, &take, &taken);
     kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("p")}});
     kit_clear(k, &(struct clear){.select = {.partition = SPAN_LITERAL("p")},
-                                 .what = SELECT_FIELDS, .n_names = 1, .names = &field});
+                                 .what = SELECT_FIELDS,
+                                 .n_names = 1,
+                                 .names = &field});
     kit_clear_key(k, "p", "s");
     kit_seal(k, "q");
     kit_drop(k, "p");
     store_on_change(k->store, NULL, NULL);
     kit_seal(k, "r");
-    static const enum op_kind kinds[] = {OP_EXPECT, OP_PUT,  OP_TAKE, OP_RESET,
+    static const enum op_kind kinds[] = {OP_EXPECT, OP_PUT,   OP_TAKE, OP_RESET,
                                          OP_ERASE,  OP_CLEAR, OP_SEAL, OP_DROP};
     assert_int_equal(heard.n, sizeof(kinds) / sizeof(kinds[0]));
     for (size_t i = 0; i < heard.n; i++) {

@@ -110,8 +110,8 @@ struct model_partition *model_make_partition(struct model *m, struct span name) 
 struct model_sample *model_make_sample(struct model_partition *p, struct span key) {
     p->samples = mem_grow(p->samples, &p->capacity, p->n + 1, sizeof(*p->samples));
     struct model_sample *sample = p->samples[p->n++] = mem_alloc(sizeof(*sample));
-    *sample = (struct model_sample){
-        .key = model_own(key), .seq = p->written++, .group = MODEL_NO_GROUP};
+    *sample =
+        (struct model_sample){.key = model_own(key), .seq = p->written++, .group = MODEL_NO_GROUP};
     return sample;
 }
 

@@ -30,7 +30,7 @@ struct model_cell {
 struct model_sample {
     struct span key; /* owned */
     uint64_t seq;
-    size_t group;    /* index, or MODEL_NO_GROUP */
+    size_t group; /* index, or MODEL_NO_GROUP */
     bool had[MODEL_TASKS];
     struct model_cell fields[MODEL_COLUMNS], tags[MODEL_COLUMNS];
 };
@@ -52,7 +52,7 @@ struct model_group {
 };
 
 struct model_partition {
-    struct span name; /* len 0: there is none */
+    struct span name;              /* len 0: there is none */
     struct model_sample **samples; /* those alive, in order */
     size_t n, capacity;
     struct model_columns fields, tags;

@@ -35,7 +35,8 @@ static void check_columns(const struct column_set *set, const struct model_colum
         EXPECT(dtype_equal(column_type(c), &expected->type), "%.*s: %s, expected %s",
                SPAN_ARG(c->name), DTYPE_NAME(column_type(c)), DTYPE_NAME(&expected->type));
         for (size_t k = 0; k < p->n; k++) {
-            const struct model_cell *cell = &(tags ? p->samples[k]->tags : p->samples[k]->fields)[i];
+            const struct model_cell *cell =
+                &(tags ? p->samples[k]->tags : p->samples[k]->fields)[i];
             check_cell(c, p->samples[k]->seq, cell);
             produced += cell->produced;
             bytes += cell->produced ? cell->len : 0;
@@ -251,8 +252,7 @@ static const char *check_sizes(const char *shape, const struct dtype *type,
 }
 
 static void check_form(struct gather *g, const struct dtype *type,
-                       const struct model_cell *const *cells, size_t len,
-                       struct scratch *scratch) {
+                       const struct model_cell *const *cells, size_t len, struct scratch *scratch) {
     size_t stars = dtype_is_variable(type), before = 0;
     for (unsigned d = 0; d < type->dimensions; d++) stars += type->shape[d] == DTYPE_STAR;
     EXPECT(dtype_equal(type, &g->type), "%s, expected %s", DTYPE_NAME(&g->type), DTYPE_NAME(type));

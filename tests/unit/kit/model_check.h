@@ -16,7 +16,6 @@ void model_check_ready(struct model *m, const struct store *s, struct span parti
 
 /* A column of these samples, read out in the column form. Samples may repeat. */
 void model_check_gather(struct model *m, const struct store *s, struct span partition,
-                        struct span field, const uint64_t *seqs, size_t n,
-                        struct scratch *scratch);
+                        struct span field, const uint64_t *seqs, size_t n, struct scratch *scratch);
 
 #endif

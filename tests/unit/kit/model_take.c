@@ -39,9 +39,11 @@ bool model_admits(const struct model_partition *p, const struct model_sample *sa
         size_t tag = model_column(&p->tags, c->tag);
         if (tag == p->tags.n || !sample->tags[tag].produced) return false;
         int order = compare(span_of(sample->tags[tag].bytes, sample->tags[tag].len), c->value);
-        bool holds[WHERE_OPERATORS] = {
-            [WHERE_EQ] = order == 0, [WHERE_NE] = order != 0, [WHERE_LT] = order < 0,
-            [WHERE_LE] = order <= 0, [WHERE_GT] = order > 0,  [WHERE_GE] = order >= 0};
+        bool holds[WHERE_OPERATORS] = {[WHERE_EQ] = order == 0,
+                                       [WHERE_NE] = order != 0,
+                                       [WHERE_LT] =
+                                           order<0, [WHERE_LE] = order <= 0, [WHERE_GT] = order> 0,
+                                       [WHERE_GE] = order >= 0};
         if (!holds[c->operator]) return false;
     }
     return true;
@@ -93,8 +95,7 @@ static void pick_runs(struct model_partition *p, const struct take *take, struct
         for (size_t j = 0; j < size; j++)
             whole &= p->samples[i + j]->seq == p->samples[i]->seq + j &&
                      is_ready_for(p, p->samples[i + j], take);
-        for (size_t j = 0; whole && j < size; j++)
-            batch->seqs[batch->n++] = p->samples[i + j]->seq;
+        for (size_t j = 0; whole && j < size; j++) batch->seqs[batch->n++] = p->samples[i + j]->seq;
         i += whole ? size : 1;
     }
 }

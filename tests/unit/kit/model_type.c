@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 static const unsigned element_bytes[DTYPE_BASES] = {
-    [DTYPE_BOOL] = 1, [DTYPE_U8] = 1,     [DTYPE_I8] = 1,     [DTYPE_U16] = 2, [DTYPE_I16] = 2,
-    [DTYPE_U32] = 4,  [DTYPE_I32] = 4,    [DTYPE_U64] = 8,    [DTYPE_I64] = 8, [DTYPE_F8E4M3] = 1,
-    [DTYPE_F8E5M2] = 1, [DTYPE_F16] = 2,  [DTYPE_BF16] = 2,   [DTYPE_F32] = 4, [DTYPE_F64] = 8,
-    [DTYPE_STR] = 1,  [DTYPE_BYTES] = 1};
+    [DTYPE_BOOL] = 1,   [DTYPE_U8] = 1,   [DTYPE_I8] = 1,   [DTYPE_U16] = 2, [DTYPE_I16] = 2,
+    [DTYPE_U32] = 4,    [DTYPE_I32] = 4,  [DTYPE_U64] = 8,  [DTYPE_I64] = 8, [DTYPE_F8E4M3] = 1,
+    [DTYPE_F8E5M2] = 1, [DTYPE_F16] = 2,  [DTYPE_BF16] = 2, [DTYPE_F32] = 4, [DTYPE_F64] = 8,
+    [DTYPE_STR] = 1,    [DTYPE_BYTES] = 1};
 
 static bool is_text(unsigned base) {
     return base == DTYPE_STR || base == DTYPE_BYTES;
@@ -116,10 +116,8 @@ static bool pack(unsigned base, long long value, char *out) {
         break;
     case DTYPE_I16:
     case DTYPE_I32:
-    case DTYPE_I64:
-        break;
-    default:
-        return pack_float(base, value, out);
+    case DTYPE_I64: break;
+    default: return pack_float(base, value, out);
     }
     memcpy(out, &value, element_bytes[base]);
     return true;

@@ -64,8 +64,7 @@ static unsigned check_put_twice(const struct put *put) {
             if (span_equal(put->tags[i].name, put->tags[j].name)) return MODEL_ERROR(ERROR_ERR);
     for (size_t i = 0; i < put->n_values; i++)
         for (size_t j = 0; j < i; j++)
-            if (span_equal(put->values[i].name, put->values[j].name))
-                return MODEL_ERROR(ERROR_ERR);
+            if (span_equal(put->values[i].name, put->values[j].name)) return MODEL_ERROR(ERROR_ERR);
     return 0;
 }
 
@@ -149,7 +148,7 @@ static unsigned read_items(const struct mput *mput, const struct mput_column *co
         }
         uint64_t len = text ? shape_number(column, number++) : model_item_bytes(item);
         if (len > column->payload.len - used) return MODEL_ERROR(ERROR_SCHEMA);
-        out->bytes[i] = span_of(column->payload.ptr + used, len);
+        out->bytes[i] = span_of(len ? column->payload.ptr + used : "", len);
         used += len;
         if (!model_bytes_fit(item->base, out->bytes[i])) return MODEL_ERROR(ERROR_SCHEMA);
     }
@@ -228,8 +227,8 @@ unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *sc
     for (size_t i = 0; i < mput->n; i++)
         missing += (samples[i] = model_sample(p, mput->keys[i])) == NULL;
     *made = 0;
-    unsigned errors = check_mput_names(mput) | check_bounds(p, missing) |
-                      check_mput_groups(mput, p, samples);
+    unsigned errors =
+        check_mput_names(mput) | check_bounds(p, missing) | check_mput_groups(mput, p, samples);
     struct read_column *columns = scratch_alloc(scratch, mput->n_columns, sizeof(*columns));
     for (size_t c = 0; c < mput->n_columns; c++)
         errors |= read_column(mput, &mput->columns[c], p, scratch, &columns[c]);

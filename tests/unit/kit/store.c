@@ -22,7 +22,7 @@ void kit_open(struct kit *k) {
     KIT_CHECK(k->store);
 }
 
-size_t kit_close(struct kit *k) {
+void kit_empty(struct kit *k) {
     for (uint64_t cursor = 0;;) {
         struct partition *p = store_next(k->store, &cursor);
         if (!p) break;
@@ -36,7 +36,12 @@ size_t kit_close(struct kit *k) {
     KIT_CHECK(stats.partitions == 0 && stats.samples == 0 && stats.payload_bytes == 0);
     KIT_CHECK(stats.arena.chunks == 0 && stats.arena.allocated == 0);
     KIT_CHECK(stats.arena.regions_free == stats.arena.regions);
+}
+
+size_t kit_close(struct kit *k) {
+    kit_empty(k);
     store_free(k->store);
+    k->store = NULL;
     scratch_free(&k->scratch);
     return mem_used() - k->used;
 }
@@ -61,8 +66,7 @@ int kit_put(struct kit *k, const struct put *put) {
     struct op op;
     scratch_reset(&k->scratch);
     k->changed = 0;
-    int failed =
-        put_plan(k->store, put, k->now_ms, &k->scratch, &op, &k->held, &k->error);
+    int failed = put_plan(k->store, put, k->now_ms, &k->scratch, &op, &k->held, &k->error);
     if (!failed && !k->held) k->changed = store_apply(k->store, &op);
     return failed;
 }
@@ -87,8 +91,8 @@ int kit_reset(struct kit *k, const struct reset *reset) {
 
 int kit_expect(struct kit *k, const char *partition, uint64_t samples) {
     struct op op;
-    int failed = expect_plan(k->store, span_of_string(partition), samples, k->now_ms, &op,
-                             &k->error);
+    int failed =
+        expect_plan(k->store, span_of_string(partition), samples, k->now_ms, &op, &k->error);
     if (!failed) k->changed = store_apply(k->store, &op);
     return failed;
 }
@@ -156,9 +160,9 @@ int kit_group(struct kit *k, const char *partition, const char *key, const char 
 
 size_t kit_clear_key(struct kit *k, const char *partition, const char *key) {
     struct span name = span_of_string(key);
-    return kit_clear(k, &(struct clear){.select = {.partition = span_of_string(partition),
-                                                   .n_keys = 1,
-                                                   .keys = &name}});
+    return kit_clear(
+        k, &(struct clear){
+               .select = {.partition = span_of_string(partition), .n_keys = 1, .keys = &name}});
 }
 
 size_t kit_drop(struct kit *k, const char *partition) {

@@ -16,15 +16,18 @@ struct kit {
     struct scratch scratch; /* of the last command; what it returned lives until the next */
     struct error error;     /* of the last command that failed */
     int64_t now_ms;
-    bool held;              /* by the last put */
-    size_t changed;         /* what store_apply said last */
-    size_t used;            /* mem_used when it was opened */
+    bool held;      /* by the last put */
+    size_t changed; /* what store_apply said last */
+    size_t used;    /* mem_used when it was opened */
 };
 
 /* Draws the secret of the hashes on the first call. */
 void kit_open(struct kit *k);
 
-/* Drops everything; aborts where payload did not come back. Returns how many bytes of memory did not. */
+/* Drops everything; aborts where payload did not come back. The store can be used again. */
+void kit_empty(struct kit *k);
+
+/* Empties and frees it. Returns how many bytes of memory did not come back. */
 size_t kit_close(struct kit *k);
 
 /* For cmocka: a test whose *state is a struct kit. */

@@ -23,15 +23,14 @@ static void replicate(void *context, const struct op *op) {
     struct trial *t = context;
     struct op copy = *op;
     t->changes++;
-    if (!t->replica) return;
+    if (!t->shape.replica) return;
     scratch_reset(&t->replica_scratch);
-    if (op->kind == OP_PUT)
-        copy.put.columns = unadopted(t, op->put.columns, op->put.n_columns);
+    if (op->kind == OP_PUT) copy.put.columns = unadopted(t, op->put.columns, op->put.n_columns);
     store_apply(t->replica, &copy);
 }
 
 static void check_replica(struct trial *t) {
-    if (!t->replica) return;
+    if (!t->shape.replica) return;
     struct span ours = kit_dump(t->kit.store), theirs = kit_dump(t->replica);
     EXPECT(span_equal(ours, theirs), "the replica holds something else");
     kit_dump_free(ours);
@@ -113,8 +112,8 @@ static void step_clear(struct trial *t) {
     struct clear clear = {0};
     struct span names[2];
     trial_draw_select(t, &clear.select);
-    clear.what = source_below(&t->source, 3) ? SELECT_SAMPLES
-                                             : SELECT_FIELDS + source_below(&t->source, 2);
+    clear.what =
+        source_below(&t->source, 3) ? SELECT_SAMPLES : SELECT_FIELDS + source_below(&t->source, 2);
     clear.n_names = clear.what == SELECT_SAMPLES ? 0 : 1 + source_below(&t->source, 2);
     for (size_t i = 0; i < clear.n_names; i++)
         names[i] = clear.what == SELECT_TAGS ? trial_draw_tag(t) : trial_draw_field(t);
@@ -163,8 +162,8 @@ static void step_look(struct trial *t) {
     struct span fields[] = {trial_draw_field(t), trial_draw_field(t)};
     struct span task = source_below(&t->source, 3) ? trial_draw_task(t) : span_of(NULL, 0);
     struct where where = trial_draw_where(t, 2);
-    model_check_ready(&t->model, t->kit.store, partition, task, fields,
-                      source_below(&t->source, 3), &where, &t->scratch);
+    model_check_ready(&t->model, t->kit.store, partition, task, fields, source_below(&t->source, 3),
+                      &where, &t->scratch);
     size_t n;
     uint64_t *seqs = draw_seqs(t, partition, &n);
     model_check_gather(&t->model, t->kit.store, partition, fields[0], seqs, n, &t->scratch);
@@ -211,9 +210,9 @@ static void orphans(const struct trial *t, size_t *n, size_t *bytes) {
 /* ---- the walk ----------------------------------------------------------------------------- */
 
 void trial_open(struct trial *t, struct source source, const struct trial_shape *shape) {
-    *t = (struct trial){.source = source, .shape = *shape};
-    kit_open(&t->kit);
-    if (shape->replica) t->replica = store_new(NULL);
+    *t = (struct trial){.source = source, .shape = *shape, .kit = t->kit, .replica = t->replica};
+    if (!t->kit.store) kit_open(&t->kit);
+    if (!t->replica && shape->replica) t->replica = store_new(NULL);
     store_on_change(t->kit.store, replicate, t);
     for (size_t i = 0; i < sizeof(t->flavour); i++)
         t->flavour[i] = (uint8_t)source_below(&t->source, 256);
@@ -236,8 +235,8 @@ static void step_tick(struct trial *t) {
 
 void trial_step(struct trial *t) {
     static void (*const steps[])(struct trial *) = {
-        step_put,  step_put,   step_put,   step_put,   step_put,  step_put,  step_put,
-        step_put,  step_mput,  step_mput,  step_take,  step_take, step_take, step_reset,
+        step_put,   step_put,   step_put,    step_put,  step_put,  step_put,  step_put,
+        step_put,   step_mput,  step_mput,   step_take, step_take, step_take, step_reset,
         step_clear, step_clear, step_bounds, step_look, step_pin,  step_tick};
     scratch_reset(&t->scratch);
     steps[source_below(&t->source, sizeof(steps) / sizeof(steps[0]))](t);
@@ -246,15 +245,22 @@ void trial_step(struct trial *t) {
     if (++t->steps % t->shape.check_every == 0) trial_check(t);
 }
 
-void trial_close(struct trial *t) {
+void trial_end(struct trial *t) {
     trial_check(t);
     while (t->n_pins) unpin(t, 0);
     trial_check(t);
     model_free(&t->model);
+    kit_empty(&t->kit);
+    check_replica(t);
     scratch_free(&t->scratch);
     scratch_free(&t->replica_scratch);
-    if (t->replica) store_free(t->replica);
     store_on_change(t->kit.store, NULL, NULL);
+}
+
+void trial_close(struct trial *t) {
+    trial_end(t);
+    if (t->replica) store_free(t->replica);
     size_t left = kit_close(&t->kit);
     EXPECT(left == 0, "%zu bytes did not come back", left);
+    *t = (struct trial){0};
 }

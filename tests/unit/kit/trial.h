@@ -38,15 +38,19 @@ struct trial {
     struct trial_pin pins[TRIAL_PINS];
     size_t n_pins;
     unsigned steps;
-    unsigned changes;       /* calls of the change hook */
-    uint8_t flavour[8];     /* what the fields of this trial like to be */
+    unsigned changes;   /* calls of the change hook */
+    uint8_t flavour[8]; /* what the fields of this trial like to be */
 };
 
+/* `t` is zeroed, or left by trial_end: then its stores are used again. */
 void trial_open(struct trial *t, struct source source, const struct trial_shape *shape);
 void trial_step(struct trial *t);
 void trial_check(struct trial *t);
 
-/* Drops everything and aborts where memory did not come back. */
+/* Drops everything and aborts where payload did not come back. */
+void trial_end(struct trial *t);
+
+/* Ends it, frees the stores and aborts where memory did not come back. `t` is zeroed. */
 void trial_close(struct trial *t);
 
 /* ---- trial_draw.c: requests out of decisions, in t->scratch ---- */

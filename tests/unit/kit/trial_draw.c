@@ -64,17 +64,30 @@ struct span trial_draw_task(struct trial *t) {
 }
 
 static struct span draw_tag_value(struct trial *t) {
-    static const char *const values[] = {
-        "", "0", "1", "2", "10", "-3", "1.5", "2.0", "1e1", "007", "abc", "abd", "a",
-        "9223372036854775807", "9223372036854775806", "18446744073709551615", "-9223372036854775808"};
+    static const char *const values[] = {"",
+                                         "0",
+                                         "1",
+                                         "2",
+                                         "10",
+                                         "-3",
+                                         "1.5",
+                                         "2.0",
+                                         "1e1",
+                                         "007",
+                                         "abc",
+                                         "abd",
+                                         "a",
+                                         "9223372036854775807",
+                                         "9223372036854775806",
+                                         "18446744073709551615",
+                                         "-9223372036854775808"};
     if (rarely(t)) return filled(t, below(t, 2) ? 4096 : 4097, 'v');
     return span_of_string(values[below(t, sizeof(values) / sizeof(values[0]))]);
 }
 
 struct where trial_draw_where(struct trial *t, uint64_t most) {
     struct where where = {.n = below(t, most + 1)};
-    struct where_condition *conditions =
-        scratch_alloc(&t->scratch, where.n, sizeof(*conditions));
+    struct where_condition *conditions = scratch_alloc(&t->scratch, where.n, sizeof(*conditions));
     for (size_t i = 0; i < where.n; i++)
         conditions[i] = (struct where_condition){
             trial_draw_tag(t), (enum where_operator)below(t, WHERE_OPERATORS), draw_tag_value(t)};
@@ -86,7 +99,7 @@ struct where trial_draw_where(struct trial *t, uint64_t most) {
 
 /* What a field likes to be: a base and a number of dimensions, the same for a trial's life. */
 static struct dtype draw_item(struct trial *t, struct span field) {
-    unsigned flavour = t->flavour[field.len ? field.ptr[field.len - 1] % 8 : 0];
+    unsigned flavour = t->flavour[field.len ? (uint8_t)field.ptr[field.len - 1] % 8 : 0];
     if (rarely(t)) flavour = (unsigned)below(t, 256);
     struct dtype item = {.base = (uint8_t)(flavour % DTYPE_BASES)};
     if (item.base < DTYPE_STR) item.dimensions = (uint8_t)(flavour / DTYPE_BASES % 4);
@@ -115,14 +128,10 @@ static void fill_values(struct trial *t, unsigned base, char *bytes, size_t len)
 
 static size_t draw_text_length(struct trial *t) {
     switch (below(t, 8)) {
-    case 0:
-        return 0;
-    case 1:
-        return below(t, 3000);
-    case 2:
-        return below(t, 4) ? below(t, 300) : below(t, t->shape.large + 1);
-    default:
-        return below(t, 40);
+    case 0: return 0;
+    case 1: return below(t, 3000);
+    case 2: return below(t, 4) ? below(t, 300) : below(t, t->shape.large + 1);
+    default: return below(t, 40);
     }
 }
 
@@ -272,8 +281,7 @@ void trial_draw_mput(struct trial *t, struct mput *mput) {
     mput->n_tags = below(t, 3);
     mput->n_columns = below(t, 4);
     struct mput_tag *tags = scratch_alloc(&t->scratch, mput->n_tags, sizeof(*tags));
-    struct mput_column *columns =
-        scratch_zalloc(&t->scratch, mput->n_columns, sizeof(*columns));
+    struct mput_column *columns = scratch_zalloc(&t->scratch, mput->n_columns, sizeof(*columns));
     for (size_t i = 0; i < mput->n_tags; i++) {
         struct span *values = scratch_alloc(&t->scratch, mput->n, sizeof(*values));
         for (size_t k = 0; k < mput->n; k++) values[k] = draw_tag_value(t);
