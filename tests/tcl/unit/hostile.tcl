@@ -186,7 +186,7 @@ start_server {} {
     }
 
     test "random bytes are answered or cut off, and the server goes on" {
-        foreach seed [range 1 [sized 300 5000]] {
+        foreach seed [range 1 [sized 300 7000]] {
             set c [client]
             catch {resp::write_bytes $c [random_bytes [expr {1 + $seed * 37 % 3000}] $seed]}
             barrier
@@ -203,7 +203,7 @@ start_server {} {
                 append bytes [resp::encode {*}$command]
             }
         }
-        foreach round [range 1 [sized 400 8000]] {
+        foreach round [range 1 [sized 400 2000]] {
             set c [client]
             set mutant $bytes
             foreach i [range 0 [random_below 4]] {
