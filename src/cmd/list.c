@@ -150,7 +150,8 @@ static const struct command list_commands[] = {
         .summary = "Count the samples that have fields, meet conditions and are left for a task",
         .group = "samples",
         .since = "0.1.0",
-        .complexity = "O(N/64) with N the samples not yet consumed; O(N) with WHERE",
+        .complexity = "O(1) where at most one clause decides; else O(N/64) with N the samples not "
+                      "yet consumed, O(N) with WHERE",
         .arity = -2,
         .flags = COMMAND_READONLY,
         .first_key = 1,

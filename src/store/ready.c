@@ -83,8 +83,24 @@ uint64_t ready_next(struct ready *r) {
     return SEQ_NONE;
 }
 
+uint64_t ready_bound(const struct ready *r, bool *exact) {
+    const struct partition *p = r->partition;
+    uint64_t had = r->task ? r->task->consumed + r->task->leased : 0, most = p->samples - had;
+    size_t partial = 0; /* fields that not every sample has */
+    for (size_t i = 0; i < r->n_fields; i++) {
+        uint64_t produced = r->fields[i] ? r->fields[i]->produced : 0;
+        if (produced < p->samples) partial++;
+        if (produced < most) most = produced;
+    }
+    *exact = most == 0 || (r->where.where->n == 0 && (!partial || (partial == 1 && !had)));
+    return most;
+}
+
 uint64_t ready_count(struct ready *r) {
-    uint64_t count = 0;
+    bool exact;
+    uint64_t count = ready_bound(r, &exact);
+    if (exact) return count;
+    count = 0;
     if (r->where.where->n) {
         while (ready_next(r) != SEQ_NONE) count++;
         return count;

@@ -42,7 +42,10 @@ uint64_t ready_next(struct ready *r);
 /* Does this sample qualify? Independent of how far the scan is. */
 bool ready_has(const struct ready *r, uint64_t seq);
 
-/* How many qualify from here on; the scan is used up. */
+/* No more than so many qualify, from what columns and tasks count anyway: no scan. *exact: just so many do. */
+uint64_t ready_bound(const struct ready *r, bool *exact);
+
+/* How many qualify, scanning where ready_bound does not know; a scan that has begun is used up. */
 uint64_t ready_count(struct ready *r);
 
 #endif

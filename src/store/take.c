@@ -40,15 +40,17 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     int failed = take_check(take, p, task, e);
     if (failed || !p) return failed;
 
-    /* No batch is larger than what is there: room for it, not for what a client says. */
-    size_t room = take->count < p->samples ? take->count : p->samples;
-    struct picks picks = {.seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room};
     struct ready ready;
     struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
     ready_open(&ready, &query, scratch);
+    bool complete = take_is_complete(p, take), exact;
+    if (!complete && ready_bound(&ready, &exact) < take->at_least) return 0;
+
+    /* No batch is larger than what is there: room for it, not for what a client says. */
+    size_t room = take->count < p->samples ? take->count : p->samples;
+    struct picks picks = {.seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room};
     take->sampler->pick(&take->args, &ready, &picks);
 
-    bool complete = picks.n < take->at_least && take_is_complete(p, take);
     if (picks.n > 0 && (picks.n >= take->at_least || complete)) {
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
