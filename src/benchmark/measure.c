@@ -32,19 +32,21 @@ int measure_warm_up(struct measure_peer *p, struct error *e) {
 
 int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
                   struct error *e) {
-    int64_t elapsed = 0;
+    int64_t elapsed = 0, server_ns = 0;
     for (size_t i = 0; i < waves; i++) {
         struct drive_time time = {.latency_us = &p->latency_us};
         int64_t cpu, own;
         int code = one_wave(p, &time, &cpu, &own, e);
         if (code) return code;
         elapsed += time.elapsed_ns;
-        p->cpu_ns += cpu;
+        server_ns += cpu;
         p->client_cpu_ns += own;
     }
     double seconds = (double)elapsed / 1e9;
     series_add(&p->gbit, (double)(wave->payload_bytes * waves) * 8 / 1e9 / seconds);
     series_add(&p->rate, (double)(wave->samples * waves) / seconds);
+    series_add(&p->cpu_us, (double)server_ns / 1e3 / (double)(wave->requests * waves));
+    p->cpu_ns += server_ns;
     p->elapsed_ns += elapsed;
     p->requests += wave->requests * waves;
     size_t resident = timing_resident(p->pid);
@@ -73,6 +75,7 @@ static void summarise(struct measure_peer *p, struct report_peer *out) {
     out->p999_us = series_quantile(&p->latency_us, 0.999);
     out->elapsed_s = (double)p->elapsed_ns / 1e9;
     out->cpu_s = (double)p->cpu_ns / 1e9;
+    out->cpu_request_s = series_median(&p->cpu_us) / 1e6;
     out->client_cpu_s = (double)p->client_cpu_ns / 1e9;
     out->requests = p->requests;
     out->resident = p->resident;
@@ -88,5 +91,6 @@ void measure_summarise(struct measure_peer *const *peers, size_t n, struct repor
 void measure_free(struct measure_peer *p) {
     series_free(&p->gbit);
     series_free(&p->rate);
+    series_free(&p->cpu_us);
     series_free(&p->latency_us);
 }

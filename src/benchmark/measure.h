@@ -33,7 +33,8 @@ struct measure_peer {
     int (*after)(void *context, struct error *e);
 
     /* What was measured. */
-    struct series gbit, rate, latency_us; /* a value a round, a round, a message */
+    struct series gbit, rate, cpu_us; /* a value a round; cpu_us: of the server, a request */
+    struct series latency_us;         /* a value a message */
     int64_t elapsed_ns, cpu_ns, client_cpu_ns;
     uint64_t requests;
     size_t resident;      /* the most that was seen at the end of a round */

@@ -25,6 +25,7 @@ struct report_peer {
     double gbit, rate; /* medians of the rounds; rate in samples or requests a second */
     double p50_us, p99_us, p999_us;        /* of a message, first byte sent to last byte received */
     double elapsed_s, cpu_s, client_cpu_s; /* on the clock, over all rounds; cpu_s: of the server */
+    double cpu_request_s;                  /* of the server, a request: median of the rounds */
     uint64_t requests;
     size_t resident;
     uint64_t used_memory; /* 0: it does not say */

@@ -6,7 +6,8 @@
 void report_csv_begin(FILE *out) {
     fputs("scenario,peer,mix,samples,fields,value_bytes,payload_bytes,partition_samples,transport,"
           "connections,pipeline,state,rounds,waves,gbit_s,rate_s,p50_us,p99_us,p999_us,elapsed_s,"
-          "server_cpu_s,client_cpu_s,requests,resident_bytes,used_memory_bytes,ratio,ratio_min,"
+          "server_cpu_s,server_cpu_request_s,client_cpu_s,requests,resident_bytes,used_memory_"
+          "bytes,ratio,ratio_min,"
           "ratio_max\n",
           out);
 }
@@ -18,9 +19,9 @@ void report_csv(FILE *out, const struct report_result *r) {
                 r->scenario, p->name, r->mix ? r->mix : "", r->samples, r->fields, r->value_bytes,
                 r->payload_bytes, r->partition_samples, r->transport, r->connections, r->pipeline,
                 r->cold ? "cold" : "warm", r->rounds, r->waves);
-        fprintf(out, "%.4f,%.1f,%.2f,%.2f,%.2f,%.6f,%.6f,%.6f,%" PRIu64 ",%zu,%" PRIu64 ",",
+        fprintf(out, "%.4f,%.1f,%.2f,%.2f,%.2f,%.6f,%.6f,%.9f,%.6f,%" PRIu64 ",%zu,%" PRIu64 ",",
                 p->gbit, p->rate, p->p50_us, p->p99_us, p->p999_us, p->elapsed_s, p->cpu_s,
-                p->client_cpu_s, p->requests, p->resident, p->used_memory);
+                p->cpu_request_s, p->client_cpu_s, p->requests, p->resident, p->used_memory);
         if (p->ratio.median > 0)
             fprintf(out, "%.4f,%.4f,%.4f\n", p->ratio.median, p->ratio.min, p->ratio.max);
         else

@@ -49,10 +49,11 @@ static void print_json_peer(FILE *out, const struct report_peer *p) {
     fprintf(out,
             "{\"peer\": \"%s\", \"gbit_s\": %.4f, \"rate_s\": %.1f, \"p50_us\": %.2f, "
             "\"p99_us\": %.2f, \"p999_us\": %.2f, \"elapsed_s\": %.6f, \"server_cpu_s\": %.6f, "
+            "\"server_cpu_request_s\": %.9f, "
             "\"client_cpu_s\": %.6f, \"requests\": %" PRIu64 ", \"resident_bytes\": %zu, "
             "\"used_memory_bytes\": %" PRIu64,
             p->name, p->gbit, p->rate, p->p50_us, p->p99_us, p->p999_us, p->elapsed_s, p->cpu_s,
-            p->client_cpu_s, p->requests, p->resident, p->used_memory);
+            p->cpu_request_s, p->client_cpu_s, p->requests, p->resident, p->used_memory);
     if (p->ratio.median > 0)
         fprintf(out, ", \"ratio\": %.4f, \"ratio_min\": %.4f, \"ratio_max\": %.4f", p->ratio.median,
                 p->ratio.min, p->ratio.max);

@@ -53,12 +53,12 @@ static void print_peer(FILE *out, const struct report_peer *p, bool bulk) {
     double each = bulk || !p->requests ? 1 : 1 / (double)p->requests;
     if (bulk) snprintf(gbit, sizeof(gbit), "%.2f", p->gbit);
     fprintf(out, "  %-6s", p->name);
-    print_row(out,
-              (const char *[]){
-                  gbit, units_count(p->rate, &rate), units_time(p->p50_us / 1e6, &p50),
-                  units_time(p->p99_us / 1e6, &p99), units_time(p->p999_us / 1e6, &p999),
-                  units_time(p->cpu_s * each, &cpu), units_time(p->client_cpu_s * each, &client),
-                  p->resident ? units_bytes(p->resident, &resident) : "-"});
+    print_row(out, (const char *[]){
+                       gbit, units_count(p->rate, &rate), units_time(p->p50_us / 1e6, &p50),
+                       units_time(p->p99_us / 1e6, &p99), units_time(p->p999_us / 1e6, &p999),
+                       units_time(bulk ? p->cpu_s : p->cpu_request_s, &cpu),
+                       units_time(p->client_cpu_s * each, &client),
+                       p->resident ? units_bytes(p->resident, &resident) : "-"});
 }
 
 void report_table(FILE *out, const struct report_result *r) {

@@ -123,7 +123,7 @@ static int run_partition(struct bench *b, uint64_t samples, enum link_transport 
                                   .waves = run.measure.requests / o->rounds,
                                   .partition_samples = samples};
         measure_summarise(measures, 1, &r);
-        double each = r.peers[0].cpu_s / (double)r.peers[0].requests;
+        double each = r.peers[0].cpu_request_s;
         if (*cpu_s > 0) r.cpu_ratio = each / *cpu_s;
         if (!*cpu_s) *cpu_s = each;
         report_add(&b->report, &r);

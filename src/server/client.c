@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 enum {
+    UNIX_SEND_BUFFER = 4 * 1024 * 1024,
     LAND_FROM = 32 * 1024, /* smaller bulks are copied once instead */
     INLINE_MAX = 64 * 1024,
     DESCRIPTORS_RESERVED = 32, /* listening sockets, logs, the loop's own, memory regions */
@@ -138,6 +139,13 @@ static void set_tcp_options(const struct clients *clients, int fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
+/* A unix socket's buffer does not grow by itself, as TCP's does: as much as the system allows, so
+ * that a large reply takes few turns. It is the sender's buffer that counts there. */
+static void set_unix_options(int fd) {
+    int size = UNIX_SEND_BUFFER;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static void client_reject(struct server *s, int fd) {
     static const char message[] = "-ERR max number of clients reached\r\n";
     s->metrics.rejected++;
@@ -151,7 +159,10 @@ void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
         client_reject(s, fd);
         return;
     }
-    if (is_tcp) set_tcp_options(clients, fd);
+    if (is_tcp)
+        set_tcp_options(clients, fd);
+    else
+        set_unix_options(fd);
     size_t address_size = strlen(address) + 1;
     struct client *c = mem_calloc(1, sizeof(*c) + address_size);
     c->server = s;

@@ -72,7 +72,7 @@ proc compared_with {} {
 
 # Every figure of a peer is a number and makes sense.
 proc check_peer {peer} {
-    foreach name {rate_s p50_us p99_us p999_us elapsed_s server_cpu_s client_cpu_s requests
+    foreach name {rate_s p50_us p99_us p999_us elapsed_s server_cpu_s server_cpu_request_s client_cpu_s requests
                   resident_bytes} {
         assert {[string is double -strict [dict get $peer $name]]} "$name in $peer"
         assert {[dict get $peer $name] > 0} "$name in $peer"
