@@ -7,6 +7,7 @@
 #include "cmd/docs.h"
 #include "cmd/render.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -45,7 +46,9 @@ static bool sample_try(struct client *c, const struct sample *sample) {
     struct server *s = c->server;
     struct taken taken;
     struct error e;
-    if (take_plan(s->store, &sample->take, s->now_ms, &s->scratch, &taken, &e)) {
+    struct take take = sample->take;
+    take.holder = span_of_string(c->name && *c->name ? c->name : c->address);
+    if (take_plan(s->store, &take, s->now_ms, &s->scratch, &taken, &e)) {
         reply_error(&c->reply, &e);
         return true;
     }
@@ -55,6 +58,12 @@ static bool sample_try(struct client *c, const struct sample *sample) {
         return true;
     }
     if (taken.changes) store_apply(s->store, &taken.op);
+    if (taken.changes && taken.op.select.lease.id) {
+        char id[24];
+        snprintf(id, sizeof(id), "%llu", (unsigned long long)taken.op.select.lease.id);
+        reply_array(&c->reply, 2);
+        reply_text(&c->reply, id);
+    }
     sample_render(c, sample, &taken);
     return true;
 }
@@ -162,6 +171,7 @@ static const struct command_arg sample_args[] = {
     {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
     {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
+    {.name = "lease-ms", .type = "integer", .token = "LEASE", .optional = 1},
     {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
     {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = sample_as_args},
     {0}};

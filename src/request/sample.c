@@ -44,6 +44,13 @@ static int sample_keep(struct args *a, void *request) {
     return 0;
 }
 
+static int sample_lease(struct args *a, void *request) {
+    uint64_t ms = 0;
+    int failed = args_number(a, "LEASE", 1, INT64_MAX, &ms);
+    ((struct sample *)request)->take.lease_ms = (int64_t)ms;
+    return failed;
+}
+
 static int sample_block(struct args *a, void *request) {
     struct sample *sample = request;
     sample->blocks = true;
@@ -62,6 +69,8 @@ static int sample_check(struct take *take, struct error *e) {
     if (take->at_least > take->count)
         return error_set(e, ERROR_ERR, "ATLEAST %llu is more than COUNT %llu",
                          (unsigned long long)take->at_least, (unsigned long long)take->count);
+    if (take->keep && take->lease_ms)
+        return error_set(e, ERROR_ERR, "syntax error: KEEP takes nothing, so there is no LEASE");
     return 0;
 }
 
@@ -74,6 +83,7 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"WHERE", sample_where, false},
         {"ATLEAST", sample_at_least, false},
         {"KEEP", sample_keep, false},
+        {"LEASE", sample_lease, false},
         {"BLOCK", sample_block, false},
         {"AS", sample_as, false},
     };

@@ -123,14 +123,36 @@ void server_turn(struct server *s) {
     if (s->in_turn) return;
     s->in_turn = true;
     s->now_us = clock_monotonic_us();
-    s->now_ms = clock_wall_us() / 1000;
+    s->now_ms = (s->wall_us + s->now_us) / 1000;
     event_active(&s->turn_end, EV_TIMEOUT, 0);
+}
+
+/* The timer follows the lease that ends first. */
+static void arm_lease_end(struct server *s) {
+    int64_t end = lease_next_end(s->store);
+    if (end == s->lease_end_ms) return;
+    s->lease_end_ms = end;
+    event_del(&s->lease_end);
+    if (end == LEASE_NEVER) return;
+    int64_t left = end > s->now_ms ? end - s->now_ms : 0;
+    if (left > INT32_MAX * INT64_C(1000)) left = INT32_MAX * INT64_C(1000);
+    event_add(&s->lease_end, &(struct timeval){left / 1000, left % 1000 * 1000});
+}
+
+static void on_lease_end(evutil_socket_t fd, short what, void *context) {
+    (void)fd, (void)what;
+    struct server *s = context;
+    struct op op;
+    server_turn(s);
+    s->lease_end_ms = LEASE_NEVER; /* the timer is used up */
+    while (lease_plan_expiry(s->store, s->now_ms, &op)) store_apply(s->store, &op);
 }
 
 static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct server *s = context;
     bool more = waiter_serve(s);
+    arm_lease_end(s);
     clients_send(s);
     clients_sweep(s);
     s->in_turn = false;
@@ -213,6 +235,7 @@ static void arm_events(struct server *s) {
     }
     event_assign(&s->turn_end, s->base, -1, 0, on_turn_end, s);
     event_assign(&s->next_turn, s->base, -1, 0, on_next_turn, s);
+    event_assign(&s->lease_end, s->base, -1, 0, on_lease_end, s);
     event_assign(&s->cron, s->base, -1, EV_PERSIST, on_tick, s);
     event_add(&s->cron, &(struct timeval){0, TICK_MS * 1000});
 }
@@ -234,11 +257,13 @@ int server_start(struct server *s, struct error *e) {
     if (!code) code = clients_raise_descriptors(s, e);
     if (code) return code;
     s->started_us = s->now_us = clock_monotonic_us();
-    s->now_ms = clock_wall_us() / 1000;
+    s->wall_us = clock_wall_us() - s->now_us;
+    s->now_ms = (s->wall_us + s->now_us) / 1000;
     s->metrics.ticked_us = s->now_us;
     s->reply_pool = reply_pool_new();
     s->store = store_new(e);
     if (!s->store) return e->code;
+    s->lease_end_ms = LEASE_NEVER;
     store_on_change(s->store, on_change, s);
     code = arena_prefault(store_arena(s->store), (size_t)s->prefault, e);
     if (!code) code = make_base(s, e);
@@ -264,6 +289,7 @@ static void close_base(struct server *s) {
     listener_close(s->listener);
     clients_close_all(s);
     event_del(&s->cron);
+    event_del(&s->lease_end);
     event_del(&s->next_turn);
     event_del(&s->turn_end);
     for (size_t i = 0; i < sizeof(s->signals) / sizeof(*s->signals); i++)

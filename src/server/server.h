@@ -35,9 +35,11 @@ enum { SERVER_RUN_ID_LEN = 40 };
 struct server {
     struct store *store;
     struct scratch scratch; /* reset after each command: for requests, plans, ops */
-    int64_t now_ms;         /* wall clock, read once a turn */
     int64_t now_us;         /* monotonic clock, read once a turn */
-    int64_t tick_us;        /* monotonic clock, as last read: after each command */
+    int64_t now_ms;  /* wall clock as it was at the start, carried on by the monotonic one: no
+                               lease ends early because somebody set the clock */
+    int64_t wall_us; /* what to add to now_us for that */
+    int64_t tick_us; /* monotonic clock, as last read: after each command */
 
     struct config *config;
     struct clients *clients;
@@ -61,7 +63,8 @@ struct server {
 
     /* The turn's own. */
     bool in_turn, stopping, pidfile_written;
-    struct event turn_end, next_turn, cron;
+    struct event turn_end, next_turn, cron, lease_end;
+    int64_t lease_end_ms; /* what lease_end is armed for */
     struct event signals[2];
 };
 

@@ -25,9 +25,11 @@ static size_t apply_put(struct partition *p, const struct op *op) {
     return put->n_new;
 }
 
-static size_t apply_take(struct partition *p, const struct op_select *select) {
+static size_t apply_take(struct leases *leases, struct partition *p, const struct op *op) {
+    const struct op_select *select = &op->select;
     struct consumer *task = partition_task(p, select->task);
     if (!task) task = partition_add_task(p, select->task);
+    if (select->lease.id) return lease_give(leases, p, task, op);
     size_t taken = 0;
     for (size_t i = 0; i < select->n; i++) taken += consumer_take(task, select->seqs[i]);
     return taken;
@@ -43,23 +45,29 @@ static size_t consumed_by_any(struct consumer *const *tasks, size_t n, uint64_t 
     return bits_count(any, SPINE_WORDS);
 }
 
+static void apply_drop_task(struct leases *leases, struct partition *p, struct consumer *task) {
+    lease_drop_all(leases, task);
+    partition_drop_task(p, task);
+}
+
 /* Whole tasks go, with all that is remembered of them. */
-static size_t apply_reset_all(struct partition *p, struct consumer *only) {
+static size_t apply_reset_all(struct leases *leases, struct partition *p, struct consumer *only) {
     struct consumer *const *tasks = only ? &only : p->tasks;
     size_t n = only ? 1 : p->tasks_count, changed = 0;
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++)
         changed += consumed_by_any(tasks, n, number);
     if (only)
-        partition_drop_task(p, only);
+        apply_drop_task(leases, p, only);
     else
-        while (p->tasks_count) partition_drop_task(p, p->tasks[p->tasks_count - 1]);
+        while (p->tasks_count) apply_drop_task(leases, p, p->tasks[p->tasks_count - 1]);
     return changed;
 }
 
-static size_t apply_reset(struct partition *p, const struct op_select *select) {
+static size_t apply_reset(struct leases *leases, struct partition *p,
+                          const struct op_select *select) {
     struct consumer *only = NULL;
     if (select->task.ptr && !(only = partition_task(p, select->task))) return 0;
-    if (select->all) return apply_reset_all(p, only);
+    if (select->all) return apply_reset_all(leases, p, only);
     size_t changed = 0;
     for (size_t i = 0; i < select->n; i++) {
         bool had = false;
@@ -101,11 +109,14 @@ static size_t apply_erase(struct partition *p, const struct op_select *select) {
     return changed;
 }
 
-size_t apply_to_partition(struct partition *p, const struct op *op) {
+size_t apply_to_partition(struct leases *leases, struct partition *p, const struct op *op) {
     switch (op->kind) {
     case OP_PUT: return apply_put(p, op);
-    case OP_TAKE: return apply_take(p, &op->select);
-    case OP_RESET: return apply_reset(p, &op->select);
+    case OP_TAKE: return apply_take(leases, p, op);
+    case OP_ACK: return lease_ack(leases, p, &op->select);
+    case OP_RELEASE: return lease_release(leases, p, &op->select);
+    case OP_EXTEND: return lease_extend(leases, p, &op->select);
+    case OP_RESET: return apply_reset(leases, p, &op->select);
     case OP_CLEAR: return apply_clear(p, &op->select);
     case OP_ERASE: return apply_erase(p, &op->select);
     case OP_EXPECT:

@@ -2,10 +2,11 @@
 #ifndef TQ_STORE_APPLY_H
 #define TQ_STORE_APPLY_H
 
+#include "store/lease.h"
 #include "store/op.h"
 #include "store/partition.h"
 
 /* Returns what store_apply returns. The partition exists; op->kind is not OP_DROP. */
-size_t apply_to_partition(struct partition *p, const struct op *op);
+size_t apply_to_partition(struct leases *leases, struct partition *p, const struct op *op);
 
 #endif

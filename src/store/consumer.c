@@ -14,40 +14,60 @@ void consumer_free(struct consumer *t) {
     for (uint64_t number = t->spine.first; number < spine_end(&t->spine); number++)
         mem_free(spine_get(&t->spine, number));
     spine_free(&t->spine);
+    mem_free(t->leases);
     mem_free((void *)t->name.ptr);
     mem_free(t);
 }
 
-bool consumer_take(struct consumer *t, uint64_t seq) {
+static struct consumer_piece *consumer_make_piece(struct consumer *t, uint64_t seq) {
     struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
-    if (!piece) {
-        piece = mem_calloc(1, sizeof(*piece));
-        t->overhead += sizeof(*piece);
-        spine_set(&t->spine, spine_number(seq), piece);
-    }
+    if (piece) return piece;
+    piece = mem_calloc(1, sizeof(*piece));
+    t->overhead += sizeof(*piece);
+    spine_set(&t->spine, spine_number(seq), piece);
+    return piece;
+}
+
+bool consumer_take(struct consumer *t, uint64_t seq) {
+    struct consumer_piece *piece = consumer_make_piece(t, seq);
     if (bits_get(piece->consumed, spine_row(seq))) return false;
     bits_set(piece->consumed, spine_row(seq));
     t->consumed++;
     return true;
 }
 
-bool consumer_clear(struct consumer *t, uint64_t seq) {
+void consumer_lease(struct consumer *t, uint64_t seq) {
+    bits_set(consumer_make_piece(t, seq)->leased, spine_row(seq));
+    t->leased++;
+}
+
+bool consumer_release(struct consumer *t, uint64_t seq) {
+    struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
+    if (!piece || !bits_get(piece->leased, spine_row(seq))) return false;
+    bits_clear(piece->leased, spine_row(seq));
+    t->leased--;
+    return true;
+}
+
+/* No longer consumed; true when it was. */
+static bool consumer_unconsume(struct consumer *t, uint64_t seq) {
     struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
     if (!piece) return false;
     unsigned row = spine_row(seq);
-    if (bits_get(piece->leased, row)) {
-        bits_clear(piece->leased, row);
-        t->leased--;
-    }
     if (!bits_get(piece->consumed, row)) return false;
     bits_clear(piece->consumed, row);
     t->consumed--;
     return true;
 }
 
+bool consumer_clear(struct consumer *t, uint64_t seq) {
+    consumer_release(t, seq);
+    return consumer_unconsume(t, seq);
+}
+
 bool consumer_forget(struct consumer *t, uint64_t seq) {
     if (spine_number(seq) < t->hint) t->hint = spine_number(seq);
-    return consumer_clear(t, seq);
+    return consumer_unconsume(t, seq);
 }
 
 void consumer_drop_piece(struct consumer *t, uint64_t number) {

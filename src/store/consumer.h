@@ -12,6 +12,8 @@
 #include "base/span.h"
 #include "store/spine.h"
 
+struct lease;
+
 struct consumer_piece {
     uint64_t consumed[SPINE_WORDS];
     uint64_t leased[SPINE_WORDS];
@@ -22,15 +24,23 @@ struct consumer {
     struct spine spine;
     uint64_t consumed; /* samples alive that it has had */
     uint64_t leased;
-    uint64_t hint; /* no sample of an earlier piece is left for it */
+    uint64_t hint;         /* no sample of an earlier piece is left for it */
+    struct lease **leases; /* by id, ascending; see lease.h */
+    size_t leases_count, leases_capacity;
     size_t overhead;
 };
 
 struct consumer *consumer_new(struct span name);
-void consumer_free(struct consumer *t);
+void consumer_free(struct consumer *t); /* its leases have gone before */
 
 /* Mark as consumed; true when it was not. */
 bool consumer_take(struct consumer *t, uint64_t seq);
+
+/* Mark as leased: neither left for the task nor consumed by it. It was neither before. */
+void consumer_lease(struct consumer *t, uint64_t seq);
+
+/* No longer leased; true when it was. */
+bool consumer_release(struct consumer *t, uint64_t seq);
 
 /* The sample is cleared. Returns whether it had been consumed. */
 bool consumer_clear(struct consumer *t, uint64_t seq);
@@ -46,6 +56,11 @@ static inline const struct consumer_piece *consumer_piece(const struct consumer 
 static inline bool consumer_has_had(const struct consumer *t, uint64_t seq) {
     const struct consumer_piece *piece = consumer_piece(t, spine_number(seq));
     return piece && bits_get(piece->consumed, spine_row(seq));
+}
+
+static inline bool consumer_is_leased(const struct consumer *t, uint64_t seq) {
+    const struct consumer_piece *piece = consumer_piece(t, spine_number(seq));
+    return piece && bits_get(piece->leased, spine_row(seq));
 }
 
 /* The piece holds no sample any more: its bits may go. */

@@ -18,14 +18,17 @@
 #include "store/dtype.h"
 
 enum op_kind {
-    OP_PUT,    /* samples are made or get cells, tags, groups */
-    OP_TAKE,   /* a task consumes samples */
-    OP_RESET,  /* samples become unconsumed */
-    OP_CLEAR,  /* samples go */
-    OP_ERASE,  /* cells or tags of samples go */
-    OP_EXPECT, /* how many samples there will be */
-    OP_SEAL,   /* no more samples will come */
-    OP_DROP,   /* the partition goes */
+    OP_PUT,     /* samples are made or get cells, tags, groups */
+    OP_TAKE,    /* a task consumes samples, or leases them */
+    OP_ACK,     /* leased samples are consumed */
+    OP_RELEASE, /* leased samples come back */
+    OP_EXTEND,  /* a lease ends later */
+    OP_RESET,   /* samples become unconsumed */
+    OP_CLEAR,   /* samples go */
+    OP_ERASE,   /* cells or tags of samples go */
+    OP_EXPECT,  /* how many samples there will be */
+    OP_SEAL,    /* no more samples will come */
+    OP_DROP,    /* the partition goes */
 };
 
 /* One column of an OP_PUT. */
@@ -49,13 +52,22 @@ struct op_put {
     const struct op_column *columns;
 };
 
-/* OP_TAKE, OP_RESET, OP_CLEAR, OP_ERASE: whom it concerns. */
+/* The lease that an op gives, or is about. */
+struct op_lease {
+    uint64_t id;        /* 0: none */
+    int64_t ends_ms;    /* OP_TAKE, OP_EXTEND */
+    struct span holder; /* OP_TAKE: who took it, for people */
+};
+
+/* OP_TAKE, OP_ACK, OP_RELEASE, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE: whom it concerns. */
 struct op_select {
-    bool all; /* every sample of the partition: seqs is not read */
+    bool
+        all; /* every sample of the partition (OP_ACK, OP_RELEASE: of the lease, which has n): seqs is not read */
     size_t n;
     const uint64_t *seqs;
-    struct span task; /* OP_TAKE; OP_RESET: ptr NULL for all tasks */
-    size_t n_names;   /* OP_ERASE */
+    struct span task; /* OP_TAKE and those of leases; OP_RESET: ptr NULL for all tasks */
+    struct op_lease lease;
+    size_t n_names; /* OP_ERASE */
     const struct span *names;
     bool tags; /* the names are tags, not fields */
 };

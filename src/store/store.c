@@ -13,6 +13,7 @@ struct store {
     uint32_t *spare;
     size_t spare_count, spare_capacity;
     struct keyindex index; /* name → slot */
+    struct leases leases;
     void (*hook)(void *context, const struct op *op);
     void *hook_context;
 };
@@ -25,18 +26,12 @@ struct store *store_new(struct error *e) {
     return s;
 }
 
-void store_free(struct store *s) {
-    for (size_t i = 0; i < s->slots_end; i++)
-        if (s->slots[i]) partition_free(s->slots[i]);
-    mem_free(s->slots);
-    mem_free(s->spare);
-    keyindex_free(&s->index);
-    arena_free(s->arena);
-    mem_free(s);
-}
-
 struct arena *store_arena(const struct store *s) {
     return s->arena;
+}
+
+const struct leases *store_leases(const struct store *s) {
+    return &s->leases;
 }
 
 void store_on_change(struct store *s, void (*hook)(void *context, const struct op *op),
@@ -73,8 +68,19 @@ static size_t store_drop(struct store *s, struct partition *p) {
     s->slots[p->slot] = NULL;
     s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));
     s->spare[s->spare_count++] = p->slot;
+    for (size_t i = 0; i < p->tasks_count; i++) lease_drop_all(&s->leases, p->tasks[i]);
     partition_free(p);
     return 1;
+}
+
+void store_free(struct store *s) {
+    for (size_t i = 0; i < s->slots_end; i++) store_drop(s, s->slots[i]);
+    leases_free(&s->leases);
+    mem_free(s->slots);
+    mem_free(s->spare);
+    keyindex_free(&s->index);
+    arena_free(s->arena);
+    mem_free(s);
 }
 
 size_t store_partitions(const struct store *s) {
@@ -99,7 +105,7 @@ size_t store_apply(struct store *s, const struct op *op) {
         changed = store_drop(s, p);
     } else if (p || creates) {
         if (!p) p = store_add(s, op->partition);
-        changed = apply_to_partition(p, op);
+        changed = apply_to_partition(&s->leases, p, op);
     }
     if (s->hook) s->hook(s->hook_context, op);
     return changed;
@@ -112,8 +118,8 @@ bool store_tick(struct store *s, int64_t now_ms) {
 }
 
 void store_stats(const struct store *s, struct store_stats *out) {
-    *out =
-        (struct store_stats){.partitions = store_partitions(s), .overhead_bytes = s->index.bytes};
+    *out = (struct store_stats){.partitions = store_partitions(s),
+                                .overhead_bytes = s->index.bytes + s->leases.overhead};
     arena_stats(s->arena, &out->arena);
     uint64_t cursor = 0;
     for (struct partition *p; (p = store_next(s, &cursor));) {

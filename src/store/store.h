@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "store/arena.h"
+#include "store/lease.h"
 #include "store/op.h"
 #include "store/partition.h"
 
@@ -23,14 +24,15 @@ struct store *store_new(struct error *e);
 void store_free(struct store *s);
 
 struct arena *store_arena(const struct store *s);
+const struct leases *store_leases(const struct store *s);
 
 /* Called after each op was applied, with the op. One hook; NULL takes it out. */
 void store_on_change(struct store *s, void (*hook)(void *context, const struct op *op),
                      void *context);
 
 /* Do what the op says. The op has been planned against the present state, or was applied before to a store in
- * the same state. Returns how many samples it changed: new ones (OP_PUT), consumed (OP_TAKE), unconsumed (OP_RESET),
- * touched (OP_CLEAR, OP_ERASE), dropped partitions (OP_DROP), else 0. */
+ * the same state. Returns how many samples it changed: new ones (OP_PUT), consumed or leased (OP_TAKE, OP_ACK),
+ * given back (OP_RELEASE), held (OP_EXTEND), unconsumed (OP_RESET), touched (OP_CLEAR, OP_ERASE), dropped partitions (OP_DROP), else 0. */
 size_t store_apply(struct store *s, const struct op *op);
 
 /* NULL where unknown. Valid until the next change. */

@@ -22,7 +22,8 @@ static int take_check(const struct take *take, const struct partition *p,
     return take->sampler->check ? take->sampler->check(&take->args, p, take->count, e) : 0;
 }
 
-static void take_make_op(const struct take *take, int64_t now_ms, struct taken *out) {
+static void take_make_op(const struct store *s, const struct take *take, int64_t now_ms,
+                         struct taken *out) {
     out->changes = !take->keep;
     out->op = (struct op){
         .kind = OP_TAKE,
@@ -30,6 +31,9 @@ static void take_make_op(const struct take *take, int64_t now_ms, struct taken *
         .now_ms = now_ms,
         .select = {.n = out->n, .seqs = out->seqs, .task = take->task},
     };
+    if (take->lease_ms)
+        out->op.select.lease = (struct op_lease){store_leases(s)->last_id + 1,
+                                                 lease_end(now_ms, take->lease_ms), take->holder};
 }
 
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
@@ -55,7 +59,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
         out->seqs = picks.seqs;
-        take_make_op(take, now_ms, out);
+        take_make_op(s, take, now_ms, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     }

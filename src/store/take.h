@@ -21,7 +21,9 @@ struct take {
     struct where where;
     const struct sampler *sampler;
     struct sampler_args args;
-    bool keep; /* do not consume */
+    bool keep;          /* do not consume */
+    int64_t lease_ms;   /* lease for so long instead of consuming; 0: no lease */
+    struct span holder; /* of the lease, for people */
 };
 
 enum take_outcome {

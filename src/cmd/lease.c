@@ -1,0 +1,138 @@
+/* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were handed out for a time. */
+#include "cmd/cmd.h"
+#include "cmd/docs.h"
+
+#include <stdio.h>
+
+#include "request/lease.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+#include "store/store.h"
+
+static void lease_apply(struct client *c, int failed, const struct op *op, const struct error *e) {
+    if (failed)
+        reply_error(&c->reply, e);
+    else
+        reply_integer(&c->reply, (int64_t)store_apply(c->server->store, op));
+}
+
+static void ack_run(struct client *c) {
+    struct server *s = c->server;
+    struct lease_request request;
+    struct op op;
+    struct error e;
+    int failed = request_ack_parse(c->argv, c->argc, &s->scratch, &request, &e);
+    if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &op, &e);
+    lease_apply(c, failed, &op, &e);
+}
+
+static void nack_run(struct client *c) {
+    struct server *s = c->server;
+    struct lease_request request;
+    struct op op;
+    struct error e;
+    int failed = request_nack_parse(c->argv, c->argc, &s->scratch, &request, &e);
+    if (!failed) failed = lease_plan_nack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
+    lease_apply(c, failed, &op, &e);
+}
+
+static void extend_run(struct client *c) {
+    struct server *s = c->server;
+    struct lease_request request;
+    int64_t lease_ms;
+    struct op op;
+    struct error e;
+    int failed = request_extend_parse(c->argv, c->argc, &s->scratch, &request, &lease_ms, &e);
+    if (!failed) failed = lease_plan_extend(s->store, &request, lease_ms, s->now_ms, &op, &e);
+    lease_apply(c, failed, &op, &e);
+}
+
+static void leases_entry(struct client *c, const struct lease *lease) {
+    struct reply *r = &c->reply;
+    int64_t now = c->server->now_ms;
+    char id[24];
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)lease->id);
+    reply_map(r, 6);
+    reply_text(r, "lease");
+    reply_text(r, id);
+    reply_text(r, "task");
+    reply_bulk(r, lease->task->name);
+    reply_text(r, "client");
+    reply_bulk(r, lease->holder);
+    reply_text(r, "samples");
+    reply_integer(r, (int64_t)lease_samples(lease));
+    reply_text(r, "age-ms");
+    reply_integer(r, now > lease->given_ms ? now - lease->given_ms : 0);
+    reply_text(r, "left-ms");
+    reply_integer(r, lease->ends_ms > now ? lease->ends_ms - now : 0);
+}
+
+static bool leases_concerns(const struct consumer *task, struct span only) {
+    return !only.ptr || span_equal(task->name, only);
+}
+
+static void leases_run(struct client *c) {
+    struct server *s = c->server;
+    struct span name, only;
+    struct error e;
+    if (request_leases_parse(c->argv, c->argc, &s->scratch, &name, &only, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    const struct partition *p = store_find(s->store, name);
+    if (!p) {
+        reply_errorf(&c->reply, ERROR_NOPART, "no partition %s", QUOTE(name));
+        return;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < p->tasks_count; i++)
+        if (leases_concerns(p->tasks[i], only)) n += p->tasks[i]->leases_count;
+    reply_array(&c->reply, n);
+    for (size_t i = 0; i < p->tasks_count; i++)
+        for (size_t k = 0; leases_concerns(p->tasks[i], only) && k < p->tasks[i]->leases_count; k++)
+            leases_entry(c, p->tasks[i]->leases[k]);
+}
+
+static const struct command_arg ack_args[] = {{.name = "partition", .type = "key"},
+                                              {.name = "task", .type = "string"},
+                                              {.name = "lease", .type = "string"},
+                                              {0}};
+static const struct command_arg nack_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "task", .type = "string"},
+    {.name = "lease", .type = "string"},
+    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = docs_keys},
+    {0}};
+static const struct command_arg extend_args[] = {{.name = "partition", .type = "key"},
+                                                 {.name = "task", .type = "string"},
+                                                 {.name = "lease", .type = "string"},
+                                                 {.name = "ms", .type = "integer"},
+                                                 {0}};
+static const struct command_arg leases_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "task", .type = "string", .token = "TASK", .optional = 1},
+    {0}};
+
+#define LEASE_COMMAND(NAME, SUMMARY, COMPLEXITY, ARITY, FLAGS, RUN)                                \
+    {                                                                                              \
+        .name = "tq." NAME, .summary = SUMMARY, .group = "samples", .since = "0.1.0",              \
+        .complexity = COMPLEXITY, .arity = ARITY, .flags = FLAGS, .first_key = 1, .last_key = 1,   \
+        .key_step = 1, .run = RUN##_run, .args = RUN##_args,                                       \
+    }
+
+static const struct command lease_commands[] = {
+    LEASE_COMMAND("ack", "Consume the samples of a lease", "O(N) with N the samples of the lease",
+                  4, COMMAND_WRITE, ack),
+    LEASE_COMMAND("nack", "Give samples of a lease back: they stand where they stood",
+                  "O(N) with N the samples of the lease", -4, COMMAND_WRITE, nack),
+    LEASE_COMMAND("extend", "Let a lease end so many milliseconds from now",
+                  "O(N) with N the samples of the lease", 5, COMMAND_WRITE, extend),
+    LEASE_COMMAND("leases", "Who holds which leases, since when and for how long",
+                  "O(N) with N the samples leased", -2, COMMAND_READONLY, leases),
+    {0},
+};
+
+void cmd_lease_register(void) {
+    command_register(lease_commands);
+}

@@ -1,0 +1,269 @@
+/* See lease.h. */
+#include "store/lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "store/store.h"
+
+/* ---- the heap, earliest end first --------------------------------------------------------- */
+
+static void heap_set(struct leases *leases, size_t place, struct lease *lease) {
+    leases->heap[place] = lease;
+    lease->place = place;
+}
+
+static void heap_rise(struct leases *leases, struct lease *lease) {
+    size_t at = lease->place;
+    for (; at > 0; at = (at - 1) / 2) {
+        struct lease *parent = leases->heap[(at - 1) / 2];
+        if (parent->ends_ms <= lease->ends_ms) break;
+        heap_set(leases, at, parent);
+    }
+    heap_set(leases, at, lease);
+}
+
+static void heap_sink(struct leases *leases, struct lease *lease) {
+    size_t at = lease->place;
+    for (size_t child; (child = 2 * at + 1) < leases->count; at = child) {
+        if (child + 1 < leases->count &&
+            leases->heap[child + 1]->ends_ms < leases->heap[child]->ends_ms)
+            child++;
+        if (lease->ends_ms <= leases->heap[child]->ends_ms) break;
+        heap_set(leases, at, leases->heap[child]);
+    }
+    heap_set(leases, at, lease);
+}
+
+static void heap_add(struct leases *leases, struct lease *lease) {
+    leases->heap =
+        mem_grow(leases->heap, &leases->capacity, leases->count + 1, sizeof(*leases->heap));
+    heap_set(leases, leases->count++, lease);
+    heap_rise(leases, lease);
+}
+
+static void heap_remove(struct leases *leases, struct lease *lease) {
+    struct lease *last = leases->heap[--leases->count];
+    if (last == lease) return;
+    heap_set(leases, lease->place, last);
+    heap_rise(leases, last);
+    heap_sink(leases, last);
+}
+
+/* ---- of a task ---------------------------------------------------------------------------- */
+
+/* Where the lease stands among those of its task, or would. */
+static size_t task_place(const struct consumer *task, uint64_t id) {
+    size_t low = 0, high = task->leases_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (task->leases[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct lease *lease_find(const struct consumer *task, uint64_t id) {
+    size_t at = task_place(task, id);
+    return at < task->leases_count && task->leases[at]->id == id ? task->leases[at] : NULL;
+}
+
+static size_t lease_bytes(const struct lease *lease) {
+    return sizeof(*lease) + lease->n * sizeof(*lease->seqs) + lease->holder.len;
+}
+
+static void lease_end_now(struct leases *leases, struct lease *lease) {
+    struct consumer *task = lease->task;
+    size_t at = task_place(task, lease->id);
+    memmove(task->leases + at, task->leases + at + 1,
+            (--task->leases_count - at) * sizeof(*task->leases));
+    heap_remove(leases, lease);
+    leases->overhead -= lease_bytes(lease);
+    mem_free((void *)lease->holder.ptr);
+    mem_free(lease->seqs);
+    mem_free(lease);
+}
+
+uint64_t lease_samples(const struct lease *lease) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < lease->n; i++) n += consumer_is_leased(lease->task, lease->seqs[i]);
+    return n;
+}
+
+int64_t lease_next_end(const struct store *s) {
+    const struct leases *leases = store_leases(s);
+    return leases->count ? leases->heap[0]->ends_ms : LEASE_NEVER;
+}
+
+/* ---- planning ----------------------------------------------------------------------------- */
+
+static int lease_resolve(const struct store *s, const struct lease_request *request, int64_t now_ms,
+                         enum op_kind kind, struct op *op, const struct lease **lease,
+                         struct error *e) {
+    const struct partition *p = store_find(s, request->partition);
+    if (!p) return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(request->partition));
+    const struct consumer *task = partition_task(p, request->task);
+    uint64_t id = 0;
+    *lease = task && number_parse_u64(request->id, &id) ? lease_find(task, id) : NULL;
+    if (!*lease)
+        return error_set(e, ERROR_NOLEASE, "task %s has no lease %s, or its time has run out",
+                         QUOTE(request->task), QUOTE(request->id));
+    *op = (struct op){.kind = kind, .partition = request->partition, .now_ms = now_ms};
+    op->select.task = request->task;
+    op->select.lease.id = id;
+    op->select.all = true;
+    op->select.n = (*lease)->n;
+    return 0;
+}
+
+int lease_plan_ack(const struct store *s, const struct lease_request *request, int64_t now_ms,
+                   struct op *op, struct error *e) {
+    const struct lease *lease;
+    return lease_resolve(s, request, now_ms, OP_ACK, op, &lease, e);
+}
+
+static int compare_seqs(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Those of the keys that the lease still holds. */
+static void lease_select(const struct partition *p, const struct lease *lease,
+                         const struct lease_request *request, struct scratch *scratch,
+                         struct op_select *out) {
+    uint64_t *held = scratch_alloc(scratch, lease->n, sizeof(*held));
+    uint64_t *seqs = scratch_alloc(scratch, request->n_keys, sizeof(*seqs));
+    memcpy(held, lease->seqs, lease->n * sizeof(*held));
+    qsort(held, lease->n, sizeof(*held), compare_seqs);
+    out->all = false;
+    out->n = 0;
+    for (size_t i = 0; i < request->n_keys; i++) {
+        uint64_t seq = partition_find(p, request->keys[i]);
+        if (seq == SEQ_NONE || !consumer_is_leased(lease->task, seq)) continue;
+        if (!bsearch(&seq, held, lease->n, sizeof(*held), compare_seqs)) continue;
+        seqs[out->n++] = seq;
+    }
+    out->seqs = seqs;
+}
+
+int lease_plan_nack(const struct store *s, const struct lease_request *request, int64_t now_ms,
+                    struct scratch *scratch, struct op *op, struct error *e) {
+    const struct lease *lease;
+    int failed = lease_resolve(s, request, now_ms, OP_RELEASE, op, &lease, e);
+    if (failed || !request->keys) return failed;
+    lease_select(lease->partition, lease, request, scratch, &op->select);
+    return 0;
+}
+
+int lease_plan_extend(const struct store *s, const struct lease_request *request, int64_t lease_ms,
+                      int64_t now_ms, struct op *op, struct error *e) {
+    const struct lease *lease;
+    int failed = lease_resolve(s, request, now_ms, OP_EXTEND, op, &lease, e);
+    if (!failed) op->select.lease.ends_ms = lease_end(now_ms, lease_ms);
+    return failed;
+}
+
+bool lease_plan_expiry(const struct store *s, int64_t now_ms, struct op *op) {
+    const struct leases *leases = store_leases(s);
+    if (!leases->count || leases->heap[0]->ends_ms > now_ms) return false;
+    const struct lease *lease = leases->heap[0];
+    *op = (struct op){
+        .kind = OP_RELEASE,
+        .partition = lease->partition->name,
+        .now_ms = now_ms,
+        .select = {.all = true,
+                   .n = lease->n,
+                   .task = lease->task->name,
+                   .lease = {.id = lease->id}},
+    };
+    return true;
+}
+
+/* ---- changing ----------------------------------------------------------------------------- */
+
+size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
+                  const struct op *op) {
+    const struct op_select *select = &op->select;
+    struct lease *lease = mem_alloc(sizeof(*lease));
+    *lease = (struct lease){
+        .id = select->lease.id,
+        .partition = p,
+        .task = task,
+        .holder = span_of(mem_dup(select->lease.holder.ptr, select->lease.holder.len),
+                          select->lease.holder.len),
+        .given_ms = op->now_ms,
+        .ends_ms = select->lease.ends_ms,
+        .seqs = mem_dup(select->seqs, select->n * sizeof(*select->seqs)),
+        .n = select->n,
+    };
+    for (size_t i = 0; i < lease->n; i++) consumer_lease(task, lease->seqs[i]);
+    task->leases = mem_grow(task->leases, &task->leases_capacity, task->leases_count + 1,
+                            sizeof(*task->leases));
+    task->leases[task->leases_count++] = lease; /* ids only grow */
+    if (lease->id > leases->last_id) leases->last_id = lease->id;
+    heap_add(leases, lease);
+    leases->overhead += lease_bytes(lease);
+    return lease->n;
+}
+
+/* The lease an op is about: it is there, the plan has seen it. */
+static struct lease *lease_of(const struct partition *p, const struct op_select *select) {
+    return lease_find(partition_task(p, select->task), select->lease.id);
+}
+
+size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select) {
+    struct lease *lease = lease_of(p, select);
+    size_t n = 0;
+    for (size_t i = 0; i < lease->n; i++)
+        if (consumer_release(lease->task, lease->seqs[i]))
+            n += consumer_take(lease->task, lease->seqs[i]);
+    lease_end_now(leases, lease);
+    return n;
+}
+
+/* Seqs that came back leave the list: another lease may hold them tomorrow. */
+static void lease_forget_released(struct leases *leases, struct lease *lease) {
+    size_t kept = 0;
+    leases->overhead -= lease_bytes(lease);
+    for (size_t i = 0; i < lease->n; i++)
+        if (consumer_is_leased(lease->task, lease->seqs[i])) lease->seqs[kept++] = lease->seqs[i];
+    lease->n = kept;
+    leases->overhead += lease_bytes(lease);
+    if (kept == 0) lease_end_now(leases, lease);
+}
+
+size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select) {
+    struct lease *lease = lease_of(p, select);
+    const uint64_t *seqs = select->all ? lease->seqs : select->seqs;
+    size_t n = select->all ? lease->n : select->n, released = 0;
+    for (size_t i = 0; i < n; i++) released += consumer_release(lease->task, seqs[i]);
+    if (select->all)
+        lease_end_now(leases, lease);
+    else
+        lease_forget_released(leases, lease);
+    return released;
+}
+
+size_t lease_extend(struct leases *leases, struct partition *p, const struct op_select *select) {
+    struct lease *lease = lease_of(p, select);
+    lease->ends_ms = select->lease.ends_ms;
+    heap_rise(leases, lease);
+    heap_sink(leases, lease);
+    return lease_samples(lease);
+}
+
+void lease_drop_all(struct leases *leases, struct consumer *task) {
+    while (task->leases_count) {
+        struct lease *lease = task->leases[task->leases_count - 1];
+        for (size_t i = 0; i < lease->n; i++) consumer_release(task, lease->seqs[i]);
+        lease_end_now(leases, lease);
+    }
+}
+
+void leases_free(struct leases *leases) {
+    mem_free(leases->heap);
+}

@@ -1,0 +1,92 @@
+/* Leases: samples handed out until they are acknowledged, or until time runs out.
+ *
+ * A leased sample is neither left for its task nor consumed by it. TQ.ACK consumes it; TQ.NACK and the end of the
+ * time give it back, and then it stands where it stood. A lease belongs to no connection: it survives its client.
+ * Time ends nothing by itself: whoever drives the store asks lease_plan_expiry for what is due and applies the op.
+ *
+ * All leases of a store wait in one binary heap, the earliest end first. Ids are the store's, never reused, so an
+ * acknowledgement that comes late meets no other lease. */
+#ifndef TQ_STORE_LEASE_H
+#define TQ_STORE_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/scratch.h"
+#include "base/span.h"
+
+struct consumer;
+struct op;
+struct op_select;
+struct partition;
+struct store;
+
+#define LEASE_NEVER INT64_MAX /* no lease ends */
+
+struct lease {
+    uint64_t id; /* at least 1 */
+    struct partition *partition;
+    struct consumer *task;
+    struct span holder;        /* who took it, for people; owned */
+    int64_t given_ms, ends_ms; /* on the clock of op.now_ms */
+    uint64_t *seqs; /* as handed out; those cleared or given back meanwhile are no longer leased */
+    size_t n;
+    size_t place; /* in the heap */
+};
+
+struct leases {
+    struct lease **heap;
+    size_t count, capacity;
+    uint64_t last_id;
+    size_t overhead; /* bytes */
+};
+
+/* The lease of a task, NULL where there is none (any more). */
+struct lease *lease_find(const struct consumer *task, uint64_t id);
+
+/* Its samples that are still leased. */
+uint64_t lease_samples(const struct lease *lease);
+
+/* When the first lease ends, LEASE_NEVER where there is none. */
+int64_t lease_next_end(const struct store *s);
+
+/* ---- planning ---- */
+
+/* As asked for: which lease, and for NACK which of its samples (keys NULL: all). */
+struct lease_request {
+    struct span partition, task, id;
+    size_t n_keys;
+    const struct span *keys;
+};
+
+/* OP_ACK, OP_RELEASE, OP_EXTEND. ERROR_NOPART, ERROR_NOLEASE. */
+int lease_plan_ack(const struct store *s, const struct lease_request *request, int64_t now_ms,
+                   struct op *op, struct error *e);
+int lease_plan_nack(const struct store *s, const struct lease_request *request, int64_t now_ms,
+                    struct scratch *scratch, struct op *op, struct error *e);
+int lease_plan_extend(const struct store *s, const struct lease_request *request, int64_t lease_ms,
+                      int64_t now_ms, struct op *op, struct error *e);
+
+/* An OP_RELEASE of a lease whose time is over; false when there is none. */
+bool lease_plan_expiry(const struct store *s, int64_t now_ms, struct op *op);
+
+/* The end of a lease of so many milliseconds, however many. */
+static inline int64_t lease_end(int64_t now_ms, int64_t lease_ms) {
+    return lease_ms < LEASE_NEVER - 1 - now_ms ? now_ms + lease_ms : LEASE_NEVER - 1;
+}
+
+/* ---- changing: for store_apply alone; each returns how many samples it concerned ---- */
+
+size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
+                  const struct op *op);
+size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select);
+size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select);
+size_t lease_extend(struct leases *leases, struct partition *p, const struct op_select *select);
+
+/* The task goes, and its leases with it. */
+void lease_drop_all(struct leases *leases, struct consumer *task);
+
+void leases_free(struct leases *leases); /* when no lease is left */
+
+#endif
