@@ -42,7 +42,7 @@ static void sample_render(struct client *c, const struct sample *sample,
 }
 
 /* True when there is an answer, which has been written. */
-static bool sample_try(struct client *c, const struct sample *sample) {
+static bool sample_try(struct client *c, const struct sample *sample, uint64_t *lacks) {
     struct server *s = c->server;
     struct taken taken;
     struct error e;
@@ -52,6 +52,7 @@ static bool sample_try(struct client *c, const struct sample *sample) {
         reply_error(&c->reply, &e);
         return true;
     }
+    *lacks = taken.lacks;
     if (taken.outcome == TAKE_WAIT) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
@@ -75,8 +76,8 @@ struct sample_waiting {
     struct sample sample;
 };
 
-static bool sample_waiting_try(struct client *c, void *request) {
-    return sample_try(c, &((struct sample_waiting *)request)->sample);
+static bool sample_waiting_try(struct client *c, void *request, uint64_t *lacks) {
+    return sample_try(c, &((struct sample_waiting *)request)->sample, lacks);
 }
 
 static void sample_waiting_expire(struct client *c, void *request) {
@@ -137,13 +138,14 @@ static bool sample_has_to_queue(struct client *c, const struct sample *sample, s
 static void sample_run(struct client *c) {
     struct sample sample;
     struct error e;
+    uint64_t lacks;
     if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
         reply_error(&c->reply, &e);
     } else if (!sample.blocks) {
-        if (!sample_try(c, &sample)) reply_null(&c->reply);
+        if (!sample_try(c, &sample, &lacks)) reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);
-        if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample))
+        if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample, &lacks))
             sample_park(c, queue);
     }
 }

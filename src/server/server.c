@@ -194,8 +194,24 @@ void server_stop(struct server *s) {
 
 /* ---- changes of data */
 
+/* How many samples an op changed so that a waiter could have use for them. What ends a stream, or makes room,
+ * concerns everyone; and in an ended partition anything may have been the last thing missing. */
+static uint64_t change_of(const struct server *s, const struct op *op) {
+    const struct partition *p = store_find(s->store, op->partition);
+    if (!p || partition_is_ended(p)) return WAITER_ALL;
+    switch (op->kind) {
+    case OP_PUT: return op->put.n;
+    case OP_RELEASE: return op->select.n;
+    case OP_TAKE:
+    case OP_ACK:
+    case OP_EXTEND: return 0;
+    default: return WAITER_ALL;
+    }
+}
+
 static void on_change(void *context, const struct op *op) {
-    waiter_signal(context, op->partition);
+    struct server *s = context;
+    if (waiter_count(s)) waiter_signal(s, op->partition, change_of(s, op));
 }
 
 /* ---- life */

@@ -22,6 +22,9 @@ struct wait_partition {
     TAILQ_HEAD(, wait_queue) queues;
     TAILQ_ENTRY(wait_partition) signalled;
     bool is_signalled, is_serving;
+    bool all;         /* every head is to be tried */
+    uint64_t arrived; /* samples that changed, since somebody waits here */
+    uint64_t wake_at; /* what has to have arrived before any head can go */
     struct span name;
 };
 
@@ -30,6 +33,7 @@ struct wait_queue {
     struct wait_partition *partition;
     TAILQ_ENTRY(wait_queue) siblings;
     TAILQ_HEAD(, waiter) waiters;
+    uint64_t wake_at; /* what has to have arrived before the head can go */
     struct span name;
 };
 
@@ -118,6 +122,8 @@ static struct wait_queue *queue_get(struct waiters *w, struct span partition, st
     q->name = name;
     q->partition = p;
     TAILQ_INIT(&q->waiters);
+    q->wake_at = p->wake_at =
+        p->arrived; /* what the first one lacks shows when it is tried again */
     TAILQ_INSERT_TAIL(&p->queues, q, siblings);
     table_add(&w->queues, &q->link, queue_hash(&key));
     return q;
@@ -141,8 +147,12 @@ static void queue_tidy(struct waiters *w, struct wait_queue *q) {
 
 /* ---- waiters */
 
-static void partition_signal(struct server *s, struct wait_partition *p) {
-    if (p->is_signalled) return;
+static void partition_signal(struct server *s, struct wait_partition *p, uint64_t samples) {
+    if (samples == WAITER_ALL)
+        p->all = true;
+    else
+        p->arrived += samples;
+    if (p->is_signalled || (!p->all && p->arrived < p->wake_at)) return;
     p->is_signalled = true;
     TAILQ_INSERT_TAIL(&s->waiters->signalled, p, signalled);
     server_turn(s);
@@ -165,7 +175,7 @@ static void waiter_end(struct waiter *w) {
 /* One that leaves without being served may have stood before others who can go. */
 static void waiter_leave(struct waiter *w) {
     if (w == TAILQ_FIRST(&w->queue->waiters))
-        partition_signal(w->client->server, w->queue->partition);
+        partition_signal(w->client->server, w->queue->partition, WAITER_ALL);
     waiter_end(w);
 }
 
@@ -208,16 +218,16 @@ bool waiter_queued(struct server *s, struct span partition, struct span queue) {
     return p && queue_find(s->waiters, &(struct queue_key){p, queue});
 }
 
-void waiter_signal(struct server *s, struct span partition) {
+void waiter_signal(struct server *s, struct span partition, uint64_t samples) {
     struct wait_partition *p = partition_find(s->waiters, partition);
-    if (p) partition_signal(s, p);
+    if (p) partition_signal(s, p, samples);
 }
 
 void waiter_signal_all(struct server *s) {
     struct table *t = &s->waiters->partitions;
     for (size_t i = 0; i < t->size; i++)
         for (struct table_link *link = t->buckets[i]; link; link = link->next)
-            partition_signal(s, TABLE_ENTRY(link, struct wait_partition, link));
+            partition_signal(s, TABLE_ENTRY(link, struct wait_partition, link), WAITER_ALL);
 }
 
 void waiter_forget(struct client *c) {
@@ -240,11 +250,11 @@ size_t waiter_count(const struct server *s) {
 
 /* ---- the end of the turn */
 
-static bool waiter_try(struct waiter *w) {
+static bool waiter_try(struct waiter *w, uint64_t *lacks) {
     struct client *c = w->client;
     struct server *s = c->server;
     s->current = c;
-    bool served = w->kind->try(c, w->request);
+    bool served = w->kind->try(c, w->request, lacks);
     s->current = NULL;
     scratch_reset(&s->scratch);
     return served;
@@ -254,13 +264,32 @@ static bool waiter_try(struct waiter *w) {
 static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
         if (clock_monotonic_us() > until_us) return false;
-        if (!waiter_try(w)) return true;
+        uint64_t lacks = 0;
+        if (!waiter_try(w, &lacks)) {
+            q->wake_at = q->partition->arrived + lacks;
+            return true;
+        }
         struct client *c = w->client;
         next = TAILQ_NEXT(w, order);
         waiter_end(w);
         client_unpark(c);
     }
     return true;
+}
+
+/* The queues of a partition whose heads may go. False where time is up. */
+static bool partition_serve(struct wait_partition *p, int64_t until_us) {
+    bool all = p->all, in_time = true;
+    p->all = false;
+    for (struct wait_queue *q = TAILQ_FIRST(&p->queues), *next; q && in_time; q = next) {
+        next = TAILQ_NEXT(q, siblings);
+        if (all || p->arrived >= q->wake_at) in_time = queue_serve(q, until_us);
+    }
+    p->wake_at = UINT64_MAX;
+    struct wait_queue *q;
+    TAILQ_FOREACH(q, &p->queues, siblings)
+    if (q->wake_at < p->wake_at) p->wake_at = q->wake_at;
+    return in_time;
 }
 
 bool waiter_serve(struct server *s) {
@@ -272,12 +301,9 @@ bool waiter_serve(struct server *s) {
         TAILQ_REMOVE(&all->signalled, p, signalled);
         p->is_signalled = false;
         p->is_serving = true;
-        for (struct wait_queue *q = TAILQ_FIRST(&p->queues), *next; q && in_time; q = next) {
-            next = TAILQ_NEXT(q, siblings);
-            in_time = queue_serve(q, until_us);
-        }
+        in_time = partition_serve(p, until_us);
         p->is_serving = false;
-        if (!in_time) partition_signal(s, p);
+        if (!in_time) partition_signal(s, p, WAITER_ALL);
         partition_tidy(all, p);
     }
     return !in_time;

@@ -6,7 +6,8 @@
  *
  * Waiters of a partition are split into queues (for TQ.SAMPLE: by task and field set). Within a
  * queue only the head is tried, again and again until it has to stay, so that a large batch is
- * not starved by small ones behind it. While parked, a client's later commands wait in its
+ * not starved by small ones behind it. A head that stays says how much has to change before another
+ * try can succeed, so that a thousand writes that fill one batch cost one scan, not a thousand. While parked, a client's later commands wait in its
  * input; when it leaves, its waiter is forgotten at once. */
 #ifndef TQ_SERVER_WAITER_H
 #define TQ_SERVER_WAITER_H
@@ -25,8 +26,9 @@ void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 struct waiter_kind {
     /* Try once more. True: the reply (or an error) has been written. False: nothing happened,
-     * stay. */
-    bool (*try)(struct client *c, void *request);
+     * stay; until *lacks samples have changed another try would fail too (0: any change may
+     * help). */
+    bool (*try)(struct client *c, void *request, uint64_t *lacks);
     /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);
     /* The request is over, for whatever reason (served, expired, the client left). */
@@ -42,9 +44,10 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
 /* Is a waiter in that queue already? A newcomer has to line up behind it, not overtake it. */
 bool waiter_queued(struct server *s, struct span partition, struct span queue);
 
-/* Something changed that could let waiters of this partition go: they are tried at the end of
- * the turn. */
-void waiter_signal(struct server *s, struct span partition);
+/* Samples of this partition changed, so many of them, or something that any waiter has to hear of
+ * (WAITER_ALL): who may go is tried at the end of the turn. */
+#define WAITER_ALL UINT64_MAX
+void waiter_signal(struct server *s, struct span partition, uint64_t samples);
 
 /* Every partition (FLUSHALL, memory was freed). */
 void waiter_signal_all(struct server *s);

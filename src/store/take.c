@@ -40,7 +40,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e) {
     struct partition *p = store_find(s, take->partition);
     struct consumer *task = p ? partition_task(p, take->task) : NULL;
-    *out = (struct taken){.outcome = TAKE_WAIT, .partition = p};
+    *out = (struct taken){.outcome = TAKE_WAIT, .partition = p, .lacks = take->at_least};
     int failed = take_check(take, p, task, e);
     if (failed || !p) return failed;
 
@@ -48,7 +48,11 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
     ready_open(&ready, &query, scratch);
     bool complete = take_is_complete(p, take), exact;
-    if (!complete && ready_bound(&ready, &exact) < take->at_least) return 0;
+    uint64_t bound = ready_bound(&ready, &exact);
+    if (!complete && bound < take->at_least) {
+        out->lacks = take->at_least - bound;
+        return 0;
+    }
 
     /* No batch is larger than what is there: room for it, not for what a client says. */
     size_t room = take->count < p->samples ? take->count : p->samples;
@@ -62,6 +66,10 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         take_make_op(s, take, now_ms, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
+    } else {
+        ready_open(&ready, &query, scratch);
+        uint64_t count = ready_count(&ready);
+        out->lacks = count < take->at_least ? take->at_least - count : 1;
     }
     return 0;
 }

@@ -37,7 +37,9 @@ struct taken {
     const struct partition *partition; /* NULL where it does not exist */
     size_t n;
     const uint64_t *seqs; /* in scratch */
-    bool changes;         /* `op` is to be applied */
+    uint64_t lacks; /* TAKE_WAIT: before so many samples have changed, it need not be tried again.
+                       At least 1; does not hold once the partition is_ended */
+    bool changes;   /* `op` is to be applied */
     struct op op;
 };
 

@@ -29,8 +29,9 @@ enum { PATIENCE_US = 20 * 1000000, PARTITIONS = 64 };
 
 static struct server server;
 static int stock[PARTITIONS];
-static size_t tries; /* of waiters, all told */
-static size_t freed; /* requests that are over */
+static size_t tries;     /* of waiters, all told */
+static bool counts_down; /* waiters say what they lack */
+static size_t freed;     /* requests that are over */
 
 /* ---- the test's commands ------------------------------------------------------------------ */
 
@@ -53,7 +54,7 @@ static struct span partition_of(int number) {
 
 static void give(int partition, int n) {
     stock[partition] += n;
-    waiter_signal(&server, partition_of(partition));
+    waiter_signal(&server, partition_of(partition), (uint64_t)n);
 }
 
 /* Replies with the sum of the payload's bytes, which tells whether it is still what was sent. */
@@ -68,8 +69,10 @@ static bool take_try(struct client *c, void *request) {
     return true;
 }
 
-static bool waiting_try(struct client *c, void *request) {
+static bool waiting_try(struct client *c, void *request, uint64_t *lacks) {
+    const struct take *take = request;
     tries++;
+    *lacks = counts_down ? (uint64_t)(take->n - stock[take->partition]) : 0;
     return take_try(c, request);
 }
 
@@ -220,6 +223,7 @@ static int set_up(void **state) {
     (void)state;
     memset(stock, 0, sizeof(stock));
     tries = freed = 0;
+    counts_down = false;
     return 0;
 }
 
@@ -242,6 +246,41 @@ static void test_only_the_head_is_tried(void **state) {
     close(large);
     close(small);
     close(other);
+}
+
+static void test_a_head_that_says_what_it_lacks_is_left_alone_until_then(void **state) {
+    (void)state;
+    counts_down = true;
+    int large = park("t.take 1 q 100 0 -1 a\r\n"), giver = join();
+    for (int i = 0; i < 99; i++) {
+        say_text(giver, "t.give 1 1\r\n");
+        hear_text(giver, "+OK\r\n");
+    }
+    assert_int_equal(tries, 1); /* the first change showed that 99 are lacking */
+    hear_nothing(large);
+    say_text(giver, "t.give 1 1\r\n");
+    hear_text(large, ":97\r\n");
+    assert_int_equal(tries, 2);
+    close(large);
+    close(giver);
+}
+
+/* One queue's count must not hide what another waits for. */
+static void test_each_queue_is_woken_by_its_own_count(void **state) {
+    (void)state;
+    counts_down = true;
+    int large = park("t.take 1 q 100 0 -1 a\r\n"), giver = join();
+    say_text(giver, "t.give 1 1\r\n");
+    hear_text(giver, "+OK\r\n");
+    int small = park("t.take 1 r 3 0 -1 b\r\n");
+    say_text(giver, "t.give 1 2\r\n");
+    hear_text(small, ":98\r\n");
+    hear_nothing(large);
+    say_text(giver, "t.give 1 100\r\n");
+    hear_text(large, ":97\r\n");
+    close(large);
+    close(small);
+    close(giver);
 }
 
 static void test_newcomers_line_up(void **state) {
@@ -529,6 +568,9 @@ static int end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_only_the_head_is_tried, set_up),
+        cmocka_unit_test_setup(test_a_head_that_says_what_it_lacks_is_left_alone_until_then,
+                               set_up),
+        cmocka_unit_test_setup(test_each_queue_is_woken_by_its_own_count, set_up),
         cmocka_unit_test_setup(test_newcomers_line_up, set_up),
         cmocka_unit_test_setup(test_queues_are_independent, set_up),
         cmocka_unit_test_setup(test_the_next_is_tried_when_the_head_leaves, set_up),
