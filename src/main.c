@@ -21,6 +21,7 @@ static void register_commands(void) {
     cmd_put_register();
     cmd_mput_register();
     cmd_mget_register();
+    cmd_define_register();
     cmd_lease_register();
     cmd_list_register();
     cmd_sample_register();

@@ -7,6 +7,7 @@
 int error_set(struct error *e, enum error_code code, const char *format, ...) {
     if (!e) return code;
     e->code = code;
+    e->passes = false;
     va_list args;
     va_start(args, format);
     vsnprintf(e->text, sizeof(e->text), format, args);

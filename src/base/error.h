@@ -7,6 +7,8 @@
 #ifndef TQ_BASE_ERROR_H
 #define TQ_BASE_ERROR_H
 
+#include <stdbool.h>
+
 #include "base/span.h"
 
 enum error_code {
@@ -34,6 +36,7 @@ enum { ERROR_TEXT_MAX = 320, ERROR_QUOTE_MAX = 96 };
 
 struct error {
     enum error_code code;
+    bool passes; /* for now only: the same may succeed when others have made room */
     char text[ERROR_TEXT_MAX];
 };
 

@@ -1,6 +1,7 @@
 /* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were handed out for a time. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
+#include "cmd/retire.h"
 
 #include <stdio.h>
 
@@ -23,8 +24,9 @@ static void ack_run(struct client *c) {
     struct op op;
     struct error e;
     int failed = request_ack_parse(c->argv, c->argc, &s->scratch, &request, &e);
-    if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &op, &e);
+    if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
     lease_apply(c, failed, &op, &e);
+    if (!failed) retire_consumed(s, request.partition, op.select.seqs, op.select.n);
 }
 
 static void nack_run(struct client *c) {

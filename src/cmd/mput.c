@@ -1,22 +1,26 @@
 /* TQ.MPUT: a batch in, column by column. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
+#include "cmd/write.h"
 
 #include "request/mput.h"
 #include "server/client.h"
 #include "server/command.h"
-#include "server/server.h"
+
+static int mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
+                      void *request, struct args_block *block, struct error *e) {
+    return request_mput_parse(argv, argc, scratch, request, block, e);
+}
+
+static int mput_make_op(const struct store *s, const void *request, int64_t now_ms,
+                        struct scratch *scratch, struct op *op, bool *held, struct error *e) {
+    (void)held;
+    return mput_plan(s, request, now_ms, scratch, op, e);
+}
 
 static void mput_run(struct client *c) {
-    struct server *s = c->server;
-    struct mput mput;
-    struct op op;
-    struct error e;
-    if (request_mput_parse(c->argv, c->argc, &s->scratch, &mput, &e) ||
-        mput_plan(s->store, &mput, s->now_ms, &s->scratch, &op, &e))
-        reply_error(&c->reply, &e);
-    else
-        reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
+    static const struct write_kind kind = {sizeof(struct mput), mput_parse, mput_make_op};
+    write_run(c, &kind);
 }
 
 static const struct command_arg mput_groups_args[] = {
@@ -46,6 +50,7 @@ static const struct command_arg mput_args[] = {
      .token = "COLUMNS",
      .optional = 1,
      .args = mput_columns_args},
+    {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
     {0}};
 
 static const struct command mput_commands[] = {
@@ -57,7 +62,7 @@ static const struct command mput_commands[] = {
         .complexity =
             "O(N*C) with N samples and C columns; payload of 32 KiB and more is not copied",
         .arity = -6,
-        .flags = COMMAND_WRITE | COMMAND_DENYOOM,
+        .flags = COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_BLOCKING,
         .first_key = 1,
         .last_key = 1,
         .key_step = 1,

@@ -1,26 +1,24 @@
 /* TQ.PUT: one sample in. */
 #include "cmd/cmd.h"
+#include "cmd/write.h"
 
 #include "request/put.h"
 #include "server/client.h"
 #include "server/command.h"
-#include "server/server.h"
-#include "store/store.h"
+
+static int put_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
+                     void *request, struct args_block *block, struct error *e) {
+    return request_put_parse(argv, argc, scratch, request, block, e);
+}
+
+static int put_make_op(const struct store *s, const void *request, int64_t now_ms,
+                       struct scratch *scratch, struct op *op, bool *held, struct error *e) {
+    return put_plan(s, request, now_ms, scratch, op, held, e);
+}
 
 static void put_run(struct client *c) {
-    struct server *s = c->server;
-    struct put put;
-    struct op op;
-    struct error e;
-    bool held;
-    if (request_put_parse(c->argv, c->argc, &s->scratch, &put, &e) ||
-        put_plan(s->store, &put, s->now_ms, &s->scratch, &op, &held, &e)) {
-        reply_error(&c->reply, &e);
-    } else if (held) {
-        reply_null(&c->reply);
-    } else {
-        reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
-    }
+    static const struct write_kind kind = {sizeof(struct put), put_parse, put_make_op};
+    write_run(c, &kind);
 }
 
 static const struct command_arg put_group_args[] = {
@@ -52,6 +50,7 @@ static const struct command_arg put_args[] = {
     {.name = "tags", .type = "block", .token = "TAGS", .optional = 1, .args = put_tags_args},
     {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = put_values_args},
     {.name = "text", .type = "block", .token = "TEXT", .optional = 1, .args = put_values_args},
+    {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
     {0}};
 
 static const struct command put_commands[] = {
@@ -62,7 +61,7 @@ static const struct command put_commands[] = {
         .since = "0.1.0",
         .complexity = "O(N) with N the fields and tags written",
         .arity = -4,
-        .flags = COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_FAST,
+        .flags = COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_FAST | COMMAND_BLOCKING,
         .first_key = 1,
         .last_key = 1,
         .key_step = 1,

@@ -6,6 +6,7 @@
 #include "cmd/columns.h"
 #include "cmd/docs.h"
 #include "cmd/render.h"
+#include "cmd/retire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,8 @@ static bool sample_try(struct client *c, const struct sample *sample, uint64_t *
         reply_text(&c->reply, id);
     }
     sample_render(c, sample, &taken);
+    if (taken.changes && !taken.op.select.lease.id)
+        retire_consumed(s, take.partition, taken.seqs, taken.n);
     return true;
 }
 
@@ -124,7 +127,7 @@ static void sample_park(struct client *c, struct span queue) {
     if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, &e))
         abort(); /* it parsed a moment ago */
     const struct sample *sample = &waiting->sample;
-    waiter_park(c, &sample_waiter, waiting, sample->take.partition, queue, sample->block_ms);
+    waiter_park(c, &sample_waiter, waiting, sample->take.partition, queue, sample->block.ms);
 }
 
 /* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it is said at once. */
@@ -141,7 +144,7 @@ static void sample_run(struct client *c) {
     uint64_t lacks;
     if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
         reply_error(&c->reply, &e);
-    } else if (!sample.blocks) {
+    } else if (!sample.block.given) {
         if (!sample_try(c, &sample, &lacks)) reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);

@@ -37,6 +37,11 @@ int args_timeout(struct args *a, const char *what, int64_t *out) {
     return failed;
 }
 
+int args_block(struct args *a, struct args_block *out) {
+    out->given = true;
+    return args_timeout(a, "BLOCK", &out->ms);
+}
+
 int args_count(struct args *a, const char *what, size_t each, size_t *out) {
     uint64_t n;
     int failed = args_number(a, what, 1, UINT32_MAX, &n);

@@ -38,6 +38,13 @@ int args_number(struct args *a, const char *what, uint64_t min, uint64_t max, ui
 /* Milliseconds to wait; 0 is for ever. */
 int args_timeout(struct args *a, const char *what, int64_t *out);
 
+/* `BLOCK ms`: how long a command may wait. */
+struct args_block {
+    bool given;
+    int64_t ms; /* 0: for ever */
+};
+int args_block(struct args *a, struct args_block *out);
+
 /* The count before a list: at least 1, and so many items of `each` arguments have to be there. */
 int args_count(struct args *a, const char *what, size_t each, size_t *out);
 

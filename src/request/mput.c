@@ -1,6 +1,11 @@
 /* See mput.h. */
 #include "request/mput.h"
 
+struct mput_clauses {
+    struct mput *mput;
+    struct args_block *block;
+};
+
 /* n plain arguments, one for each key: no count of their own. */
 static int mput_each(struct args *a, const char *what, size_t n, const struct span **out) {
     if (args_left(a) < n)
@@ -13,13 +18,13 @@ static int mput_each(struct args *a, const char *what, size_t n, const struct sp
 }
 
 static int mput_groups(struct args *a, void *request) {
-    struct mput *mput = request;
+    struct mput *mput = ((struct mput_clauses *)request)->mput;
     int failed = args_number(a, "GROUPS' size", 1, GROUP_SIZE_MAX, &mput->group_size);
     return failed ? failed : mput_each(a, "GROUPS", mput->n, &mput->group_ids);
 }
 
 static int mput_tags(struct args *a, void *request) {
-    struct mput *mput = request;
+    struct mput *mput = ((struct mput_clauses *)request)->mput;
     int failed = args_count(a, "TAGS", 1 + mput->n, &mput->n_tags);
     if (failed) return failed;
     struct mput_tag *tags = scratch_alloc(a->scratch, mput->n_tags, sizeof(*tags));
@@ -33,7 +38,7 @@ static int mput_tags(struct args *a, void *request) {
 }
 
 static int mput_columns(struct args *a, void *request) {
-    struct mput *mput = request;
+    struct mput *mput = ((struct mput_clauses *)request)->mput;
     int failed = args_count(a, "COLUMNS", 4, &mput->n_columns);
     if (failed) return failed;
     struct mput_column *columns = scratch_zalloc(a->scratch, mput->n_columns, sizeof(*columns));
@@ -50,20 +55,27 @@ static int mput_columns(struct args *a, void *request) {
     return 0;
 }
 
+static int mput_block(struct args *a, void *request) {
+    return args_block(a, ((struct mput_clauses *)request)->block);
+}
+
 int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct mput *out, struct error *e) {
+                       struct mput *out, struct args_block *block, struct error *e) {
     static const struct args_clause table[] = {
         {"COLUMNS", mput_columns, false},
         {"TAGS", mput_tags, false},
         {"GROUPS", mput_groups, false},
+        {"BLOCK", mput_block, false},
     };
     *out = (struct mput){0};
+    *block = (struct args_block){0};
+    struct mput_clauses clauses = {out, block};
     struct args a = args_open(argv, argc, scratch, e);
     int failed = args_partition(&a, &out->partition);
     if (!failed && !args_accept(&a, "KEYS"))
         failed = error_set(e, ERROR_ERR, "syntax error: KEYS has to follow the partition");
     if (!failed) failed = args_keys(&a, &out->n, &out->keys);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
+    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), &clauses);
     if (failed || out->n_columns || out->n_tags || out->group_ids) return failed;
     return error_set(e, ERROR_ERR, "partition %s: expected at least one of COLUMNS, TAGS, GROUPS",
                      QUOTE(out->partition));

@@ -1,4 +1,4 @@
-/* TQ.MPUT partition KEYS n key … [GROUPS size id …] [TAGS m {name value×n} …] [COLUMNS c {name type shape payload} …] */
+/* TQ.MPUT partition KEYS n key … [GROUPS size id …] [TAGS m {name value×n} …] [COLUMNS c {name type shape payload} …] [BLOCK ms] */
 #ifndef TQ_REQUEST_MPUT_H
 #define TQ_REQUEST_MPUT_H
 
@@ -7,6 +7,6 @@
 
 /* Payloads that landed name their chunk (resp_arg.landing); the arguments keep it. */
 int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct mput *out, struct error *e);
+                       struct mput *out, struct args_block *block, struct error *e);
 
 #endif

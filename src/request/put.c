@@ -4,6 +4,7 @@
 /* FIELDS and TEXT make one list of values in the end. */
 struct put_clauses {
     struct put *put;
+    struct args_block *block;
     struct put_value *fields, *texts;
     size_t n_fields, n_texts;
 };
@@ -95,6 +96,10 @@ static int put_texts(struct args *a, void *request) {
     return put_values(a, "TEXT", true, &clauses->texts, &clauses->n_texts);
 }
 
+static int put_block(struct args *a, void *request) {
+    return args_block(a, ((struct put_clauses *)request)->block);
+}
+
 static void put_gather_values(struct put_clauses *clauses, struct scratch *scratch) {
     struct put *put = clauses->put;
     put->n_values = clauses->n_fields + clauses->n_texts;
@@ -107,14 +112,15 @@ static void put_gather_values(struct put_clauses *clauses, struct scratch *scrat
 }
 
 int request_put_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                      struct put *out, struct error *e) {
+                      struct put *out, struct args_block *block, struct error *e) {
     static const struct args_clause table[] = {
-        {"FIELDS", put_fields, false}, {"TAGS", put_tags, false}, {"TEXT", put_texts, false},
-        {"GROUP", put_group, false},   {"NX", put_nx, false},     {"XX", put_xx, false},
-        {"IF", put_if, false},
+        {"FIELDS", put_fields, false}, {"TAGS", put_tags, false},   {"TEXT", put_texts, false},
+        {"GROUP", put_group, false},   {"NX", put_nx, false},       {"XX", put_xx, false},
+        {"IF", put_if, false},         {"BLOCK", put_block, false},
     };
     *out = (struct put){0};
-    struct put_clauses clauses = {.put = out};
+    *block = (struct args_block){0};
+    struct put_clauses clauses = {.put = out, .block = block};
     struct args a = args_open(argv, argc, scratch, e);
     int failed = args_partition(&a, &out->partition);
     if (!failed) failed = args_bytes(&a, "the key", &out->key);

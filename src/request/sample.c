@@ -52,9 +52,7 @@ static int sample_lease(struct args *a, void *request) {
 }
 
 static int sample_block(struct args *a, void *request) {
-    struct sample *sample = request;
-    sample->blocks = true;
-    return args_timeout(a, "BLOCK", &sample->block_ms);
+    return args_block(a, &((struct sample *)request)->block);
 }
 
 static int sample_as(struct args *a, void *request) {

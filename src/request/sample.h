@@ -9,8 +9,7 @@
 struct sample {
     struct take take;
     enum form form;
-    bool blocks;
-    int64_t block_ms; /* 0: for ever */
+    struct args_block block;
 };
 
 int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,

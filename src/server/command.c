@@ -190,9 +190,11 @@ static bool pass_gates(struct client *c, const struct entry *entry) {
                      command_full_name(entry->container, command, name));
         return false;
     }
-    if ((command->flags & COMMAND_DENYOOM) && server_memory_full(c->server, 0)) {
+    struct error e;
+    bool waits = command->flags & COMMAND_BLOCKING; /* for memory too: it asks itself */
+    if ((command->flags & COMMAND_DENYOOM) && !waits && server_check_memory(c->server, &e)) {
         c->server->metrics.refused_oom++;
-        reply_errorf(&c->reply, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
+        reply_error(&c->reply, &e);
         return false;
     }
     return true;

@@ -117,6 +117,11 @@ bool server_memory_full(const struct server *s, size_t more) {
     return used > limit || more > limit - used;
 }
 
+int server_check_memory(const struct server *s, struct error *e) {
+    if (!server_memory_full(s, 0)) return 0;
+    return error_set(e, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
+}
+
 /* ---- the turn */
 
 void server_turn(struct server *s) {
@@ -177,6 +182,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     metrics_tick(&s->metrics, s->now_us, server_memory_used(s));
     clients_tick(s);
     store_tick(s->store, s->now_us / 1000);
+    waiter_signal(s, WAITER_MEMORY, WAITER_ALL); /* replies were sent, chunks let go */
 }
 
 static void on_signal(evutil_socket_t signal, short what, void *context) {
@@ -211,7 +217,10 @@ static uint64_t change_of(const struct server *s, const struct op *op) {
 
 static void on_change(void *context, const struct op *op) {
     struct server *s = context;
-    if (waiter_count(s)) waiter_signal(s, op->partition, change_of(s, op));
+    if (!waiter_count(s)) return;
+    waiter_signal(s, op->partition, change_of(s, op));
+    if (op->kind == OP_CLEAR || op->kind == OP_DROP || op->kind == OP_ERASE)
+        waiter_signal(s, WAITER_MEMORY, WAITER_ALL);
 }
 
 /* ---- life */

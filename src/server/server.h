@@ -91,6 +91,9 @@ void server_turn(struct server *s);
  * replies on their way out. */
 size_t server_memory_used(const struct server *s);
 
+/* ERROR_OOM where maxmemory is passed. */
+int server_check_memory(const struct server *s, struct error *e);
+
 /* Would `more` bytes go beyond maxmemory? */
 bool server_memory_full(const struct server *s, size_t more);
 

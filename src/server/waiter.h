@@ -49,6 +49,9 @@ bool waiter_queued(struct server *s, struct span partition, struct span queue);
 #define WAITER_ALL UINT64_MAX
 void waiter_signal(struct server *s, struct span partition, uint64_t samples);
 
+/* Who waits for memory waits for no partition, but under this name, which none can have. */
+#define WAITER_MEMORY SPAN_LITERAL("")
+
 /* Every partition (FLUSHALL, memory was freed). */
 void waiter_signal_all(struct server *s);
 

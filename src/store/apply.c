@@ -109,6 +109,16 @@ static size_t apply_erase(struct partition *p, const struct op_select *select) {
     return changed;
 }
 
+static void apply_define(struct partition *p, const struct op_define *define) {
+    partition_bound(p, define->bounds);
+    for (size_t i = 0; i < define->n_fields; i++) {
+        const struct op_column *field = &define->fields[i];
+        struct column *column = column_set_find(&p->fields, field->name);
+        if (!column) column = partition_add_column(p, &p->fields, field->name, &field->type);
+        column->declared = true;
+    }
+}
+
 size_t apply_to_partition(struct leases *leases, struct partition *p, const struct op *op) {
     switch (op->kind) {
     case OP_PUT: return apply_put(p, op);
@@ -119,6 +129,7 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
     case OP_RESET: return apply_reset(leases, p, &op->select);
     case OP_CLEAR: return apply_clear(p, &op->select);
     case OP_ERASE: return apply_erase(p, &op->select);
+    case OP_DEFINE: apply_define(p, &op->define); return 0;
     case OP_EXPECT:
         p->has_expected = true;
         p->expected = op->expected;

@@ -1,7 +1,243 @@
 /* See bounds.h. */
 #include "store/bounds.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "store/names.h"
+#include "store/plan.h"
+
+/* ---- new samples -------------------------------------------------------------------------- */
+
+/* Others may make room, unless the write alone is too much. */
+static int bounds_full(struct error *e, bool passes) {
+    if (e) e->passes = passes;
+    return ERROR_FULL;
+}
+
+static int bounds_check_end(const struct partition *p, uint64_t n, struct span key,
+                            struct error *e) {
+    if (p->sealed)
+        return error_set(e, ERROR_FULL, "partition %s is sealed, no room for new sample %s",
+                         QUOTE(p->name), QUOTE(key));
+    if (p->has_expected && p->written + n > p->expected)
+        return error_set(e, ERROR_FULL,
+                         "partition %s expects %llu samples and has had %llu, no room for %llu "
+                         "more from %s on",
+                         QUOTE(p->name), (unsigned long long)p->expected,
+                         (unsigned long long)p->written, (unsigned long long)n, QUOTE(key));
+    uint64_t first = p->samples ? p->rows.first * SPINE_ROWS : p->next_seq;
+    if (p->next_seq + n - first >= PARTITION_SAMPLES_MAX)
+        return error_set(e, ERROR_FULL, "partition %s spans 2^32 samples, no room for %s",
+                         QUOTE(p->name), QUOTE(key));
+    return 0;
+}
+
+static int bounds_check_samples(const struct partition *p, uint64_t n, struct span key,
+                                struct error *e) {
+    const struct bounds *bounds = &p->bounds;
+    int failed = bounds_check_end(p, n, key, e);
+    if (failed) return failed;
+    if (bounds->samples && p->samples + n > bounds->samples) {
+        error_set(e, ERROR_FULL, "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
+                  QUOTE(p->name), (unsigned long long)p->samples,
+                  (unsigned long long)bounds->samples, QUOTE(key));
+        return bounds_full(e, n <= bounds->samples);
+    }
+    if (!bounds->ahead) return 0;
+    const struct consumer *task = partition_task(p, bounds->ahead_task);
+    uint64_t ahead = p->samples - (task ? task->consumed : 0);
+    if (ahead + n <= bounds->ahead) return 0;
+    error_set(e, ERROR_FULL,
+              "partition %s is %llu samples ahead of task %s, MAXAHEAD is %llu, no room for %s",
+              QUOTE(p->name), (unsigned long long)ahead, QUOTE(bounds->ahead_task),
+              (unsigned long long)bounds->ahead, QUOTE(key));
+    return bounds_full(e, n <= bounds->ahead);
+}
+
+/* ---- bytes -------------------------------------------------------------------------------- */
+
+static uint64_t bounds_overwritten(const struct partition *p, const struct op_put *put,
+                                   const struct op_column *column) {
+    const struct column *field = column_set_find(&p->fields, column->name);
+    uint64_t bytes = 0;
+    for (size_t i = 0; field && i < put->n; i++) {
+        const struct cell *cell = column_cell(field, put->seqs[i]);
+        if (cell) bytes += cell->length;
+    }
+    return bytes;
+}
+
+static int bounds_check_bytes(const struct partition *p, const struct op_put *put,
+                              struct error *e) {
+    uint64_t comes = 0, goes = 0, present = partition_bytes(p);
+    for (size_t i = 0; i < put->n_columns; i++) {
+        comes += column_values_bytes(&put->columns[i].values, put->n);
+        goes += bounds_overwritten(p, put, &put->columns[i]);
+    }
+    if (comes <= goes || present - goes + comes <= p->bounds.bytes) return 0;
+    error_set(e, ERROR_FULL, "partition %s has %llu bytes of MAXBYTES %llu, no room for %llu more",
+              QUOTE(p->name), (unsigned long long)present, (unsigned long long)p->bounds.bytes,
+              (unsigned long long)(comes - goes));
+    return bounds_full(e, comes <= p->bounds.bytes);
+}
+
+int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e) {
+    if (!p) return 0;
+    int failed = put->n_new ? bounds_check_samples(p, put->n_new, put->keys[0], e) : 0;
+    return failed || !p->bounds.bytes ? failed : bounds_check_bytes(p, put, e);
+}
+
+int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
+                      struct error *e) {
+    const struct bounds *bounds = &p->bounds;
+    if (!bounds->ahead || at_least <= bounds->ahead || !span_equal(task, bounds->ahead_task))
+        return 0;
+    return error_set(
+        e, ERROR_FULL,
+        "task %s can't find %llu samples in partition %s, which MAXAHEAD keeps at %llu",
+        QUOTE(task), (unsigned long long)at_least, QUOTE(p->name),
+        (unsigned long long)bounds->ahead);
+}
+
+/* ---- retiring ----------------------------------------------------------------------------- */
+
+static bool retire_is_done(const struct partition *p, uint64_t seq) {
+    for (size_t i = 0; i < p->bounds.n_retire; i++) {
+        const struct consumer *task = partition_task(p, p->bounds.retire[i]);
+        if (!task || !consumer_has_had(task, seq)) return false;
+    }
+    return true;
+}
+
+/* The members of a group go together, when all have come and all were had; a broken group waits for no one. */
+static bool retire_group_is_done(const struct partition *p, const struct group *group) {
+    if (group->members < group->size && !group->broken) return false;
+    for (uint32_t i = 0; i < group->members; i++)
+        if (!retire_is_done(p, group->seqs[i])) return false;
+    return true;
+}
+
+static int retire_compare(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the groups that samples were had of, in any order and with repetitions, those that are done; returns how many members
+ * they have. */
+static uint64_t retire_groups(const struct partition *p, uint32_t *groups, size_t *n) {
+    uint64_t members = 0;
+    size_t kept = 0;
+    qsort(groups, *n, sizeof(*groups), retire_compare);
+    for (size_t i = 0; i < *n; i++) {
+        const struct group *group = groups_get(&p->groups, groups[i]);
+        if ((i && groups[i] == groups[i - 1]) || !retire_group_is_done(p, group)) continue;
+        members += group->members;
+        groups[kept++] = groups[i];
+    }
+    *n = kept;
+    return members;
+}
+
+static const uint64_t *retire_everyone(const struct partition *p, struct scratch *scratch) {
+    uint64_t *seqs = scratch_alloc(scratch, p->samples, sizeof(*seqs));
+    size_t n = 0;
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) seqs[n++] = seq;
+    return seqs;
+}
+
+bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
+                 int64_t now_ms, struct scratch *scratch, struct op *op) {
+    const struct partition *p = store_find(s, partition);
+    if (!p || !p->bounds.n_retire) return false;
+    if (!seqs) seqs = retire_everyone(p, scratch), n = p->samples;
+    uint64_t *single = scratch_alloc(scratch, n, sizeof(*single));
+    uint32_t *groups = scratch_alloc(scratch, n, sizeof(*groups));
+    size_t n_single = 0, n_groups = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!partition_alive(p, seqs[i]) || !retire_is_done(p, seqs[i])) continue;
+        uint32_t group = partition_group(p, seqs[i]);
+        if (group == GROUP_NONE)
+            single[n_single++] = seqs[i];
+        else
+            groups[n_groups++] = group;
+    }
+    uint64_t members = retire_groups(p, groups, &n_groups);
+    uint64_t *out = scratch_alloc(scratch, n_single + members, sizeof(*out)), *at = out;
+    memcpy(at, single, n_single * sizeof(*at));
+    at += n_single;
+    for (size_t i = 0; i < n_groups; i++) {
+        const struct group *group = groups_get(&p->groups, groups[i]);
+        memcpy(at, group->seqs, group->members * sizeof(*at));
+        at += group->members;
+    }
+    *op = (struct op){.kind = OP_CLEAR,
+                      .partition = partition,
+                      .now_ms = now_ms,
+                      .select = {.n = (size_t)(at - out), .seqs = out}};
+    return at > out;
+}
+
+/* ---- what is said about a partition -------------------------------------------------------- */
+
+static int define_check_names(const struct define *define, struct error *e) {
+    const struct bounds *bounds = &define->bounds;
+    int failed = names_check_partition(define->partition, e);
+    if (!failed && define->sets_ahead) failed = names_check_word("task", bounds->ahead_task, e);
+    for (size_t i = 0; !failed && i < bounds->n_retire; i++)
+        failed = names_check_word("task", bounds->retire[i], e);
+    for (size_t i = 0; !failed && i < define->n_fields; i++)
+        failed = names_check_word("field", define->fields[i].name, e);
+    return failed;
+}
+
+static int define_check_fields(const struct define *define, const struct partition *p,
+                               struct error *e) {
+    for (size_t i = 0; p && i < define->n_fields; i++) {
+        const struct op_column *field = &define->fields[i];
+        const struct column *column = column_set_find(&p->fields, field->name);
+        if (column && !dtype_equal(column_type(column), &field->type))
+            return error_set(e, ERROR_SCHEMA, "field %s is %s, can't declare it %s",
+                             QUOTE(field->name), DTYPE_NAME(column_type(column)),
+                             DTYPE_NAME(&field->type));
+    }
+    return plan_columns(p ? &p->fields : NULL, "field", PARTITION_FIELDS_MAX, define->fields,
+                        define->n_fields, define->partition, e);
+}
+
+/* What was asked for over what there is. */
+static const struct bounds *define_merge(const struct define *define, const struct partition *p,
+                                         struct scratch *scratch) {
+    struct bounds *bounds = scratch_zalloc(scratch, 1, sizeof(*bounds));
+    if (p) *bounds = p->bounds;
+    if (define->sets_samples) bounds->samples = define->bounds.samples;
+    if (define->sets_bytes) bounds->bytes = define->bounds.bytes;
+    if (define->sets_ahead) {
+        bounds->ahead = define->bounds.ahead;
+        bounds->ahead_task = define->bounds.ahead_task;
+    }
+    if (define->sets_retire) {
+        bounds->n_retire = define->bounds.n_retire;
+        bounds->retire = define->bounds.retire;
+    }
+    return bounds;
+}
+
+int define_plan(const struct store *s, const struct define *define, int64_t now_ms,
+                struct scratch *scratch, struct op *op, struct error *e) {
+    int failed = define_check_names(define, e);
+    if (failed) return failed;
+    const struct partition *p = store_find(s, define->partition);
+    if (define->alter && !p)
+        return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(define->partition));
+    if (!define->alter && p)
+        return error_set(e, ERROR_ERR, "partition %s exists already", QUOTE(define->partition));
+    failed = define_check_fields(define, p, e);
+    *op = (struct op){.kind = OP_DEFINE, .partition = define->partition, .now_ms = now_ms};
+    op->define =
+        (struct op_define){define_merge(define, p, scratch), define->n_fields, define->fields};
+    return failed;
+}
 
 int expect_plan(const struct store *s, struct span partition, uint64_t samples, int64_t now_ms,
                 struct op *op, struct error *e) {

@@ -1,8 +1,37 @@
-/* Planning what is said about a partition as a whole: how many samples it will have, and that no more will come. */
+/* Planning what is said about a partition as a whole: what may be in it, how many samples it will have, that no more
+ * will come; and what its bounds do: who has to wait, what is retired. */
 #ifndef TQ_STORE_BOUNDS_H
 #define TQ_STORE_BOUNDS_H
 
+#include "base/scratch.h"
 #include "store/store.h"
+
+/* As asked for by TQ.CREATE, TQ.ALTER; everything borrowed. */
+struct define {
+    struct span partition;
+    bool alter; /* else the partition must not exist */
+    bool sets_samples, sets_bytes, sets_ahead, sets_retire;
+    struct bounds bounds; /* what is not set stays as it is */
+    size_t n_fields;
+    const struct op_column *fields; /* name and type */
+};
+
+/* ERROR_ERR where CREATE finds it or a name is wrong, ERROR_NOPART where ALTER does not, ERROR_SCHEMA where a field has another type. */
+int define_plan(const struct store *s, const struct define *define, int64_t now_ms,
+                struct scratch *scratch, struct op *op, struct error *e);
+
+/* May this write come: its new samples, and its values in place of those they overwrite? `p` NULL: there is no partition
+ * yet. ERROR_FULL, which passes unless it could never fit. */
+int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e);
+
+/* Can the task ever find so many ready? ERROR_FULL where MAXAHEAD holds its producers before. */
+int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
+                      struct error *e);
+
+/* An OP_CLEAR of those of the samples (seqs NULL: of all) that every task of RETIRE has consumed, groups as a whole; false when
+ * there are none. */
+bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
+                 int64_t now_ms, struct scratch *scratch, struct op *op);
 
 /* ERROR_FULL where more than `samples` were written already. */
 int expect_plan(const struct store *s, struct span partition, uint64_t samples, int64_t now_ms,

@@ -121,9 +121,14 @@ static int lease_resolve(const struct store *s, const struct lease_request *requ
 }
 
 int lease_plan_ack(const struct store *s, const struct lease_request *request, int64_t now_ms,
-                   struct op *op, struct error *e) {
+                   struct scratch *scratch, struct op *op, struct error *e) {
     const struct lease *lease;
-    return lease_resolve(s, request, now_ms, OP_ACK, op, &lease, e);
+    int failed = lease_resolve(s, request, now_ms, OP_ACK, op, &lease, e);
+    if (failed) return failed;
+    uint64_t *seqs = scratch_alloc(scratch, lease->n, sizeof(*seqs));
+    memcpy(seqs, lease->seqs, lease->n * sizeof(*seqs));
+    op->select.seqs = seqs;
+    return 0;
 }
 
 static int compare_seqs(const void *a, const void *b) {

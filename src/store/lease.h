@@ -60,9 +60,9 @@ struct lease_request {
     const struct span *keys;
 };
 
-/* OP_ACK, OP_RELEASE, OP_EXTEND. ERROR_NOPART, ERROR_NOLEASE. */
+/* OP_ACK (with a copy of the lease's seqs), OP_RELEASE, OP_EXTEND. ERROR_NOPART, ERROR_NOLEASE. */
 int lease_plan_ack(const struct store *s, const struct lease_request *request, int64_t now_ms,
-                   struct op *op, struct error *e);
+                   struct scratch *scratch, struct op *op, struct error *e);
 int lease_plan_nack(const struct store *s, const struct lease_request *request, int64_t now_ms,
                     struct scratch *scratch, struct op *op, struct error *e);
 int lease_plan_extend(const struct store *s, const struct lease_request *request, int64_t lease_ms,

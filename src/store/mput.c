@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "store/bounds.h"
 #include "store/names.h"
 #include "store/plan.h"
 
@@ -56,7 +57,7 @@ static int mput_plan_samples(const struct mput *mput, const struct partition *p,
     out->seqs = seqs;
     out->new_seqs = new_seqs;
     out->keys = keys;
-    return plan_bounds(p, mput->partition, out->n_new, out->n_new ? keys[0] : span_of("", 0), e);
+    return 0;
 }
 
 /* ---- groups ------------------------------------------------------------------------------- */
@@ -284,6 +285,7 @@ int mput_plan(const struct store *s, const struct mput *mput, int64_t now_ms,
     if (!failed) failed = mput_plan_groups(mput, p, scratch, &op->put, e);
     if (!failed) failed = mput_plan_tags(mput, p, scratch, &op->put, e);
     if (!failed) failed = mput_plan_columns(mput, p, scratch, &op->put, e);
+    if (!failed) failed = bounds_check_put(p, &op->put, e);
     if (!failed) failed = plan_reserve(s, p, &op->put, e);
     return failed;
 }

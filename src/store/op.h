@@ -17,6 +17,8 @@
 #include "store/column.h"
 #include "store/dtype.h"
 
+struct bounds;
+
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */
@@ -26,6 +28,7 @@ enum op_kind {
     OP_RESET,   /* samples become unconsumed */
     OP_CLEAR,   /* samples go */
     OP_ERASE,   /* cells or tags of samples go */
+    OP_DEFINE,  /* the partition's bounds and declared fields; makes it */
     OP_EXPECT,  /* how many samples there will be */
     OP_SEAL,    /* no more samples will come */
     OP_DROP,    /* the partition goes */
@@ -72,6 +75,13 @@ struct op_select {
     bool tags; /* the names are tags, not fields */
 };
 
+/* OP_DEFINE: what holds from now on. */
+struct op_define {
+    const struct bounds *bounds;
+    size_t n_fields;
+    const struct op_column *fields; /* name and type; declared from now on */
+};
+
 struct op {
     enum op_kind kind;
     struct span partition;
@@ -79,6 +89,7 @@ struct op {
     union {
         struct op_put put;
         struct op_select select;
+        struct op_define define;
         uint64_t expected;
     };
 };

@@ -177,6 +177,28 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
     consumer_free(task);
 }
 
+/* ---- bounds ------------------------------------------------------------------------------- */
+
+static struct span name_copy(struct span name) {
+    return name.ptr ? span_of(mem_dup(name.ptr, name.len), name.len) : name;
+}
+
+static void bounds_free(struct bounds *bounds) {
+    for (size_t i = 0; i < bounds->n_retire; i++) mem_free((void *)bounds->retire[i].ptr);
+    mem_free((void *)bounds->retire);
+    mem_free((void *)bounds->ahead_task.ptr);
+}
+
+void partition_bound(struct partition *p, const struct bounds *bounds) {
+    struct bounds copy = *bounds; /* which may point into what is replaced */
+    struct span *retire = bounds->n_retire ? mem_calloc(bounds->n_retire, sizeof(*retire)) : NULL;
+    for (size_t i = 0; i < bounds->n_retire; i++) retire[i] = name_copy(bounds->retire[i]);
+    copy.retire = retire;
+    copy.ahead_task = name_copy(bounds->ahead_task);
+    bounds_free(&p->bounds);
+    p->bounds = copy;
+}
+
 /* ---- clearing ----------------------------------------------------------------------------- */
 
 static void row_piece_free(struct partition *p, struct row_piece *piece) {
@@ -221,6 +243,7 @@ void partition_free(struct partition *p) {
     }
     spine_free(&p->rows);
     keyindex_free(&p->index);
+    bounds_free(&p->bounds);
     mem_free((void *)p->name.ptr);
     mem_free(p);
 }

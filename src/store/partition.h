@@ -41,6 +41,16 @@ struct column_set {
     struct keyindex index;
 };
 
+/* What may be in a partition, as TQ.CREATE and TQ.ALTER say. 0 is no bound. */
+struct bounds {
+    uint64_t samples;       /* alive at a time */
+    uint64_t bytes;         /* of their field values */
+    uint64_t ahead;         /* samples that ahead_task has not consumed */
+    struct span ahead_task; /* ptr NULL without one */
+    size_t n_retire;
+    const struct span *retire; /* tasks: a sample that all of them have consumed is cleared */
+};
+
 struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table */
@@ -61,7 +71,8 @@ struct partition {
     bool has_expected;
     uint64_t expected;
     bool sealed;
-    size_t overhead; /* bytes of row pieces */
+    struct bounds bounds; /* names owned */
+    size_t overhead;      /* bytes of row pieces */
 };
 
 struct partition *partition_new(struct span name, uint32_t slot, struct arena *arena);
@@ -114,6 +125,8 @@ struct column *partition_add_column(struct partition *p, struct column_set *set,
                                     const struct dtype *type);
 struct consumer *partition_add_task(struct partition *p, struct span name);
 void partition_drop_task(struct partition *p, struct consumer *task);
+/* The names are copied. */
+void partition_bound(struct partition *p, const struct bounds *bounds);
 /* The sample with all its cells, tags and consumption. */
 void partition_clear(struct partition *p, uint64_t seq);
 

@@ -4,27 +4,6 @@
 #include "base/hash.h"
 #include "store/names.h"
 
-/* ---- bounds ------------------------------------------------------------------------------- */
-
-int plan_bounds(const struct partition *p, struct span partition, uint64_t n, struct span key,
-                struct error *e) {
-    if (!p || n == 0) return 0;
-    if (p->sealed)
-        return error_set(e, ERROR_FULL, "partition %s is sealed, no room for new sample %s",
-                         QUOTE(partition), QUOTE(key));
-    if (p->has_expected && p->written + n > p->expected)
-        return error_set(e, ERROR_FULL,
-                         "partition %s expects %llu samples and has had %llu, no room for %llu "
-                         "more from %s on",
-                         QUOTE(partition), (unsigned long long)p->expected,
-                         (unsigned long long)p->written, (unsigned long long)n, QUOTE(key));
-    uint64_t first = p->samples ? p->rows.first * SPINE_ROWS : p->next_seq;
-    if (p->next_seq + n - first >= PARTITION_SAMPLES_MAX)
-        return error_set(e, ERROR_FULL, "partition %s spans 2^32 samples, no room for %s",
-                         QUOTE(partition), QUOTE(key));
-    return 0;
-}
-
 /* ---- groups ------------------------------------------------------------------------------- */
 
 int plan_group(const struct partition *p, struct span partition, struct span group, uint64_t size,

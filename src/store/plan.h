@@ -5,10 +5,6 @@
 #include "base/scratch.h"
 #include "store/store.h"
 
-/* May `n` new samples come, of which `key` is the first? `p` NULL: there is no partition yet. ERROR_FULL. */
-int plan_bounds(const struct partition *p, struct span partition, uint64_t n, struct span key,
-                struct error *e);
-
 /* A group's name, its size against the limits and the partition's other groups. ERROR_ERR. */
 int plan_group(const struct partition *p, struct span partition, struct span group, uint64_t size,
                struct error *e);

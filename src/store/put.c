@@ -1,9 +1,10 @@
-/* See put.h. The plan goes: is it a write at all (names, NX, XX, IF), may the sample be there (bounds, groups), does each value
- * fit its field (item by item), is there memory. */
+/* See put.h. The plan goes: is it a write at all (names, NX, XX, IF), may the sample be in that group, does each value
+ * fit its field (item by item), do the bounds admit it, is there memory. */
 #include "store/put.h"
 
 #include <stdio.h>
 
+#include "store/bounds.h"
 #include "store/literal.h"
 #include "store/names.h"
 #include "store/plan.h"
@@ -172,13 +173,13 @@ int put_plan(const struct store *s, const struct put *put, int64_t now_ms, struc
         *held = true;
         return 0;
     }
-    failed = plan_bounds(p, put->partition, seq == SEQ_NONE, put->key, e);
-    if (!failed) failed = put_check_group(put, p, seq, e);
+    failed = put_check_group(put, p, seq, e);
     if (failed) return failed;
     *op = (struct op){.kind = OP_PUT, .partition = put->partition, .now_ms = now_ms};
     put_plan_sample(put, p, seq, scratch, &op->put);
     failed = put_plan_tags(put, p, scratch, &op->put, e);
     if (!failed) failed = put_plan_values(put, p, scratch, &op->put, e);
+    if (!failed) failed = bounds_check_put(p, &op->put, e);
     if (!failed) failed = plan_reserve(s, p, &op->put, e);
     return failed;
 }

@@ -99,7 +99,8 @@ struct partition *store_next(const struct store *s, uint64_t *cursor) {
 
 size_t store_apply(struct store *s, const struct op *op) {
     struct partition *p = store_find(s, op->partition);
-    bool creates = op->kind == OP_PUT || op->kind == OP_EXPECT || op->kind == OP_SEAL;
+    bool creates =
+        op->kind == OP_PUT || op->kind == OP_EXPECT || op->kind == OP_SEAL || op->kind == OP_DEFINE;
     size_t changed = 0;
     if (op->kind == OP_DROP) {
         changed = store_drop(s, p);

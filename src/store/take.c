@@ -1,6 +1,8 @@
 /* See take.h. */
 #include "store/take.h"
 
+#include "store/bounds.h"
+
 /* Sealed or all written, and everything there has the fields: nothing more can become ready. */
 static bool take_is_complete(const struct partition *p, const struct take *take) {
     if (!partition_is_ended(p)) return false;
@@ -19,6 +21,8 @@ static int take_check(const struct take *take, const struct partition *p,
     if (p && !task && !take->keep && p->tasks_count >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(take->task));
+    int failed = p ? bounds_check_take(p, take->task, take->at_least, e) : 0;
+    if (failed) return failed;
     return take->sampler->check ? take->sampler->check(&take->args, p, take->count, e) : 0;
 }
 

@@ -1,0 +1,102 @@
+/* TQ.CREATE, TQ.ALTER: what may be in a partition, and what becomes of samples that were had. */
+#include "cmd/cmd.h"
+#include "cmd/docs.h"
+#include "cmd/retire.h"
+
+#include "request/define.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/server.h"
+
+static void define_run(struct client *c, bool alter) {
+    struct server *s = c->server;
+    struct define define;
+    struct op op;
+    struct error e;
+    int failed = request_define_parse(c->argv, c->argc, &s->scratch, &define, &e);
+    define.alter = alter;
+    if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
+    if (failed) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    store_apply(s->store, &op);
+    if (define.sets_retire) retire_consumed(s, define.partition, NULL, 0);
+    reply_status(&c->reply, "OK");
+}
+
+static void create_run(struct client *c) {
+    define_run(c, false);
+}
+
+static void alter_run(struct client *c) {
+    define_run(c, true);
+}
+
+static const struct command_arg define_ahead_args[] = {
+    {.name = "task", .type = "string"}, {.name = "n", .type = "integer"}, {0}};
+static const struct command_arg define_retire_args[] = {
+    {.name = "n", .type = "integer"}, {.name = "task", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg define_field_args[] = {
+    {.name = "name", .type = "string"}, {.name = "type", .type = "string"}, {0}};
+static const struct command_arg define_fields_args[] = {
+    {.name = "m", .type = "integer"},
+    {.name = "field", .type = "block", .multiple = 1, .args = define_field_args},
+    {0}};
+static const struct command_arg define_args[] = {
+    {.name = "partition", .type = "key"},
+    {.name = "n", .type = "integer", .token = "MAXSAMPLES", .optional = 1},
+    {.name = "b", .type = "integer", .token = "MAXBYTES", .optional = 1},
+    {.name = "ahead",
+     .type = "block",
+     .token = "MAXAHEAD",
+     .optional = 1,
+     .args = define_ahead_args},
+    {.name = "retire",
+     .type = "block",
+     .token = "RETIRE",
+     .optional = 1,
+     .args = define_retire_args},
+    {.name = "fields",
+     .type = "block",
+     .token = "FIELDS",
+     .optional = 1,
+     .args = define_fields_args},
+    {0}};
+
+static const struct command define_commands[] = {
+    {
+        .name = "tq.create",
+        .summary = "Make a partition with bounds, declared fields, or tasks that retire samples",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N) with N the fields and tasks named",
+        .arity = -2,
+        .flags = COMMAND_WRITE,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = create_run,
+        .args = define_args,
+    },
+    {
+        .name = "tq.alter",
+        .summary =
+            "Change bounds of a partition, declare fields, or name tasks that retire samples",
+        .group = "samples",
+        .since = "0.1.0",
+        .complexity = "O(N) with N the fields and tasks named; with RETIRE the samples",
+        .arity = -2,
+        .flags = COMMAND_WRITE,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .run = alter_run,
+        .args = define_args,
+    },
+    {0},
+};
+
+void cmd_define_register(void) {
+    command_register(define_commands);
+}

@@ -1,0 +1,116 @@
+/* See write.h.
+ *
+ * Writers who wait for room stand in a queue of their partition, those who wait for memory in one of the server: any
+ * partition may give memory back. */
+#include "cmd/write.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "server/client.h"
+#include "server/server.h"
+#include "server/waiter.h"
+
+/* 0 where the reply has been written; else *e says why it can't be now. */
+static int write_try(struct client *c, const struct write_kind *kind, const void *request,
+                     struct error *e) {
+    struct server *s = c->server;
+    struct op op;
+    bool held = false;
+    int failed = server_check_memory(s, e);
+    if (!failed) failed = kind->plan(s->store, request, s->now_ms, &s->scratch, &op, &held, e);
+    if (failed) return failed;
+    if (held)
+        reply_null(&c->reply);
+    else
+        reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
+    return 0;
+}
+
+static bool write_may_pass(const struct error *e) {
+    return e->passes || e->code == ERROR_OOM;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+struct write_waiting {
+    const struct write_kind *kind;
+    struct scratch scratch; /* what the request points into, beside the client's kept arguments */
+    struct error error;     /* of the last try */
+    void *request;
+};
+
+static bool write_waiting_try(struct client *c, void *request, uint64_t *lacks) {
+    struct write_waiting *waiting = request;
+    *lacks = 0; /* whatever changes may have made room */
+    if (!write_try(c, waiting->kind, waiting->request, &waiting->error)) return true;
+    if (write_may_pass(&waiting->error)) return false;
+    reply_error(&c->reply, &waiting->error);
+    return true;
+}
+
+static void write_waiting_expire(struct client *c, void *request) {
+    reply_error(&c->reply, &((struct write_waiting *)request)->error);
+}
+
+static void write_waiting_free(void *request) {
+    struct write_waiting *waiting = request;
+    scratch_free(&waiting->scratch);
+    mem_free(waiting);
+}
+
+static const struct waiter_kind write_waiter = {
+    .try = write_waiting_try, .expire = write_waiting_expire, .free = write_waiting_free};
+
+/* No queue of TQ.SAMPLE has an empty name. */
+#define WRITE_QUEUE SPAN_LITERAL("")
+
+static void write_park(struct client *c, const struct write_kind *kind, const struct error *why) {
+    client_keep_argv(c);
+    struct write_waiting *waiting = mem_calloc(1, sizeof(*waiting));
+    struct args_block block;
+    struct error e;
+    waiting->kind = kind;
+    waiting->error = *why;
+    waiting->request = scratch_zalloc(&waiting->scratch, 1, kind->size);
+    if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, &e))
+        abort(); /* it parsed a moment ago */
+    struct span partition = why->code == ERROR_OOM ? WAITER_MEMORY : c->argv[1].bytes;
+    waiter_park(c, &write_waiter, waiting, partition, WRITE_QUEUE, block.ms);
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+/* Behind others who wait for room a write has to wait even if it could go; but what is wrong with it is said at once. */
+static bool write_has_to_queue(struct client *c, const struct write_kind *kind, const void *request,
+                               struct error *e) {
+    struct server *s = c->server;
+    struct op op;
+    bool held;
+    if (!waiter_queued(s, c->argv[1].bytes, WRITE_QUEUE)) return false;
+    if (!kind->plan(s->store, request, s->now_ms, &s->scratch, &op, &held, e))
+        error_set(e, ERROR_FULL, "others wait for room in partition %s", QUOTE(c->argv[1].bytes));
+    else if (!write_may_pass(e))
+        return false;
+    return true;
+}
+
+void write_run(struct client *c, const struct write_kind *kind) {
+    struct server *s = c->server;
+    struct args_block block;
+    struct error e;
+    void *request = scratch_zalloc(&s->scratch, 1, kind->size);
+    int failed = kind->parse(c->argv, c->argc, &s->scratch, request, &block, &e);
+    if (!failed && block.given && write_has_to_queue(c, kind, request, &e)) {
+        write_park(c, kind, &e);
+        return;
+    }
+    if (!failed) failed = write_try(c, kind, request, &e);
+    if (!failed) return;
+    if (block.given && write_may_pass(&e)) {
+        write_park(c, kind, &e);
+        return;
+    }
+    s->metrics.refused_oom += e.code == ERROR_OOM;
+    reply_error(&c->reply, &e);
+}

@@ -1,0 +1,24 @@
+/* A write: planned, applied, answered; or parked until there is room. */
+#ifndef TQ_CMD_WRITE_H
+#define TQ_CMD_WRITE_H
+
+#include "request/args.h"
+#include "store/store.h"
+
+struct client;
+
+/* What TQ.PUT and TQ.MPUT differ in. */
+struct write_kind {
+    size_t size; /* of the request, which parse fills in */
+    int (*parse)(const struct resp_arg *argv, size_t argc, struct scratch *scratch, void *request,
+                 struct args_block *block, struct error *e);
+    /* *held: there is nothing to do, the reply is nil. */
+    int (*plan)(const struct store *s, const void *request, int64_t now_ms, struct scratch *scratch,
+                struct op *op, bool *held, struct error *e);
+};
+
+/* Run the client's command. With BLOCK, a write that bounds or memory do not admit for now waits, behind those that came
+ * before it. */
+void write_run(struct client *c, const struct write_kind *kind);
+
+#endif

@@ -1,0 +1,61 @@
+/* See define.h. */
+#include "request/define.h"
+
+static int define_samples(struct args *a, void *request) {
+    struct define *define = request;
+    define->sets_samples = true;
+    return args_number(a, "MAXSAMPLES", 0, PARTITION_SAMPLES_MAX, &define->bounds.samples);
+}
+
+static int define_bytes(struct args *a, void *request) {
+    struct define *define = request;
+    define->sets_bytes = true;
+    return args_number(a, "MAXBYTES", 0, INT64_MAX, &define->bounds.bytes);
+}
+
+static int define_ahead(struct args *a, void *request) {
+    struct define *define = request;
+    define->sets_ahead = true;
+    int failed = args_task(a, &define->bounds.ahead_task);
+    return failed ? failed
+                  : args_number(a, "MAXAHEAD", 0, PARTITION_SAMPLES_MAX, &define->bounds.ahead);
+}
+
+static int define_retire(struct args *a, void *request) {
+    struct define *define = request;
+    define->sets_retire = true;
+    return args_list(a, "RETIRE", &define->bounds.n_retire, &define->bounds.retire);
+}
+
+static int define_fields(struct args *a, void *request) {
+    struct define *define = request;
+    int failed = args_count(a, "FIELDS", 2, &define->n_fields);
+    if (failed) return failed;
+    struct op_column *fields = scratch_zalloc(a->scratch, define->n_fields, sizeof(*fields));
+    for (size_t i = 0; i < define->n_fields; i++) {
+        fields[i].name = a->argv[a->at++].bytes;
+        failed = dtype_parse(a->argv[a->at++].bytes, &fields[i].type, a->error);
+        if (failed) return failed;
+    }
+    define->fields = fields;
+    return 0;
+}
+
+/* Known, and refused by name: there is nothing to stripe over. */
+static int define_stripes(struct args *a, void *request) {
+    (void)request;
+    return error_set(a->error, ERROR_ERR, "STRIPES needs shards, and this server has none");
+}
+
+int request_define_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
+                         struct define *out, struct error *e) {
+    static const struct args_clause table[] = {
+        {"MAXSAMPLES", define_samples, false}, {"MAXBYTES", define_bytes, false},
+        {"MAXAHEAD", define_ahead, false},     {"RETIRE", define_retire, false},
+        {"FIELDS", define_fields, false},      {"STRIPES", define_stripes, false},
+    };
+    *out = (struct define){0};
+    struct args a = args_open(argv, argc, scratch, e);
+    int failed = args_partition(&a, &out->partition);
+    return failed ? failed : args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
+}
