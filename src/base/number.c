@@ -74,6 +74,25 @@ bool number_parse_double(struct span text, bool allow_special, double *out) {
     return true;
 }
 
+bool number_parse(struct span text, struct number *out) {
+    int64_t integer;
+    uint64_t natural;
+    double value;
+    if (number_parse_i64(text, &integer)) {
+        value = (double)integer;
+        *out = (struct number){value, (int64_t)((__int128)integer - (__int128)value)};
+        return true;
+    }
+    if (number_parse_u64(text, &natural)) {
+        value = (double)natural;
+        *out = (struct number){value, (int64_t)((__int128)natural - (__int128)value)};
+        return true;
+    }
+    if (!number_parse_double(text, true, &value) || isnan(value)) return false;
+    *out = (struct number){value, 0};
+    return true;
+}
+
 int number_compare(struct span a, struct span b) {
     int64_t ia, ib;
     if (number_parse_i64(a, &ia) && number_parse_i64(b, &ib)) return (ia > ib) - (ia < ib);

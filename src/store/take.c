@@ -19,6 +19,8 @@ static int take_check(const struct take *take, const struct partition *p,
     if (p && !task && !take->keep && p->tasks_count >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(take->task));
+    if (take->sampler->needs_rank)
+        return error_set(e, ERROR_ERR, "BY %s needs RANK and BATCH", take->sampler->name);
     return take->sampler->check ? take->sampler->check(&take->args, p, take->count, e) : 0;
 }
 
@@ -44,17 +46,23 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
     ready_open(&ready, &query, scratch);
     bool complete = take_is_complete(p, take), exact;
-    if (!complete && ready_bound(&ready, &exact) < take->at_least) return 0;
+    uint64_t shares = sampler_shares(&take->args), most = take->count * shares;
+    uint64_t at_least = take->at_least * shares;
+    if (!complete && ready_bound(&ready, &exact) < at_least) return 0;
 
     /* No batch is larger than what is there: room for it, not for what a client says. */
-    size_t room = take->count < p->samples ? take->count : p->samples;
-    struct picks picks = {.seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room};
+    size_t room = most < p->samples ? most : p->samples;
+    struct picks picks = {.seqs = scratch_alloc(scratch, room, sizeof(uint64_t)),
+                          .room = room,
+                          .last = complete,
+                          .scratch = scratch};
     take->sampler->pick(&take->args, &ready, &picks);
 
-    if (picks.n > 0 && (picks.n >= take->at_least || complete)) {
+    if (picks.n > 0 && (picks.n >= at_least || complete)) {
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
         out->seqs = picks.seqs;
+        out->shares = picks.shares;
         take_make_op(take, now_ms, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;

@@ -1,0 +1,35 @@
+/* MAX tag, MIN tag: the largest numbers first, the smallest first; where they are equal, the oldest first. A sample
+ * without a number in the tag comes last with both: nobody asked for it by name. */
+#include <math.h>
+
+#include "store/best.h"
+#include "store/samplers.h"
+
+static void max_pick_signed(const struct sampler_args *args, struct ready *ready,
+                            struct picks *picks, int sign) {
+    const struct column *tag = column_set_find(&ready->partition->tags, args->tag);
+    struct best best = {.room = picks->room};
+    best.entries = scratch_alloc(picks->scratch, best.room, sizeof(*best.entries));
+    for (uint64_t seq; (seq = ready_next(ready)) != SEQ_NONE;) {
+        struct best_entry entry = {-INFINITY, INT64_MIN, seq}; /* behind a tag that is infinite */
+        struct number number;
+        if (sampler_number(tag, seq, &number)) {
+            entry.value = sign * number.value;
+            entry.rest = sign * number.rest;
+        }
+        best_offer(&best, entry);
+    }
+    best_sort(&best);
+    for (size_t i = 0; i < best.n; i++) picks->seqs[picks->n++] = best.entries[i].seq;
+}
+
+static void max_pick(const struct sampler_args *args, struct ready *ready, struct picks *picks) {
+    max_pick_signed(args, ready, picks, 1);
+}
+
+static void min_pick(const struct sampler_args *args, struct ready *ready, struct picks *picks) {
+    max_pick_signed(args, ready, picks, -1);
+}
+
+const struct sampler sampler_max = {.name = "MAX", .takes = SAMPLER_TAG, .pick = max_pick};
+const struct sampler sampler_min = {.name = "MIN", .takes = SAMPLER_TAG, .pick = min_pick};
