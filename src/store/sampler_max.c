@@ -2,25 +2,24 @@
  * without a number in the tag comes last with both: nobody asked for it by name. */
 #include <math.h>
 
-#include "store/best.h"
+#include "store/heap.h"
 #include "store/samplers.h"
 
 static void max_pick_signed(const struct sampler_args *args, struct ready *ready,
                             struct picks *picks, int sign) {
     const struct column *tag = column_set_find(&ready->partition->tags, args->tag);
-    struct best best = {.room = picks->room};
-    best.entries = scratch_alloc(picks->scratch, best.room, sizeof(*best.entries));
+    struct heap best = {scratch_alloc(picks->scratch, picks->room, sizeof(*best.entries)), 0};
     for (uint64_t seq; (seq = ready_next(ready)) != SEQ_NONE;) {
-        struct best_entry entry = {-INFINITY, INT64_MIN, seq}; /* behind a tag that is infinite */
+        struct heap_entry entry = {-INFINITY, INT64_MIN, seq}; /* behind a tag that is infinite */
         struct number number;
         if (sampler_number(tag, seq, &number)) {
-            entry.value = sign * number.value;
+            entry.key = sign * number.value;
             entry.rest = sign * number.rest;
         }
-        best_offer(&best, entry);
+        heap_keep(&best, picks->room, entry);
     }
-    best_sort(&best);
-    for (size_t i = 0; i < best.n; i++) picks->seqs[picks->n++] = best.entries[i].seq;
+    heap_sort(&best);
+    for (size_t i = 0; i < best.n; i++) picks->seqs[picks->n++] = best.entries[i].item;
 }
 
 static void max_pick(const struct sampler_args *args, struct ready *ready, struct picks *picks) {

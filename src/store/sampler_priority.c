@@ -9,7 +9,7 @@
 #include <math.h>
 
 #include "base/random.h"
-#include "store/best.h"
+#include "store/heap.h"
 #include "store/samplers.h"
 
 static double priority_log_weight(double number, double exponent) {
@@ -21,8 +21,7 @@ static void priority_pick(const struct sampler_args *args, struct ready *ready,
                           struct picks *picks) {
     const struct column *tag = column_set_find(&ready->partition->tags, args->tag);
     struct random random = random_of_seed(args->seed);
-    struct best best = {.room = picks->room};
-    best.entries = scratch_alloc(picks->scratch, best.room, sizeof(*best.entries));
+    struct heap best = {scratch_alloc(picks->scratch, picks->room, sizeof(*best.entries)), 0};
     for (uint64_t seq; (seq = ready_next(ready)) != SEQ_NONE;) {
         struct number number;
         double weight = -INFINITY;
@@ -30,10 +29,10 @@ static void priority_pick(const struct sampler_args *args, struct ready *ready,
             weight = priority_log_weight(number.value, args->exponent);
         double key = weight - log(-log(random_unit(&random)));
         int64_t lot = (int64_t)(random_word(&random) >> 1); /* between infinite keys */
-        best_offer(&best, (struct best_entry){key, lot, seq});
+        heap_keep(&best, picks->room, (struct heap_entry){key, lot, seq});
     }
-    best_sort(&best);
-    for (size_t i = 0; i < best.n; i++) picks->seqs[picks->n++] = best.entries[i].seq;
+    heap_sort(&best);
+    for (size_t i = 0; i < best.n; i++) picks->seqs[picks->n++] = best.entries[i].item;
 }
 
 const struct sampler sampler_priority = {

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "kit/store.h"
 #include "store/balance.h"
-#include "store/best.h"
+#include "store/heap.h"
 #include "store/samplers.h"
 
 /* Samples with these letters as keys, all with field f. */
@@ -297,25 +297,25 @@ static void test_numbers_that_doubles_round(void **state) {
 
 static void test_the_best_of_many(void **state) {
     (void)state;
-    struct best_entry entries[50], all[400];
+    struct heap_entry entries[50], all[400];
     struct random random = random_of_seed(3);
     for (unsigned round = 0; round < 300; round++) {
-        struct best best = {.entries = entries, .room = random_below(&random, 51)};
-        size_t n = random_below(&random, 401);
+        struct heap best = {entries, 0};
+        size_t room = random_below(&random, 51), n = random_below(&random, 401);
         for (size_t i = 0; i < n; i++) {
-            all[i] = (struct best_entry){(double)random_below(&random, 20),
+            all[i] = (struct heap_entry){(double)random_below(&random, 20),
                                          (int64_t)random_below(&random, 3), i};
-            best_offer(&best, all[i]);
+            heap_keep(&best, room, all[i]);
         }
-        best_sort(&best);
-        assert_int_equal(best.n, n < best.room ? n : best.room);
+        heap_sort(&best);
+        assert_int_equal(best.n, n < room ? n : room);
         for (size_t i = 0; i < best.n; i++) { /* the one of which i others are better */
             size_t better = 0;
             for (size_t j = 0; j < n; j++) {
-                const struct best_entry *a = &all[j], *b = &entries[i];
-                better += a->value != b->value ? a->value > b->value
+                const struct heap_entry *a = &all[j], *b = &entries[i];
+                better += a->key != b->key     ? a->key > b->key
                           : a->rest != b->rest ? a->rest > b->rest
-                                               : a->seq < b->seq;
+                                               : a->item < b->item;
             }
             assert_int_equal(better, i);
         }
@@ -454,6 +454,27 @@ static double gap(const double *sums, size_t ranks) {
     return high - low;
 }
 
+/* Each, largest first, to the lightest rank that has room: what one would do by hand. */
+static double greedy_gap(const double *weights, size_t n, size_t ranks) {
+    double sums[64] = {0}, sorted[512];
+    size_t counts[64] = {0};
+    memcpy(sorted, weights, n * sizeof(*sorted));
+    for (size_t i = 1; i < n; i++)
+        for (size_t j = i; j > 0 && sorted[j - 1] < sorted[j]; j--) {
+            double swap = sorted[j];
+            sorted[j] = sorted[j - 1];
+            sorted[j - 1] = swap;
+        }
+    for (size_t i = 0; i < n; i++) {
+        size_t to = SIZE_MAX;
+        for (size_t r = 0; r < ranks; r++)
+            if (counts[r] < n / ranks && (to == SIZE_MAX || sums[r] < sums[to])) to = r;
+        sums[to] += sorted[i];
+        counts[to]++;
+    }
+    return gap(sums, ranks);
+}
+
 static void test_split_evenly(void **state) {
     (void)state;
     double sums[4];
@@ -478,15 +499,31 @@ static void test_counts_are_equal_and_sums_near(void **state) {
         size_t ranks = 1 + random_below(&random, 16), n = ranks * (1 + random_below(&random, 24));
         double largest = 0, smallest = INFINITY;
         for (size_t i = 0; i < n; i++) {
-            /* lengths of responses: many short ones, a few long ones */
-            weights[i] = floor(20 / sqrt(random_unit(&random)));
+            double unit = random_unit(&random); /* lengths: all alike, or a few far longer ones */
+            weights[i] = round % 2 ? floor(1000 * unit) : floor(20 / sqrt(unit));
             largest = fmax(largest, weights[i]);
             smallest = fmin(smallest, weights[i]);
         }
         split(weights, n, ranks, sums, counts);
         for (size_t r = 0; r < ranks; r++) assert_int_equal(counts[r], n / ranks);
         assert_true(gap(sums, ranks) <= largest - smallest);
+        assert_true(gap(sums, ranks) <= greedy_gap(weights, n, ranks));
     }
+}
+
+/* Where lengths are spread evenly, next to nothing is left. */
+static void test_differencing_is_better_than_greed(void **state) {
+    (void)state;
+    struct random random = random_of_seed(13);
+    double weights[128], sums[8], all = 0, all_greedy = 0;
+    size_t counts[8];
+    for (unsigned round = 0; round < 100; round++) {
+        for (size_t i = 0; i < 128; i++) weights[i] = (double)random_below(&random, 1000);
+        split(weights, 128, 8, sums, counts);
+        all += gap(sums, 8);
+        all_greedy += greedy_gap(weights, 128, 8);
+    }
+    assert_true(all < all_greedy / 4);
 }
 
 static void test_counts_differ_by_one_where_they_must(void **state) {
@@ -654,6 +691,7 @@ int main(void) {
         KIT_TEST(test_extreme_weights),
         cmocka_unit_test(test_split_evenly),
         cmocka_unit_test(test_counts_are_equal_and_sums_near),
+        cmocka_unit_test(test_differencing_is_better_than_greed),
         cmocka_unit_test(test_counts_differ_by_one_where_they_must),
         cmocka_unit_test(test_weights_of_any_kind),
         KIT_TEST(test_balanced_shares),
