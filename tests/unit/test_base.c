@@ -183,6 +183,25 @@ static void check_order(struct span a, struct span b, int expected) {
     assert_int_equal((back > 0) - (back < 0), -expected);
 }
 
+/* Whatever way a number is read, it is the nearest double: what strtod says. */
+static void test_parse_doubles_as_strtod(void **state) {
+    (void)state;
+    static const char bytes[] = "01234567899999.-+e";
+    char text[24];
+    unsigned numbers = 0;
+    for (unsigned round = 0; round < 200000; round++) {
+        size_t len = 1 + random_next() % 21;
+        for (size_t i = 0; i < len; i++) /* signs and exponents seldom */
+            text[i] = bytes[random_next() % (i == 0 || random_next() % 9 == 0 ? 18 : 15)];
+        text[len] = '\0';
+        double value, expected = strtod(text, NULL);
+        if (!number_parse_double(span_of(text, len), false, &value)) continue;
+        assert_memory_equal(&value, &expected, sizeof(value));
+        numbers++;
+    }
+    assert_true(numbers > 20000);
+}
+
 static void test_number_compare(void **state) {
     (void)state;
     check_order(S("10"), S("9"), 1);
@@ -636,6 +655,7 @@ int main(void) {
         cmocka_unit_test(test_error_quote),
         cmocka_unit_test(test_parse_integers),
         cmocka_unit_test(test_parse_doubles),
+        cmocka_unit_test(test_parse_doubles_as_strtod),
         cmocka_unit_test(test_number_compare),
         cmocka_unit_test(test_number_parse),
         cmocka_unit_test(test_glob_examples),
