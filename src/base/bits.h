@@ -38,4 +38,15 @@ static inline unsigned bits_lowest(uint64_t word) {
     return (unsigned)__builtin_ctzll(word);
 }
 
+/* The highest set bit of a word that is not zero. */
+static inline unsigned bits_highest(uint64_t word) {
+    return 63 - (unsigned)__builtin_clzll(word);
+}
+
+/* The set bit of a word that has `rank` set bits below it; there is one. */
+static inline unsigned bits_ranked(uint64_t word, unsigned rank) {
+    while (rank--) word &= word - 1;
+    return bits_lowest(word);
+}
+
 #endif

@@ -18,6 +18,16 @@ bool number_parse_i64(struct span text, int64_t *out);
  * with `allow_special` and is refused otherwise. */
 bool number_parse_double(struct span text, bool allow_special, double *out);
 
+/* A number that is put in order with others: by value, then by rest, which is what the nearest double leaves out of an
+ * integer of 64 bits. */
+struct number {
+    double value;
+    int64_t rest;
+};
+
+/* Decimal notation, or "inf" as programs write it; what is too large is infinite. Never NaN. */
+bool number_parse(struct span text, struct number *out);
+
 /* Order of two values as WHERE sees them: as numbers where both are decimal numbers (exactly
  * where both are integers of 64 bits), else as bytes. Returns <0, 0, >0. */
 int number_compare(struct span a, struct span b);

@@ -111,7 +111,9 @@ static void count_run(struct client *c) {
     struct ready_query query = {p, task, count.n_fields, count.fields, &count.where};
     struct ready ready;
     ready_open(&ready, &query, &c->server->scratch);
-    reply_integer(&c->reply, (int64_t)ready_count(&ready));
+    bool exact;
+    uint64_t known = ready_bound(&ready, &exact);
+    reply_integer(&c->reply, (int64_t)(exact ? known : ready_count(&ready)));
 }
 
 static const struct command_arg list_args[] = {

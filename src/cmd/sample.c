@@ -153,13 +153,32 @@ static void sample_run(struct client *c) {
     }
 }
 
+static const struct command_arg sample_random_args[] = {
+    {.name = "random", .type = "pure-token", .token = "RANDOM"},
+    {.name = "s", .type = "integer", .token = "SEED", .optional = 1},
+    {0}};
+static const struct command_arg sample_priority_args[] = {
+    {.name = "tag", .type = "string", .token = "PRIORITY"},
+    {.name = "p", .type = "double", .token = "EXPONENT", .optional = 1},
+    {0}};
 static const struct command_arg sample_group_args[] = {
     {.name = "group", .type = "pure-token", .token = "GROUP"},
     {.name = "n", .type = "integer", .optional = 1},
     {0}};
+static const struct command_arg sample_balanced_args[] = {
+    {.name = "tag", .type = "string", .token = "BALANCED"},
+    {.name = "ranks", .type = "integer"},
+    {.name = "groups", .type = "block", .optional = 1, .args = sample_group_args},
+    {0}};
 static const struct command_arg sample_sampler_args[] = {
     {.name = "sequential", .type = "pure-token", .token = "SEQUENTIAL"},
+    {.name = "lifo", .type = "pure-token", .token = "LIFO"},
+    {.name = "random", .type = "block", .args = sample_random_args},
+    {.name = "max", .type = "string", .token = "MAX"},
+    {.name = "min", .type = "string", .token = "MIN"},
+    {.name = "priority", .type = "block", .args = sample_priority_args},
     {.name = "groups", .type = "block", .args = sample_group_args},
+    {.name = "balanced", .type = "block", .args = sample_balanced_args},
     {0}};
 static const struct command_arg sample_as_args[] = {
     {.name = "rows", .type = "pure-token", .token = "ROWS"},

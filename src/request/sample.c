@@ -1,7 +1,9 @@
 /* See sample.h. */
 #include "request/sample.h"
 
+#include "base/hash.h"
 #include "base/number.h"
+#include "store/names.h"
 
 static int sample_count(struct args *a, void *request) {
     return args_number(a, "COUNT", 1, PARTITION_SAMPLES_MAX,
@@ -13,7 +15,51 @@ static int sample_fields(struct args *a, void *request) {
     return args_fields(a, &take->n_fields, &take->fields);
 }
 
+/* ---- BY ----------------------------------------------------------------------------------- */
+
+static int by_tag(struct args *a, struct sampler_args *out) {
+    int failed = args_bytes(a, "the tag behind the sampler", &out->tag);
+    return failed ? failed : names_check_word("tag", out->tag, a->error);
+}
+
+static int by_ranks(struct args *a, struct sampler_args *out) {
+    return args_number(a, "the number of ranks", 1, SAMPLER_RANKS_MAX, &out->ranks);
+}
+
+/* What is no number belongs to the next clause. */
+static int by_number(struct args *a, struct sampler_args *out) {
+    uint64_t number;
+    if (!args_left(a) || !number_parse_u64(a->argv[a->at].bytes, &number)) return 0;
+    return args_number(a, "the number behind the sampler", 1, PARTITION_SAMPLES_MAX, &out->number);
+}
+
+static int by_groups(struct args *a, struct sampler_args *out) {
+    out->groups = args_accept(a, "GROUP");
+    return out->groups ? by_number(a, out) : 0;
+}
+
+static int by_exponent(struct args *a, struct sampler_args *out) {
+    struct span text;
+    if (!args_accept(a, "EXPONENT")) return 0;
+    int failed = args_bytes(a, "EXPONENT", &text);
+    if (failed || number_parse_double(text, false, &out->exponent)) return failed;
+    return error_set(a->error, ERROR_ERR, "EXPONENT: expected a decimal number, got %s",
+                     QUOTE(text));
+}
+
+static int by_seed(struct args *a, struct sampler_args *out) {
+    out->seeded = args_accept(a, "SEED");
+    return out->seeded ? args_number(a, "SEED", 0, UINT64_MAX, &out->seed) : 0;
+}
+
 static int sample_by(struct args *a, void *request) {
+    static const struct {
+        enum sampler_takes what;
+        int (*parse)(struct args *a, struct sampler_args *out);
+    } table[] = {
+        {SAMPLER_TAG, by_tag},       {SAMPLER_RANKS, by_ranks},       {SAMPLER_GROUPS, by_groups},
+        {SAMPLER_NUMBER, by_number}, {SAMPLER_EXPONENT, by_exponent}, {SAMPLER_SEED, by_seed},
+    };
     struct take *take = &((struct sample *)request)->take;
     struct span name;
     int failed = args_bytes(a, "the sampler behind BY", &name);
@@ -21,13 +67,14 @@ static int sample_by(struct args *a, void *request) {
     take->sampler = sampler_find(name);
     if (!take->sampler)
         return error_set(a->error, ERROR_ERR, "BY: unknown sampler %s", QUOTE(name));
-    uint64_t number;
-    if (!take->sampler->takes_number || !args_left(a) ||
-        !number_parse_u64(a->argv[a->at].bytes, &number))
-        return 0;
-    return args_number(a, "the number behind the sampler", 1, PARTITION_SAMPLES_MAX,
-                       &take->args.number);
+    for (size_t i = 0; !failed && i < sizeof(table) / sizeof(table[0]); i++)
+        if (take->sampler->takes & table[i].what) failed = table[i].parse(a, &take->args);
+    if (take->sampler->random && !take->args.seeded)
+        hash_random(&take->args.seed, sizeof(take->args.seed));
+    return failed;
 }
+
+/* ---- the other clauses -------------------------------------------------------------------- */
 
 static int sample_where(struct args *a, void *request) {
     return args_where(a, &((struct sample *)request)->take.where);
@@ -85,7 +132,8 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"BLOCK", sample_block, false},
         {"AS", sample_as, false},
     };
-    *out = (struct sample){.take.sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    *out = (struct sample){.take.sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
+                           .take.args.exponent = 1};
     struct args a = args_open(argv, argc, scratch, e);
     int failed = args_partition(&a, &out->take.partition);
     if (!failed) failed = args_task(&a, &out->take.task);

@@ -1,8 +1,7 @@
 /* See ready.h. */
 #include "store/ready.h"
 
-/* The candidates of one piece, before WHERE. False when there are none. */
-static bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
+bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
     const struct row_piece *rows = spine_get(&r->partition->rows, number);
     if (!rows) return false;
     memcpy(words, rows->alive, sizeof(rows->alive));
@@ -39,21 +38,24 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
                         .n_fields = query->n_fields,
                         .where = where_bind(query->where, query->partition, scratch)};
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
-    uint64_t first = query->partition->rows.first;
+    uint64_t first = query->partition->rows.first, end = spine_end(&query->partition->rows);
     for (size_t i = 0; i < query->n_fields; i++) {
         const struct column *field = column_set_find(&query->partition->fields, query->fields[i]);
         r->fields[i] = field;
-        if (!field || field->produced == 0)
+        if (!field || field->produced == 0) {
             r->impossible = true;
-        else if (field->spine.first > first)
-            first = field->spine.first;
+            continue;
+        }
+        if (field->spine.first > first) first = field->spine.first;
+        if (spine_end(&field->spine) < end) end = spine_end(&field->spine);
     }
     if (r->task) {
         ready_move_hint(r->task, query->partition);
         if (r->task->hint > first) first = r->task->hint;
     }
-    r->number = first;
-    r->word = 0;
+    if (first >= end) r->impossible = true;
+    r->first = r->number = first;
+    r->end = r->impossible ? first : end;
     if (r->impossible || !ready_piece(r, first, r->words)) r->word = SPINE_WORDS;
 }
 
@@ -64,7 +66,7 @@ static bool ready_advance(struct ready *r) {
         for (; r->word < SPINE_WORDS; r->word++)
             if (r->words[r->word]) return true;
         do {
-            if (++r->number >= spine_end(&r->partition->rows)) {
+            if (++r->number >= r->end) {
                 r->impossible = true;
                 return false;
             }
@@ -78,6 +80,38 @@ uint64_t ready_next(struct ready *r) {
         uint64_t *word = &r->words[r->word];
         uint64_t seq = r->number * SPINE_ROWS + r->word * 64 + bits_lowest(*word);
         *word &= *word - 1;
+        if (where_admits(&r->where, seq)) return seq;
+    }
+    return SEQ_NONE;
+}
+
+/* The word with candidates before; false at the beginning. */
+static bool ready_retreat(struct ready *r) {
+    if (r->impossible) return false;
+    for (;;) {
+        for (; r->word > 0; r->word--)
+            if (r->words[r->word - 1]) return true;
+        do {
+            if (r->number == r->first) {
+                r->impossible = true;
+                return false;
+            }
+        } while (!ready_piece(r, --r->number, r->words));
+        r->word = SPINE_WORDS;
+    }
+}
+
+uint64_t ready_previous(struct ready *r) {
+    if (!r->backwards) {
+        r->backwards = true;
+        r->number = r->end;
+        r->word = 0;
+    }
+    while (ready_retreat(r)) {
+        uint64_t *word = &r->words[r->word - 1];
+        unsigned bit = bits_highest(*word);
+        *word &= ~(UINT64_C(1) << bit);
+        uint64_t seq = r->number * SPINE_ROWS + (r->word - 1) * 64 + bit;
         if (where_admits(&r->where, seq)) return seq;
     }
     return SEQ_NONE;
@@ -97,10 +131,7 @@ uint64_t ready_bound(const struct ready *r, bool *exact) {
 }
 
 uint64_t ready_count(struct ready *r) {
-    bool exact;
-    uint64_t count = ready_bound(r, &exact);
-    if (exact) return count;
-    count = 0;
+    uint64_t count = 0;
     if (r->where.where->n) {
         while (ready_next(r) != SEQ_NONE) count++;
         return count;

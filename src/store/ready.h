@@ -27,9 +27,11 @@ struct ready {
     size_t n_fields;
     const struct column **fields;
     bool impossible; /* a field that no sample has */
+    bool backwards;  /* ready_previous has been called */
     struct where_bound where;
+    uint64_t first, end;         /* pieces outside of these have nothing */
     uint64_t number;             /* the piece that `words` is about */
-    unsigned word;               /* words below it are used up */
+    unsigned word;               /* words below it are used up; backwards, from it on */
     uint64_t words[SPINE_WORDS]; /* candidates not yet returned, WHERE not yet asked */
 };
 
@@ -39,13 +41,20 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
 /* The next one in seq order; SEQ_NONE when there are no more. */
 uint64_t ready_next(struct ready *r);
 
+/* The next one going back from the newest. A scan goes one way: forward or backward. */
+uint64_t ready_previous(struct ready *r);
+
+/* The candidates of one piece, WHERE not asked, wherever the scan is; `number` from first to end - 1. False when there
+ * are none. */
+bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]);
+
 /* Does this sample qualify? Independent of how far the scan is. */
 bool ready_has(const struct ready *r, uint64_t seq);
 
 /* No more than so many qualify, from what columns and tasks count anyway: no scan. *exact: just so many do. */
 uint64_t ready_bound(const struct ready *r, bool *exact);
 
-/* How many qualify, scanning where ready_bound does not know; a scan that has begun is used up. */
+/* How many qualify from here on; the scan is used up. */
 uint64_t ready_count(struct ready *r);
 
 #endif

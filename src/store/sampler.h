@@ -1,7 +1,8 @@
 /* Samplers: which of the ready samples make the batch.
  *
  * A sampler sees candidates in seq order, with tags and groups, and names its picks. No I/O, no clock, nothing changed:
- * the same candidates give the same picks. One file a sampler, one line in the table of sampler.c. */
+ * the same candidates and the same arguments give the same picks; chance comes in as a seed. One file a sampler, one line in the
+ * table of sampler.c: what a sampler may be told, and how it is asked, it says itself. */
 #ifndef TQ_STORE_SAMPLER_H
 #define TQ_STORE_SAMPLER_H
 
@@ -9,21 +10,47 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/scratch.h"
 #include "store/ready.h"
+
+enum { SAMPLER_RANKS_MAX = 65536 };
 
 /* The batch being put together. */
 struct picks {
-    uint64_t *seqs; /* room for `room`: the batch, in the order it is handed out */
+    uint64_t *seqs; /* in scratch, room for `room`: the batch, in the order it is handed out */
     size_t n, room;
+    size_t *
+        shares; /* in scratch, from samplers with ranks: rank r has seqs[shares[r]] to seqs[shares[r + 1] - 1], so
+                       there are ranks + 1 of them; NULL from others, and where nothing was picked */
+    struct scratch *scratch;
 };
 
 /* What was said behind BY. */
 struct sampler_args {
+    struct span tag;
+    uint64_t ranks;  /* 0 where the sampler has none, else up to SAMPLER_RANKS_MAX */
+    bool groups;     /* BALANCED … GROUP */
     uint64_t number; /* GROUP n; 0 where not given */
+    double exponent; /* 1 where not given */
+    uint64_t seed;
+    bool seeded; /* the seed was given, else drawn */
+};
+
+/* What may stand behind a sampler's name, in this order. */
+enum sampler_takes {
+    SAMPLER_TAG = 1 << 0,      /* tag */
+    SAMPLER_RANKS = 1 << 1,    /* ranks */
+    SAMPLER_GROUPS = 1 << 2,   /* [GROUP [n]] */
+    SAMPLER_NUMBER = 1 << 3,   /* [n] */
+    SAMPLER_EXPONENT = 1 << 4, /* [EXPONENT p] */
+    SAMPLER_SEED = 1 << 5,     /* [SEED s] */
 };
 
 struct sampler {
     const char *name;
+    unsigned takes;  /* enum sampler_takes */
+    bool random;     /* args->seed decides: whoever asks draws one where none was given */
+    bool needs_rank; /* splits its picks: only with RANK and BATCH */
 
     /* Can this COUNT be asked of this partition (NULL: it does not exist yet)? Checked before anything is
      * picked. NULL: always. */
@@ -32,11 +59,15 @@ struct sampler {
 
     /* Pick up to picks->room, in whole units, fewer where fewer will do. */
     void (*pick)(const struct sampler_args *args, struct ready *ready, struct picks *picks);
-
-    bool takes_number; /* a number may follow the name */
 };
 
 /* By name, in any case; NULL where unknown. */
 const struct sampler *sampler_find(struct span name);
+
+/* A call takes so many times its COUNT, which is one rank's. After the sampler's check, the product
+ * is no more than a partition can hold. */
+static inline uint64_t sampler_shares(const struct sampler_args *args) {
+    return args->ranks ? args->ranks : 1;
+}
 
 #endif

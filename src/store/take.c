@@ -21,9 +21,14 @@ static int take_check(const struct take *take, const struct partition *p,
     if (p && !task && !take->keep && p->tasks_count >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(take->task));
-    int failed = p ? bounds_check_take(p, take->task, take->at_least, e) : 0;
-    if (failed) return failed;
-    return take->sampler->check ? take->sampler->check(&take->args, p, take->count, e) : 0;
+    if (take->sampler->needs_rank)
+        return error_set(e, ERROR_ERR, "BY %s needs RANK and BATCH", take->sampler->name);
+    if (take->sampler->check) {
+        int failed = take->sampler->check(&take->args, p, take->count, e);
+        if (failed) return failed;
+    }
+    return p ? bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e)
+             : 0;
 }
 
 static void take_make_op(const struct store *s, const struct take *take, int64_t now_ms,
@@ -52,28 +57,31 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
     ready_open(&ready, &query, scratch);
     bool complete = take_is_complete(p, take), exact;
-    uint64_t bound = ready_bound(&ready, &exact);
-    if (!complete && bound < take->at_least) {
-        out->lacks = take->at_least - bound;
+    uint64_t shares = sampler_shares(&take->args), most = take->count * shares;
+    uint64_t at_least = take->at_least * shares, bound = ready_bound(&ready, &exact);
+    if (!complete && bound < at_least) {
+        out->lacks = at_least - bound;
         return 0;
     }
 
     /* No batch is larger than what is there: room for it, not for what a client says. */
-    size_t room = take->count < p->samples ? take->count : p->samples;
-    struct picks picks = {.seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room};
+    size_t room = most < p->samples ? most : p->samples;
+    struct picks picks = {
+        .seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room, .scratch = scratch};
     take->sampler->pick(&take->args, &ready, &picks);
 
-    if (picks.n > 0 && (picks.n >= take->at_least || complete)) {
+    if (picks.n > 0 && (picks.n >= at_least || complete)) {
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
         out->seqs = picks.seqs;
+        out->shares = picks.shares;
         take_make_op(s, take, now_ms, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     } else {
         ready_open(&ready, &query, scratch);
         uint64_t count = ready_count(&ready);
-        out->lacks = count < take->at_least ? take->at_least - count : 1;
+        out->lacks = count < at_least ? at_least - count : 1;
     }
     return 0;
 }

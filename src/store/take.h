@@ -14,7 +14,7 @@
 /* As asked for; everything borrowed. */
 struct take {
     struct span partition, task;
-    uint64_t count;    /* at least 1 */
+    uint64_t count;    /* at least 1; of one rank, where the sampler splits */
     uint64_t at_least; /* 1 to count; count where not given */
     size_t n_fields;
     const struct span *fields;
@@ -37,6 +37,7 @@ struct taken {
     const struct partition *partition; /* NULL where it does not exist */
     size_t n;
     const uint64_t *seqs; /* in scratch */
+    const size_t *shares; /* as in struct picks; NULL unless the sampler splits */
     uint64_t lacks; /* TAKE_WAIT: before so many samples have changed, it need not be tried again.
                        At least 1; does not hold once the partition is_ended */
     bool changes;   /* `op` is to be applied */

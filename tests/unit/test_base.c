@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "base/random.h"
 #include "base/scratch.h"
 #include "base/span.h"
 #include "base/utf8.h"
@@ -182,6 +183,25 @@ static void check_order(struct span a, struct span b, int expected) {
     assert_int_equal((back > 0) - (back < 0), -expected);
 }
 
+/* Whatever way a number is read, it is the nearest double: what strtod says. */
+static void test_parse_doubles_as_strtod(void **state) {
+    (void)state;
+    static const char bytes[] = "01234567899999.-+e";
+    char text[24];
+    unsigned numbers = 0;
+    for (unsigned round = 0; round < 200000; round++) {
+        size_t len = 1 + random_next() % 21;
+        for (size_t i = 0; i < len; i++) /* signs and exponents seldom */
+            text[i] = bytes[random_next() % (i == 0 || random_next() % 9 == 0 ? 18 : 15)];
+        text[len] = '\0';
+        double value, expected = strtod(text, NULL);
+        if (!number_parse_double(span_of(text, len), false, &value)) continue;
+        assert_memory_equal(&value, &expected, sizeof(value));
+        numbers++;
+    }
+    assert_true(numbers > 20000);
+}
+
 static void test_number_compare(void **state) {
     (void)state;
     check_order(S("10"), S("9"), 1);
@@ -203,6 +223,33 @@ static void test_number_compare(void **state) {
     check_order(S("inf"), S("1"), 1);
     check_order(S("1e999"), S("2"), -1);
     check_order(S("a\0b"), S("a"), 1);
+}
+
+static void check_number(struct span text, double value, int64_t rest) {
+    struct number number = {NAN, 0};
+    assert_true(number_parse(text, &number));
+    assert_true(number.value == value);
+    assert_int_equal(number.rest, rest);
+}
+
+static void test_number_parse(void **state) {
+    (void)state;
+    check_number(S("0"), 0, 0);
+    check_number(S("-1.5e1"), -15, 0);
+    check_number(S("9007199254740993"), 9007199254740992.0, 1);
+    check_number(S("-9007199254740993"), -9007199254740992.0, -1);
+    check_number(S("-9223372036854775808"), -0x1p63, 0);
+    check_number(S("9223372036854775807"), 0x1p63, -1);
+    check_number(S("18446744073709551615"), 0x1p64, -1);
+    check_number(S("18446744073709551616"), 0x1p64, 0);
+    check_number(S("inf"), INFINITY, 0);
+    check_number(S("-1e999"), -INFINITY, 0);
+    struct number untouched = {7, 7};
+    assert_false(number_parse(S("nan"), &untouched));
+    assert_false(number_parse(S(""), &untouched));
+    assert_false(number_parse(S("0x1"), &untouched));
+    assert_false(number_parse(S(" 1"), &untouched));
+    assert_true(untouched.value == 7 && untouched.rest == 7);
 }
 
 /* ---------------------------------------------------------------- patterns */
@@ -325,6 +372,37 @@ static void test_bits(void **state) {
     assert_false(bits_any(words, 0));
     for (unsigned i = 0; i < 64; i++)
         assert_int_equal(bits_lowest((UINT64_C(1) << i) | (UINT64_C(1) << 63)), i);
+    for (unsigned i = 0; i < 64; i++) assert_int_equal(bits_highest((UINT64_C(1) << i) | 1), i);
+    for (unsigned i = 0; i < 64; i++) assert_int_equal(bits_ranked(UINT64_MAX, i), i);
+    assert_int_equal(bits_ranked(UINT64_C(0x8000000000000108), 0), 3);
+    assert_int_equal(bits_ranked(UINT64_C(0x8000000000000108), 1), 8);
+    assert_int_equal(bits_ranked(UINT64_C(0x8000000000000108), 2), 63);
+}
+
+/* ---------------------------------------------------------------- random numbers */
+
+static void test_random(void **state) {
+    (void)state;
+    struct random r = random_of_seed(1234567), again = r;
+    /* The reference implementation's first words for this seed. */
+    assert_true(random_word(&r) == UINT64_C(6457827717110365317));
+    assert_true(random_word(&r) == UINT64_C(3203168211198807973));
+    assert_true(random_word(&again) == UINT64_C(6457827717110365317));
+    unsigned times[6] = {0};
+    double sum = 0;
+    for (unsigned i = 0; i < 60000; i++) {
+        times[random_below(&r, 6)]++;
+        double unit = random_unit(&r);
+        assert_true(unit > 0 && unit < 1);
+        sum += unit;
+        assert_int_equal(random_below(&r, 1), 0);
+    }
+    for (unsigned i = 0; i < 6; i++) assert_in_range(times[i], 9500, 10500);
+    assert_true(sum > 29500 && sum < 30500);
+    uint64_t half = 0; /* of a range that does not divide 2^64: two thirds of it */
+    for (unsigned i = 0; i < 30000; i++)
+        half += random_below(&r, UINT64_C(3) << 62) < UINT64_C(2) << 62;
+    assert_in_range(half, 19500, 20500);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -577,11 +655,14 @@ int main(void) {
         cmocka_unit_test(test_error_quote),
         cmocka_unit_test(test_parse_integers),
         cmocka_unit_test(test_parse_doubles),
+        cmocka_unit_test(test_parse_doubles_as_strtod),
         cmocka_unit_test(test_number_compare),
+        cmocka_unit_test(test_number_parse),
         cmocka_unit_test(test_glob_examples),
         cmocka_unit_test(test_glob_against_the_obvious),
         cmocka_unit_test(test_glob_is_never_exponential),
         cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_scratch_hands_out_disjoint_memory),
         cmocka_unit_test(test_scratch_keeps_a_moderate_block),
         cmocka_unit_test(test_mem),

@@ -113,7 +113,7 @@ static void sink_check(struct sink *s) {
 static void write_all_verbs(struct reply *r) {
     reply_status(r, "OK");
     reply_errorf(r, ERROR_SCHEMA, "field '%s'\r\nis\tf32\x7f", "x");
-    reply_error(r, &(struct error){ERROR_ERR, "a\x01…b"});
+    reply_error(r, &(struct error){.code = ERROR_ERR, .text = "a\x01…b"});
     reply_integer(r, -7);
     reply_double(r, 0.5);
     reply_boolean(r, true);

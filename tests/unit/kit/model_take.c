@@ -87,6 +87,40 @@ static void pick_sequential(struct model_partition *p, const struct take *take,
         if (is_ready_for(p, p->samples[i], take)) batch->seqs[batch->n++] = p->samples[i]->seq;
 }
 
+static void pick_newest(struct model_partition *p, const struct take *take, struct batch *batch) {
+    for (size_t i = p->n; i > 0 && batch->n < take->count; i--)
+        if (is_ready_for(p, p->samples[i - 1], take))
+            batch->seqs[batch->n++] = p->samples[i - 1]->seq;
+}
+
+/* The number in a sample's tag, times `sign`; less than all numbers where there is none. */
+static long double worth(const struct model_partition *p, const struct model_sample *sample,
+                         struct span tag, int sign) {
+    size_t i = model_column(&p->tags, tag);
+    long double number;
+    if (i == p->tags.n || !sample->tags[i].produced) return -1e4000L;
+    struct span text = span_of(sample->tags[i].bytes, sample->tags[i].len);
+    return read_number(text, &number) ? sign * number : -1e4000L;
+}
+
+/* Again and again the best of those that are left. */
+static void pick_best(struct model_partition *p, const struct take *take, struct batch *batch,
+                      int sign) {
+    bool *had = calloc(p->n + 1, sizeof(*had));
+    for (size_t best; batch->n < take->count; batch->seqs[batch->n++] = p->samples[best]->seq) {
+        best = p->n;
+        for (size_t i = 0; i < p->n; i++) {
+            if (had[i] || !is_ready_for(p, p->samples[i], take)) continue;
+            if (best == p->n || worth(p, p->samples[i], take->args.tag, sign) >
+                                    worth(p, p->samples[best], take->args.tag, sign))
+                best = i;
+        }
+        if (best == p->n) break;
+        had[best] = true;
+    }
+    free(had);
+}
+
 /* n ready samples whose seqs follow each other; from the oldest on, none twice. */
 static void pick_runs(struct model_partition *p, const struct take *take, struct batch *batch) {
     uint64_t size = take->args.number;
@@ -115,9 +149,17 @@ static void pick_groups(struct model_partition *p, const struct take *take, stru
     }
 }
 
+static bool is_by(const struct take *take, const char *name) {
+    return span_is(span_of_string(take->sampler->name), name);
+}
+
 static void pick(struct model_partition *p, const struct take *take, struct batch *batch) {
-    if (span_is(span_of_string(take->sampler->name), "SEQUENTIAL"))
+    if (is_by(take, "SEQUENTIAL"))
         pick_sequential(p, take, batch);
+    else if (is_by(take, "LIFO"))
+        pick_newest(p, take, batch);
+    else if (is_by(take, "MAX") || is_by(take, "MIN"))
+        pick_best(p, take, batch, is_by(take, "MAX") ? 1 : -1);
     else if (take->args.number)
         pick_runs(p, take, batch);
     else if (p->group_size)
@@ -127,7 +169,7 @@ static void pick(struct model_partition *p, const struct take *take, struct batc
 /* ---- taking ------------------------------------------------------------------------------- */
 
 static unsigned check_take(const struct model_partition *p, const struct take *take) {
-    if (span_is(span_of_string(take->sampler->name), "SEQUENTIAL")) return 0;
+    if (!is_by(take, "GROUP")) return 0;
     uint64_t size = take->args.number ? take->args.number : p ? p->group_size : 0;
     return size && take->count % size ? MODEL_ERROR(ERROR_ERR) : 0;
 }

@@ -20,14 +20,25 @@ uint64_t model_item_bytes(const struct dtype *item) {
     return bytes > UINT32_MAX ? UINT64_MAX : (uint64_t)bytes;
 }
 
-/* Trials write ASCII and a few accented letters of two bytes, nothing else that is valid. */
+/* By decoding every character, the plain way. */
 bool model_is_utf8(struct span text) {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c < 0x80) continue;
-        if (c != 0xc3 || i + 1 == text.len) return false;
-        c = (unsigned char)text.ptr[++i];
-        if (c < 0x80 || c > 0xbf) return false;
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    for (size_t i = 0; i < text.len;) {
+        unsigned char lead = (unsigned char)text.ptr[i++];
+        unsigned more = lead < 0x80       ? 0
+                        : lead >> 5 == 6  ? 1
+                        : lead >> 4 == 14 ? 2
+                        : lead >> 3 == 30 ? 3
+                                          : 4;
+        if (more == 4 || text.len - i < more) return false;
+        uint32_t code = more ? lead & (0x3fu >> more) : lead;
+        for (unsigned k = 0; k < more; k++) {
+            unsigned char c = (unsigned char)text.ptr[i++];
+            if (c >> 6 != 2) return false;
+            code = code << 6 | (c & 0x3f);
+        }
+        if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            return false;
     }
     return true;
 }

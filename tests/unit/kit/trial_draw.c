@@ -308,8 +308,11 @@ void trial_draw_take(struct trial *t, struct take *take) {
     take->fields = fields;
     if (below(t, 3) == 0) take->where = trial_draw_where(t, 2);
     take->keep = below(t, 4) == 0;
-    uint64_t by = below(t, 4);
-    take->sampler = sampler_find(by < 2 ? SPAN_LITERAL("sequential") : SPAN_LITERAL("Group"));
+    static const char *const samplers[] = {"sequential", "Sequential", "Group", "GROUP",
+                                           "lifo",       "MAX",        "min"};
+    uint64_t by = below(t, sizeof(samplers) / sizeof(samplers[0]));
+    take->sampler = sampler_find(span_of_string(samplers[by]));
+    if (by > 4) take->args.tag = trial_draw_tag(t);
     if (by == 2) take->args.number = 1 + below(t, 4);
     if (by == 3 && below(t, 4)) take->count *= 2 + t->flavour[0] % 3;
     if (by == 2 && below(t, 4)) take->count *= take->args.number;
