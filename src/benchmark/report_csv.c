@@ -31,7 +31,7 @@ void report_csv(FILE *out, const struct report_result *r) {
 
 /* The same columns; what a memory scenario has no word for stays empty. */
 void report_csv_memory(FILE *out, const struct report_memory *m) {
-    fprintf(out, "%s,tq,,%zu,%zu,%zu,%" PRIu64 ",,,,,%s,,,,,,,,,,,,%" PRIu64 ",,%.4f,,\n",
+    fprintf(out, "%s,tq,,%zu,%zu,%zu,%" PRIu64 ",,,,,%s,,,,,,,,,,,,,%" PRIu64 ",,%.4f,,\n",
             m->scenario, m->samples, m->fields, m->value_bytes, m->payload_bytes, m->state,
             m->resident, m->ratio);
 }

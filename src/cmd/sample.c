@@ -18,19 +18,18 @@
 #include "server/server.h"
 #include "server/waiter.h"
 
-static void sample_render(struct client *c, const struct sample *sample,
-                          const struct taken *taken) {
+/* In rows and columns. What is ready has its fields; what a rank gets again may lack one that was not asked for then. */
+static int sample_render(struct client *c, const struct sample *sample, const struct taken *taken,
+                         struct error *e) {
     const struct partition *p = taken->partition;
     const struct take *take = &sample->take;
     const struct column **columns = render_columns(c, p, take->n_fields, take->fields);
     if (sample->form == FORM_COLUMNS) {
         struct columns batch;
-        struct error e;
-        if (columns_open(c, p, taken->seqs, taken->n, columns, take->fields, take->n_fields, &batch,
-                         &e))
-            abort(); /* what is ready has its fields */
-        columns_write(c, &batch);
-        return;
+        int failed = columns_open(c, p, taken->seqs, taken->n, columns, take->fields,
+                                  take->n_fields, &batch, e);
+        if (!failed) columns_write(c, &batch);
+        return failed;
     }
     reply_array(&c->reply, taken->n);
     for (size_t i = 0; i < taken->n; i++) {
@@ -40,6 +39,14 @@ static void sample_render(struct client *c, const struct sample *sample,
         for (size_t f = 0; sample->form != FORM_KEYS && f < take->n_fields; f++)
             render_value(c, columns[f], seq, sample->form);
     }
+    return 0;
+}
+
+static void sample_write_lease(struct client *c, uint64_t lease) {
+    char id[24];
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)lease);
+    reply_array(&c->reply, 2);
+    reply_text(&c->reply, id);
 }
 
 /* True when there is an answer, which has been written. */
@@ -59,16 +66,14 @@ static bool sample_try(struct client *c, const struct sample *sample, uint64_t *
         reply_array(&c->reply, 0);
         return true;
     }
-    if (taken.changes) store_apply(s->store, &taken.op);
-    if (taken.changes && taken.op.select.lease.id) {
-        char id[24];
-        snprintf(id, sizeof(id), "%llu", (unsigned long long)taken.op.select.lease.id);
-        reply_array(&c->reply, 2);
-        reply_text(&c->reply, id);
+    uint64_t lease = taken.changes ? taken.op.select.lease.id : 0;
+    if (lease) sample_write_lease(c, lease);
+    if (sample_render(c, sample, &taken, &e)) {
+        reply_error(&c->reply, &e);
+        return true;
     }
-    sample_render(c, sample, &taken);
-    if (taken.changes && !taken.op.select.lease.id)
-        retire_consumed(s, take.partition, taken.seqs, taken.n);
+    if (taken.changes) store_apply(s->store, &taken.op);
+    if (taken.changes && !lease) retire_consumed(s, take.partition, taken.seqs, taken.n);
     return true;
 }
 
@@ -130,12 +135,14 @@ static void sample_park(struct client *c, struct span queue) {
     waiter_park(c, &sample_waiter, waiting, sample->take.partition, queue, sample->block.ms);
 }
 
-/* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it is said at once. */
+/* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it, or was decided
+ * before, is said at once. */
 static bool sample_has_to_queue(struct client *c, const struct sample *sample, struct span queue) {
     struct server *s = c->server;
     struct taken taken;
     return waiter_queued(s, sample->take.partition, queue) &&
-           take_plan(s->store, &sample->take, s->now_ms, &s->scratch, &taken, NULL) == 0;
+           take_plan(s->store, &sample->take, s->now_ms, &s->scratch, &taken, NULL) == 0 &&
+           !taken.remembered;
 }
 
 static void sample_run(struct client *c) {
@@ -193,6 +200,8 @@ static const struct command_arg sample_args[] = {
     {.name = "fields", .type = "block", .token = "FIELDS", .args = docs_fields},
     {.name = "sampler", .type = "oneof", .token = "BY", .optional = 1, .args = sample_sampler_args},
     {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
+    {.name = "r", .type = "integer", .token = "RANK", .optional = 1},
+    {.name = "b", .type = "integer", .token = "BATCH", .optional = 1},
     {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
     {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
     {.name = "lease-ms", .type = "integer", .token = "LEASE", .optional = 1},

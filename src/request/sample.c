@@ -91,6 +91,18 @@ static int sample_keep(struct args *a, void *request) {
     return 0;
 }
 
+static int sample_rank(struct args *a, void *request) {
+    struct sample *sample = request;
+    sample->has_rank = true;
+    return args_number(a, "RANK", 0, UINT64_MAX, &sample->take.rank);
+}
+
+static int sample_batch(struct args *a, void *request) {
+    struct sample *sample = request;
+    sample->has_batch = true;
+    return args_number(a, "BATCH", 0, UINT64_MAX, &sample->take.batch);
+}
+
 static int sample_lease(struct args *a, void *request) {
     uint64_t ms = 0;
     int failed = args_number(a, "LEASE", 1, INT64_MAX, &ms);
@@ -106,6 +118,47 @@ static int sample_as(struct args *a, void *request) {
     return form_parse(a, true, &((struct sample *)request)->form);
 }
 
+/* COUNT, sampler and WHERE as bytes: two calls with the same bytes ask for the same. */
+struct sample_how {
+    char *at;
+    size_t len;
+};
+
+static void how_add(struct sample_how *how, const void *bytes, size_t len) {
+    if (how->at && len) memcpy(how->at + how->len, bytes, len);
+    how->len += len;
+}
+
+static void how_add_span(struct sample_how *how, struct span span) {
+    how_add(how, &span.len, sizeof(span.len));
+    how_add(how, span.ptr, span.len);
+}
+
+static void how_write(struct sample_how *how, const struct take *take) {
+    const struct sampler_args *args = &take->args;
+    uint64_t numbers[] = {take->count,  args->ranks,  args->groups,
+                          args->number, args->seeded, args->seeded ? args->seed : 0};
+    how_add_span(how, span_of_string(take->sampler->name));
+    how_add_span(how, args->tag);
+    how_add(how, numbers, sizeof(numbers));
+    how_add(how, &args->exponent, sizeof(args->exponent));
+    for (size_t i = 0; i < take->where.n; i++) {
+        const struct where_condition *condition = &take->where.conditions[i];
+        uint64_t op = condition->operator;
+        how_add_span(how, condition->tag);
+        how_add(how, &op, sizeof(op));
+        how_add_span(how, condition->value);
+    }
+}
+
+static struct span sample_how(const struct take *take, struct scratch *scratch) {
+    struct sample_how how = {0};
+    how_write(&how, take); /* how long it is */
+    how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
+    how_write(&how, take);
+    return span_of(how.at, how.len);
+}
+
 /* What only shows once all clauses are known. */
 static int sample_check(struct take *take, struct error *e) {
     if (!take->count) return error_set(e, ERROR_ERR, "syntax error: COUNT is missing");
@@ -119,6 +172,19 @@ static int sample_check(struct take *take, struct error *e) {
     return 0;
 }
 
+static int sample_check_rank(struct sample *sample, struct scratch *scratch, struct error *e) {
+    struct take *take = &sample->take;
+    if (sample->has_rank != sample->has_batch)
+        return error_set(e, ERROR_ERR, "syntax error: RANK and BATCH need each other");
+    if (!sample->has_rank) return 0;
+    if (take->lease_ms || take->keep)
+        return error_set(e, ERROR_ERR, "syntax error: RANK does not go with %s",
+                         take->keep ? "KEEP" : "LEASE");
+    take->ranked = true;
+    take->how = sample_how(take, scratch);
+    return 0;
+}
+
 int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                          struct sample *out, struct error *e) {
     static const struct args_clause table[] = {
@@ -128,6 +194,8 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"WHERE", sample_where, false},
         {"ATLEAST", sample_at_least, false},
         {"KEEP", sample_keep, false},
+        {"RANK", sample_rank, false},
+        {"BATCH", sample_batch, false},
         {"LEASE", sample_lease, false},
         {"BLOCK", sample_block, false},
         {"AS", sample_as, false},
@@ -138,5 +206,6 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
     int failed = args_partition(&a, &out->take.partition);
     if (!failed) failed = args_task(&a, &out->take.task);
     if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    return failed ? failed : sample_check(&out->take, e);
+    if (!failed) failed = sample_check(&out->take, e);
+    return failed ? failed : sample_check_rank(out, scratch, e);
 }

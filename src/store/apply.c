@@ -32,6 +32,7 @@ static size_t apply_take(struct leases *leases, struct partition *p, const struc
     if (select->lease.id) return lease_give(leases, p, task, op);
     size_t taken = 0;
     for (size_t i = 0; i < select->n; i++) taken += consumer_take(task, select->seqs[i]);
+    if (select->rank.given) ranks_remember(&task->ranks, p, select);
     return taken;
 }
 
@@ -123,6 +124,10 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
     switch (op->kind) {
     case OP_PUT: return apply_put(p, op);
     case OP_TAKE: return apply_take(leases, p, op);
+    case OP_HAND:
+        ranks_hand(&partition_task(p, op->select.task)->ranks, op->select.rank.rank,
+                   op->select.rank.batch);
+        return 0;
     case OP_ACK: return lease_ack(leases, p, &op->select);
     case OP_RELEASE: return lease_release(leases, p, &op->select);
     case OP_EXTEND: return lease_extend(leases, p, &op->select);

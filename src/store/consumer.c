@@ -15,6 +15,7 @@ void consumer_free(struct consumer *t) {
         mem_free(spine_get(&t->spine, number));
     spine_free(&t->spine);
     mem_free(t->leases);
+    ranks_free(&t->ranks);
     mem_free((void *)t->name.ptr);
     mem_free(t);
 }
@@ -67,6 +68,7 @@ bool consumer_clear(struct consumer *t, uint64_t seq) {
 
 bool consumer_forget(struct consumer *t, uint64_t seq) {
     if (spine_number(seq) < t->hint) t->hint = spine_number(seq);
+    if (t->ranks.n) ranks_forget(&t->ranks, seq);
     return consumer_unconsume(t, seq);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "base/span.h"
+#include "store/rank.h"
 #include "store/spine.h"
 
 struct lease;
@@ -27,6 +28,7 @@ struct consumer {
     uint64_t hint;         /* no sample of an earlier piece is left for it */
     struct lease **leases; /* by id, ascending; see lease.h */
     size_t leases_count, leases_capacity;
+    struct ranks ranks; /* what was decided for RANK and BATCH */
     size_t overhead;
 };
 

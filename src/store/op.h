@@ -22,6 +22,7 @@ struct bounds;
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */
+    OP_HAND,    /* a batch decided before is had by its rank */
     OP_ACK,     /* leased samples are consumed */
     OP_RELEASE, /* leased samples come back */
     OP_EXTEND,  /* a lease ends later */
@@ -62,7 +63,17 @@ struct op_lease {
     struct span holder; /* OP_TAKE: who took it, for people */
 };
 
-/* OP_TAKE, OP_ACK, OP_RELEASE, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE: whom it concerns. */
+/* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. */
+struct op_rank {
+    bool given;
+    uint64_t rank, batch;
+    struct span how; /* COUNT, sampler and WHERE, as bytes to compare */
+    size_t n_shares; /* with shares: how many ranks */
+    const size_t
+        *shares; /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
+};
+
+/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE: whom it concerns. */
 struct op_select {
     bool
         all; /* every sample of the partition (OP_ACK, OP_RELEASE: of the lease, which has n): seqs is not read */
@@ -70,6 +81,7 @@ struct op_select {
     const uint64_t *seqs;
     struct span task; /* OP_TAKE and those of leases; OP_RESET: ptr NULL for all tasks */
     struct op_lease lease;
+    struct op_rank rank;
     size_t n_names; /* OP_ERASE */
     const struct span *names;
     bool tags; /* the names are tags, not fields */

@@ -274,6 +274,9 @@ uint64_t partition_overhead(const struct partition *p) {
                      groups_overhead(&p->groups) + spine_overhead(&p->rows);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p);
-    for (size_t i = 0; i < p->tasks_count; i++) bytes += p->tasks[i]->overhead;
+    for (size_t i = 0; i < p->tasks_count; i++) {
+        const struct consumer *task = p->tasks[i];
+        bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes;
+    }
     return bytes;
 }

@@ -21,12 +21,15 @@ static int take_check(const struct take *take, const struct partition *p,
     if (p && !task && !take->keep && p->tasks_count >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(take->task));
-    if (take->sampler->needs_rank)
+    if (take->sampler->needs_rank && !take->ranked)
         return error_set(e, ERROR_ERR, "BY %s needs RANK and BATCH", take->sampler->name);
     if (take->sampler->check) {
         int failed = take->sampler->check(&take->args, p, take->count, e);
         if (failed) return failed;
     }
+    if (take->sampler->needs_rank && take->rank >= take->args.ranks)
+        return error_set(e, ERROR_ERR, "RANK %llu is none of %llu ranks",
+                         (unsigned long long)take->rank, (unsigned long long)take->args.ranks);
     return p ? bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e)
              : 0;
 }
@@ -45,6 +48,73 @@ static void take_make_op(const struct store *s, const struct take *take, int64_t
                                                  lease_end(now_ms, take->lease_ms), take->holder};
 }
 
+/* ---- rank batches ------------------------------------------------------------------------- */
+
+/* What is left of a batch that was decided before. */
+static void take_remembered(const struct take *take, const struct partition *p,
+                            const struct rank_batch *batch, int64_t now_ms, struct scratch *scratch,
+                            struct taken *out) {
+    uint64_t *seqs = scratch_alloc(scratch, batch->n, sizeof(*seqs));
+    for (size_t i = 0; i < batch->n; i++)
+        if (partition_alive(p, batch->seqs[i])) seqs[out->n++] = batch->seqs[i];
+    out->outcome = TAKE_BATCH;
+    out->seqs = seqs;
+    out->remembered = true;
+    out->changes = !batch->handed;
+    out->op = (struct op){
+        .kind = OP_HAND,
+        .partition = take->partition,
+        .now_ms = now_ms,
+        .select = {.task = take->task,
+                   .rank = {.given = true, .rank = take->rank, .batch = take->batch}},
+    };
+}
+
+/* Has another rank something left of what was decided for all? */
+static bool take_is_split(const struct take *take, const struct partition *p,
+                          const struct consumer *task) {
+    for (uint64_t rank = 0; take->sampler->needs_rank && rank < take->args.ranks; rank++) {
+        const struct rank_batch *batch = ranks_find(&task->ranks, rank, take->batch);
+        if (batch && rank_batch_lives(batch, p)) return true;
+    }
+    return false;
+}
+
+/* *done: the batch was decided before, *out says what it is. */
+static int take_again(const struct take *take, const struct partition *p,
+                      const struct consumer *task, int64_t now_ms, struct scratch *scratch,
+                      struct taken *out, bool *done, struct error *e) {
+    const struct rank_batch *batch = ranks_find(&task->ranks, take->rank, take->batch);
+    *done = batch && rank_batch_lives(batch, p);
+    if (!*done && take_is_split(take, p, task))
+        return error_set(e, ERROR_NOKEY, "all that rank %llu had of batch %llu was cleared",
+                         (unsigned long long)take->rank, (unsigned long long)take->batch);
+    if (!*done) return 0;
+    if (!span_equal(batch->how, take->how))
+        return error_set(e, ERROR_ERR,
+                         "batch %llu of rank %llu was taken with another COUNT, sampler or WHERE",
+                         (unsigned long long)take->batch, (unsigned long long)take->rank);
+    take_remembered(take, p, batch, now_ms, scratch, out);
+    return 0;
+}
+
+/* The op is about all that was picked, the reply about the part of this rank. */
+static void take_share(const struct take *take, const struct picks *picks, struct taken *out) {
+    out->op.select.rank = (struct op_rank){
+        .given = true,
+        .rank = take->rank,
+        .batch = take->batch,
+        .how = take->how,
+        .n_shares = picks->shares ? take->args.ranks : 0,
+        .shares = picks->shares,
+    };
+    if (!picks->shares) return;
+    out->seqs = picks->seqs + picks->shares[take->rank];
+    out->n = picks->shares[take->rank + 1] - picks->shares[take->rank];
+}
+
+/* ---- the plan ----------------------------------------------------------------------------- */
+
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e) {
     struct partition *p = store_find(s, take->partition);
@@ -52,6 +122,11 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     *out = (struct taken){.outcome = TAKE_WAIT, .partition = p, .lacks = take->at_least};
     int failed = take_check(take, p, task, e);
     if (failed || !p) return failed;
+    if (take->ranked && task) {
+        bool done;
+        failed = take_again(take, p, task, now_ms, scratch, out, &done, e);
+        if (failed || done) return failed;
+    }
 
     struct ready ready;
     struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
@@ -74,8 +149,8 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
         out->seqs = picks.seqs;
-        out->shares = picks.shares;
         take_make_op(s, take, now_ms, out);
+        if (take->ranked) take_share(take, &picks, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     } else {

@@ -21,7 +21,11 @@ struct take {
     struct where where;
     const struct sampler *sampler;
     struct sampler_args args;
-    bool keep;          /* do not consume */
+    bool keep;   /* do not consume */
+    bool ranked; /* RANK and BATCH: the same call gets the same samples again */
+    uint64_t rank, batch;
+    struct span
+        how; /* with them: COUNT, sampler and WHERE as bytes, to see whether it is the same call */
     int64_t lease_ms;   /* lease for so long instead of consuming; 0: no lease */
     struct span holder; /* of the lease, for people */
 };
@@ -37,7 +41,7 @@ struct taken {
     const struct partition *partition; /* NULL where it does not exist */
     size_t n;
     const uint64_t *seqs; /* in scratch */
-    const size_t *shares; /* as in struct picks; NULL unless the sampler splits */
+    bool remembered;      /* decided by an earlier call: fields may not all be produced */
     uint64_t lacks; /* TAKE_WAIT: before so many samples have changed, it need not be tried again.
                        At least 1; does not hold once the partition is_ended */
     bool changes;   /* `op` is to be applied */
