@@ -130,7 +130,7 @@ static void sample_run(struct client *c) {
     struct error e;
     if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
         reply_error(&c->reply, &e);
-    } else if (!sample.blocks) {
+    } else if (!sample.blocks || !client_may_wait(c)) {
         if (!sample_try(c, &sample)) reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);

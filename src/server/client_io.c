@@ -353,14 +353,8 @@ void client_io_end(struct client *c) {
 }
 
 void client_request_over(struct client *c) {
-    if (c->kept) {
-        for (size_t i = 0; i < c->argc; i++)
-            if (c->kept[i].landing)
-                c->server->clients->lander.release(c->server->clients->lander.context,
-                                                   c->kept[i].landing);
-        mem_free(c->kept);
-        c->kept = NULL;
-    }
+    client_free_argv(c->server, c->kept, c->argc);
+    c->kept = NULL;
     c->argc = 0;
     c->argv = NULL;
     if (c->reply_mode == CLIENT_REPLY_SKIPPING) {

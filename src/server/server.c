@@ -19,6 +19,8 @@
 #include "server/daemon.h"
 #include "server/info.h"
 #include "server/listener.h"
+#include "server/pubsub.h"
+#include "server/transaction.h"
 #include "server/waiter.h"
 #include "store/store.h"
 #include "wire/reply.h"
@@ -173,7 +175,9 @@ void server_stop(struct server *s) {
 /* ---- changes of data */
 
 static void on_change(void *context, const struct op *op) {
-    waiter_signal(context, op->partition);
+    struct server *s = context;
+    waiter_signal(s, op->partition);
+    if (s->watchers.names.count) transaction_touch(s, op->partition);
 }
 
 /* ---- life */
@@ -183,6 +187,8 @@ void server_init(struct server *s) {
     s->config = config_new();
     s->clients = clients_new(s);
     s->waiters = waiters_new();
+    s->pubsub = pubsub_new();
+    audience_init(&s->watchers);
     s->listener = listener_new(s);
     unsigned char id[SERVER_RUN_ID_LEN / 2];
     hash_random(id, sizeof(id));
@@ -281,6 +287,8 @@ void server_free(struct server *s) {
     config_free(s->config);
     listener_free(s->listener);
     waiters_free(s->waiters);
+    pubsub_free(s->pubsub);
+    audience_free(&s->watchers);
     clients_free(s->clients);
     free(s->config_file);
 }

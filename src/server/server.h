@@ -20,12 +20,14 @@
 
 #include "base/error.h"
 #include "base/scratch.h"
+#include "server/audience.h"
 #include "server/metrics.h"
 
 struct client;
 struct clients;
 struct config;
 struct listener;
+struct pubsub;
 struct reply_pool;
 struct store;
 struct waiters;
@@ -42,6 +44,8 @@ struct server {
     struct config *config;
     struct clients *clients;
     struct waiters *waiters;
+    struct pubsub *pubsub;
+    struct audience watchers; /* of partitions: transaction.h */
     struct listener *listener;
     struct reply_pool *reply_pool;
     struct event_base *base; /* NULL until server_start */

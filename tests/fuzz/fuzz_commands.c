@@ -48,6 +48,8 @@ static void start(void) {
     cmd_client_register();
     cmd_command_register();
     cmd_keyspace_register();
+    cmd_pubsub_register();
+    cmd_transaction_register();
     cmd_put_register();
     cmd_mput_register();
     cmd_mget_register();
