@@ -19,6 +19,7 @@
 #include "server/daemon.h"
 #include "server/info.h"
 #include "server/listener.h"
+#include "server/notify.h"
 #include "server/pubsub.h"
 #include "server/transaction.h"
 #include "server/waiter.h"
@@ -104,6 +105,7 @@ static void register_options(struct server *s) {
     };
     listener_register_options(s);
     clients_register_options(s);
+    notify_register_options(s);
     config_register(s->config, options);
 }
 
@@ -133,6 +135,7 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct server *s = context;
     bool more = waiter_serve(s);
+    notify_publish(s);
     clients_send(s);
     clients_sweep(s);
     s->in_turn = false;
@@ -178,6 +181,7 @@ static void on_change(void *context, const struct op *op) {
     struct server *s = context;
     waiter_signal(s, op->partition);
     if (s->watchers.names.count) transaction_touch(s, op->partition);
+    if (s->notify_events && pubsub_is_used(s)) notify_change(s, op);
 }
 
 /* ---- life */
@@ -188,6 +192,7 @@ void server_init(struct server *s) {
     s->clients = clients_new(s);
     s->waiters = waiters_new();
     s->pubsub = pubsub_new();
+    s->notify = notify_new();
     audience_init(&s->watchers);
     s->listener = listener_new(s);
     unsigned char id[SERVER_RUN_ID_LEN / 2];
@@ -287,6 +292,7 @@ void server_free(struct server *s) {
     config_free(s->config);
     listener_free(s->listener);
     waiters_free(s->waiters);
+    notify_free(s->notify);
     pubsub_free(s->pubsub);
     audience_free(&s->watchers);
     clients_free(s->clients);

@@ -324,3 +324,190 @@ start_own_server {timeout 1} {
         assert_equal {pong {}} [$c PING]
     }
 }
+
+start_own_server {notify-events yes} {
+    test "a write tells how many samples have the field" {
+        set c [subscriber __tq__:p]
+        r TQ.PUT p k1 FIELDS 1 f v
+        assert_equal {array {{bulk message} {bulk __tq__:p} {bulk {field f produced 1}}}} \
+            [resp::receive_typed $c]
+        r TQ.PUT p k2 FIELDS 2 f v g v
+        assert_equal {{field f produced 2} {field g produced 1}} [heard $c 2]
+        r TQ.PUT p k2 FIELDS 1 f other
+        assert_equal {{field f produced 2}} [heard $c 1]
+        r TQ.MPUT p KEYS 3 k1 k3 k4 COLUMNS 1 h u8 "" abc
+        assert_equal {{field h produced 3}} [heard $c 1]
+        r TQ.CLEAR p FIELDS 1 h
+        assert_equal {{field h produced 0}} [heard $c 1]
+    }
+
+    test "what changes no field tells of none" {
+        set c [subscriber __tq__:p]
+        r TQ.PUT p k TAGS 1 t x
+        r TQ.PUT p k XX FIELDS 1 f v
+        r TQ.PUT p k NX FIELDS 1 f w
+        take p t 1
+        r TQ.RESET p
+        r TQ.CLEAR p TAGS 1 t
+        r TQ.PUT q k FIELDS 1 f v
+        assert_error "ERR *" {r TQ.PUT p k FIELDS 1 @f v}
+        r PUBLISH __tq__:p end
+        assert_equal {{field f produced 1} end} [heard $c 2]
+    }
+
+    test "what a turn does to a field is told once, with the count at its end" {
+        set c [subscriber __tq__:p]
+        resp::send_all [r] {MULTI {TQ.PUT p k1 FIELDS 2 f v g v} {TQ.PUT p k2 FIELDS 1 f v}
+            {TQ.PUT p k3 FIELDS 1 f v} {TQ.PUT q k1 FIELDS 1 f v} {TQ.SEAL p} EXEC}
+        foreach i [range 1 6] { resp::receive [r] }
+        assert_equal {1 1 1 1 OK} [resp::receive [r]]
+        r PUBLISH __tq__:p end
+        assert_equal {{field f produced 3} {field g produced 1} sealed end} [heard $c 4]
+    }
+
+    test "events of a turn go out with its replies" {
+        set c [client3]
+        resp::send $c SUBSCRIBE __tq__:p
+        told $c
+        assert_equal 1 [$c TQ.PUT p k FIELDS 1 f v]
+        assert_equal {{message __tq__:p {field f produced 1}}} [told $c]
+    }
+
+    test "sealed, and complete when all samples have all fields" {
+        set c [subscriber __tq__:p]
+        r TQ.PUT p k1 FIELDS 2 f v g v
+        r TQ.PUT p k2 FIELDS 1 f v
+        r TQ.SEAL p
+        assert_equal {{field f produced 1} {field g produced 1} {field f produced 2} sealed} [heard $c 4]
+        r TQ.PUT p k2 FIELDS 1 g v
+        assert_equal {{field g produced 2} complete} [heard $c 2]
+        r TQ.PUT p k2 FIELDS 1 g w
+        r PUBLISH __tq__:p end
+        assert_equal {{field g produced 2} end} [heard $c 2]
+    }
+
+    test "a new field makes a partition incomplete, and complete again" {
+        set c [subscriber __tq__:p]
+        r TQ.PUT p k1 FIELDS 1 f v
+        r TQ.PUT p k2 FIELDS 1 f v
+        r TQ.SEAL p
+        assert_equal {{field f produced 1} {field f produced 2} sealed complete} [heard $c 4]
+        r TQ.PUT p k1 FIELDS 1 g v
+        r TQ.PUT p k2 FIELDS 1 g v
+        assert_equal {{field g produced 1} {field g produced 2} complete} [heard $c 3]
+        r TQ.CLEAR p KEYS 1 k1 FIELDS 1 g
+        r TQ.CLEAR p KEYS 1 k1
+        assert_equal {{field g produced 1} complete} [heard $c 2]
+    }
+
+    test "complete when the expected number was written" {
+        set c [subscriber __tq__:p]
+        r TQ.EXPECT p 2
+        r TQ.PUT p k1 FIELDS 1 f v
+        r TQ.PUT p k2 FIELDS 1 f v
+        assert_equal {{field f produced 1} {field f produced 2} complete} [heard $c 3]
+        r TQ.PUT q k1 FIELDS 1 f v
+        set d [subscriber __tq__:q]
+        r TQ.EXPECT q 1
+        assert_equal complete [heard $d 1]
+    }
+
+    test "an empty sealed partition is complete" {
+        set c [subscriber __tq__:p]
+        r TQ.SEAL p
+        assert_equal {sealed complete} [heard $c 2]
+    }
+
+    test "a partition that was dropped begins anew" {
+        set c [subscriber __tq__:p]
+        r TQ.SEAL p
+        r DEL p
+        r TQ.PUT p k FIELDS 1 f v
+        r TQ.SEAL p
+        assert_equal {sealed complete {field f produced 1} sealed complete} [heard $c 5]
+        resp::send_all [r] {MULTI {TQ.PUT p k FIELDS 1 g v} {TQ.CLEAR p} {TQ.PUT p k FIELDS 1 h v} EXEC}
+        foreach i [range 1 4] { resp::receive [r] }
+        assert_equal {0 1 1} [resp::receive [r]]
+        assert_equal {{field h produced 1}} [heard $c 1]
+        resp::send_all [r] {MULTI {TQ.SEAL p} {DEL p} EXEC}
+        foreach i [range 1 4] { resp::receive [r] }
+        r PUBLISH __tq__:p end
+        assert_equal end [heard $c 1]
+    }
+
+    test "a pattern hears all partitions, each on its own channel" {
+        set c [psubscriber __tq__:train@*]
+        r TQ.PUT train@1 k FIELDS 1 f v
+        r TQ.PUT other k FIELDS 1 f v
+        r TQ.SEAL train@2
+        assert_equal {pmessage __tq__:train@* __tq__:train@1 {field f produced 1}} [resp::receive $c]
+        assert_equal {pmessage __tq__:train@* __tq__:train@2 sealed} [resp::receive $c]
+        assert_equal {pmessage __tq__:train@* __tq__:train@2 complete} [resp::receive $c]
+    }
+
+    test "who comes later hears complete with the next write, whoever listened to others before" {
+        set other [subscriber elsewhere]
+        r TQ.PUT p k FIELDS 1 f v
+        r TQ.SEAL p
+        set c [subscriber __tq__:p]
+        take p t 1
+        r TQ.PUT p k FIELDS 1 f w
+        assert_equal {{field f produced 1} complete} [heard $c 2]
+        resp::send $c UNSUBSCRIBE
+        resp::receive $c
+        r TQ.PUT p k FIELDS 1 g v
+        r DEL p
+        r TQ.PUT p k FIELDS 1 f v
+        r TQ.SEAL p
+        set d [subscriber __tq__:p]
+        r TQ.PUT p k FIELDS 1 f w
+        assert_equal {{field f produced 1} complete} [heard $d 2]
+    }
+
+    test "what was said before everyone left is forgotten" {
+        set c [subscriber __tq__:p]
+        r TQ.SEAL p
+        assert_equal {sealed complete} [heard $c 2]
+        resp::close $c
+        wait_for_condition 200 20 {[r PUBSUB CHANNELS] eq {}}
+        r DEL p
+        set c [subscriber __tq__:p]
+        r TQ.SEAL p
+        assert_equal {sealed complete} [heard $c 2]
+    }
+
+    test "notify-events can be turned off and on while running" {
+        set c [subscriber __tq__:p]
+        r CONFIG SET notify-events no
+        r TQ.PUT p k1 FIELDS 1 f v
+        r CONFIG SET notify-events yes
+        r TQ.PUT p k2 FIELDS 1 f v
+        assert_equal {{field f produced 2}} [heard $c 1]
+        assert_error "ERR *" {r CONFIG SET notify-events maybe}
+    }
+
+    test "events of very many fields and partitions" {
+        set c [psubscriber *]
+        set commands {}
+        foreach i [range 1 300] {
+            set fields {}
+            foreach f [range 1 30] { lappend fields f$f v }
+            lappend commands [list TQ.PUT p$i k FIELDS 30 {*}$fields]
+        }
+        pipeline [r] $commands
+        assert_equal 9000 [llength [heard $c 9000]]
+        r FLUSHALL
+        assert_waiting $c
+    }
+}
+
+start_server {} {
+    test "without notify-events nothing is told" {
+        assert_equal {notify-events no} [r CONFIG GET notify-events]
+        set c [psubscriber *]
+        r TQ.PUT p k FIELDS 1 f v
+        r TQ.SEAL p
+        r PUBLISH a end
+        assert_equal end [heard $c 1]
+    }
+}
