@@ -106,7 +106,8 @@ static void channels_run(struct client *c) {
     struct span pattern = c->argc == 3 ? c->argv[2].bytes : span_of(NULL, 0);
     if (c->argc > 3) {
         reply_errorf(&c->reply, ERROR_ERR,
-                     "wrong number of arguments for 'pubsub|channels' command");
+                     "unknown subcommand or wrong number of arguments for %s. Try PUBSUB HELP.",
+                     QUOTE(c->argv[1].bytes));
         return;
     }
     if (c->argc == 3 && !pattern.ptr) pattern.ptr = ""; /* an empty pattern is one all the same */

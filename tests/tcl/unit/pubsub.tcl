@@ -232,7 +232,8 @@ start_server {} {
         assert_match "*PUBSUB <subcommand>*CHANNELS*NUMPAT*NUMSUB*" [r PUBSUB HELP]
         assert_error "ERR wrong number of arguments for 'pubsub' command" {r PUBSUB}
         assert_error "ERR wrong number of arguments for 'pubsub|numpat' command" {r PUBSUB NUMPAT x}
-        assert_error "ERR wrong number of arguments for 'pubsub|channels' command" {r PUBSUB CHANNELS a b}
+        assert_error "ERR unknown subcommand or wrong number of arguments for 'CHANNELS'. Try PUBSUB HELP." \
+            {r PUBSUB CHANNELS a b}
         assert_error "ERR unknown subcommand*" {r PUBSUB NOSUCH}
         assert_error "ERR wrong number of arguments for 'subscribe' command" {r SUBSCRIBE}
         assert_error "ERR wrong number of arguments for 'psubscribe' command" {r PSUBSCRIBE}
