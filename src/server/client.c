@@ -269,13 +269,23 @@ static void client_cut_output(struct client *c, const char *limit) {
     client_close(c, "output limit");
 }
 
+static bool is_beyond(size_t bytes, size_t limit) {
+    return limit && bytes > limit;
+}
+
+/* Of a subscriber the messages alone are held to the limit of its class: a batch that it asked for
+ * over the same connection (RESP3) may be far larger than any backlog of messages should be. */
 static void client_check_output(struct client *c) {
-    const struct client_output_limit *limit = &c->server->clients->output_limits[client_class(c)];
-    if (limit->hard && c->reply.pending > limit->hard) {
+    const struct client_output_limit *limits = c->server->clients->output_limits;
+    enum client_class class = client_class(c);
+    const struct client_output_limit *limit = &limits[class];
+    size_t pending = c->reply.pending, counted = pending;
+    if (class == CLIENT_PUBSUB && c->messages < pending) counted = c->messages;
+    if (is_beyond(counted, limit->hard) || is_beyond(pending, limits[CLIENT_NORMAL].hard)) {
         client_cut_output(c, "hard");
         return;
     }
-    if (!limit->soft || c->reply.pending <= limit->soft)
+    if (!is_beyond(counted, limit->soft))
         c->soft_since_us = 0;
     else if (!c->soft_since_us)
         c->soft_since_us = c->server->now_us;
@@ -289,6 +299,11 @@ void client_output_ready(struct client *c) {
     c->is_sending = true;
     TAILQ_INSERT_TAIL(&c->server->clients->sending, c, sending);
     server_turn(c->server);
+}
+
+void client_message_ready(struct client *c, size_t bytes) {
+    c->messages += bytes;
+    client_output_ready(c);
 }
 
 static void client_tick(struct client *c) {

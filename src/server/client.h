@@ -34,7 +34,7 @@ enum client_reply_mode {
     CLIENT_REPLY_SKIPPING
 };
 
-/* Those who listen to channels are held to another output limit. */
+/* Those who listen to channels: their messages have a limit of their own. */
 enum client_class { CLIENT_NORMAL, CLIENT_PUBSUB, CLIENT_CLASSES };
 
 struct client {
@@ -70,6 +70,7 @@ struct client {
     bool is_sending; /* in the list of those who have replies to send */
     bool writable_armed;
     int64_t born_us, active_us; /* monotonic */
+    size_t messages;            /* bytes of channels' messages since the output was last empty */
     int64_t soft_since_us;      /* when the soft output limit was passed, 0: it is not */
     int64_t closing_since_us;
     struct event readable, writable;
@@ -162,6 +163,9 @@ void client_close_after_reply(struct client *c);
 /* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its
  * output limit. The client's own commands need not call it. */
 void client_output_ready(struct client *c);
+
+/* The same, where they were `bytes` of a message that the client did not ask for just now. */
+void client_message_ready(struct client *c, size_t bytes);
 
 /* By what it does now. */
 enum client_class client_class(const struct client *c);

@@ -308,6 +308,7 @@ static void client_send(struct client *c) {
     size_t sent = 0;
     while (c->reply.pending && sent < SEND_BUDGET && client_write(c, &sent)) continue;
     if (c->dead) return;
+    if (!c->reply.pending) c->messages = 0;
     client_arm_writable(c, c->reply.pending != 0);
     if (c->closing && !c->reply.pending) {
         client_drain(c);

@@ -69,6 +69,7 @@ void pubsub_forget(struct client *c) {
 static void letter_write(struct client *c, struct span pattern, struct span channel,
                          struct span message) {
     struct reply *r = &c->reply;
+    size_t before = r->pending;
     bool discard = r->discard;
     r->discard = false; /* CLIENT REPLY is about replies, which this is not */
     reply_push(r, pattern.ptr ? 4 : 3);
@@ -77,7 +78,7 @@ static void letter_write(struct client *c, struct span pattern, struct span chan
     reply_bulk(r, channel);
     reply_bulk(r, message);
     r->discard = discard;
-    client_output_ready(c);
+    client_message_ready(c, r->pending - before);
 }
 
 static struct span letter_copy(char **at, struct span bytes) {

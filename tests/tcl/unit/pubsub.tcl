@@ -316,6 +316,30 @@ start_own_server {client-output-buffer-limit {pubsub 1mb 0 0}} {
     }
 }
 
+start_own_server {client-output-buffer-limit {pubsub 1mb 0 0}} {
+    test "a RESP3 subscriber may ask for more than messages may take" {
+        set c [client3]
+        resp::send $c SUBSCRIBE a
+        set big [random_bytes 5000000]
+        r TQ.PUT p k FIELDS 1 f $big
+        resp::send_all $c [lrepeat 5 {TQ.MGET p KEYS 1 k FIELDS 1 f}]
+        barrier
+        assert_equal 1 [r PUBLISH a x]
+        foreach i [range 1 5] { assert_equal 5000000 [string length [lindex [resp::receive $c] 0 0]] }
+        assert_equal {{subscribe a 1} {message a x}} [told $c]
+    }
+
+    test "one that does not read its messages is cut all the same" {
+        set deaf [client3]
+        resp::send $deaf SUBSCRIBE a
+        told $deaf
+        set message [random_bytes 100000]
+        set n 0
+        while {[r PUBLISH a $message]} { assert {[incr n] < 2000} "it was never cut" }
+        assert {$n > 9}
+    }
+}
+
 start_own_server {timeout 1} {
     test "timeout: a subscriber is not idle" {
         set c [subscriber a]
