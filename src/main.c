@@ -17,6 +17,8 @@ static void register_commands(void) {
     cmd_command_register();
     cmd_introspection_register();
     cmd_keyspace_register();
+    cmd_pubsub_register();
+    cmd_transaction_register();
     cmd_shutdown_register();
     cmd_put_register();
     cmd_mput_register();

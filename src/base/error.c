@@ -34,6 +34,7 @@ const char *error_name(enum error_code code) {
         [ERROR_LOADING] = "LOADING",
         [ERROR_MISCONF] = "MISCONF",
         [ERROR_UNBLOCKED] = "UNBLOCKED",
+        [ERROR_EXECABORT] = "EXECABORT",
     };
     return names[code];
 }

@@ -29,6 +29,7 @@ enum error_code {
     ERROR_LOADING,
     ERROR_MISCONF,
     ERROR_UNBLOCKED,
+    ERROR_EXECABORT,
     ERROR_CODES
 };
 

@@ -78,7 +78,8 @@ struct client_filter {
     size_t n_ids;
     const struct resp_arg *ids; /* checked numbers */
     struct span address, local_address;
-    bool has_type, normal; /* the only type of client there is */
+    bool has_type;
+    enum client_class type; /* CLIENT_CLASSES: one of which there are none */
     bool has_age;
     int64_t age_s;
     const struct client *skip;
@@ -96,7 +97,7 @@ static bool matches(const struct client_filter *f, const struct client *c) {
     if (c == f->skip) return false;
     if (f->n_ids && !is_listed(f, c)) return false;
     if (f->address.ptr && !span_equal(f->address, span_of_string(c->address))) return false;
-    if (f->has_type && !f->normal) return false;
+    if (f->has_type && client_class(c) != f->type) return false;
     if (f->has_age && (c->server->now_us - c->born_us) / 1000000 < f->age_s) return false;
     if (!f->local_address.ptr) return true;
     struct text local = {0};
@@ -108,10 +109,11 @@ static bool matches(const struct client_filter *f, const struct client *c) {
 
 static int parse_type(struct span type, struct client_filter *f, struct error *e) {
     f->has_type = true;
-    f->normal = span_is(type, "normal");
-    bool other = span_is(type, "master") || span_is(type, "replica") || span_is(type, "slave") ||
-                 span_is(type, "pubsub");
-    if (f->normal || other) return 0;
+    f->type = span_is(type, "normal")   ? CLIENT_NORMAL
+              : span_is(type, "pubsub") ? CLIENT_PUBSUB
+                                        : CLIENT_CLASSES;
+    if (f->type != CLIENT_CLASSES) return 0;
+    if (span_is(type, "master") || span_is(type, "replica") || span_is(type, "slave")) return 0;
     return error_set(e, ERROR_ERR, "Unknown client type %s", QUOTE(type));
 }
 
@@ -309,7 +311,17 @@ static const struct command client_subcommands[] = {
     CLIENT_SUB("kill", "End connections", -3, kill_run, kill_args, "O(N) with N the clients"),
     CLIENT_SUB("list", "What is known of all connections, a line each", -2, list_run, list_args,
                "O(N) with N the clients"),
-    CLIENT_SUB("reply", "Have replies or do without", 3, reply_run, reply_args, "O(1)"),
+    {
+        .name = "reply",
+        .summary = "Have replies or do without",
+        .group = "connection",
+        .since = "0.1.0",
+        .complexity = "O(1)",
+        .arity = 3,
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT | COMMAND_NO_MULTI,
+        .run = reply_run,
+        .args = reply_args,
+    },
     CLIENT_SUB("setinfo", "Tell the name and version of the client's library", 4, setinfo_run,
                setinfo_args, "O(1)"),
     CLIENT_SUB("setname", "Name this connection", 3, setname_run, name_args, "O(1)"),

@@ -6,8 +6,10 @@ void cmd_connection_register(void);    /* connection.c: PING ECHO HELLO AUTH SEL
 void cmd_client_register(void);        /* client.c: CLIENT */
 void cmd_command_register(void);       /* command.c: COMMAND */
 void cmd_introspection_register(void); /* introspection.c: INFO CONFIG TIME */
-void cmd_keyspace_register(void); /* keyspace.c: DBSIZE EXISTS TYPE DEL SCAN KEYS FLUSHALL … */
-void cmd_shutdown_register(void); /* shutdown.c: SHUTDOWN */
+void cmd_keyspace_register(void);    /* keyspace.c: DBSIZE EXISTS TYPE DEL SCAN KEYS FLUSHALL … */
+void cmd_pubsub_register(void);      /* pubsub.c: SUBSCRIBE PSUBSCRIBE … PUBLISH PUBSUB */
+void cmd_shutdown_register(void);    /* shutdown.c: SHUTDOWN */
+void cmd_transaction_register(void); /* transaction.c: MULTI EXEC DISCARD WATCH UNWATCH */
 
 void cmd_put_register(void);       /* put.c: TQ.PUT */
 void cmd_mput_register(void);      /* mput.c: TQ.MPUT */

@@ -62,25 +62,27 @@ static void reply_command_flags(struct reply *r, unsigned flags) {
         {COMMAND_PUBSUB, "pubsub"},     {COMMAND_NOSCRIPT, "noscript"},
         {COMMAND_BLOCKING, "blocking"}, {COMMAND_LOADING, "loading"},
         {COMMAND_STALE, "stale"},       {COMMAND_FAST, "fast"},
-        {COMMAND_NOAUTH, "no_auth"},
+        {COMMAND_NOAUTH, "no_auth"},    {COMMAND_NO_MULTI, "no_multi"},
     };
     reply_flags(r, flags, names, sizeof(names) / sizeof(*names));
 }
 
 /* Redis' categories that follow from the flags; @slow is what is not @fast. */
 static void reply_categories(struct reply *r, const struct command *command) {
-    enum { SLOW = 1 << 30, KEYSPACE = 1 << 29, CONNECTION = 1 << 28 };
+    enum { SLOW = 1 << 30, KEYSPACE = 1 << 29, CONNECTION = 1 << 28, TRANSACTION = 1 << 27 };
     static const struct flag_name names[] = {
         {COMMAND_WRITE, "@write"},       {COMMAND_READONLY, "@read"},
         {COMMAND_ADMIN, "@admin"},       {COMMAND_ADMIN, "@dangerous"},
         {COMMAND_BLOCKING, "@blocking"}, {COMMAND_PUBSUB, "@pubsub"},
         {COMMAND_FAST, "@fast"},         {SLOW, "@slow"},
         {KEYSPACE, "@keyspace"},         {CONNECTION, "@connection"},
+        {TRANSACTION, "@transaction"},
     };
     unsigned flags = command->flags;
     if (!(flags & COMMAND_FAST)) flags |= SLOW;
     if (!strcmp(command->group, "generic")) flags |= KEYSPACE;
     if (!strcmp(command->group, "connection")) flags |= CONNECTION;
+    if (!strcmp(command->group, "transactions")) flags |= TRANSACTION;
     reply_flags(r, flags, names, sizeof(names) / sizeof(*names));
 }
 

@@ -4,7 +4,9 @@
 #include "base/number.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/pubsub.h"
 #include "server/server.h"
+#include "server/transaction.h"
 #include "store/arena.h"
 
 static void release_chunk(void *chunk) {
@@ -22,9 +24,21 @@ static void reply_argument(struct client *c, struct resp_arg *arg) {
     reply_lend(&c->reply, arg->bytes, release_chunk, chunk);
 }
 
+/* To a RESP2 client that listens everything looks like a message. */
+static void ping_bound(struct client *c) {
+    reply_array(&c->reply, 2);
+    reply_text(&c->reply, "pong");
+    if (c->argc == 2)
+        reply_argument(c, &c->argv[1]);
+    else
+        reply_text(&c->reply, "");
+}
+
 static void ping_run(struct client *c) {
     if (c->argc > 2)
         reply_errorf(&c->reply, ERROR_ERR, "wrong number of arguments for 'ping' command");
+    else if (pubsub_is_bound(c))
+        ping_bound(c);
     else if (c->argc == 2)
         reply_argument(c, &c->argv[1]);
     else
@@ -128,6 +142,8 @@ static void select_run(struct client *c) {
 }
 
 static void reset_run(struct client *c) {
+    pubsub_forget(c);
+    transaction_forget(c);
     client_set_text(&c->name, span_of(NULL, 0));
     c->reply.protocol = 2;
     c->reply.discard = false;
@@ -166,7 +182,7 @@ static const struct command connection_commands[] = {
         .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
-        .flags = COMMAND_FAST | COMMAND_STALE,
+        .flags = COMMAND_FAST | COMMAND_STALE | COMMAND_SUBSCRIBED,
         .run = ping_run,
         .args = message_optional,
     },
@@ -221,7 +237,8 @@ static const struct command connection_commands[] = {
         .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 1,
-        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH |
+                 COMMAND_NOSCRIPT | COMMAND_SUBSCRIBED | COMMAND_AT_ONCE,
         .run = reset_run,
     },
     {
@@ -231,7 +248,8 @@ static const struct command connection_commands[] = {
         .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
-        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
+        .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH |
+                 COMMAND_NOSCRIPT | COMMAND_SUBSCRIBED | COMMAND_AT_ONCE,
         .run = quit_run,
     },
     {0},

@@ -151,7 +151,7 @@ static void sample_run(struct client *c) {
     uint64_t lacks;
     if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
         reply_error(&c->reply, &e);
-    } else if (!sample.block.given) {
+    } else if (!sample.block.given || !client_may_wait(c)) {
         if (!sample_try(c, &sample, &lacks)) reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);

@@ -46,7 +46,8 @@ static const struct command shutdown_commands[] = {
         .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
-        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
+        .flags =
+            COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_NO_MULTI,
         .run = shutdown_run,
         .args = shutdown_args,
     },

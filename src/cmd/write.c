@@ -101,6 +101,7 @@ void write_run(struct client *c, const struct write_kind *kind) {
     struct error e;
     void *request = scratch_zalloc(&s->scratch, 1, kind->size);
     int failed = kind->parse(c->argv, c->argc, &s->scratch, request, &block, &e);
+    block.given = block.given && client_may_wait(c);
     if (!failed && block.given && write_has_to_queue(c, kind, request, &e)) {
         write_park(c, kind, &e);
         return;

@@ -14,7 +14,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/command.h"
+#include "server/pubsub.h"
 #include "server/server.h"
+#include "server/transaction.h"
 #include "server/waiter.h"
 #include "store/store.h"
 
@@ -171,6 +173,9 @@ void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
     c->address = memcpy(c + 1, address, address_size);
     c->name = c->library = c->library_version = no_text;
     c->born_us = c->active_us = s->now_us;
+    seats_init(&c->channels);
+    seats_init(&c->patterns);
+    seats_init(&c->watches);
     client_io_begin(c);
     TAILQ_INSERT_TAIL(&clients->all, c, all);
     clients->count++;
@@ -202,6 +207,8 @@ void client_close(struct client *c, const char *why) {
     log_debug("client %llu at %s closed: %s", (unsigned long long)c->id, c->address, why);
     c->dead = true;
     if (c->waiter) waiter_forget(c);
+    pubsub_forget(c);
+    transaction_forget(c);
     client_request_over(c);
     client_io_end(c);
     if (c->is_sending) TAILQ_REMOVE(&clients->sending, c, sending);
@@ -221,6 +228,7 @@ void client_close_after_reply(struct client *c) {
     if (c->dead || c->closing) return;
     c->closing = true;
     c->closing_since_us = c->server->now_us;
+    pubsub_forget(c); /* nothing is added to what it has still to get */
     event_del(&c->readable);
     client_output_ready(c);
 }
@@ -244,7 +252,25 @@ void client_keep_argv(struct client *c) {
     c->argv = c->kept;
 }
 
+struct resp_arg *client_take_argv(struct client *c) {
+    client_keep_argv(c);
+    struct resp_arg *argv = c->kept;
+    c->kept = NULL;
+    return argv;
+}
+
+void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc) {
+    const struct resp_lander *lander = &s->clients->lander;
+    for (size_t i = 0; argv && i < argc; i++)
+        if (argv[i].landing) lander->release(lander->context, argv[i].landing);
+    mem_free(argv);
+}
+
 /* ---- limits */
+
+enum client_class client_class(const struct client *c) {
+    return pubsub_count(c) ? CLIENT_PUBSUB : CLIENT_NORMAL;
+}
 
 static void client_cut_output(struct client *c, const char *limit) {
     c->server->metrics.output_cut++;
@@ -254,17 +280,27 @@ static void client_cut_output(struct client *c, const char *limit) {
     client_close(c, "output limit");
 }
 
+static bool is_beyond(size_t bytes, size_t limit) {
+    return limit && bytes > limit;
+}
+
+/* Of a subscriber the messages alone are held to the limit of its class: a batch that it asked for
+ * over the same connection (RESP3) may be far larger than any backlog of messages should be. */
 static void client_check_output(struct client *c) {
-    struct clients *clients = c->server->clients;
-    if (clients->output_hard && c->reply.pending > clients->output_hard) {
+    const struct client_output_limit *limits = c->server->clients->output_limits;
+    enum client_class class = client_class(c);
+    const struct client_output_limit *limit = &limits[class];
+    size_t pending = c->reply.pending, counted = pending;
+    if (class == CLIENT_PUBSUB && c->messages < pending) counted = c->messages;
+    if (is_beyond(counted, limit->hard) || is_beyond(pending, limits[CLIENT_NORMAL].hard)) {
         client_cut_output(c, "hard");
         return;
     }
-    if (!clients->output_soft || c->reply.pending <= clients->output_soft)
+    if (!is_beyond(counted, limit->soft))
         c->soft_since_us = 0;
     else if (!c->soft_since_us)
         c->soft_since_us = c->server->now_us;
-    else if (c->server->now_us - c->soft_since_us > clients->output_soft_seconds * 1000000)
+    else if (c->server->now_us - c->soft_since_us > limit->soft_seconds * 1000000)
         client_cut_output(c, "soft");
 }
 
@@ -276,6 +312,11 @@ void client_output_ready(struct client *c) {
     server_turn(c->server);
 }
 
+void client_message_ready(struct client *c, size_t bytes) {
+    c->messages += bytes;
+    client_output_ready(c);
+}
+
 static void client_tick(struct client *c) {
     struct server *s = c->server;
     client_check_output(c);
@@ -283,7 +324,7 @@ static void client_tick(struct client *c) {
     if (c->closing) {
         if (s->now_us - c->closing_since_us > CLOSING_MAX_US)
             client_close(c, "it did not read its last replies");
-    } else if (!c->waiter && s->clients->timeout &&
+    } else if (!c->waiter && !pubsub_count(c) && s->clients->timeout &&
                s->now_us - c->active_us > s->clients->timeout * 1000000) {
         s->metrics.timed_out++;
         log_verbose("client %llu at %s was idle for too long; closed", (unsigned long long)c->id,
@@ -308,19 +349,32 @@ static size_t client_memory(const struct client *c) {
     size_t kept = 0;
     for (size_t i = 0; c->kept && i < c->argc; i++) kept += sizeof(*c->kept) + c->kept[i].bytes.len;
     return sizeof(*c) + c->input.capacity + c->parser.capacity * sizeof(*c->parser.argv) + kept +
-           c->reply.pending + resp_held(&c->parser);
+           c->reply.pending + resp_held(&c->parser) + transaction_bytes(c) +
+           (pubsub_count(c) + c->watches.count) * sizeof(struct seat);
+}
+
+/* Letters as in Redis: blocked, in MULTI, with a WATCH that failed, to be closed, subscribed. */
+static void describe_flags(const struct client *c, struct text *out) {
+    char flags[8];
+    size_t n = 0;
+    if (pubsub_count(c)) flags[n++] = 'P';
+    if (c->transaction) flags[n++] = 'x';
+    if (c->waiter) flags[n++] = 'b';
+    if (c->touched) flags[n++] = 'd';
+    if (c->closing) flags[n++] = 'c';
+    if (!n) flags[n++] = 'N';
+    text_printf(out, " flags=%.*s", (int)n, flags);
 }
 
 void client_describe(const struct client *c, struct text *out) {
     int64_t now = c->server->now_us;
     text_printf(out, "id=%llu addr=%s laddr=", (unsigned long long)c->id, c->address);
     client_local_address(c, out);
-    text_printf(out, " fd=%d name=%s age=%lld idle=%lld flags=%s db=0 sub=0 psub=0 multi=-1", c->fd,
-                c->name, (long long)(now - c->born_us) / 1000000,
-                (long long)(now - c->active_us) / 1000000,
-                c->waiter    ? "b"
-                : c->closing ? "c"
-                             : "N");
+    text_printf(out, " fd=%d name=%s age=%lld idle=%lld", c->fd, c->name,
+                (long long)(now - c->born_us) / 1000000, (long long)(now - c->active_us) / 1000000);
+    describe_flags(c, out);
+    text_printf(out, " db=0 sub=%zu psub=%zu multi=%lld watch=%zu", c->channels.count,
+                c->patterns.count, transaction_length(c), c->watches.count);
     text_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu obl=0 oll=0 omem=%zu tot-mem=%zu",
                 c->input.end - c->input.start, c->input.capacity - (c->input.end - c->input.start),
                 resp_held(&c->parser), c->reply.pending, client_memory(c));

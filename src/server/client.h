@@ -17,12 +17,14 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "server/audience.h"
 #include "server/text.h"
 #include "wire/reply.h"
 #include "wire/resp.h"
 
 struct command;
 struct server;
+struct transaction;
 struct waiter;
 
 enum client_reply_mode {
@@ -31,6 +33,9 @@ enum client_reply_mode {
     CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIPPING
 };
+
+/* Those who listen to channels: their messages have a limit of their own. */
+enum client_class { CLIENT_NORMAL, CLIENT_PUBSUB, CLIENT_CLASSES };
 
 struct client {
     struct server *server;
@@ -44,6 +49,12 @@ struct client {
 
     struct reply reply;    /* write the answer here; c->reply.protocol is 2 or 3 */
     struct waiter *waiter; /* parked, or NULL */
+
+    struct seats channels, patterns; /* subscriptions: pubsub.h */
+    struct seats watches;            /* watched partitions: transaction.h */
+    struct transaction *transaction; /* between MULTI and EXEC; else NULL */
+    bool executing;                  /* EXEC runs what was queued */
+    bool touched;                    /* a partition that it watched has changed */
 
     uint64_t id;
     char *name;                      /* CLIENT SETNAME; "" when none */
@@ -59,6 +70,7 @@ struct client {
     bool is_sending; /* in the list of those who have replies to send */
     bool writable_armed;
     int64_t born_us, active_us; /* monotonic */
+    size_t messages;            /* bytes of channels' messages since the output was last empty */
     int64_t soft_since_us;      /* when the soft output limit was passed, 0: it is not */
     int64_t closing_since_us;
     struct event readable, writable;
@@ -72,6 +84,11 @@ struct client {
 };
 
 TAILQ_HEAD(client_list, client);
+
+struct client_output_limit {
+    size_t hard, soft; /* bytes, 0: no limit */
+    int64_t soft_seconds;
+};
 
 enum { CLIENT_READ_SIZE = 16 * 1024 }; /* also how far a parked client is read ahead */
 
@@ -89,8 +106,7 @@ struct clients {
     int64_t proto_max_bulk_len, max_arguments; /* of one request */
     int64_t query_buffer_limit;                /* bytes; arguments of one request together */
     char *output_limit_words;
-    size_t output_hard, output_soft; /* bytes, 0: no limit */
-    int64_t output_soft_seconds;
+    struct client_output_limit output_limits[CLIENT_CLASSES];
 
     char input[CLIENT_READ_SIZE]; /* what all read into */
 };
@@ -111,6 +127,17 @@ void client_accept(struct server *s, int fd, const char *address, bool is_tcp);
  * (served, expired or forgotten), so that a parked request may point at them. c->argv changes;
  * parse the request again from it. Landings move along. */
 void client_keep_argv(struct client *c);
+
+/* The same for good: the arguments are the caller's, who ends them with client_free_argv. NULL
+ * where there are none. */
+struct resp_arg *client_take_argv(struct client *c);
+void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc);
+
+/* May the command that is running park its client? Inside EXEC it may not: there it does what it
+ * does when its time is up, at once. */
+static inline bool client_may_wait(const struct client *c) {
+    return !c->executing;
+}
 
 /* The request that was running has its reply: its arguments are void from here on. */
 void client_request_over(struct client *c);
@@ -136,6 +163,12 @@ void client_close_after_reply(struct client *c);
 /* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its
  * output limit. The client's own commands need not call it. */
 void client_output_ready(struct client *c);
+
+/* The same, where they were `bytes` of a message that the client did not ask for just now. */
+void client_message_ready(struct client *c, size_t bytes);
+
+/* By what it does now. */
+enum client_class client_class(const struct client *c);
 
 /* One line of CLIENT LIST, without the line's end. */
 void client_describe(const struct client *c, struct text *out);

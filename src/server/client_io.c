@@ -308,6 +308,7 @@ static void client_send(struct client *c) {
     size_t sent = 0;
     while (c->reply.pending && sent < SEND_BUDGET && client_write(c, &sent)) continue;
     if (c->dead) return;
+    if (!c->reply.pending) c->messages = 0;
     client_arm_writable(c, c->reply.pending != 0);
     if (c->closing && !c->reply.pending) {
         client_drain(c);
@@ -353,14 +354,8 @@ void client_io_end(struct client *c) {
 }
 
 void client_request_over(struct client *c) {
-    if (c->kept) {
-        for (size_t i = 0; i < c->argc; i++)
-            if (c->kept[i].landing)
-                c->server->clients->lander.release(c->server->clients->lander.context,
-                                                   c->kept[i].landing);
-        mem_free(c->kept);
-        c->kept = NULL;
-    }
+    client_free_argv(c->server, c->kept, c->argc);
+    c->kept = NULL;
     c->argc = 0;
     c->argv = NULL;
     if (c->reply_mode == CLIENT_REPLY_SKIPPING) {

@@ -1,4 +1,5 @@
 /* What an operator may set about connections. */
+#include "base/mem.h"
 #include "base/number.h"
 #include "server/client.h"
 #include "server/config.h"
@@ -29,30 +30,71 @@ static int apply_maxclients(void *context, struct error *e) {
     return code;
 }
 
-/* `normal HARD SOFT SECONDS`, as Redis writes it; normal is the one class of clients. */
-static int parse_output_limit(struct clients *clients, const struct config_words *words) {
+static const char *const class_names[CLIENT_CLASSES] = {
+    [CLIENT_NORMAL] = "normal", [CLIENT_PUBSUB] = "pubsub"};
+
+static int parse_output_limit(const struct span *words, struct client_output_limit *limits) {
     int64_t hard, soft, seconds;
-    if (words->n != 4 || !span_is(words->words[0], "normal")) return ERROR_ERR;
-    if (!config_parse_memory(words->words[1], &hard)) return ERROR_ERR;
-    if (!config_parse_memory(words->words[2], &soft)) return ERROR_ERR;
-    if (!number_parse_i64(words->words[3], &seconds)) return ERROR_ERR;
+    size_t kind = 0;
+    while (kind < CLIENT_CLASSES && !span_is(words[0], class_names[kind])) kind++;
+    if (kind == CLIENT_CLASSES) return ERROR_ERR;
+    if (!config_parse_memory(words[1], &hard)) return ERROR_ERR;
+    if (!config_parse_memory(words[2], &soft)) return ERROR_ERR;
+    if (!number_parse_i64(words[3], &seconds)) return ERROR_ERR;
     if (seconds < 0 || seconds > INT32_MAX) return ERROR_ERR;
-    clients->output_hard = (size_t)hard;
-    clients->output_soft = (size_t)soft;
-    clients->output_soft_seconds = seconds;
+    limits[kind] = (struct client_output_limit){(size_t)hard, (size_t)soft, seconds};
     return 0;
+}
+
+/* `CLASS HARD SOFT SECONDS`, as Redis writes it, once or for several classes in a row. */
+static int parse_output_limits(const struct config_words *words,
+                               struct client_output_limit *limits) {
+    if (!words->n || words->n % 4) return ERROR_ERR;
+    for (size_t i = 0; i < words->n; i += 4) {
+        int code = parse_output_limit(words->words + i, limits);
+        if (code) return code;
+    }
+    return 0;
+}
+
+/* In the largest unit that says it exactly. */
+static void format_memory(size_t bytes, struct text *out) {
+    static const char *const units[] = {"", "kb", "mb", "gb"};
+    size_t unit = 0;
+    for (; bytes && bytes % 1024 == 0 && unit < 3; unit++) bytes /= 1024;
+    text_printf(out, "%zu%s", bytes, units[unit]);
+}
+
+/* What was set speaks of some classes; the option tells all. */
+static void tell_output_limits(struct clients *clients) {
+    struct text out = {0};
+    for (size_t kind = 0; kind < CLIENT_CLASSES; kind++) {
+        const struct client_output_limit *limit = &clients->output_limits[kind];
+        text_printf(&out, "%s%s ", kind ? " " : "", class_names[kind]);
+        format_memory(limit->hard, &out);
+        text_add(&out, SPAN_LITERAL(" "));
+        format_memory(limit->soft, &out);
+        text_printf(&out, " %lld", (long long)limit->soft_seconds);
+    }
+    mem_free(clients->output_limit_words);
+    clients->output_limit_words = text_take(&out);
 }
 
 static int apply_output_limit(void *context, struct error *e) {
     struct clients *clients = context;
+    struct client_output_limit limits[CLIENT_CLASSES];
+    memcpy(limits, clients->output_limits, sizeof(limits));
     struct config_words words;
     int code = config_split(span_of_string(clients->output_limit_words), &words, e);
-    if (!code && parse_output_limit(clients, &words))
+    if (!code && parse_output_limits(&words, limits))
         code = error_set(e, ERROR_ERR,
-                         "argument must be 'normal HARD SOFT SECONDS', such as "
-                         "'normal 4gb 1gb 60'");
+                         "argument must be 'CLASS HARD SOFT SECONDS', CLASS being normal or "
+                         "pubsub, such as 'normal 4gb 1gb 60'");
     config_words_free(&words);
-    return code;
+    if (code) return code;
+    memcpy(clients->output_limits, limits, sizeof(limits));
+    tell_output_limits(clients);
+    return 0;
 }
 
 static void register_connection_options(struct server *s) {
@@ -119,8 +161,8 @@ static void register_limits(struct server *s) {
         {.name = "client-output-buffer-limit",
          .kind = CONFIG_WORDS,
          .value = &k->output_limit_words,
-         .summary = "normal HARD SOFT SECONDS: when a client that does not read is closed",
-         .fallback = "normal 4gb 1gb 60",
+         .summary = "CLASS HARD SOFT SECONDS: when a client that does not read is closed",
+         .fallback = "normal 4gb 1gb 60 pubsub 32mb 8mb 60",
          .apply = apply_output_limit,
          .context = k},
         {.name = NULL},

@@ -9,8 +9,10 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "server/client.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/table.h"
+#include "server/transaction.h"
 
 /* One command or subcommand, with what is counted of it. */
 struct entry {
@@ -124,30 +126,31 @@ void command_reset_stats(void) {
 
 enum { UNKNOWN_ARGS_SHOWN = 128 }; /* bytes of arguments in the error, as in Redis */
 
-static void reject_unknown(struct client *c) {
+static int unknown_command(const struct client *c, struct error *e) {
     struct text args = {0};
     for (size_t i = 1; i < c->argc && args.len < UNKNOWN_ARGS_SHOWN; i++)
         text_printf(&args, "%s ", QUOTE(c->argv[i].bytes));
-    reply_errorf(&c->reply, ERROR_ERR, "unknown command %s, with args beginning with: %s",
-                 QUOTE(c->argv[0].bytes), args.len ? args.ptr : "");
+    error_set(e, ERROR_ERR, "unknown command %s, with args beginning with: %s",
+              QUOTE(c->argv[0].bytes), args.len ? args.ptr : "");
     text_free(&args);
+    return ERROR_ERR;
+}
+
+static void upper_name(const struct command *command, char out[static COMMAND_NAME_MAX]) {
+    size_t len = strlen(command->name);
+    for (size_t i = 0; i <= len; i++) out[i] = (char)toupper((unsigned char)command->name[i]);
 }
 
 static void container_help(struct client *c, const struct entry *entry) {
     char upper[COMMAND_NAME_MAX];
-    size_t len = 0;
-    for (const char *p = entry->command->name; *p; p++)
-        upper[len++] = (char)toupper((unsigned char)*p);
-    upper[len] = '\0';
+    upper_name(entry->command, upper);
     struct text line = {0};
     text_printf(&line, "%s <subcommand> [<arg> [value] ...]. Subcommands are:", upper);
     reply_array(&c->reply, 1 + 2 * entry->n_subcommands);
     reply_status(&c->reply, line.ptr);
     for (size_t i = 0; i < entry->n_subcommands; i++) {
         const struct command *sub = entry->subcommands[i].command;
-        for (len = 0; sub->name[len]; len++)
-            upper[len] = (char)toupper((unsigned char)sub->name[len]);
-        upper[len] = '\0';
+        upper_name(sub, upper);
         line.len = 0;
         text_printf(&line, "    %s.", sub->summary);
         reply_status(&c->reply, upper);
@@ -156,85 +159,127 @@ static void container_help(struct client *c, const struct entry *entry) {
     text_free(&line);
 }
 
-/* From a container to the subcommand in argv[1]. NULL where the reply has been written. */
-static struct entry *entry_descend(struct client *c, struct entry *entry) {
-    if (!entry->n_subcommands) return entry;
+/* From a container to the subcommand in argv[1]. Where that asks for help, *entry is NULL and the
+ * reply has been written; a transaction keeps requests, and help is none. */
+static int entry_descend(struct client *c, struct entry **entry, struct error *e) {
+    const struct entry *container = *entry;
+    const struct command *command = container->command;
+    if (!container->n_subcommands) return 0;
     if (c->argc < 2) {
-        if (entry->command->run) return entry;
-        reply_errorf(&c->reply, ERROR_ERR, "wrong number of arguments for '%s' command",
-                     entry->command->name);
-        return NULL;
+        if (command->run) return 0;
+        return error_set(e, ERROR_ERR, "wrong number of arguments for '%s' command", command->name);
     }
     struct span name = c->argv[1].bytes;
-    for (size_t i = 0; i < entry->n_subcommands; i++)
-        if (span_is(name, entry->subcommands[i].command->name)) return &entry->subcommands[i];
-    if (c->argc == 2 && span_is(name, "help")) {
-        container_help(c, entry);
-        return NULL;
+    for (size_t i = 0; i < container->n_subcommands; i++) {
+        if (!span_is(name, container->subcommands[i].command->name)) continue;
+        *entry = &container->subcommands[i];
+        return 0;
+    }
+    if (c->argc == 2 && span_is(name, "help") && !c->transaction) {
+        container_help(c, container);
+        *entry = NULL;
+        return 0;
     }
     char upper[COMMAND_NAME_MAX];
-    size_t len = strlen(entry->command->name);
-    for (size_t i = 0; i <= len; i++)
-        upper[i] = (char)toupper((unsigned char)entry->command->name[i]);
-    reply_errorf(&c->reply, ERROR_ERR, "unknown subcommand %s. Try %s HELP.", QUOTE(name), upper);
-    return NULL;
+    upper_name(command, upper);
+    return error_set(e, ERROR_ERR, "unknown subcommand %s. Try %s HELP.", QUOTE(name), upper);
 }
 
-/* What a command has to pass before it runs; false where the refusal has been written. */
-static bool pass_gates(struct client *c, const struct entry *entry) {
+static int refuse_memory(struct client *c, struct error *e) {
+    c->server->metrics.refused_oom++;
+    return error_set(e, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
+}
+
+/* A transaction is held to what its requests are, and to keep another takes memory too. */
+static bool needs_memory(const struct client *c, const struct command *command) {
+    unsigned flags = command->flags;
+    if (c->transaction && !(flags & COMMAND_AT_ONCE)) return true;
+    if (flags & COMMAND_EXEC) flags |= transaction_flags(c);
+    /* What may wait for memory asks itself. */
+    return (flags & COMMAND_DENYOOM) && !(command->flags & COMMAND_BLOCKING);
+}
+
+/* What a command has to pass before it runs or is queued. */
+static int check_gates(struct client *c, const struct entry *entry, struct error *e) {
     const struct command *command = entry->command;
     char name[COMMAND_NAME_MAX];
     size_t arity = (size_t)abs(command->arity);
-    if (command->arity > 0 ? c->argc != arity : c->argc < arity) {
-        reply_errorf(&c->reply, ERROR_ERR, "wrong number of arguments for '%s' command",
-                     command_full_name(entry->container, command, name));
-        return false;
-    }
-    struct error e;
-    bool waits = command->flags & COMMAND_BLOCKING; /* for memory too: it asks itself */
-    if ((command->flags & COMMAND_DENYOOM) && !waits && server_check_memory(c->server, &e)) {
-        c->server->metrics.refused_oom++;
-        reply_error(&c->reply, &e);
-        return false;
-    }
-    return true;
+    if (command->arity > 0 ? c->argc != arity : c->argc < arity)
+        return error_set(e, ERROR_ERR, "wrong number of arguments for '%s' command",
+                         command_full_name(entry->container, command, name));
+    if (c->transaction && (command->flags & COMMAND_NO_MULTI))
+        return error_set(e, ERROR_ERR, "Command not allowed inside a transaction");
+    if (needs_memory(c, command) && server_memory_full(c->server, 0)) return refuse_memory(c, e);
+    if (pubsub_is_bound(c) && !(command->flags & COMMAND_SUBSCRIBED))
+        return error_set(e, ERROR_ERR,
+                         "Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
+                         "/ RESET are allowed in this context",
+                         command_full_name(entry->container, command, name));
+    return 0;
 }
 
-/* The command that the request names, gates passed. NULL where the reply has been written. */
-static struct entry *command_choose(struct client *c) {
-    if (c->parser.refused) { /* whatever it was, a part of it is missing */
-        c->server->metrics.refused_oom++;
-        reply_errorf(&c->reply, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
-        return NULL;
-    }
-    struct entry *entry = entry_find(c->argv[0].bytes);
-    if (!entry) {
-        reject_unknown(c);
-        return NULL;
-    }
-    entry = entry_descend(c, entry);
-    if (!entry) return NULL;
-    c->command = entry->command;
-    c->container = entry->container;
-    if (pass_gates(c, entry)) return entry;
-    entry->rejected++;
-    return NULL;
+/* The command that the request names, gates passed. *entry is NULL where the reply has been
+ * written; on failure it is the command at fault, if that is known. */
+static int command_choose(struct client *c, struct entry **entry, struct error *e) {
+    *entry = NULL;
+    if (c->parser.refused) return refuse_memory(c, e); /* whatever it was, a part is missing */
+    *entry = entry_find(c->argv[0].bytes);
+    if (!*entry) return unknown_command(c, e);
+    int code = entry_descend(c, entry, e);
+    if (code || !*entry) return code;
+    c->command = (*entry)->command;
+    c->container = (*entry)->container;
+    code = check_gates(c, *entry, e);
+    if (code) (*entry)->rejected++;
+    return code;
 }
 
-void command_dispatch(struct client *c) {
-    struct server *s = c->server;
-    struct entry *entry = command_choose(c);
-    if (!entry) {
-        s->metrics.refused++;
+/* What is refused inside MULTI spoils the transaction; a refused EXEC ends it. */
+static void command_refuse(struct client *c, const struct entry *entry, const struct error *e) {
+    c->server->metrics.refused++;
+    if (c->transaction && entry && (entry->command->flags & COMMAND_EXEC)) {
+        transaction_forget(c);
+        bool named = e->code != ERROR_ERR;
+        reply_errorf(&c->reply, ERROR_EXECABORT, "Transaction discarded because of: %s%s%s",
+                     named ? error_name(e->code) : "", named ? " " : "", e->text);
         return;
     }
+    if (c->transaction) transaction_spoil(c);
+    reply_error(&c->reply, e);
+}
+
+static void entry_run(struct client *c, struct entry *entry) {
+    struct server *s = c->server;
+    struct client *outer = s->current; /* the same one, where EXEC runs it */
     s->current = c;
     s->metrics.commands++;
     entry->command->run(c);
     scratch_reset(&s->scratch);
-    s->current = NULL;
+    s->current = outer;
     int64_t now = clock_monotonic_us();
     entry->calls++;
     entry->microseconds += (uint64_t)(now - s->tick_us);
     s->tick_us = now;
+}
+
+void command_dispatch(struct client *c) {
+    struct error e;
+    struct entry *entry;
+    if (command_choose(c, &entry, &e)) {
+        command_refuse(c, entry, &e);
+    } else if (entry && c->transaction && !(entry->command->flags & COMMAND_AT_ONCE)) {
+        transaction_queue(c);
+    } else if (entry) {
+        entry_run(c, entry);
+        pubsub_settle(c);
+    }
+}
+
+void command_run_kept(struct client *c) {
+    struct error e;
+    struct entry *entry = entry_find(c->argv[0].bytes);
+    if (!entry || entry_descend(c, &entry, &e) || !entry) abort(); /* it was found when it came */
+    c->command = entry->command;
+    c->container = entry->container;
+    entry_run(c, entry);
 }

@@ -28,6 +28,10 @@ enum command_flag {
     COMMAND_STALE = 1 << 8,
     COMMAND_NOSCRIPT = 1 << 9,
     COMMAND_PUBSUB = 1 << 10,
+    COMMAND_SUBSCRIBED = 1 << 11, /* allowed to a RESP2 client that is subscribed */
+    COMMAND_AT_ONCE = 1 << 12,    /* inside MULTI it runs, it is not queued */
+    COMMAND_NO_MULTI = 1 << 13,   /* refused inside MULTI */
+    COMMAND_EXEC = 1 << 14,       /* runs what was queued, and is held to what that is held to */
 };
 
 /* One argument for COMMAND DOCS, which redis-cli turns into hints as one types. */
@@ -43,7 +47,7 @@ struct command_arg {
 struct command {
     const char *name;    /* lower case: "tq.put"; of a subcommand its own part: "list" */
     const char *summary; /* one sentence, no full stop */
-    const char *group;   /* "samples", "connection", "server", "generic" */
+    const char *group; /* "samples", "connection", "server", "generic", "pubsub", "transactions" */
     const char *since;
     const char *complexity;
     int arity;                         /* as in Redis: with the name; -n means at least n */
@@ -76,8 +80,11 @@ const char *command_full_name(const struct command *container, const struct comm
 void command_write_stats(struct text *out);
 void command_reset_stats(void);
 
-/* Run the request in c->argc, c->argv: look up, gate, count, time, run. Exactly one reply comes of
- * it, now or (parked) later. */
+/* Run the request in c->argc, c->argv: look up, gate, count, time, run; or queue it, inside MULTI.
+ * Exactly one reply comes of it, now or (parked) later. */
 void command_dispatch(struct client *c);
+
+/* The same for one that was queued: it has passed the gates. */
+void command_run_kept(struct client *c);
 
 #endif

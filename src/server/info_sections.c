@@ -10,6 +10,7 @@
 #include "server/command.h"
 #include "server/info.h"
 #include "server/listener.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/waiter.h"
 #include "store/store.h"
@@ -41,6 +42,7 @@ static void write_clients(const struct server *s, struct text *out) {
     info_line(out, "connected_clients", "%zu", s->clients->count);
     info_line(out, "maxclients", "%lld", (long long)s->clients->maxclients);
     info_line(out, "blocked_clients", "%zu", waiter_count(s));
+    info_line(out, "pubsub_clients", "%zu", s->pubsub->clients);
 }
 
 /* Pages of this process that are in memory now, those shared through memfds included. */
@@ -108,6 +110,8 @@ static void write_stats(const struct server *s, struct text *out) {
         {"protocol_errors", m->protocol_errors},
         {"client_output_buffer_limit_disconnections", m->output_cut},
         {"client_timeout_disconnections", m->timed_out},
+        {"pubsub_channels", s->pubsub->audiences[PUBSUB_CHANNEL].names.count},
+        {"pubsub_patterns", s->pubsub->audiences[PUBSUB_PATTERN].names.count},
     };
     for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
         info_line(out, counters[i].name, "%llu", (unsigned long long)counters[i].value);

@@ -19,6 +19,9 @@
 #include "server/daemon.h"
 #include "server/info.h"
 #include "server/listener.h"
+#include "server/notify.h"
+#include "server/pubsub.h"
+#include "server/transaction.h"
 #include "server/waiter.h"
 #include "store/store.h"
 #include "wire/reply.h"
@@ -102,6 +105,7 @@ static void register_options(struct server *s) {
     };
     listener_register_options(s);
     clients_register_options(s);
+    notify_register_options(s);
     config_register(s->config, options);
 }
 
@@ -158,6 +162,7 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     struct server *s = context;
     bool more = waiter_serve(s);
     arm_lease_end(s);
+    notify_publish(s);
     clients_send(s);
     clients_sweep(s);
     s->in_turn = false;
@@ -215,12 +220,17 @@ static uint64_t change_of(const struct server *s, const struct op *op) {
     }
 }
 
-static void on_change(void *context, const struct op *op) {
-    struct server *s = context;
-    if (!waiter_count(s)) return;
+static void signal_waiters(struct server *s, const struct op *op) {
     waiter_signal(s, op->partition, change_of(s, op));
     if (op->kind == OP_CLEAR || op->kind == OP_DROP || op->kind == OP_ERASE)
         waiter_signal(s, WAITER_MEMORY, WAITER_ALL);
+}
+
+static void on_change(void *context, const struct op *op) {
+    struct server *s = context;
+    if (waiter_count(s)) signal_waiters(s, op);
+    if (s->watchers.names.count) transaction_touch(s, op->partition);
+    if (s->notify_events && pubsub_is_used(s)) notify_change(s, op);
 }
 
 /* ---- life */
@@ -230,6 +240,9 @@ void server_init(struct server *s) {
     s->config = config_new();
     s->clients = clients_new(s);
     s->waiters = waiters_new();
+    s->pubsub = pubsub_new();
+    s->notify = notify_new();
+    audience_init(&s->watchers);
     s->listener = listener_new(s);
     unsigned char id[SERVER_RUN_ID_LEN / 2];
     hash_random(id, sizeof(id));
@@ -332,6 +345,9 @@ void server_free(struct server *s) {
     config_free(s->config);
     listener_free(s->listener);
     waiters_free(s->waiters);
+    notify_free(s->notify);
+    pubsub_free(s->pubsub);
+    audience_free(&s->watchers);
     clients_free(s->clients);
     free(s->config_file);
 }

@@ -2,7 +2,7 @@
  *
  * One thread, one event loop. A turn is one pass: the callbacks of all descriptors, timers and
  * signals that were ready, and then, once, the end of the turn: waiters that may go are served,
- * then replies are sent. Whatever a turn changed is therefore known before anyone is told of it,
+ * what happened to partitions is published, then replies are sent. Whatever a turn changed is therefore known before anyone is told of it,
  * and a client that pipelines pays for one write, not for one a command.
  *
  * libevent has no hook for the end of a pass. An event activated from inside a callback runs
@@ -20,12 +20,15 @@
 
 #include "base/error.h"
 #include "base/scratch.h"
+#include "server/audience.h"
 #include "server/metrics.h"
 
 struct client;
 struct clients;
 struct config;
 struct listener;
+struct notify;
+struct pubsub;
 struct reply_pool;
 struct store;
 struct waiters;
@@ -44,6 +47,9 @@ struct server {
     struct config *config;
     struct clients *clients;
     struct waiters *waiters;
+    struct pubsub *pubsub;
+    struct notify *notify;
+    struct audience watchers; /* of partitions: transaction.h */
     struct listener *listener;
     struct reply_pool *reply_pool;
     struct event_base *base; /* NULL until server_start */
@@ -54,6 +60,7 @@ struct server {
     int64_t maxmemory; /* bytes, 0: no limit */
     int64_t prefault;  /* bytes of payload memory to fault in at the start */
     bool daemonize;
+    bool notify_events; /* tell what happens to partitions on channels: notify.h */
     char *pidfile, *logfile;
     int loglevel;
 

@@ -37,7 +37,8 @@ struct waiter_kind {
 
 /* Park the client of the command that is running, whose `try` has just failed. `request` is
  * owned from now on and must not point into the client's input: see client_keep_argv.
- * `partition` and `queue` are copied. A timeout of 0 milliseconds waits for ever. */
+ * `partition` and `queue` are copied. A timeout of 0 milliseconds waits for ever. Inside EXEC
+ * nobody may be parked: ask client_may_wait before. */
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
                  struct span partition, struct span queue, int64_t timeout_ms);
 

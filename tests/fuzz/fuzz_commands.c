@@ -39,7 +39,8 @@ static char stream[STREAM_MAX], replies[REPLY_MAX];
 static size_t stream_len;
 
 static void start(void) {
-    char path[64], *words[] = {"--port", "0", "--unixsocket", path, "--loglevel", "warning"};
+    char path[64], *words[] = {"--port",     "0",       "--unixsocket",    path,
+                               "--loglevel", "warning", "--notify-events", "yes"};
     struct error e;
     snprintf(path, sizeof(path), "/tmp/tq-fuzz-%d.sock", (int)getpid());
     hash_init();
@@ -48,6 +49,8 @@ static void start(void) {
     cmd_client_register();
     cmd_command_register();
     cmd_keyspace_register();
+    cmd_pubsub_register();
+    cmd_transaction_register();
     cmd_put_register();
     cmd_mput_register();
     cmd_mget_register();

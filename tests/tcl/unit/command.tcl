@@ -4,6 +4,7 @@
 set ::expected_commands {
     ping echo hello quit reset select info command client config dbsize exists type del scan keys
     flushall shutdown time
+    subscribe unsubscribe psubscribe punsubscribe publish pubsub multi exec discard watch unwatch
     tq.put tq.mget tq.list tq.count tq.schema tq.status tq.sample tq.expect tq.seal tq.clear tq.reset
 }
 
