@@ -38,6 +38,14 @@ set ::whole {
     {TQ.SCHEMA p}
     {TQ.STATUS p}
     {TQ.SAMPLE p t COUNT 4 FIELDS 2 f g BY GROUP 2 WHERE 1 t = v ATLEAST 2 KEEP AS KEYS}
+    {TQ.SAMPLE p t COUNT 1 FIELDS 1 f BY BALANCED t 2 GROUP 2 RANK 0 BATCH 0}
+    {TQ.SAMPLE p t COUNT 1 FIELDS 1 f BY RANDOM SEED 7 LEASE 50}
+    {TQ.ACK p t 1}
+    {TQ.NACK p t 2 KEYS 2 k l}
+    {TQ.EXTEND p t 3 1000}
+    {TQ.LEASES p TASK t}
+    {TQ.CREATE q MAXSAMPLES 5 MAXBYTES 100 MAXAHEAD t 4 RETIRE 2 t u FIELDS 1 x f32}
+    {TQ.ALTER p MAXSAMPLES 1000000 MAXAHEAD nobody 1000000}
     {TQ.EXPECT p 100000}
     {TQ.CLEAR p KEYS 2 nosuch other FIELDS 1 f}
     {TQ.CLEAR p WHERE 1 t = nosuch TAGS 1 u}
@@ -158,12 +166,13 @@ start_server {} {
         seed_random 7
         set words {
             p k t f g 0 1 2 3 -1 KEYS FIELDS TAGS TEXT COUNT WHERE AS ROWS KEEP BLOCK BY GROUP ATLEAST
-            MISSING ERROR NULL SKIP NX XX IF = < > f:f32 f:i64[2] f:str f:f32[*] {[1,2]} 0.5 abcd
+            MISSING ERROR NULL SKIP NX XX IF LEASE RANK BATCH LIFO RANDOM SEED MAX MIN PRIORITY EXPONENT BALANCED
+            MAXSAMPLES MAXBYTES MAXAHEAD RETIRE = < > f:f32 f:i64[2] f:str f:f32[*] {[1,2]} 0.5 abcd
             abcdefgh WITH CURSOR MATCH * TASK {} 18446744073709551615 SEQUENTIAL
         }
         set names {
             TQ.PUT TQ.MGET TQ.LIST TQ.COUNT TQ.SCHEMA TQ.STATUS TQ.SAMPLE TQ.EXPECT TQ.SEAL TQ.CLEAR
-            TQ.RESET
+            TQ.RESET TQ.CREATE TQ.ALTER TQ.ACK TQ.NACK TQ.EXTEND TQ.LEASES
         }
         set c [client]
         foreach round [range 1 [sized 200 5000]] {
