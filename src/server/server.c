@@ -214,6 +214,7 @@ static uint64_t change_of(const struct server *s, const struct op *op) {
     case OP_PUT: return op->put.n;
     case OP_RELEASE: return op->select.n;
     case OP_TAKE:
+        return op->select.rank.shares ? WAITER_ALL : 0; /* other ranks may wait for theirs */
     case OP_ACK:
     case OP_EXTEND: return 0;
     default: return WAITER_ALL;

@@ -167,6 +167,30 @@ start_server {} {
         assert_equal $a [share 2 0 2 BY BALANCED len 4]
     }
 
+    test "BALANCED: a rank that waits goes when another rank's call decides" {
+        fill_lengths {1 1 1}
+        set c [client]
+        resp::send $c TQ.SAMPLE p t COUNT 2 FIELDS 1 f BY BALANCED len 2 RANK 1 BATCH 0 BLOCK 0 AS KEYS
+        wait_blocked 1
+        r MULTI
+        r TQ.PUT p k4 FIELDS 1 f v
+        r TQ.SAMPLE p t COUNT 2 FIELDS 1 f BY BALANCED len 2 RANK 0 BATCH 0 AS KEYS
+        set zero [lindex [r EXEC] 1]
+        assert_equal {k1 k2 k3 k4} [lsort [concat $zero [resp::receive $c]]]
+    }
+
+    test "BALANCED: a rank that waits for other fields goes, too" {
+        fill_lengths {1 1 1}
+        set c [client]
+        resp::send $c TQ.SAMPLE p t COUNT 2 FIELDS 2 f g BY BALANCED len 2 RANK 1 BATCH 0 BLOCK 0
+        wait_blocked 1
+        r TQ.PUT p k0 TAGS 1 len 1
+        r TQ.PUT p k4 FIELDS 1 f v
+        set zero [share 0 0 2 BY BALANCED len 2]
+        set one [lmap row [resp::receive $c] {lindex $row 0}]
+        assert_equal {k1 k2 k3 k4} [lsort [concat $zero $one]]
+    }
+
     test "BALANCED: a rank beyond the ranks is an error" {
         fill_lengths {1 2 3 4}
         assert_refused "ERR RANK 2 is none of 2 ranks" {share 2 0 1 BY BALANCED len 2}
