@@ -54,9 +54,10 @@ static void ranks_remove(struct ranks *ranks, size_t at) {
     rank_batch_free(batch);
 }
 
-/* Two looked at for each that comes: what is remembered stays in proportion to what lives. */
+/* Four looked at for each that comes: one to forget, one that takes its place, two that live. What is remembered stays in
+ * proportion to what lives. */
 static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
-    for (int i = 0; i < 2 && ranks->n; i++) {
+    for (int i = 0; i < 4 && ranks->n; i++) {
         if (ranks->swept >= ranks->n) ranks->swept = 0;
         if (rank_batch_lives(ranks->table[ranks->swept], p))
             ranks->swept++;

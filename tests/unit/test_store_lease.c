@@ -1,0 +1,214 @@
+/* Leases, bounds and rank batches in the store: who has what, when it ends, and that nothing is left behind. */
+#include "kit/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "kit/source.h"
+#include "kit/store.h"
+#include "store/bounds.h"
+#include "store/lease.h"
+#include "store/rank.h"
+
+static const struct span field = SPAN_LITERAL("f");
+
+static void fill(struct kit *k, unsigned from, unsigned n) {
+    for (unsigned i = from; i < from + n; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%u", i);
+        assert_int_equal(kit_field(k, "p", key, "f", SPAN_LITERAL("v")), 0);
+    }
+}
+
+static struct take take_of(uint64_t count) {
+    return (struct take){.partition = SPAN_LITERAL("p"),
+                         .task = SPAN_LITERAL("t"),
+                         .count = count,
+                         .at_least = count,
+                         .n_fields = 1,
+                         .fields = &field,
+                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+}
+
+/* Takes `count` for so long; the lease's id, 0 where there was no batch. */
+static uint64_t lease(struct kit *k, uint64_t count, int64_t ms) {
+    struct take take = take_of(count);
+    struct taken taken;
+    take.lease_ms = ms;
+    take.holder = SPAN_LITERAL("someone");
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    return taken.outcome == TAKE_BATCH ? taken.op.select.lease.id : 0;
+}
+
+/* What has run out by now comes back, in the order of its end; returns how many leases. */
+static size_t expire(struct kit *k) {
+    struct op op;
+    size_t n = 0;
+    int64_t last = 0;
+    for (; lease_plan_expiry(k->store, k->now_ms, &op); n++) {
+        assert_true(lease_next_end(k->store) >= last);
+        assert_true(lease_next_end(k->store) <= k->now_ms);
+        last = lease_next_end(k->store);
+        store_apply(k->store, &op);
+    }
+    return n;
+}
+
+static struct consumer *task(struct kit *k) {
+    return partition_task(kit_partition(k, "p"), SPAN_LITERAL("t"));
+}
+
+static int ack(struct kit *k, uint64_t id, size_t *n) {
+    char text[24];
+    struct op op;
+    struct lease_request request = {.partition = SPAN_LITERAL("p"), .task = SPAN_LITERAL("t")};
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
+    request.id = span_of_string(text);
+    int failed = lease_plan_ack(k->store, &request, k->now_ms, &k->scratch, &op, &k->error);
+    if (!failed) *n = store_apply(k->store, &op);
+    return failed;
+}
+
+static void test_leases_end_in_the_order_of_their_ends(void **state) {
+    struct kit *k = *state;
+    struct source source = source_of_seed(3);
+    fill(k, 0, 500);
+    for (int i = 0; i < 500; i++)
+        assert_true(lease(k, 1, 1 + (int64_t)source_below(&source, 1000)));
+    assert_int_equal(lease(k, 1, 5), 0);
+    assert_int_equal(task(k)->leased, 500);
+    size_t ended = 0;
+    for (int step = 0; step < 100; step++) {
+        k->now_ms += 10;
+        ended += expire(k);
+        assert_true(lease_next_end(k->store) > k->now_ms);
+        assert_int_equal(task(k)->leased, 500 - ended);
+    }
+    k->now_ms += 10;
+    ended += expire(k);
+    assert_int_equal(ended, 500);
+    assert_true(lease_next_end(k->store) == LEASE_NEVER);
+}
+
+static void test_a_lease_is_acknowledged_once_and_in_time(void **state) {
+    struct kit *k = *state;
+    size_t n = 0;
+    fill(k, 0, 4);
+    uint64_t first = lease(k, 2, 100), second = lease(k, 2, 100);
+    assert_int_equal(ack(k, first, &n), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(ack(k, first, &n), ERROR_NOLEASE);
+    k->now_ms += 100;
+    assert_int_equal(expire(k), 1);
+    assert_int_equal(ack(k, second, &n), ERROR_NOLEASE);
+    assert_int_equal(task(k)->consumed, 2);
+    assert_int_equal(task(k)->leased, 0);
+}
+
+/* Leases given, acknowledged, run out, cleared and dropped at random: counts agree with bits, and in the end all memory is
+ * back (kit_teardown looks). */
+static void test_leases_come_and_go(void **state) {
+    struct kit *k = *state;
+    struct source source = source_of_seed(11);
+    unsigned made = 0;
+    for (uint64_t step = 0; step < test_rounds(3000); step++) {
+        size_t n;
+        switch (source_below(&source, 8)) {
+        case 0:
+        case 1: fill(k, made, 5), made += 5; break;
+        case 2:
+        case 3:
+            if (made)
+                lease(k, 1 + source_below(&source, 6), 1 + (int64_t)source_below(&source, 50));
+            break;
+        case 4: k->now_ms += (int64_t)source_below(&source, 20), expire(k); break;
+        case 5:
+        case 6:
+            if (made && task(k) && task(k)->leases_count) {
+                uint64_t at = source_below(&source, task(k)->leases_count);
+                assert_int_equal(ack(k, task(k)->leases[at]->id, &n), 0);
+            }
+            break;
+        case 7: {
+            char key[16];
+            snprintf(key, sizeof(key), "k%u", (unsigned)source_below(&source, made + 1));
+            if (made) kit_clear_key(k, "p", key);
+        }
+        }
+        uint64_t held = 0;
+        for (size_t i = 0; made && task(k) && i < task(k)->leases_count; i++)
+            held += lease_samples(task(k)->leases[i]);
+        if (made && task(k)) assert_int_equal(held, task(k)->leased);
+    }
+}
+
+static void test_a_dropped_partition_leaves_no_lease(void **state) {
+    struct kit *k = *state;
+    fill(k, 0, 3);
+    lease(k, 3, 100);
+    kit_drop(k, "p");
+    assert_true(lease_next_end(k->store) == LEASE_NEVER);
+    fill(k, 0, 1);
+    assert_int_equal(lease(k, 1, LEASE_NEVER - 1), 2); /* ids are not used again */
+    assert_true(lease_next_end(k->store) < LEASE_NEVER);
+}
+
+/* ---- rank batches ------------------------------------------------------------------------- */
+
+static int take_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t count,
+                     struct taken *taken) {
+    struct take take = take_of(count);
+    take.ranked = true;
+    take.rank = rank;
+    take.batch = batch;
+    take.how = SPAN_LITERAL("how");
+    return kit_take(k, &take, taken);
+}
+
+/* A stream of batches, each cleared after it was used: what is remembered does not grow. */
+static void test_what_is_remembered_is_in_proportion(void **state) {
+    struct kit *k = *state;
+    struct taken taken;
+    size_t most = 0;
+    for (unsigned batch = 0; batch < 2000; batch++) {
+        fill(k, batch * 2, 2);
+        assert_int_equal(take_rank(k, 0, batch, 2, &taken), 0);
+        assert_int_equal(taken.n, 2);
+        if (task(k)->ranks.n > most) most = task(k)->ranks.n;
+        for (unsigned i = 0; batch >= 3 && i < 2; i++) {
+            char key[16];
+            snprintf(key, sizeof(key), "k%u", (batch - 3) * 2 + i);
+            kit_clear_key(k, "p", key);
+        }
+    }
+    if (most > 12) fail_msg("%zu remembered", most);
+}
+
+static void test_a_batch_is_the_same_again(void **state) {
+    struct kit *k = *state;
+    struct taken taken;
+    fill(k, 0, 100);
+    for (uint64_t batch = 0; batch < 10; batch++)
+        assert_int_equal(take_rank(k, batch % 3, batch, 10, &taken), 0);
+    for (uint64_t batch = 10; batch-- > 0;) {
+        assert_int_equal(take_rank(k, batch % 3, batch, 10, &taken), 0);
+        assert_true(taken.remembered);
+        assert_false(taken.changes);
+        for (uint64_t i = 0; i < 10; i++) assert_int_equal(taken.seqs[i], batch * 10 + i);
+    }
+    assert_int_equal(take_rank(k, 2, 0, 10, &taken), 0);
+    assert_int_equal(taken.outcome, TAKE_WAIT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        KIT_TEST(test_leases_end_in_the_order_of_their_ends),
+        KIT_TEST(test_a_lease_is_acknowledged_once_and_in_time),
+        KIT_TEST(test_leases_come_and_go),
+        KIT_TEST(test_a_dropped_partition_leaves_no_lease),
+        KIT_TEST(test_what_is_remembered_is_in_proportion),
+        KIT_TEST(test_a_batch_is_the_same_again),
+    };
+    return cmocka_run_group_tests_name("store/lease", tests, NULL, NULL);
+}
