@@ -781,10 +781,11 @@ def main():
     parser.add_argument("--long", action="store_true", help="a million samples, ten thousand waiters")
     parser.add_argument("--small", action="store_true", help="for a server that is slow")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--samples", type=int, help="of tests 1 and 2")
     parser.add_argument("--test", type=int, action="append", help="only this one, 1 to 4")
     options = parser.parse_args()
     sizes = {(True, False): LONG, (False, True): SMALL}.get((options.long, options.small), DEFAULT)
-    vars(options).update(sizes)
+    vars(options).update(sizes, samples=options.samples or sizes["samples"])
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = options.waiters
