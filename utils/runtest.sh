@@ -1,19 +1,20 @@
 #!/bin/bash
 # Installs what is missing, builds, and runs every test, or those of the suites named.
 #   utils/runtest.sh [--suite NAME]…
-#     unit        the rooms from inside: unit tests, the inputs kept for fuzzers, the floors
-#     tcl         the server from outside
-#     demo        the demo, on prompts that it makes and on real rollouts
-#     connections ten thousand of them at once
-#     sanitizers  these four again under ASan and UBSan
-#     fuzz        the fuzzers, for a bounded time
-#     long        all of these, or those named beside it, with full numbers: rounds, samples, minutes
+#     unit         the rooms from inside: unit tests, the inputs kept for fuzzers, the floors
+#     tcl          the server from outside
+#     demo         the demo, on prompts that it makes and on real rollouts
+#     connections  ten thousand of them at once
+#     exactly_once producers, consumers and waiters that come and go: who gets what, and how often
+#     sanitizers   these five again under ASan and UBSan
+#     fuzz         the fuzzers, for a bounded time
+#     long         all of these, or those named beside it, with full numbers: rounds, samples, minutes
 # The last line sums all suites: N passed, N failed, N skipped. Logs are in build/logs.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    sed -n '2,11s/^# //p' "$0" >&2
+    sed -n '2,12s/^# //p' "$0" >&2
     exit 2
 }
 
@@ -22,13 +23,13 @@ long=
 while [ $# -gt 0 ]; do
     [ "$1" = --suite ] && [ $# -ge 2 ] || usage
     case $2 in
-    unit | tcl | demo | connections | sanitizers | fuzz) suites+=("$2") ;;
+    unit | tcl | demo | connections | exactly_once | sanitizers | fuzz) suites+=("$2") ;;
     long) long=--long ;;
     *) usage ;;
     esac
     shift 2
 done
-[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections sanitizers fuzz)
+[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections exactly_once sanitizers fuzz)
 
 fuzz_seconds=20
 unit_seconds=600
@@ -88,6 +89,14 @@ connections() {
     tests/connections/run.py --server "build/$1/src/tq-server" "${judge[@]}"
 }
 
+# With fewer samples and waiters where the server is slow.
+exactly_once() {
+    local size=$long
+    [ "$1" = sanitizers ] && size="$long --small"
+    # shellcheck disable=SC2086 # none, one or two options
+    tests/exactly_once/run.py --server "build/$1/src/tq-server" $size
+}
+
 fuzz() {
     tests/fuzz/run.sh --seconds "$fuzz_seconds"
 }
@@ -111,7 +120,7 @@ run_suite() {
     else
         local passed=0 failed=1 skipped=0
     fi
-    printf '%-17s %4d passed, %d failed, %d skipped  (%d s, %s)\n' "$title" "$passed" "$failed" \
+    printf '%-23s %4d passed, %d failed, %d skipped  (%d s, %s)\n' "$title" "$passed" "$failed" \
         "$skipped" $((SECONDS - began)) "$log"
     if [ "$failed" -gt 0 ]; then
         grep -aE -A 8 '^(FAILED|not ok|ERROR:|FAIL:)|: error: | \*\*\* ' "$log" |
@@ -137,12 +146,12 @@ build() {
 deps/install.sh || exit 1
 for suite in "${suites[@]}"; do
     case $suite in
-    unit | tcl | demo | connections)
+    unit | tcl | demo | connections | exactly_once)
         build release "${warnings[@]}" && run_suite "$suite" "$suite" release
         ;;
     sanitizers)
         build sanitizers --enable-sanitizers "${warnings[@]}" &&
-            for part in unit tcl demo connections; do
+            for part in unit tcl demo connections exactly_once; do
                 run_suite "sanitizers $part" "$part" sanitizers
             done
         ;;
