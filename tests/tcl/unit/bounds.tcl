@@ -296,7 +296,7 @@ start_server {} {
 # More is held than may be from now on.
 proc fill_beyond_maxmemory {} {
     r CONFIG SET maxmemory 0
-    set value [random_bytes 1000000]
+    set value [string repeat x 1000000]
     foreach i [range 1 30] {
         r TQ.PUT p k$i FIELDS 1 f $value
     }
