@@ -20,7 +20,11 @@ ROLLOUTS = os.path.join(ROOT, "..", "shared", "data", "gsm8k", "rollouts.jsonl")
 PATIENCE = 300  # seconds; what takes longer has failed
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(DEMO))
+import redis  # noqa: E402
+
+import loop  # noqa: E402
 from check import findings  # noqa: E402
+from demo import Kill, trained  # noqa: E402
 from inputs import Arithmetic  # noqa: E402
 
 server_path = None
@@ -93,6 +97,44 @@ class Running(unittest.TestCase):
         for task in "rollout", "reward", "train":
             self.assertIn("ok  %s took every one of 2,048 samples exactly once" % task, out)
 
+    def test_the_trainer_is_killed_and_what_it_held_comes_back(self):
+        began = time.monotonic()
+        code, out, err = self.finish(start_demo(self.server, "--prompts", "64", "--lease", "5000"))
+        self.assertEqual((code, err), (0, ""), out + err)
+        self.assertGreater(time.monotonic() - began, 5)  # it came back with time, not before
+        self.assertIn("  trainer killed while it held 64 samples; 128 of 256 were trained; "
+                      "another trainer goes on\n", out)
+        self.assertIn("ok  64 samples that the killed trainer held came back\n", out)
+        self.assertIn("ok  train took every one of 256 samples exactly once\n", out)
+        tq = redis.Redis("127.0.0.1", self.server.port)
+        self.assertEqual(len(trained(tq)), 256)
+        answer = tq.execute_command("TQ.STATUS", "demo@1")
+        tasks = dict(zip(answer[::2], answer[1::2]))[b"tasks"]
+        self.assertEqual({task: counts[:2] for task, counts in zip(tasks[::2], tasks[1::2])},
+                         {b"rollout": [256, 0], b"reward": [256, 0], b"train": [256, 0]})
+
+    def test_one_group(self):
+        code, out, err = self.finish(start_demo(self.server, "--prompts", "1"))
+        self.assertEqual((code, err), (0, ""), out + err)
+        self.assertIn("trainer killed while it held 4 samples", out)
+
+    def test_a_batch_whose_lease_was_lost_is_not_counted(self):
+        tq = redis.Redis("127.0.0.1", self.server.port)
+        data = Arithmetic(prompts=40, group=4, seed=1)
+        loop.feeder(tq, "p", data)
+        loop.rollout(tq, "p", data, 0)
+        loop.reward(tq, "p", data, 60000)
+        batches = []
+
+        def learn(keys, _):
+            batches.append(keys)
+            if len(batches) == 2:
+                time.sleep(2.5)
+
+        loop.train(tq, "p", data, 2000, learn)
+        self.assertEqual(batches[2], batches[1])
+        self.assertEqual([key for key, _ in trained(tq, "p")], [s.key for s in data.samples])
+
     def test_groups_of_another_size(self):
         code, out, err = self.finish(start_demo(self.server, "--group", "7", "--prompts", "33",
                                                 "--workers", "9", "--seed", "5"))
@@ -108,7 +150,7 @@ class Running(unittest.TestCase):
     def test_real_rollouts(self):
         code, out, err = self.finish(start_demo(self.server, "--data", ROLLOUTS))
         self.assertEqual((code, err), (0, ""), out + err)
-        self.assertEqual(out.count("  ok  "), 6)
+        self.assertEqual(out.count("  ok  "), 7)
         for task in "rollout", "reward", "train":
             self.assertIn("ok  %s took every one of 5,276 samples exactly once" % task, out)
 
@@ -171,9 +213,11 @@ class Check(unittest.TestCase):
         self.journals = {"rollout": list(self.keys), "reward": list(self.keys), "train": trained}
         self.status = {"fields": dict.fromkeys(["prompt", "response", "reward", "advantage"], 40),
                        "tasks": dict.fromkeys(["rollout", "reward", "train"], 40)}
+        self.kill = Kill(self.keys[20:28], 20)
 
     def complaints(self):
-        return [what for holds, what in findings(self.data, self.journals, self.status)
+        return [what for holds, what in findings(self.data, self.journals, self.status,
+                                                   self.kill)
                 if not holds]
 
     def test_nothing_wrong(self):
@@ -207,6 +251,15 @@ class Check(unittest.TestCase):
         trained = self.journals["train"]
         trained[3], trained[4] = trained[4], trained[3]
         self.assertEqual(self.complaints(), ["train got its groups of 4 whole, but for 2 of them"])
+
+    def test_samples_that_the_killed_trainer_kept(self):
+        self.kill = Kill(self.keys[16:24], 20)
+        self.assertEqual(self.complaints(), [
+            "8 samples that the killed trainer held came back, but for 4 of them"])
+
+    def test_a_trainer_that_held_nothing(self):
+        self.kill = Kill([], 20)
+        self.assertEqual(self.complaints(), ["0 samples that the killed trainer held came back"])
 
     def test_a_field_not_produced_everywhere(self):
         self.status["fields"]["advantage"] = 36

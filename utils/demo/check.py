@@ -7,9 +7,10 @@ from inputs import group_of
 from table import FIELDS, TASKS
 
 
-def findings(data, journals, status):
+def findings(data, journals, status, kill):
     """(holds, what) for each thing that must hold. `journals` maps a task to the keys it took, in
-    order, but for `train`, which has (key, reward) pairs."""
+    order, but for `train`, which has (key, reward) pairs. `kill` is what the first trainer had when
+    it was killed: the keys in its hands, and how many samples were trained before."""
     total = len(data.samples)
     expected = Counter(sample.key for sample in data.samples)
     for task in TASKS:
@@ -29,6 +30,11 @@ def findings(data, journals, status):
     torn = [run for run in runs if run != run[:1] * data.group]
     yield not torn, "train got its groups of %d whole%s" % (
         data.group, ", but for %d of them" % len(torn) if torn else "")
+
+    again = [key for key, _ in journals["train"][kill.trained:]]
+    lost = set(kill.held) - set(again)
+    yield kill.held and not lost, "%d samples that the killed trainer held came back%s" % (
+        len(kill.held), ", but for %d of them" % len(lost) if lost else "")
 
     short = [field for field in FIELDS if status["fields"].get(field, 0) != total]
     yield not short, "every sample has all fields%s" % (", but for " + ", ".join(short) if short else "")

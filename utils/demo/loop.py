@@ -6,12 +6,15 @@ what is ready for whom, and when there will be no more, is tq's business.
     reward    takes responses, writes rewards
     train     takes whole groups with their rewards, writes advantages
 
-Each returns a journal of the samples it took, in order."""
+The reward worker and the trainer take with a lease: should one die, what it held goes to the next.
+Each returns a journal of the samples it took, in order, but for the trainer, which keeps it in tq,
+where it outlives the trainer: a partition with a sample for each step."""
 
 import random
 import time
 
 import numpy as np
+import redis
 
 
 def stream(tq, partition, task, count, *clauses):
@@ -19,6 +22,22 @@ def stream(tq, partition, task, count, *clauses):
     while batch := tq.execute_command("TQ.SAMPLE", partition, task, "COUNT", count,
                                       *clauses, "BLOCK", 0):
         yield batch
+
+
+def acknowledge(tq, partition, task, lease, *commands):
+    """Carries out the commands and acknowledges the lease, all or (killed before EXEC) nothing.
+    False where the lease had run out: the samples are someone else's by now."""
+    pipe = tq.pipeline(transaction=True)
+    for command in commands:
+        pipe.execute_command(*command)
+    pipe.execute_command("TQ.ACK", partition, task, lease)
+    try:
+        pipe.execute()
+    except redis.ResponseError as error:
+        if ": NOLEASE " not in str(error):
+            raise
+        return False
+    return True
 
 
 def feeder(tq, partition, data):
@@ -44,33 +63,38 @@ def rollout(tq, partition, data, delay):
     return journal
 
 
-def reward(tq, partition, data):
+def reward(tq, partition, data, lease_ms):
     journal = []
-    for batch in stream(tq, partition, "reward", 64, "ATLEAST", 1,
-                        "FIELDS", 2, "prompt", "response"):
-        pipe = tq.pipeline(transaction=False)
+    for lease, batch in stream(tq, partition, "reward", 64, "ATLEAST", 1,
+                               "FIELDS", 2, "prompt", "response", "LEASE", lease_ms):
+        puts = []
         for key, prompt, response in batch:
             value = np.float32(data.reward(key, prompt.decode(), response.decode()))
-            pipe.execute_command("TQ.PUT", partition, key,
-                                 "FIELDS", 1, "reward:f32", value.tobytes())
-            journal.append(key)
-        pipe.execute()
+            puts.append(("TQ.PUT", partition, key, "FIELDS", 1, "reward:f32", value.tobytes()))
+        if acknowledge(tq, partition, "reward", lease, *puts):
+            journal += [key for key, _, _ in batch]
     return journal
 
 
-def train(tq, partition, data):
-    journal = []
-    for batch in stream(tq, partition, "train", 16 * data.group, "ATLEAST", data.group,
-                        "BY", "GROUP", "FIELDS", 2, "response", "reward"):
+def train(tq, partition, data, lease_ms, learn=lambda keys, advantages: None):
+    for lease, batch in stream(tq, partition, "train", 16 * data.group, "BY", "GROUP",
+                               "FIELDS", 2, "response", "reward", "LEASE", lease_ms):
         keys = [key for key, _, _ in batch]
         rewards = np.frombuffer(b"".join(value for _, _, value in batch), "<f4")
         groups = rewards.reshape(-1, data.group)
         advantages = groups - groups.mean(axis=1, keepdims=True)
         advantages /= groups.std(axis=1, keepdims=True) + 1e-6
-        pipe = tq.pipeline(transaction=False)
-        for key, advantage in zip(keys, advantages.ravel()):
-            pipe.execute_command("TQ.PUT", partition, key,
-                                 "FIELDS", 1, "advantage:f32", advantage.tobytes())
-        pipe.execute()
-        journal += zip(keys, rewards.tolist())
-    return journal
+        learn(keys, advantages)  # where a real trainer would spend its time
+
+        puts = [("TQ.PUT", partition, key, "FIELDS", 1, "advantage:f32", advantage.tobytes())
+                for key, advantage in zip(keys, advantages.ravel())]
+        step = ("TQ.PUT", steps_of(partition), lease, "FIELDS", 2, "keys:str", b" ".join(keys),
+                "rewards:f32[*]", rewards.tobytes())
+        if not acknowledge(tq, partition, "train", lease, *puts, step):
+            # The advantages do no harm, whoever has the samples now writes the same. The step does.
+            tq.execute_command("TQ.CLEAR", steps_of(partition), "KEYS", 1, lease)
+    return []
+
+
+def steps_of(partition):
+    return partition + "/steps"

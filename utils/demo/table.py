@@ -14,7 +14,8 @@ class Table:
         self.out = out
         self.live = out.isatty()
         self.began = self.shown = time.monotonic()
-        self.last = None  # the counts drawn last
+        self.last = None  # the counts shown last
+        self.drawn = 0  # lines of the table that stand above the cursor
 
     def show(self, status, final=False):
         """Draw anew where it is time to; the final rates are those over the whole run."""
@@ -33,8 +34,7 @@ class Table:
         self.shown, self.last = now, counts
 
     def draw(self, counts, rates):
-        if self.live and self.last:
-            self.out.write("\x1b[%dF" % len(counts))
+        self.erase()
         names = ([("produced" if i == 0 else "", name) for i, name in enumerate(FIELDS)]
                  + [("consumed" if i == 0 else "", name) for i, name in enumerate(TASKS)])
         for (title, name), count, rate in zip(names, counts, rates):
@@ -43,6 +43,17 @@ class Table:
             self.out.write("  %-9s %-10s %9s  %s %4d %%  %9s/s\n"
                            % (title, name, f"{count:,}", bar, 100 * part, f"{rate:,.0f}"))
         self.out.flush()
+        self.drawn = len(counts) if self.live else 0
+
+    def erase(self):
+        if self.drawn:
+            self.out.write("\x1b[%dF\x1b[J" % self.drawn)
+            self.drawn = 0
+
+    def note(self, text):
+        """A line that stays, above the table."""
+        self.erase()
+        print("  " + text, file=self.out, flush=True)
 
     def line(self, elapsed, counts):
         words = ["%s %d" % pair for pair in zip(FIELDS + TASKS, counts)]
