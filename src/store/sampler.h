@@ -50,6 +50,7 @@ struct sampler {
     const char *name;
     unsigned takes;  /* enum sampler_takes */
     bool random;     /* args->seed decides: whoever asks draws one where none was given */
+    bool in_units;   /* picks whole units: ready samples that make none stay behind */
     bool needs_rank; /* splits its picks: only with RANK and BATCH */
 
     /* Can this COUNT be asked of this partition (NULL: it does not exist yet)? Checked before anything is

@@ -65,6 +65,7 @@ static void balanced_pick(const struct sampler_args *args, struct ready *ready,
 const struct sampler sampler_balanced = {
     .name = "BALANCED",
     .takes = SAMPLER_TAG | SAMPLER_RANKS | SAMPLER_GROUPS,
+    .in_units = true,
     .needs_rank = true,
     .check = balanced_check,
     .pick = balanced_pick,

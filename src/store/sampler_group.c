@@ -57,6 +57,7 @@ static void group_pick(const struct sampler_args *args, struct ready *ready, str
 
 const struct sampler sampler_group = {
     .name = "GROUP",
+    .in_units = true,
     .takes = SAMPLER_NUMBER,
     .check = group_check,
     .pick = group_pick,

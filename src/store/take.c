@@ -154,8 +154,11 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     } else {
-        ready_open(&ready, &query, scratch);
-        uint64_t count = ready_count(&ready);
+        uint64_t count = picks.n; /* all there are, unless some make no unit */
+        if (take->sampler->in_units) {
+            ready_open(&ready, &query, scratch);
+            count = ready_count(&ready);
+        }
         out->lacks = count < at_least ? at_least - count : 1;
     }
     return 0;
