@@ -266,13 +266,23 @@ static void dump_partition(FILE *out, const struct partition *p) {
         dump_sample(out, p, seq);
 }
 
+static int compare_partitions(const void *a, const void *b) {
+    return span_compare((*(struct partition *const *)a)->name,
+                        (*(struct partition *const *)b)->name);
+}
+
+/* By name: in which slot a partition sits depends on what was there before it. */
 struct span kit_dump(const struct store *s) {
     char *text = NULL;
-    size_t len = 0;
+    size_t len = 0, n = 0;
+    struct partition **partitions = calloc(store_partitions(s) + 1, sizeof(*partitions));
     FILE *out = open_memstream(&text, &len);
     KIT_CHECK(out);
     uint64_t cursor = 0;
-    for (struct partition *p; (p = store_next(s, &cursor));) dump_partition(out, p);
+    for (struct partition *p; (p = store_next(s, &cursor));) partitions[n++] = p;
+    qsort(partitions, n, sizeof(*partitions), compare_partitions);
+    for (size_t i = 0; i < n; i++) dump_partition(out, partitions[i]);
+    free(partitions);
     fclose(out);
     return span_of(text, len);
 }
