@@ -187,7 +187,7 @@ static int entry_descend(struct client *c, struct entry **entry, struct error *e
 
 static int refuse_memory(struct client *c, struct error *e) {
     c->server->metrics.refused_oom++;
-    return error_set(e, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
+    return server_refuse_memory(e);
 }
 
 /* A transaction is held to what its requests are, and to keep another takes memory too. */

@@ -121,9 +121,12 @@ bool server_memory_full(const struct server *s, size_t more) {
     return used > limit || more > limit - used;
 }
 
-int server_check_memory(const struct server *s, struct error *e) {
-    if (!server_memory_full(s, 0)) return 0;
+int server_refuse_memory(struct error *e) {
     return error_set(e, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
+}
+
+int server_check_memory(const struct server *s, struct error *e) {
+    return server_memory_full(s, 0) ? server_refuse_memory(e) : 0;
 }
 
 /* ---- the turn */

@@ -98,7 +98,10 @@ void server_turn(struct server *s);
  * replies on their way out. */
 size_t server_memory_used(const struct server *s);
 
-/* ERROR_OOM where maxmemory is passed. */
+/* ERROR_OOM, in Redis' words. */
+int server_refuse_memory(struct error *e);
+
+/* That, where maxmemory is passed; else 0. */
 int server_check_memory(const struct server *s, struct error *e);
 
 /* Would `more` bytes go beyond maxmemory? */

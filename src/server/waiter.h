@@ -3,6 +3,8 @@
  * A request that cannot go yet (no samples, no room) leaves the path of its client and waits here.
  * Nothing is polled: whatever changes a partition signals it, and at the end of the turn the
  * waiters of signalled partitions are tried, by the very function that tried them on arrival.
+ * (But for memory: who waits for that is signalled by what clears data, and by the tick as well,
+ * since replies that were sent give memory back and signal nobody.)
  *
  * Waiters of a partition are split into queues (for TQ.SAMPLE: by task and field set). Within a
  * queue only the head is tried, again and again until it has to stay, so that a large batch is

@@ -6,7 +6,8 @@
 #include "store/op.h"
 #include "store/partition.h"
 
-/* Returns what store_apply returns. The partition exists; op->kind is not OP_DROP. */
+/* Returns what store_apply returns. The partition exists; op->kind is not OP_DROP. `leases` are the store's: the op
+ * may give one, or end some. */
 size_t apply_to_partition(struct leases *leases, struct partition *p, const struct op *op);
 
 #endif
