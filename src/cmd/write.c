@@ -40,9 +40,9 @@ struct write_waiting {
     void *request;
 };
 
-static bool write_waiting_try(struct client *c, void *request, uint64_t *lacks) {
+static bool write_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct write_waiting *waiting = request;
-    *lacks = 0; /* whatever changes may have made room */
+    (void)lack; /* whatever changes may have made room */
     if (!write_try(c, waiting->kind, waiting->request, &waiting->error)) return true;
     if (write_may_pass(&waiting->error)) return false;
     reply_error(&c->reply, &waiting->error);

@@ -190,7 +190,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     metrics_tick(&s->metrics, s->now_us, server_memory_used(s));
     clients_tick(s);
     store_tick(s->store, s->now_us / 1000);
-    waiter_signal(s, WAITER_MEMORY, WAITER_ALL); /* replies were sent, chunks let go */
+    waiter_signal(s, WAITER_MEMORY); /* replies were sent, chunks let go */
 }
 
 static void on_signal(evutil_socket_t signal, short what, void *context) {
@@ -208,8 +208,8 @@ void server_stop(struct server *s) {
 
 /* ---- changes of data */
 
-/* How many samples an op changed so that a waiter could have use for them. What ends a stream, or makes room,
- * concerns everyone; and in an ended partition anything may have been the last thing missing. */
+/* How many samples an op changed so that a waiter could have use for them. What makes room concerns every
+ * writer; and in an ended partition anything may have been the last thing missing. */
 static uint64_t change_of(const struct server *s, const struct op *op) {
     const struct partition *p = store_find(s->store, op->partition);
     if (!p || partition_is_ended(p)) return WAITER_ALL;
@@ -217,17 +217,33 @@ static uint64_t change_of(const struct server *s, const struct op *op) {
     case OP_PUT: return op->put.n;
     case OP_RELEASE: return op->select.n;
     case OP_TAKE:
-        return op->select.rank.shares ? WAITER_ALL : 0; /* other ranks may wait for theirs */
     case OP_ACK:
     case OP_EXTEND: return 0;
     default: return WAITER_ALL;
     }
 }
 
+/* Bounds and ends, samples that come back whoever had them, batches that other ranks wait for: even those who
+ * count for themselves have to try. */
+static bool concerns_all(const struct op *op) {
+    switch (op->kind) {
+    case OP_TAKE: return op->select.rank.given;
+    case OP_RESET:
+    case OP_DEFINE:
+    case OP_EXPECT:
+    case OP_SEAL:
+    case OP_DROP: return true;
+    default: return false;
+    }
+}
+
 static void signal_waiters(struct server *s, const struct op *op) {
-    waiter_signal(s, op->partition, change_of(s, op));
+    if (concerns_all(op))
+        waiter_signal(s, op->partition);
+    else
+        waiter_signal_op(s, op, change_of(s, op));
     if (op->kind == OP_CLEAR || op->kind == OP_DROP || op->kind == OP_ERASE)
-        waiter_signal(s, WAITER_MEMORY, WAITER_ALL);
+        waiter_signal(s, WAITER_MEMORY);
 }
 
 static void on_change(void *context, const struct op *op) {
