@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/scratch.h"
+#include "server/child.h"
 #include "server/audience.h"
 #include "server/metrics.h"
 
@@ -55,6 +56,7 @@ struct server {
     struct event_base *base; /* NULL until server_start */
     struct metrics metrics;
     struct client *current; /* whose command is running, or NULL */
+    struct child child;     /* the process that writes a snapshot */
 
     /* Options. */
     int64_t maxmemory; /* bytes, 0: no limit */
