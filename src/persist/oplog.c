@@ -60,7 +60,11 @@ static int sync_parent(const struct oplog *log, struct error *e) {
 int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
     struct oplog *log = oplog_new(options);
     struct disk *disk = log->disk;
-    log->manifest = (struct manifest){.log_id = new_log_id(), .lsn = 1, .first = 1, .last = 1};
+    log->manifest = (struct manifest){.log_id = new_log_id(),
+                                      .base = options->base,
+                                      .lsn = 1,
+                                      .first = 1,
+                                      .last = 1};
     log->next_lsn = 1;
     int failed = disk->ops->make_directory(disk, log->directory, e);
     if (!failed) failed = oplog_make_segment(log, 1, &log->file, e);
@@ -142,6 +146,10 @@ int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
 
 void oplog_add(struct oplog *log, const struct store *s, const struct op *op) {
     opcodec_encode(s, op, &log->pending);
+}
+
+bool oplog_has_pending(const struct oplog *log) {
+    return opcodec_out_len(&log->pending) > 0;
 }
 
 static void part_add(struct oplog *log, const char *bytes, size_t len) {

@@ -30,11 +30,13 @@ struct oplog_options {
     const char *directory; /* copied */
     enum oplog_sync sync;
     bool threadless; /* no helper thread: see worker.h */
+    uint64_t base;   /* oplog_create: the number of a base that is there and that the log begins with; or 0 */
 };
 
 struct oplog;
 
-/* Begin a log that is empty, for a store that is: makes `directory` (its parent exists) and a manifest. */
+/* Begin a log without frames, for a store that is empty or what the base holds: makes `directory` (its parent exists) and a
+ * manifest. */
 int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e);
 
 /* Go on with one that was read to its end: `next_lsn` follows the last frame. */
@@ -57,6 +59,9 @@ int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
 
 /* The op has just been applied to `s`; room for it was reserved. */
 void oplog_add(struct oplog *log, const struct store *s, const struct op *op);
+
+/* Was something added that is not written? */
+bool oplog_has_pending(const struct oplog *log);
 
 /* Write what was added, if anything; on failure the process has to end. */
 int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e);
