@@ -1,0 +1,247 @@
+/* See disk.h. */
+#include "persist/disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+struct system_file {
+    struct disk_file file;
+    int fd;
+    char *path;
+    void *mapped;
+    size_t mapped_len;
+};
+
+#define SYSTEM_FILE(f) ((struct system_file *)(f))
+
+static int system_error(struct error *e, const char *what, const char *path) {
+    enum error_code code = errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == EFBIG
+                               ? ERROR_MISCONF
+                               : ERROR_ERR;
+    return error_set(e, code, "can't %s '%s': %s", what, path, strerror(errno));
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static int system_open(struct disk *disk, const char *path, enum disk_mode mode,
+                       struct disk_file **out, struct error *e) {
+    static const int flags[] = {[DISK_READ] = O_RDONLY,
+                                [DISK_CREATE] = O_RDWR | O_CREAT | O_TRUNC | O_APPEND,
+                                [DISK_APPEND] = O_RDWR | O_APPEND};
+    int fd = open(path, flags[mode] | O_CLOEXEC, 0644);
+    if (fd < 0) return system_error(e, mode == DISK_CREATE ? "create" : "open", path);
+    struct system_file *file = mem_calloc(1, sizeof(*file));
+    file->file.disk = disk;
+    file->fd = fd;
+    file->path = mem_dup(path, strlen(path) + 1);
+    *out = &file->file;
+    return 0;
+}
+
+static int system_write(struct disk_file *f, const struct iovec *parts, size_t n, struct error *e) {
+    enum { PARTS = 256 };
+    const struct system_file *file = SYSTEM_FILE(f);
+    struct iovec now[PARTS];
+    size_t at = 0, skip = 0; /* the first part not written, and its bytes that are */
+    for (;;) {
+        while (at < n && skip == parts[at].iov_len) at++, skip = 0;
+        if (at == n) return 0;
+        int count = 0;
+        for (size_t i = at; i < n && count < PARTS; i++) now[count++] = parts[i];
+        now[0].iov_base = (char *)now[0].iov_base + skip;
+        now[0].iov_len -= skip;
+        ssize_t wrote = writev(file->fd, now, count);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return system_error(e, "write to", file->path);
+        for (size_t left = (size_t)wrote; left;) {
+            size_t step = parts[at].iov_len - skip < left ? parts[at].iov_len - skip : left;
+            left -= step;
+            skip += step;
+            if (skip == parts[at].iov_len && left) at++, skip = 0;
+        }
+    }
+}
+
+static int system_read(struct disk_file *f, uint64_t offset, void *out, size_t len, size_t *got,
+                       struct error *e) {
+    const struct system_file *file = SYSTEM_FILE(f);
+    for (*got = 0; *got < len;) {
+        ssize_t n = pread(file->fd, (char *)out + *got, len - *got, (off_t)(offset + *got));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return system_error(e, "read", file->path);
+        if (n == 0) break;
+        *got += (size_t)n;
+    }
+    return 0;
+}
+
+static int system_size(struct disk_file *f, uint64_t *out, struct error *e) {
+    struct stat st;
+    if (fstat(SYSTEM_FILE(f)->fd, &st)) return system_error(e, "look at", SYSTEM_FILE(f)->path);
+    *out = (uint64_t)st.st_size;
+    return 0;
+}
+
+static void system_unmap(struct system_file *file) {
+    if (file->mapped) munmap(file->mapped, file->mapped_len);
+    file->mapped = NULL;
+}
+
+static int system_map(struct disk_file *f, struct span *out, struct error *e) {
+    struct system_file *file = SYSTEM_FILE(f);
+    uint64_t size;
+    int failed = system_size(f, &size, e);
+    if (failed) return failed;
+    system_unmap(file);
+    *out = span_of("", 0);
+    if (!size) return 0;
+    void *mapped = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file->fd, 0);
+    if (mapped == MAP_FAILED) return system_error(e, "map", file->path);
+    madvise(mapped, size, MADV_SEQUENTIAL);
+    file->mapped = mapped;
+    file->mapped_len = size;
+    *out = span_of(mapped, size);
+    return 0;
+}
+
+static int system_sync(struct disk_file *f, struct error *e) {
+    while (fdatasync(SYSTEM_FILE(f)->fd))
+        if (errno != EINTR) return system_error(e, "sync", SYSTEM_FILE(f)->path);
+    return 0;
+}
+
+/* Where a file system cannot allocate ahead, what it says is free has to do. */
+static int reserve_by_statvfs(const struct system_file *file, uint64_t end, struct error *e) {
+    struct statvfs fs;
+    struct stat st;
+    if (fstatvfs(file->fd, &fs) || fstat(file->fd, &st))
+        return system_error(e, "look at", file->path);
+    uint64_t more = end > (uint64_t)st.st_size ? end - (uint64_t)st.st_size : 0;
+    errno = ENOSPC;
+    return more / fs.f_frsize < fs.f_bavail ? 0 : system_error(e, "reserve room for", file->path);
+}
+
+static int system_reserve(struct disk_file *f, uint64_t end, struct error *e) {
+    const struct system_file *file = SYSTEM_FILE(f);
+    while (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)end)) {
+        if (errno == EINTR) continue;
+        if (errno == EOPNOTSUPP || errno == ENOSYS) return reserve_by_statvfs(file, end, e);
+        return system_error(e, "reserve room for", file->path);
+    }
+    return 0;
+}
+
+static int system_truncate(struct disk_file *f, uint64_t len, struct error *e) {
+    if (ftruncate(SYSTEM_FILE(f)->fd, (off_t)len))
+        return system_error(e, "truncate", SYSTEM_FILE(f)->path);
+    return 0;
+}
+
+static void system_close(struct disk_file *f) {
+    system_unmap(SYSTEM_FILE(f));
+    close(SYSTEM_FILE(f)->fd);
+    mem_free(SYSTEM_FILE(f)->path);
+    mem_free(f);
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+static int system_rename(struct disk *disk, const char *from, const char *to, struct error *e) {
+    (void)disk;
+    return rename(from, to) ? system_error(e, "rename a file to", to) : 0;
+}
+
+static int system_link(struct disk *disk, const char *from, const char *to, struct error *e) {
+    (void)disk;
+    return link(from, to) ? system_error(e, "make a link", to) : 0;
+}
+
+static int system_remove(struct disk *disk, const char *path, struct error *e) {
+    (void)disk;
+    return remove(path) ? system_error(e, "remove", path) : 0;
+}
+
+static int system_make_directory(struct disk *disk, const char *path, struct error *e) {
+    (void)disk;
+    return mkdir(path, 0755) && errno != EEXIST ? system_error(e, "make the directory", path) : 0;
+}
+
+static int system_sync_directory(struct disk *disk, const char *path, struct error *e) {
+    (void)disk;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return system_error(e, "open the directory", path);
+    int failed = fsync(fd) ? system_error(e, "sync the directory", path) : 0;
+    close(fd);
+    return failed;
+}
+
+static int system_list(struct disk *disk, const char *path,
+                       void (*each)(void *context, const char *name), void *context,
+                       struct error *e) {
+    (void)disk;
+    DIR *directory = opendir(path);
+    if (!directory) return system_error(e, "list the directory", path);
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) each(context, entry->d_name);
+    closedir(directory);
+    return 0;
+}
+
+static bool system_exists(struct disk *disk, const char *path) {
+    (void)disk;
+    return access(path, F_OK) == 0;
+}
+
+struct disk *disk_system(void) {
+    static const struct disk_ops ops = {
+        .open = system_open,
+        .write = system_write,
+        .read = system_read,
+        .map = system_map,
+        .size = system_size,
+        .sync = system_sync,
+        .reserve = system_reserve,
+        .truncate = system_truncate,
+        .close = system_close,
+        .rename = system_rename,
+        .link = system_link,
+        .remove = system_remove,
+        .make_directory = system_make_directory,
+        .sync_directory = system_sync_directory,
+        .list = system_list,
+        .exists = system_exists,
+    };
+    static struct disk disk = {.ops = &ops};
+    return &disk;
+}
+
+/* ---- made of these ------------------------------------------------------------------------ */
+
+int disk_replace(struct disk *disk, const char *directory, const char *name, struct span bytes,
+                 struct error *e) {
+    char path[PATH_MAX], temporary[PATH_MAX];
+    int fits = snprintf(temporary, sizeof(temporary), "%s/%s.tmp", directory, name);
+    if (fits < 0 || (size_t)fits >= sizeof(temporary))
+        return error_set(e, ERROR_ERR, "the path of '%s' is too long", name);
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    struct disk_file *file;
+    int failed = disk->ops->open(disk, temporary, DISK_CREATE, &file, e);
+    if (failed) return failed;
+    struct iovec part = {.iov_base = (void *)bytes.ptr, .iov_len = bytes.len};
+    failed = disk->ops->write(file, &part, 1, e);
+    if (!failed) failed = disk->ops->sync(file, e);
+    disk->ops->close(file);
+    if (!failed) failed = disk->ops->rename(disk, temporary, path, e);
+    if (!failed) failed = disk->ops->sync_directory(disk, directory, e);
+    return failed;
+}
