@@ -60,11 +60,8 @@ static int sync_parent(const struct oplog *log, struct error *e) {
 int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
     struct oplog *log = oplog_new(options);
     struct disk *disk = log->disk;
-    log->manifest = (struct manifest){.log_id = new_log_id(),
-                                      .base = options->base,
-                                      .lsn = 1,
-                                      .first = 1,
-                                      .last = 1};
+    log->manifest = (struct manifest){
+        .log_id = new_log_id(), .base = options->base, .lsn = 1, .first = 1, .last = 1};
     log->next_lsn = 1;
     int failed = disk->ops->make_directory(disk, log->directory, e);
     if (!failed) failed = oplog_make_segment(log, 1, &log->file, e);

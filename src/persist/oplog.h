@@ -30,7 +30,8 @@ struct oplog_options {
     const char *directory; /* copied */
     enum oplog_sync sync;
     bool threadless; /* no helper thread: see worker.h */
-    uint64_t base;   /* oplog_create: the number of a base that is there and that the log begins with; or 0 */
+    uint64_t
+        base; /* oplog_create: the number of a base that is there and that the log begins with; or 0 */
 };
 
 struct oplog;

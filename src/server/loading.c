@@ -17,8 +17,8 @@
 #include "store/load.h"
 
 enum {
-    SLICE_US = 20 * 1000,       /* of loading between other work */
-    SLICE_BYTES = 1024 * 1024,  /* at a time, then the clock is read */
+    SLICE_US = 20 * 1000,      /* of loading between other work */
+    SLICE_BYTES = 1024 * 1024, /* at a time, then the clock is read */
 };
 
 struct loading {
@@ -49,7 +49,8 @@ void loading_end(struct server *s) {
 
 void loading_progress(const struct server *s, struct loading_progress *out) {
     const struct loading *l = s->persistence.loading;
-    *out = (struct loading_progress){.began_s = l->began_s, .done = l->base_bytes, .total = l->base_bytes};
+    *out = (struct loading_progress){
+        .began_s = l->began_s, .done = l->base_bytes, .total = l->base_bytes};
     if (l->base) {
         out->done = snapshot_done(l->base);
         out->total = snapshot_total(l->base);
@@ -153,8 +154,7 @@ static void on_step(evutil_socket_t fd, short what, void *context) {
     struct error e;
     int failed = 0;
     server_turn(s);
-    while (!failed && !done && clock_monotonic_us() < until)
-        failed = loading_step(s, l, &done, &e);
+    while (!failed && !done && clock_monotonic_us() < until) failed = loading_step(s, l, &done, &e);
     if (!failed && !done) {
         event_add(&l->step, &(struct timeval){0, 0});
         return;

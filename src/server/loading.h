@@ -17,7 +17,7 @@ struct server;
 int loading_begin(struct server *s, struct error *e);
 
 struct loading_progress {
-    int64_t began_s; /* wall clock */
+    int64_t began_s;      /* wall clock */
     uint64_t done, total; /* bytes */
 };
 void loading_progress(const struct server *s, struct loading_progress *out);

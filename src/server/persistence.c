@@ -127,7 +127,8 @@ void persistence_register_options(struct server *s) {
         {.name = "save",
          .kind = CONFIG_WORDS,
          .value = &p->save_words,
-         .summary = "pairs: after so many seconds, if so many samples changed, BGSAVE; empty: never",
+         .summary =
+             "pairs: after so many seconds, if so many samples changed, BGSAVE; empty: never",
          .fallback = "",
          .apply = apply_save,
          .context = s},
@@ -205,8 +206,7 @@ int persistence_adopt_dump(struct server *s, const char *dump, struct manifest *
 void persistence_measure_log(struct server *s) {
     struct persistence *p = &s->persistence;
     const struct manifest *m = oplog_manifest(p->log);
-    char directory[PATH_MAX], path[PATH_MAX + MANIFEST_BASE_NAME_MAX],
-        name[MANIFEST_BASE_NAME_MAX];
+    char directory[PATH_MAX], path[PATH_MAX + MANIFEST_BASE_NAME_MAX], name[MANIFEST_BASE_NAME_MAX];
     struct oplog_stats stats;
     struct stat st;
     persistence_path(s, p->log_name, directory, sizeof(directory));
@@ -231,9 +231,10 @@ void persistence_end(struct server *s) {
 
 static int check_saves(const struct persistence *p, struct error *e) {
     if (!p->n_rules || !p->stop_on_save_error || !p->saves.failed) return 0;
-    return error_set(e, ERROR_MISCONF,
-                     "tq is configured to save snapshots, but the last one failed: writes are refused until "
-                     "one succeeds (stop-writes-on-bgsave-error). The log tells why");
+    return error_set(
+        e, ERROR_MISCONF,
+        "tq is configured to save snapshots, but the last one failed: writes are refused until "
+        "one succeeds (stop-writes-on-bgsave-error). The log tells why");
 }
 
 int persistence_admit(struct server *s, const struct op *op, uint64_t more, struct error *e) {
@@ -258,7 +259,8 @@ void persistence_change(struct server *s, const struct op *op) {
 static bool log_failed(struct server *s, const struct error *e) {
     s->persistence.failed = true;
     error_set(&s->failure, ERROR_ERR,
-              "op log: %s. What was done in this turn can't be kept; nothing of it was acknowledged. Ending",
+              "op log: %s. What was done in this turn can't be kept; nothing of it was "
+              "acknowledged. Ending",
               e->text);
     return false;
 }
@@ -278,8 +280,7 @@ void persistence_tick(struct server *s) {
     struct error e;
     if (p->loading || p->failed) return;
     bool leases = store_leases(s->store)->count > 0;
-    if (p->log && oplog_tick(p->log, s->now_us, s->now_ms, leases, &e))
-        log_failed(s, &e);
+    if (p->log && oplog_tick(p->log, s->now_us, s->now_ms, leases, &e)) log_failed(s, &e);
     saves_tick(s);
 }
 

@@ -25,14 +25,16 @@ struct server;
 enum { SAVE_RULES_MAX = 16 };
 
 struct save_rule {
-    int64_t seconds, changes; /* a snapshot is due when so many samples changed and the last is as old */
+    int64_t seconds,
+        changes; /* a snapshot is due when so many samples changed and the last is as old */
 };
 
 /* How the last one of a kind went. */
 struct save_record {
     bool failed;
-    int64_t tried_s, ended_s; /* wall clock: the last that ended, the last that did so well; 0: never */
-    int64_t took_s;        /* -1: never */
+    int64_t tried_s,
+        ended_s;    /* wall clock: the last that ended, the last that did so well; 0: never */
+    int64_t took_s; /* -1: never */
     uint64_t count;
 };
 

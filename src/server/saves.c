@@ -23,9 +23,8 @@ static int write_dump(struct server *s, void *context, struct error *e) {
     (void)context;
     char path[PATH_MAX];
     persistence_path(s, s->persistence.dump_name, path, sizeof(path));
-    const struct snapshot_options options = {.now_ms = s->now_ms,
-                                             .progress = progress,
-                                             .context = s};
+    const struct snapshot_options options = {
+        .now_ms = s->now_ms, .progress = progress, .context = s};
     return snapshot_write(s->persistence.disk, path, s->store, &options, e);
 }
 
@@ -73,10 +72,11 @@ int saves_begin(struct server *s, bool later, bool *waits, struct error *e) {
     if (saves_is_saving(s)) return error_set(e, ERROR_ERR, "Background save already in progress");
     if (!child_is_running(&s->child)) return begin_dump(s, e);
     if (!later)
-        return error_set(e, ERROR_ERR,
-                         "Another child process is active (%s): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
-                         "order to schedule a BGSAVE whenever possible.",
-                         s->child.job->name);
+        return error_set(
+            e, ERROR_ERR,
+            "Another child process is active (%s): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
+            "order to schedule a BGSAVE whenever possible.",
+            s->child.job->name);
     *waits = s->persistence.save_wanted = true;
     return 0;
 }
@@ -98,14 +98,11 @@ int saves_at_end(struct server *s, enum saves_end how, struct error *e) {
 static int write_base(struct server *s, void *context, struct error *e) {
     (void)context;
     const struct persistence *p = &s->persistence;
-    char directory[PATH_MAX], path[PATH_MAX + MANIFEST_BASE_NAME_MAX],
-        name[MANIFEST_BASE_NAME_MAX];
+    char directory[PATH_MAX], path[PATH_MAX + MANIFEST_BASE_NAME_MAX], name[MANIFEST_BASE_NAME_MAX];
     persistence_path(s, s->persistence.log_name, directory, sizeof(directory));
     snprintf(path, sizeof(path), "%s/%s", directory, manifest_base_name(p->rewrite_base, name));
-    const struct snapshot_options options = {.now_ms = s->now_ms,
-                                             .lsn = p->rewrite_lsn,
-                                             .progress = progress,
-                                             .context = s};
+    const struct snapshot_options options = {
+        .now_ms = s->now_ms, .lsn = p->rewrite_lsn, .progress = progress, .context = s};
     return snapshot_write(s->persistence.disk, path, s->store, &options, e);
 }
 
@@ -128,11 +125,9 @@ bool saves_is_rewriting(const struct server *s) {
 int saves_begin_rewrite(struct server *s, bool *waits, struct error *e) {
     struct persistence *p = &s->persistence;
     *waits = false;
-    if (!p->log)
-        return error_set(e, ERROR_ERR, "there is no op log to rewrite: appendonly is no");
+    if (!p->log) return error_set(e, ERROR_ERR, "there is no op log to rewrite: appendonly is no");
     if (p->rewrite_runs || p->rewrite_wanted)
-        return error_set(e, ERROR_ERR,
-                         "Background append only file rewriting already in progress");
+        return error_set(e, ERROR_ERR, "Background append only file rewriting already in progress");
     *waits = child_is_running(&s->child);
     p->rewrite_wanted = true;
     return 0;
@@ -195,8 +190,8 @@ static bool growth_is_due(const struct persistence *p, int64_t now_s) {
     if (p->rewrites.failed && now_s - p->rewrites.tried_s < RETRY_S) return false;
     oplog_stats(p->log, &stats);
     uint64_t size = p->base_bytes + stats.bytes, base = p->size_at_base ? p->size_at_base : 1;
-    return size >= (uint64_t)p->rewrite_min_size &&
-           size > base && (double)(size - base) * 100 / (double)base >= (double)p->rewrite_percentage;
+    return size >= (uint64_t)p->rewrite_min_size && size > base &&
+           (double)(size - base) * 100 / (double)base >= (double)p->rewrite_percentage;
 }
 
 void saves_tick(struct server *s) {

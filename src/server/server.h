@@ -58,7 +58,7 @@ struct server {
     struct metrics metrics;
     struct client *current; /* whose command is running, or NULL */
     struct persistence persistence;
-    struct child child;     /* the process that writes a snapshot */
+    struct child child; /* the process that writes a snapshot */
 
     /* Options. */
     int64_t maxmemory; /* bytes, 0: no limit */

@@ -218,8 +218,9 @@ static void dump_columns(FILE *out, const char *what, const struct column_set *s
     for (size_t i = 0; i < set->count; i++) {
         const struct column *c = set->columns[i];
         dump_span(out, what, c->name);
-        fprintf(out, " %s produced %llu bytes %llu\n", DTYPE_NAME(column_type(c)),
-                (unsigned long long)c->produced, (unsigned long long)c->bytes);
+        fprintf(out, " %s%s produced %llu bytes %llu\n", DTYPE_NAME(column_type(c)),
+                c->declared ? " declared" : "", (unsigned long long)c->produced,
+                (unsigned long long)c->bytes);
     }
 }
 
@@ -244,8 +245,61 @@ static void dump_sample(FILE *out, const struct partition *p, uint64_t seq) {
     }
     dump_cells(out, "f", &p->fields, seq);
     dump_cells(out, "t", &p->tags, seq);
-    for (size_t i = 0; i < p->tasks_count; i++)
+    for (size_t i = 0; i < p->tasks_count; i++) {
         if (consumer_has_had(p->tasks[i], seq)) fprintf(out, " had%zu", i);
+        if (consumer_is_leased(p->tasks[i], seq)) fprintf(out, " leased%zu", i);
+    }
+    fputc('\n', out);
+}
+
+static void dump_seqs(FILE *out, const uint64_t *seqs, size_t n) {
+    for (size_t i = 0; i < n; i++) fprintf(out, " %llu", (unsigned long long)seqs[i]);
+    fputc('\n', out);
+}
+
+static int compare_batches(const void *a, const void *b) {
+    const struct rank_batch *x = *(struct rank_batch *const *)a,
+                            *y = *(struct rank_batch *const *)b;
+    if (x->id[0] != y->id[0]) return x->id[0] < y->id[0] ? -1 : 1;
+    return x->id[1] < y->id[1] ? -1 : x->id[1] > y->id[1];
+}
+
+/* By id: their places, and when those of which nothing lives are forgotten, is the table's own business. */
+static void dump_ranks(FILE *out, const struct partition *p, const struct ranks *ranks) {
+    struct rank_batch **batches = calloc(ranks->n + 1, sizeof(*batches));
+    size_t n = 0;
+    for (size_t i = 0; i < ranks->n; i++)
+        if (rank_batch_lives(ranks->table[i], p)) batches[n++] = ranks->table[i];
+    qsort(batches, n, sizeof(*batches), compare_batches);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "  batch %llu %llu%s", (unsigned long long)batches[i]->id[0],
+                (unsigned long long)batches[i]->id[1], batches[i]->handed ? " handed" : "");
+        dump_span(out, " ", batches[i]->how);
+        dump_seqs(out, batches[i]->seqs, batches[i]->n);
+    }
+    free(batches);
+}
+
+static void dump_task(FILE *out, const struct partition *p, const struct consumer *task) {
+    dump_span(out, " task ", task->name);
+    fprintf(out, " consumed %llu leased %llu\n", (unsigned long long)task->consumed,
+            (unsigned long long)task->leased);
+    for (size_t i = 0; i < task->leases_count; i++) {
+        const struct lease *lease = task->leases[i];
+        fprintf(out, "  lease %llu from %lld to %lld, %llu held", (unsigned long long)lease->id,
+                (long long)lease->given_ms, (long long)lease->ends_ms,
+                (unsigned long long)lease_samples(lease));
+        dump_span(out, " ", lease->holder);
+        dump_seqs(out, lease->seqs, lease->n);
+    }
+    dump_ranks(out, p, &task->ranks);
+}
+
+static void dump_bounds(FILE *out, const struct bounds *bounds) {
+    fprintf(out, " bounds %llu %llu %llu", (unsigned long long)bounds->samples,
+            (unsigned long long)bounds->bytes, (unsigned long long)bounds->ahead);
+    if (bounds->ahead_task.ptr) dump_span(out, " ahead ", bounds->ahead_task);
+    for (size_t i = 0; i < bounds->n_retire; i++) dump_span(out, " retire ", bounds->retire[i]);
     fputc('\n', out);
 }
 
@@ -258,10 +312,8 @@ static void dump_partition(FILE *out, const struct partition *p) {
     fprintf(out, "%s\n", p->sealed ? " sealed" : "");
     dump_columns(out, " field ", &p->fields);
     dump_columns(out, " tag ", &p->tags);
-    for (size_t i = 0; i < p->tasks_count; i++) {
-        dump_span(out, " task ", p->tasks[i]->name);
-        fprintf(out, " consumed %llu\n", (unsigned long long)p->tasks[i]->consumed);
-    }
+    dump_bounds(out, &p->bounds);
+    for (size_t i = 0; i < p->tasks_count; i++) dump_task(out, p, p->tasks[i]);
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
         dump_sample(out, p, seq);
 }
