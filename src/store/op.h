@@ -103,6 +103,10 @@ struct op_adopt {
     size_t n;
     struct partition *const *partitions; /* made for this store; the op owns them */
     uint64_t last_lease;                 /* leases given from now on have higher ids */
+    /* Where whoever replays the op finds them: a log has this instead of the partitions. */
+    struct span source; /* the name of a snapshot */
+    size_t n_names;
+    const struct span *names;
 };
 
 struct op {
