@@ -22,6 +22,7 @@ struct bounds;
 struct partition;
 
 /* The numbers are stored: new kinds go to the end. */
+/* Logs hold these numbers (persist/opcodec.h): new kinds come last. */
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */
