@@ -48,15 +48,6 @@ static uint64_t new_log_id(void) {
     return id ? id : 1;
 }
 
-/* The directory's own name has to last as well. */
-static int sync_parent(const struct oplog *log, struct error *e) {
-    char parent[PATH_MAX];
-    snprintf(parent, sizeof(parent), "%s", log->directory);
-    char *slash = strrchr(parent, '/');
-    snprintf(slash ? slash : parent, 2, "%s", slash == parent ? "/" : slash ? "" : ".");
-    return log->disk->ops->sync_directory(log->disk, parent, e);
-}
-
 int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
     struct oplog *log = oplog_new(options);
     struct disk *disk = log->disk;
@@ -66,7 +57,7 @@ int oplog_create(const struct oplog_options *options, struct oplog **out, struct
     int failed = disk->ops->make_directory(disk, log->directory, e);
     if (!failed) failed = oplog_make_segment(log, 1, &log->file, e);
     if (!failed) failed = manifest_write(disk, log->directory, &log->manifest, e);
-    if (!failed) failed = sync_parent(log, e);
+    if (!failed) failed = disk_sync_parent(disk, log->directory, e);
     log->number = 1;
     log->offset = SEGMENT_HEADER;
     if (failed)
