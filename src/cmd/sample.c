@@ -50,7 +50,7 @@ static void sample_write_lease(struct client *c, uint64_t lease) {
 }
 
 /* True when there is an answer, which has been written. */
-static bool sample_try(struct client *c, const struct sample *sample, uint64_t *lacks) {
+static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
     struct error e;
@@ -60,10 +60,14 @@ static bool sample_try(struct client *c, const struct sample *sample, uint64_t *
         reply_error(&c->reply, &e);
         return true;
     }
-    *lacks = taken.lacks;
+    *lack = (struct waiter_lack){.samples = taken.lacks, .counts = taken.counts};
     if (taken.outcome == TAKE_WAIT) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
+        return true;
+    }
+    if (taken.changes && persistence_admit(s, &taken.op, 0, &e)) {
+        reply_error(&c->reply, &e);
         return true;
     }
     uint64_t lease = taken.changes ? taken.op.select.lease.id : 0;
@@ -84,8 +88,13 @@ struct sample_waiting {
     struct sample sample;
 };
 
-static bool sample_waiting_try(struct client *c, void *request, uint64_t *lacks) {
-    return sample_try(c, &((struct sample_waiting *)request)->sample, lacks);
+static bool sample_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+    return sample_try(c, &((struct sample_waiting *)request)->sample, lack);
+}
+
+static uint64_t sample_waiting_gains(struct client *c, const void *request, const struct op *op) {
+    const struct sample_waiting *waiting = request;
+    return take_gains(c->server->store, &waiting->sample.take, op, &c->server->scratch);
 }
 
 static void sample_waiting_expire(struct client *c, void *request) {
@@ -99,8 +108,10 @@ static void sample_waiting_free(void *request) {
     mem_free(waiting);
 }
 
-static const struct waiter_kind sample_waiter = {
-    .try = sample_waiting_try, .expire = sample_waiting_expire, .free = sample_waiting_free};
+static const struct waiter_kind sample_waiter = {.try = sample_waiting_try,
+                                                 .gains = sample_waiting_gains,
+                                                 .expire = sample_waiting_expire,
+                                                 .free = sample_waiting_free};
 
 static int sample_compare_names(const void *a, const void *b) {
     return span_compare(*(const struct span *)a, *(const struct span *)b);
@@ -148,14 +159,14 @@ static bool sample_has_to_queue(struct client *c, const struct sample *sample, s
 static void sample_run(struct client *c) {
     struct sample sample;
     struct error e;
-    uint64_t lacks;
+    struct waiter_lack lack;
     if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
         reply_error(&c->reply, &e);
     } else if (!sample.block.given || !client_may_wait(c)) {
-        if (!sample_try(c, &sample, &lacks)) reply_null(&c->reply);
+        if (!sample_try(c, &sample, &lack)) reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);
-        if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample, &lacks))
+        if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample, &lack))
             sample_park(c, queue);
     }
 }

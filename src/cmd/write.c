@@ -19,6 +19,7 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
     bool held = false;
     int failed = server_check_memory(s, e);
     if (!failed) failed = kind->plan(s->store, request, s->now_ms, &s->scratch, &op, &held, e);
+    if (!failed && !held) failed = persistence_admit(s, &op, 0, e);
     if (failed) return failed;
     if (held)
         reply_null(&c->reply);
@@ -40,9 +41,9 @@ struct write_waiting {
     void *request;
 };
 
-static bool write_waiting_try(struct client *c, void *request, uint64_t *lacks) {
+static bool write_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct write_waiting *waiting = request;
-    *lacks = 0; /* whatever changes may have made room */
+    (void)lack; /* whatever changes may have made room */
     if (!write_try(c, waiting->kind, waiting->request, &waiting->error)) return true;
     if (write_may_pass(&waiting->error)) return false;
     reply_error(&c->reply, &waiting->error);

@@ -14,26 +14,29 @@
 #include "server/client.h"
 #include "server/server.h"
 #include "server/table.h"
+#include "store/op.h"
 
 enum { SERVE_BUDGET_US = 10000 };
 
 struct wait_partition {
     struct table_link link;
-    TAILQ_HEAD(, wait_queue) queues;
+    TAILQ_HEAD(, wait_queue) queues, counting; /* all; those whose heads count for themselves */
     TAILQ_ENTRY(wait_partition) signalled;
     bool is_signalled, is_serving;
-    bool all;         /* every head is to be tried */
-    uint64_t arrived; /* samples that changed, since somebody waits here */
-    uint64_t wake_at; /* what has to have arrived before any head can go */
+    bool all, all_plain; /* every head is to be tried; every one that does not count */
+    uint64_t arrived;    /* samples that changed, since somebody waits here */
+    uint64_t wake_at;    /* what has to have arrived before any head that does not count can go */
     struct span name;
 };
 
 struct wait_queue {
     struct table_link link;
     struct wait_partition *partition;
-    TAILQ_ENTRY(wait_queue) siblings;
+    TAILQ_ENTRY(wait_queue) siblings, counted;
     TAILQ_HEAD(, waiter) waiters;
-    uint64_t wake_at; /* what has to have arrived before the head can go */
+    bool counts;      /* the head looks at each op itself, until */
+    uint64_t lacks;   /* is 0; else it may go when */
+    uint64_t wake_at; /* so many have arrived */
     struct span name;
 };
 
@@ -113,6 +116,7 @@ static struct wait_queue *queue_get(struct waiters *w, struct span partition, st
         p = entry_new(sizeof(*p), partition, &name);
         p->name = name;
         TAILQ_INIT(&p->queues);
+        TAILQ_INIT(&p->counting);
         table_add(&w->partitions, &p->link, hash_bytes(name));
     }
     struct queue_key key = {p, queue};
@@ -140,6 +144,7 @@ static void queue_tidy(struct waiters *w, struct wait_queue *q) {
     if (!TAILQ_EMPTY(&q->waiters)) return;
     struct wait_partition *p = q->partition;
     TAILQ_REMOVE(&p->queues, q, siblings);
+    if (q->counts) TAILQ_REMOVE(&p->counting, q, counted);
     table_remove(&w->queues, &q->link);
     mem_free(q);
     partition_tidy(w, p);
@@ -147,15 +152,47 @@ static void queue_tidy(struct waiters *w, struct wait_queue *q) {
 
 /* ---- waiters */
 
-static void partition_signal(struct server *s, struct wait_partition *p, uint64_t samples) {
-    if (samples == WAITER_ALL)
-        p->all = true;
-    else
-        p->arrived += samples;
-    if (p->is_signalled || (!p->all && p->arrived < p->wake_at)) return;
+static void partition_wake(struct server *s, struct wait_partition *p) {
+    if (p->is_signalled) return;
     p->is_signalled = true;
     TAILQ_INSERT_TAIL(&s->waiters->signalled, p, signalled);
     server_turn(s);
+}
+
+static void partition_signal(struct server *s, struct wait_partition *p) {
+    p->all = true;
+    partition_wake(s, p);
+}
+
+/* A head that counts looks at the op. True when it has all it lacked. */
+static bool queue_gain(struct wait_queue *q, const struct op *op) {
+    const struct waiter *head = TAILQ_FIRST(&q->waiters);
+    if (!q->lacks) return true;
+    uint64_t gains = head->kind->gains(head->client, head->request, op);
+    q->lacks -= gains < q->lacks ? gains : q->lacks;
+    return q->lacks == 0;
+}
+
+static void partition_signal_op(struct server *s, struct wait_partition *p, const struct op *op,
+                                uint64_t samples) {
+    if (samples == WAITER_ALL)
+        p->all_plain = true;
+    else
+        p->arrived += samples;
+    bool due = p->all_plain || p->arrived >= p->wake_at;
+    struct wait_queue *q;
+    TAILQ_FOREACH(q, &p->counting, counted) due |= queue_gain(q, op);
+    if (due) partition_wake(s, p);
+}
+
+/* The head stays, and says why. */
+static void queue_lacks(struct wait_queue *q, const struct waiter_lack *lack) {
+    struct wait_partition *p = q->partition;
+    if (q->counts) TAILQ_REMOVE(&p->counting, q, counted);
+    q->counts = lack->counts;
+    if (q->counts) TAILQ_INSERT_TAIL(&p->counting, q, counted);
+    q->lacks = lack->samples;
+    q->wake_at = p->arrived + lack->samples;
 }
 
 /* Take it out and free it; its request is over. */
@@ -175,7 +212,7 @@ static void waiter_end(struct waiter *w) {
 /* One that leaves without being served may have stood before others who can go. */
 static void waiter_leave(struct waiter *w) {
     if (w == TAILQ_FIRST(&w->queue->waiters))
-        partition_signal(w->client->server, w->queue->partition, WAITER_ALL);
+        partition_signal(w->client->server, w->queue->partition);
     waiter_end(w);
 }
 
@@ -218,16 +255,21 @@ bool waiter_queued(struct server *s, struct span partition, struct span queue) {
     return p && queue_find(s->waiters, &(struct queue_key){p, queue});
 }
 
-void waiter_signal(struct server *s, struct span partition, uint64_t samples) {
+void waiter_signal(struct server *s, struct span partition) {
     struct wait_partition *p = partition_find(s->waiters, partition);
-    if (p) partition_signal(s, p, samples);
+    if (p) partition_signal(s, p);
+}
+
+void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples) {
+    struct wait_partition *p = partition_find(s->waiters, op->partition);
+    if (p) partition_signal_op(s, p, op, samples);
 }
 
 void waiter_signal_all(struct server *s) {
     struct table *t = &s->waiters->partitions;
     for (size_t i = 0; i < t->size; i++)
         for (struct table_link *link = t->buckets[i]; link; link = link->next)
-            partition_signal(s, TABLE_ENTRY(link, struct wait_partition, link), WAITER_ALL);
+            partition_signal(s, TABLE_ENTRY(link, struct wait_partition, link));
 }
 
 void waiter_forget(struct client *c) {
@@ -250,11 +292,11 @@ size_t waiter_count(const struct server *s) {
 
 /* ---- the end of the turn */
 
-static bool waiter_try(struct waiter *w, uint64_t *lacks) {
+static bool waiter_try(struct waiter *w, struct waiter_lack *lack) {
     struct client *c = w->client;
     struct server *s = c->server;
     s->current = c;
-    bool served = w->kind->try(c, w->request, lacks);
+    bool served = w->kind->try(c, w->request, lack);
     s->current = NULL;
     scratch_reset(&s->scratch);
     return served;
@@ -264,9 +306,9 @@ static bool waiter_try(struct waiter *w, uint64_t *lacks) {
 static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
         if (clock_monotonic_us() > until_us) return false;
-        uint64_t lacks = 0;
-        if (!waiter_try(w, &lacks)) {
-            q->wake_at = q->partition->arrived + lacks;
+        struct waiter_lack lack = {0};
+        if (!waiter_try(w, &lack)) {
+            queue_lacks(q, &lack);
             return true;
         }
         struct client *c = w->client;
@@ -277,18 +319,20 @@ static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     return true;
 }
 
-/* The queues of a partition whose heads may go. False where time is up. */
+/* The queues of a partition whose heads may go. False where time is up. What the service itself
+ * changes is for the next round. */
 static bool partition_serve(struct wait_partition *p, int64_t until_us) {
-    bool all = p->all, in_time = true;
-    p->all = false;
+    bool all = p->all, all_plain = all || p->all_plain, in_time = true;
+    p->all = p->all_plain = false;
     for (struct wait_queue *q = TAILQ_FIRST(&p->queues), *next; q && in_time; q = next) {
         next = TAILQ_NEXT(q, siblings);
-        if (all || p->arrived >= q->wake_at) in_time = queue_serve(q, until_us);
+        bool due = q->counts ? all || q->lacks == 0 : all_plain || p->arrived >= q->wake_at;
+        if (due) in_time = queue_serve(q, until_us);
     }
     p->wake_at = UINT64_MAX;
     struct wait_queue *q;
     TAILQ_FOREACH(q, &p->queues, siblings)
-    if (q->wake_at < p->wake_at) p->wake_at = q->wake_at;
+    if (!q->counts && q->wake_at < p->wake_at) p->wake_at = q->wake_at;
     return in_time;
 }
 
@@ -303,7 +347,7 @@ bool waiter_serve(struct server *s) {
         p->is_serving = true;
         in_time = partition_serve(p, until_us);
         p->is_serving = false;
-        if (!in_time) partition_signal(s, p, WAITER_ALL);
+        if (!in_time) partition_signal(s, p);
         partition_tidy(all, p);
     }
     return !in_time;

@@ -9,7 +9,8 @@
  * Waiters of a partition are split into queues (for TQ.SAMPLE: by task and field set). Within a
  * queue only the head is tried, again and again until it has to stay, so that a large batch is
  * not starved by small ones behind it. A head that stays says how much has to change before another
- * try can succeed, so that a thousand writes that fill one batch cost one scan, not a thousand. While parked, a client's later commands wait in its
+ * try can succeed, so that a thousand writes that fill one batch cost one scan, not a thousand; one that
+ * is choosy is asked of each change whether it is of use. While parked, a client's later commands wait in its
  * input; when it leaves, its waiter is forgotten at once. */
 #ifndef TQ_SERVER_WAITER_H
 #define TQ_SERVER_WAITER_H
@@ -20,17 +21,26 @@
 #include "base/span.h"
 
 struct client;
+struct op;
 struct server;
 struct waiters;
 
 struct waiters *waiters_new(void);
 void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
+/* What has to happen before another try can succeed. Zeroed: any change may help. */
+struct waiter_lack {
+    uint64_t samples; /* so many have to change; or, where it */
+    bool counts;      /* is choosy, to become of use: waiter_kind.gains says which are */
+};
+
 struct waiter_kind {
-    /* Try once more. True: the reply (or an error) has been written. False: nothing happened,
-     * stay; until *lacks samples have changed another try would fail too (0: any change may
-     * help). */
-    bool (*try)(struct client *c, void *request, uint64_t *lacks);
+    /* Try once more. True: the reply (or an error) has been written. False: nothing happened, stay
+     * and see *lack. */
+    bool (*try)(struct client *c, void *request, struct waiter_lack *lack);
+    /* How many samples of the op, which has just been applied, are of use; WAITER_ALL: try, whatever
+     * is lacking. NULL where no try says that it counts. */
+    uint64_t (*gains)(struct client *c, const void *request, const struct op *op);
     /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);
     /* The request is over, for whatever reason (served, expired, the client left). */
@@ -47,10 +57,14 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
 /* Is a waiter in that queue already? A newcomer has to line up behind it, not overtake it. */
 bool waiter_queued(struct server *s, struct span partition, struct span queue);
 
-/* Samples of this partition changed, so many of them, or something that any waiter has to hear of
- * (WAITER_ALL): who may go is tried at the end of the turn. */
+/* Something happened that any waiter of the partition has to hear of: who may go is tried at the
+ * end of the turn. */
+void waiter_signal(struct server *s, struct span partition);
+
+/* An op was applied to the partition: so many samples changed (WAITER_ALL: it may mean anything to
+ * those who do not count for themselves). */
 #define WAITER_ALL UINT64_MAX
-void waiter_signal(struct server *s, struct span partition, uint64_t samples);
+void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples);
 
 /* Who waits for memory waits for no partition, but under this name, which none can have. */
 #define WAITER_MEMORY SPAN_LITERAL("")

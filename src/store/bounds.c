@@ -245,11 +245,26 @@ static int define_check_fields(const struct define *define, const struct partiti
                         define->n_fields, define->partition, e);
 }
 
+static struct span define_copy(struct span name, struct scratch *scratch) {
+    if (!name.ptr) return name;
+    return span_of(memcpy(scratch_alloc(scratch, name.len, 1), name.ptr, name.len), name.len);
+}
+
+/* What there is. The op outlives the names that it replaces: they are its own. */
+static void define_copy_bounds(const struct bounds *from, struct scratch *scratch,
+                               struct bounds *out) {
+    struct span *retire = scratch_alloc(scratch, from->n_retire, sizeof(*retire));
+    for (size_t i = 0; i < from->n_retire; i++) retire[i] = define_copy(from->retire[i], scratch);
+    *out = *from;
+    out->ahead_task = define_copy(from->ahead_task, scratch);
+    out->retire = retire;
+}
+
 /* What was asked for over what there is. */
 static const struct bounds *define_merge(const struct define *define, const struct partition *p,
                                          struct scratch *scratch) {
     struct bounds *bounds = scratch_zalloc(scratch, 1, sizeof(*bounds));
-    if (p) *bounds = p->bounds;
+    if (p) define_copy_bounds(&p->bounds, scratch, bounds);
     if (define->sets_samples) bounds->samples = define->bounds.samples;
     if (define->sets_bytes) bounds->bytes = define->bounds.bytes;
     if (define->sets_ahead) {

@@ -61,6 +61,33 @@ int dtype_parse(struct span text, struct dtype *out, struct error *e) {
     return 0;
 }
 
+bool dtype_is_valid(const struct dtype *t) {
+    if (t->base >= DTYPE_BASES || t->dimensions > DTYPE_MAX_DIMS) return false;
+    if (dtype_is_variable(t) && t->dimensions) return false;
+    return dtype_fixed_bytes(t) <= DTYPE_MAX_BYTES;
+}
+
+/* Sizes are one more than they are; 0 is a `*`. */
+void dtype_pack(struct pack *p, const struct dtype *t) {
+    pack_u8(p, t->base);
+    pack_u8(p, t->dimensions);
+    for (unsigned i = 0; i < t->dimensions; i++) pack_varint(p, (uint32_t)(t->shape[i] + 1));
+}
+
+int dtype_unpack(struct unpack *u, struct dtype *out, struct error *e) {
+    *out = (struct dtype){.base = unpack_u8(u)};
+    uint8_t dimensions = unpack_u8(u);
+    for (; out->dimensions < dimensions && out->dimensions < DTYPE_MAX_DIMS; out->dimensions++) {
+        uint64_t size = unpack_varint(u);
+        if (size > UINT32_MAX) unpack_fail(u);
+        out->shape[out->dimensions] = (uint32_t)size - 1;
+    }
+    if (!u->bad && out->dimensions == dimensions && dtype_is_valid(out)) return 0;
+    unpack_fail(u);
+    return error_set(e, ERROR_ERR, "no type: base %u with %u dimensions, or its sizes", out->base,
+                     dimensions);
+}
+
 const char *dtype_format(const struct dtype *t, char out[static DTYPE_TEXT_MAX]) {
     int at = snprintf(out, DTYPE_TEXT_MAX, "%s", dtype_bases[t->base].name);
     for (unsigned i = 0; i < t->dimensions; i++) {

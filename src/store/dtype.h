@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/pack.h"
 
+/* The numbers are stored: new ones go to the end. */
 enum dtype_base {
     DTYPE_BOOL,
     DTYPE_U8,
@@ -46,6 +48,13 @@ struct dtype {
 /* From text such as "i64[*]". Fails with ERROR_ERR, naming what is wrong. The fixed part of an item
  * is checked to stay below 4 GiB, so later products of dimensions do not overflow. */
 int dtype_parse(struct span text, struct dtype *out, struct error *e);
+
+/* Is it one that dtype_parse could have made? It may hold anything. */
+bool dtype_is_valid(const struct dtype *t);
+
+/* As bytes, and back: 0, or ERROR_ERR where they are no type. */
+void dtype_pack(struct pack *p, const struct dtype *t);
+int dtype_unpack(struct unpack *u, struct dtype *out, struct error *e);
 
 /* Into text that ends with NUL; returns `out`. */
 const char *dtype_format(const struct dtype *t, char out[static DTYPE_TEXT_MAX]);

@@ -2,7 +2,6 @@
 #include "store/mput.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/hash.h"
 #include "base/utf8.h"
@@ -11,24 +10,6 @@
 #include "store/plan.h"
 
 /* ---- samples ------------------------------------------------------------------------------ */
-
-/* A key may come once. Open addressing in scratch: the batch's own little index. */
-static int mput_check_twice(const struct mput *mput, const uint64_t *hashes,
-                            struct scratch *scratch, struct error *e) {
-    size_t slots = 2;
-    while (slots < 2 * mput->n) slots *= 2;
-    uint32_t *table = scratch_zalloc(scratch, slots, sizeof(*table)); /* index + 1, 0: free */
-    for (size_t i = 0; i < mput->n; i++) {
-        size_t at = hashes[i] & (slots - 1);
-        for (; table[at]; at = (at + 1) & (slots - 1)) {
-            size_t other = table[at] - 1;
-            if (hashes[other] == hashes[i] && span_equal(mput->keys[other], mput->keys[i]))
-                return error_set(e, ERROR_ERR, "key %s is there twice", QUOTE(mput->keys[i]));
-        }
-        table[at] = (uint32_t)i + 1;
-    }
-    return 0;
-}
 
 /* Which samples are there, which are new: fills seqs, new_seqs and keys. */
 static int mput_plan_samples(const struct mput *mput, const struct partition *p,
@@ -43,7 +24,7 @@ static int mput_plan_samples(const struct mput *mput, const struct partition *p,
         hashes[i] = hash_bytes(mput->keys[i]);
         if (p) keyindex_prefetch(&p->index, hashes[i]);
     }
-    int failed = mput_check_twice(mput, hashes, scratch, e);
+    int failed = plan_keys_differ(mput->keys, hashes, mput->n, scratch, e);
     if (failed) return failed;
     uint64_t next = p ? p->next_seq : 0;
     for (size_t i = 0; i < mput->n; i++) {
@@ -62,34 +43,11 @@ static int mput_plan_samples(const struct mput *mput, const struct partition *p,
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
-struct mput_member {
-    struct span group, key;
-};
-
-static int mput_compare_members(const void *a, const void *b) {
-    return span_compare(((const struct mput_member *)a)->group,
-                        ((const struct mput_member *)b)->group);
-}
-
-/* Those who join, sorted by group: each group has to have room for all of its own. */
-static int mput_check_room(const struct mput *mput, const struct partition *p,
-                           struct mput_member *joining, size_t n, struct error *e) {
-    qsort(joining, n, sizeof(*joining), mput_compare_members);
-    for (size_t i = 0, next; i < n; i = next) {
-        next = i + 1;
-        while (next < n && span_equal(joining[next].group, joining[i].group)) next++;
-        int failed = plan_group_room(p, joining[i].group, mput->group_size, next - i,
-                                     joining[next - 1].key, e);
-        if (failed) return failed;
-    }
-    return 0;
-}
-
 static int mput_plan_groups(const struct mput *mput, const struct partition *p,
                             struct scratch *scratch, struct op_put *out, struct error *e) {
     if (!mput->group_ids) return 0;
     uint32_t *sizes = scratch_alloc(scratch, mput->n, sizeof(*sizes));
-    struct mput_member *joining = scratch_alloc(scratch, mput->n, sizeof(*joining));
+    struct plan_member *joining = scratch_alloc(scratch, mput->n, sizeof(*joining));
     size_t n_joining = 0;
     uint64_t first_new = p ? p->next_seq : 0;
     for (size_t i = 0; i < mput->n; i++) {
@@ -100,11 +58,11 @@ static int mput_plan_groups(const struct mput *mput, const struct partition *p,
         if (!failed) failed = plan_join(p, mput->keys[i], seq, group, &joins, e);
         if (failed) return failed;
         sizes[i] = (uint32_t)mput->group_size;
-        if (joins) joining[n_joining++] = (struct mput_member){group, mput->keys[i]};
+        if (joins) joining[n_joining++] = (struct plan_member){group, mput->keys[i]};
     }
     out->group_ids = mput->group_ids;
     out->group_sizes = sizes;
-    return mput_check_room(mput, p, joining, n_joining, e);
+    return plan_groups_room(p, joining, n_joining, mput->group_size, e);
 }
 
 /* ---- columns ------------------------------------------------------------------------------ */

@@ -5,7 +5,8 @@
  * whoever must know of changes (waiters, later log and replicas) hooks in there, and replaying the ops in order gives
  * the same store.
  *
- * Everything an op points at is borrowed until it is applied. */
+ * Everything an op points at is borrowed until it is applied and those who are told of it (store_on_change) have seen
+ * it. */
 #ifndef TQ_STORE_OP_H
 #define TQ_STORE_OP_H
 
@@ -20,6 +21,7 @@
 struct bounds;
 struct partition;
 
+/* The numbers are stored: new kinds go to the end. */
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */

@@ -196,7 +196,7 @@ static void bounds_free(struct bounds *bounds) {
 }
 
 void partition_bound(struct partition *p, const struct bounds *bounds) {
-    struct bounds copy = *bounds; /* which may point into what is replaced */
+    struct bounds copy = *bounds;
     struct span *retire = bounds->n_retire ? mem_calloc(bounds->n_retire, sizeof(*retire)) : NULL;
     for (size_t i = 0; i < bounds->n_retire; i++) retire[i] = name_copy(bounds->retire[i]);
     copy.retire = retire;

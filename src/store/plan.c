@@ -1,8 +1,30 @@
 /* See plan.h. */
 #include "store/plan.h"
 
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "store/names.h"
+
+/* ---- keys --------------------------------------------------------------------------------- */
+
+/* Open addressing in scratch: the batch's own little index. */
+int plan_keys_differ(const struct span *keys, const uint64_t *hashes, size_t n,
+                     struct scratch *scratch, struct error *e) {
+    size_t slots = 2;
+    while (slots < 2 * n) slots *= 2;
+    uint32_t *table = scratch_zalloc(scratch, slots, sizeof(*table)); /* index + 1, 0: free */
+    for (size_t i = 0; i < n; i++) {
+        size_t at = hashes[i] & (slots - 1);
+        for (; table[at]; at = (at + 1) & (slots - 1)) {
+            size_t other = table[at] - 1;
+            if (hashes[other] == hashes[i] && span_equal(keys[other], keys[i]))
+                return error_set(e, ERROR_ERR, "key %s is there twice", QUOTE(keys[i]));
+        }
+        table[at] = (uint32_t)i + 1;
+    }
+    return 0;
+}
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
@@ -34,6 +56,23 @@ int plan_group_room(const struct partition *p, struct span group, uint64_t size,
     if (members + n <= size) return 0;
     return error_set(e, ERROR_ERR, "group %s has %llu members at most, no room for sample %s",
                      QUOTE(group), (unsigned long long)size, QUOTE(key));
+}
+
+static int plan_compare_members(const void *a, const void *b) {
+    return span_compare(((const struct plan_member *)a)->group,
+                        ((const struct plan_member *)b)->group);
+}
+
+int plan_groups_room(const struct partition *p, struct plan_member *joining, size_t n,
+                     uint64_t size, struct error *e) {
+    if (n) qsort(joining, n, sizeof(*joining), plan_compare_members);
+    for (size_t i = 0, next; i < n; i = next) {
+        next = i + 1;
+        while (next < n && span_equal(joining[next].group, joining[i].group)) next++;
+        int failed = plan_group_room(p, joining[i].group, size, next - i, joining[next - 1].key, e);
+        if (failed) return failed;
+    }
+    return 0;
 }
 
 /* ---- types -------------------------------------------------------------------------------- */

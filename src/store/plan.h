@@ -5,6 +5,10 @@
 #include "base/scratch.h"
 #include "store/store.h"
 
+/* No key may come twice. `hashes` are hash_bytes of the keys. ERROR_ERR. */
+int plan_keys_differ(const struct span *keys, const uint64_t *hashes, size_t n,
+                     struct scratch *scratch, struct error *e);
+
 /* A group's name, its size against the limits and the partition's other groups. ERROR_ERR. */
 int plan_group(const struct partition *p, struct span partition, struct span group, uint64_t size,
                struct error *e);
@@ -16,6 +20,13 @@ int plan_join(const struct partition *p, struct span key, uint64_t seq, struct s
 /* Is there room in the group for `n` who join, of whom `key` is one? ERROR_ERR. */
 int plan_group_room(const struct partition *p, struct span group, uint64_t size, uint64_t n,
                     struct span key, struct error *e);
+
+/* The same for all who join, which sorts them: has each group room for all of its own? */
+struct plan_member {
+    struct span group, key;
+};
+int plan_groups_room(const struct partition *p, struct plan_member *joining, size_t n,
+                     uint64_t size, struct error *e);
 
 /* The type of a field (NULL: a new one, of type `given`) once it has met an item, or items, of this type. ERROR_SCHEMA, naming
  * the sample. */

@@ -113,6 +113,14 @@ static void take_share(const struct take *take, const struct picks *picks, struc
     out->n = picks->shares[take->rank + 1] - picks->shares[take->rank];
 }
 
+/* A try scans what is ready, and may find that WHERE admits none of it, or that what changed was no use. A call that lacks
+ * many samples can afford that once they came; one that lacks few, or whose partition has ended so that anything may
+ * matter to it, had better look at each change. */
+static bool take_counts(const struct partition *p, const struct take *take, uint64_t lacks) {
+    enum { FEW = 32 };
+    return take->where.n > 0 || lacks < FEW || partition_is_ended(p);
+}
+
 /* ---- the plan ----------------------------------------------------------------------------- */
 
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
@@ -136,6 +144,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     uint64_t at_least = take->at_least * shares, bound = ready_bound(&ready, &exact);
     if (!complete && bound < at_least) {
         out->lacks = at_least - bound;
+        out->counts = take_counts(p, take, out->lacks);
         return 0;
     }
 
@@ -160,6 +169,25 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
             count = ready_count(&ready);
         }
         out->lacks = count < at_least ? at_least - count : 1;
+        out->counts = take_counts(p, take, out->lacks);
     }
     return 0;
+}
+
+uint64_t take_gains(const struct store *s, const struct take *take, const struct op *op,
+                    struct scratch *scratch) {
+    struct partition *p = store_find(s, take->partition);
+    if (!p || take_is_complete(p, take)) return TAKE_EVERYTHING;
+    if (op->kind != OP_PUT && op->kind != OP_RELEASE) return 0;
+    if (op->kind == OP_RELEASE && op->select.all) return op->select.n;
+
+    struct ready ready;
+    struct consumer *task = partition_task(p, take->task);
+    ready_open(&ready, &(struct ready_query){p, task, take->n_fields, take->fields, &take->where},
+               scratch);
+    size_t n = op->kind == OP_PUT ? op->put.n : op->select.n;
+    const uint64_t *seqs = op->kind == OP_PUT ? op->put.seqs : op->select.seqs;
+    uint64_t gains = 0;
+    for (size_t i = 0; i < n; i++) gains += ready_has(&ready, seqs[i]);
+    return gains;
 }

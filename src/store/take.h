@@ -42,14 +42,22 @@ struct taken {
     size_t n;
     const uint64_t *seqs; /* in scratch */
     bool remembered;      /* decided by an earlier call: fields may not all be produced */
-    uint64_t lacks; /* TAKE_WAIT: before so many samples have changed, it need not be tried again.
+    uint64_t lacks; /* TAKE_WAIT: before so many more samples qualify, it need not be tried again.
                        At least 1; does not hold once the partition is_ended */
-    bool changes;   /* `op` is to be applied */
+    bool counts; /* TAKE_WAIT: the next try may be dear beside what it lacks: ask take_gains of each
+                       op first */
+    bool changes; /* `op` is to be applied */
     struct op op;
 };
 
 /* COUNT beyond what any partition can hold is refused with ERR, like what the sampler refuses. */
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e);
+
+/* How many of the samples that `op` has just changed the call could have use for, at least; TAKE_EVERYTHING where
+ * the partition is complete for it, so that it gets what is left or hears of the end. What it costs grows with the op. */
+#define TAKE_EVERYTHING UINT64_MAX
+uint64_t take_gains(const struct store *s, const struct take *take, const struct op *op,
+                    struct scratch *scratch);
 
 #endif

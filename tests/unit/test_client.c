@@ -30,7 +30,9 @@ enum { PATIENCE_US = 20 * 1000000, PARTITIONS = 64 };
 static struct server server;
 static int stock[PARTITIONS];
 static size_t tries;     /* of waiters, all told */
+static size_t asked;     /* of heads, whether an op is of use to them */
 static bool counts_down; /* waiters say what they lack */
+static bool counts_ops;  /* and look at each op */
 static size_t freed;     /* requests that are over */
 
 /* ---- the test's commands ------------------------------------------------------------------ */
@@ -54,7 +56,9 @@ static struct span partition_of(int number) {
 
 static void give(int partition, int n) {
     stock[partition] += n;
-    waiter_signal(&server, partition_of(partition), (uint64_t)n);
+    const struct op op = {
+        .kind = OP_PUT, .partition = partition_of(partition), .put = {.n = (size_t)n}};
+    waiter_signal_op(&server, &op, op.put.n);
 }
 
 /* Replies with the sum of the payload's bytes, which tells whether it is still what was sent. */
@@ -69,11 +73,19 @@ static bool take_try(struct client *c, void *request) {
     return true;
 }
 
-static bool waiting_try(struct client *c, void *request, uint64_t *lacks) {
+static bool waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     const struct take *take = request;
     tries++;
-    *lacks = counts_down ? (uint64_t)(take->n - stock[take->partition]) : 0;
+    if (counts_down || counts_ops)
+        *lack = (struct waiter_lack){(uint64_t)(take->n - stock[take->partition]), counts_ops};
     return take_try(c, request);
+}
+
+/* Of use are samples that come in pairs. */
+static uint64_t waiting_gains(struct client *c, const void *request, const struct op *op) {
+    (void)c, (void)request;
+    asked++;
+    return op->put.n == 2 ? 2 : 0;
 }
 
 static void waiting_expire(struct client *c, void *request) {
@@ -86,7 +98,8 @@ static void waiting_free(void *request) {
     mem_free(request);
 }
 
-static const struct waiter_kind waiting = {waiting_try, waiting_expire, waiting_free};
+static const struct waiter_kind waiting = {waiting_try, waiting_gains, waiting_expire,
+                                           waiting_free};
 
 /* T.TAKE partition queue n ms moves-to payload */
 static void take_run(struct client *c) {
@@ -222,8 +235,8 @@ static int park(const char *command) {
 static int set_up(void **state) {
     (void)state;
     memset(stock, 0, sizeof(stock));
-    tries = freed = 0;
-    counts_down = false;
+    tries = asked = freed = 0;
+    counts_down = counts_ops = false;
     return 0;
 }
 
@@ -259,6 +272,29 @@ static void test_a_head_that_says_what_it_lacks_is_left_alone_until_then(void **
     assert_int_equal(tries, 1); /* the first change showed that 99 are lacking */
     hear_nothing(large);
     say_text(giver, "t.give 1 1\r\n");
+    hear_text(large, ":97\r\n");
+    assert_int_equal(tries, 2);
+    close(large);
+    close(giver);
+}
+
+/* It is asked of each change, tried only once, and those behind it and beside it do as they always did. */
+static void
+test_a_choosy_head_is_asked_of_each_change_and_tried_when_it_has_what_it_lacked(void **state) {
+    (void)state;
+    counts_ops = true;
+    int large = park("t.take 1 q 100 0 -1 a\r\n"), giver = join();
+    for (int i = 0; i < 101; i++) {
+        say_text(giver, i < 99 ? "t.give 1 1\r\n" : "t.give 1 0\r\n");
+        hear_text(giver, "+OK\r\n");
+    }
+    assert_int_equal(tries, 1); /* 99 are lacking since, and none was of use */
+    assert_int_equal(asked, 100);
+    hear_nothing(large);
+    for (int i = 0; i < 50; i++) {
+        say_text(giver, "t.give 1 2\r\n");
+        hear_text(giver, "+OK\r\n");
+    }
     hear_text(large, ":97\r\n");
     assert_int_equal(tries, 2);
     close(large);
@@ -570,6 +606,9 @@ int main(void) {
         cmocka_unit_test_setup(test_only_the_head_is_tried, set_up),
         cmocka_unit_test_setup(test_a_head_that_says_what_it_lacks_is_left_alone_until_then,
                                set_up),
+        cmocka_unit_test_setup(
+            test_a_choosy_head_is_asked_of_each_change_and_tried_when_it_has_what_it_lacked,
+            set_up),
         cmocka_unit_test_setup(test_each_queue_is_woken_by_its_own_count, set_up),
         cmocka_unit_test_setup(test_newcomers_line_up, set_up),
         cmocka_unit_test_setup(test_queues_are_independent, set_up),

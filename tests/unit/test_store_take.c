@@ -327,6 +327,75 @@ static void test_keep_and_the_end(void **state) {
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
+/* ---- what a change is worth to one who waits ---------------------------------------------- */
+
+static uint64_t gains(struct kit *k, const struct take *take, enum op_kind kind, const char *keys) {
+    uint64_t seqs[8];
+    size_t n = strlen(keys);
+    for (size_t i = 0; i < n; i++) seqs[i] = kit_seq(k, "p", (char[]){keys[i], 0});
+    struct op op = {.kind = kind, .partition = take->partition};
+    if (kind == OP_PUT) {
+        op.put.n = n;
+        op.put.seqs = seqs;
+    } else {
+        op.select = (struct op_select){.n = n, .seqs = seqs, .task = take->task};
+    }
+    return take_gains(k->store, take, &op, &k->scratch);
+}
+
+static void test_a_change_counts_as_far_as_it_is_of_use(void **state) {
+    struct kit *k = *state;
+    put_keys(k, "abc");
+    assert_int_equal(kit_tag(k, "p", "b", "v", "7"), 0);
+    assert_int_equal(kit_tag(k, "p", "d", "v", "7"), 0); /* has not the field */
+    struct take take = take_of("t", 9, "SEQUENTIAL", 0);
+    assert_int_equal(gains(k, &take, OP_PUT, "abcd"), 3);
+    const struct where_condition seven = {SPAN_LITERAL("v"), WHERE_EQ, SPAN_LITERAL("7")};
+    take.where = (struct where){1, &seven};
+    assert_int_equal(gains(k, &take, OP_PUT, "abcd"), 1);
+    assert_string_equal(next(k, "t", 2), "ab");
+    assert_int_equal(gains(k, &take, OP_PUT, "abcd"), 0); /* it has had b */
+    take.where.n = 0;
+    assert_int_equal(gains(k, &take, OP_RELEASE, "abc"), 1);
+    assert_int_equal(gains(k, &take, OP_TAKE, "abc"), 0);
+}
+
+static void test_the_end_is_worth_everything(void **state) {
+    struct kit *k = *state;
+    put_keys(k, "ab");
+    struct take take = take_of("t", 9, "SEQUENTIAL", 0);
+    assert_int_equal(kit_tag(k, "p", "c", "v", "7"), 0);
+    assert_int_equal(kit_seal(k, "p"), 0);
+    assert_int_equal(gains(k, &take, OP_ACK, "a"), 0); /* c has not the field yet */
+    put(k, 'c');
+    assert_int_equal(gains(k, &take, OP_PUT, "c"), TAKE_EVERYTHING);
+    assert_int_equal(gains(k, &take, OP_ACK, "a"), TAKE_EVERYTHING);
+}
+
+/* Who lacks many may try when they came; who lacks few, is choosy, or nears the end had better count. */
+static void test_who_counts(void **state) {
+    struct kit *k = *state;
+    struct taken got;
+    put(k, 'a');
+    struct take take = take_of("t", 100, "SEQUENTIAL", 0);
+    assert_int_equal(kit_take(k, &take, &got), 0);
+    assert_int_equal(got.lacks, 99);
+    assert_false(got.counts);
+    const struct where_condition seven = {SPAN_LITERAL("v"), WHERE_EQ, SPAN_LITERAL("7")};
+    take.where = (struct where){1, &seven};
+    assert_int_equal(kit_take(k, &take, &got), 0);
+    assert_true(got.counts);
+    take = take_of("t", 2, "SEQUENTIAL", 0);
+    assert_int_equal(kit_take(k, &take, &got), 0);
+    assert_int_equal(got.lacks, 1);
+    assert_true(got.counts);
+    assert_int_equal(kit_tag(k, "p", "b", "v", "7"), 0);
+    assert_int_equal(kit_expect(k, "p", 2), 0);
+    take = take_of("t", 100, "SEQUENTIAL", 0);
+    assert_int_equal(kit_take(k, &take, &got), 0);
+    assert_true(got.counts);
+}
+
 static void test_too_many_tasks(void **state) {
     struct kit *k = *state;
     char name[16];
@@ -383,6 +452,9 @@ int main(void) {
         KIT_TEST(test_the_end_of_a_selection),
         KIT_TEST(test_the_end_of_groups),
         KIT_TEST(test_keep_and_the_end),
+        KIT_TEST(test_a_change_counts_as_far_as_it_is_of_use),
+        KIT_TEST(test_the_end_is_worth_everything),
+        KIT_TEST(test_who_counts),
         KIT_TEST(test_too_many_tasks),
         KIT_TEST(test_count_beyond_measure),
         KIT_TEST(test_samplers_by_name),

@@ -9,31 +9,16 @@
 
 /* ---- the replica -------------------------------------------------------------------------- */
 
-/* What was adopted here is copied there: chunks belong to one store. */
-static const struct op_column *unadopted(struct trial *t, const struct op_column *columns,
-                                         size_t n) {
-    struct op_column *copy = scratch_alloc(&t->replica_scratch, n, sizeof(*copy));
-    for (size_t i = 0; i < n; i++) {
-        copy[i] = columns[i];
-        copy[i].values.adopt = NULL;
-    }
-    return copy;
-}
-
 static void replicate(void *context, const struct op *op) {
     struct trial *t = context;
-    struct op copy = *op;
     if (op->kind == OP_ADOPT) return; /* a reload: nothing is new */
     t->changes++;
-    if (!t->shape.replica) return;
-    scratch_reset(&t->replica_scratch);
-    if (op->kind == OP_PUT) copy.put.columns = unadopted(t, op->put.columns, op->put.n_columns);
-    store_apply(t->replica, &copy);
+    if (t->shape.replica) replay_op(&t->replay, t->kit.store, op);
 }
 
 static void check_replica(struct trial *t) {
     if (!t->shape.replica) return;
-    struct span ours = kit_dump(t->kit.store), theirs = kit_dump(t->replica);
+    struct span ours = kit_dump(t->kit.store), theirs = kit_dump(t->replay.to);
     EXPECT(span_equal(ours, theirs), "the replica holds something else");
     kit_dump_free(ours);
     kit_dump_free(theirs);
@@ -225,9 +210,10 @@ static void step_reload(struct trial *t) {
 /* ---- the walk ----------------------------------------------------------------------------- */
 
 void trial_open(struct trial *t, struct source source, const struct trial_shape *shape) {
-    *t = (struct trial){.source = source, .shape = *shape, .kit = t->kit, .replica = t->replica};
+    *t =
+        (struct trial){.source = source, .shape = *shape, .kit = t->kit, .replay.to = t->replay.to};
     if (!t->kit.store) kit_open(&t->kit);
-    if (!t->replica && shape->replica) t->replica = store_new(NULL);
+    if (!t->replay.to && shape->replica) t->replay.to = store_new(NULL);
     store_on_change(t->kit.store, replicate, t);
     for (size_t i = 0; i < sizeof(t->flavour); i++)
         t->flavour[i] = (uint8_t)source_below(&t->source, 256);
@@ -268,13 +254,13 @@ void trial_end(struct trial *t) {
     kit_empty(&t->kit);
     check_replica(t);
     scratch_free(&t->scratch);
-    scratch_free(&t->replica_scratch);
+    replay_free(&t->replay);
     store_on_change(t->kit.store, NULL, NULL);
 }
 
 void trial_close(struct trial *t) {
     trial_end(t);
-    if (t->replica) store_free(t->replica);
+    if (t->replay.to) store_free(t->replay.to);
     size_t left = kit_close(&t->kit);
     EXPECT(left == 0, "%zu bytes did not come back", left);
     *t = (struct trial){0};

@@ -1,11 +1,12 @@
 /* A random walk: the same requests go to a store and to the model, and both have to say and hold the same.
  *
  * Decisions come from a struct source, so a trial is a seed or a fuzzer's bytes. A second store is fed with nothing but
- * the first one's ops, as a replica would be, and has to hold the same too. */
+ * the bytes of the first one's ops, as a replica would be, and has to hold the same too. */
 #ifndef TQ_TESTS_KIT_TRIAL_H
 #define TQ_TESTS_KIT_TRIAL_H
 
 #include "model.h"
+#include "replay.h"
 #include "source.h"
 #include "store.h"
 
@@ -31,10 +32,9 @@ struct trial {
     struct source source;
     struct trial_shape shape;
     struct kit kit;
-    struct store *replica;
+    struct replay replay; /* of all ops, into a store of its own */
     struct model model;
     struct scratch scratch; /* of the step: requests and what the model says */
-    struct scratch replica_scratch;
     struct trial_pin pins[TRIAL_PINS];
     size_t n_pins;
     unsigned steps;

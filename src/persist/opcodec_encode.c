@@ -1,0 +1,293 @@
+/* See opcodec.h. */
+#include "persist/opcodec.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+#include "persist/opcodec_form.h"
+
+/* ---- seqs --------------------------------------------------------------------------------- */
+
+/* How many of the seqs make a run: one, or as many as rise by one above `top`. */
+static size_t run_length(const uint64_t *seqs, size_t n, uint64_t top) {
+    size_t length = 1;
+    if (seqs[0] < top) return 1;
+    while (length < n && seqs[length] == seqs[0] + length) length++;
+    return length;
+}
+
+static void encode_seqs(struct pack *p, const uint64_t *seqs, size_t n) {
+    uint64_t next = 0, top = 0; /* what would come next; one above all so far */
+    for (size_t i = 0; i < n;) {
+        size_t length = run_length(seqs + i, n - i, top);
+        pack_signed(p, (int64_t)(seqs[i] - next));
+        if (n > 1) pack_varint(p, length);
+        i += length;
+        next = seqs[i - 1] + 1;
+        if (next > top) top = next;
+    }
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+static size_t values_length(const struct column_values *v, size_t n, size_t i) {
+    if (!v->payload.ptr) return v->items[i].len;
+    return v->lengths ? v->lengths[i] : v->payload.len / n;
+}
+
+static void encode_lengths(struct pack *p, const struct column_values *v, size_t n) {
+    size_t first = values_length(v, n, 0);
+    bool equal = true;
+    for (size_t i = 1; i < n && equal; i++) equal = values_length(v, n, i) == first;
+    pack_varint(p, equal ? first + 1 : 0);
+    for (size_t i = 0; i < n && !equal; i++) pack_varint(p, values_length(v, n, i));
+}
+
+static void encode_copy(struct pack *p, const struct column_values *v, size_t n) {
+    if (v->payload.ptr)
+        pack_bytes(p, v->payload);
+    else
+        for (size_t i = 0; i < n; i++) pack_bytes(p, v->items[i]);
+}
+
+/* The values were put into the column just now, one behind the other: they begin where the first that is not empty lies. */
+static void encode_ref(struct opcodec_out *out, const struct column *column, const uint64_t *seqs,
+                       size_t total) {
+    const struct cell *cell = column_cell(column, *seqs);
+    while (!cell->length) cell = column_cell(column, *++seqs);
+    struct chunk *chunk = arena_chunk(column->arena, cell->chunk);
+    chunk_pin(chunk);
+    out->refs = mem_grow(out->refs, &out->refs_capacity, out->refs_count + 1, sizeof(*out->refs));
+    out->refs[out->refs_count++] = (struct opcodec_ref){
+        .at = out->bytes.len,
+        .bytes = span_of(chunk->memory + cell->offset, total),
+        .chunk = chunk,
+    };
+    out->refs_bytes += total;
+}
+
+static void encode_payload(struct opcodec_out *out, const struct column *column,
+                           const uint64_t *seqs, size_t n, const struct column_values *v,
+                           size_t total) {
+    if (total < OPCODEC_COPY_MAX)
+        encode_copy(&out->bytes, v, n);
+    else
+        encode_ref(out, column, seqs, total);
+}
+
+/* ---- OP_PUT ------------------------------------------------------------------------------- */
+
+static void encode_columns(const struct column_set *set, const struct op_put *put, bool typed,
+                           const struct op_column *columns, size_t n, struct opcodec_out *out) {
+    struct pack *p = &out->bytes;
+    pack_varint(p, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct column_values *v = &columns[i].values;
+        size_t total = column_values_bytes(v, put->n);
+        pack_span(p, columns[i].name);
+        if (typed) dtype_pack(p, &columns[i].type);
+        if (typed && !dtype_shape_implied(&columns[i].type))
+            for (size_t s = 0; s < put->n * dtype_stars(&columns[i].type); s++)
+                pack_varint(p, v->sizes[s]);
+        else
+            encode_lengths(p, v, put->n);
+        const struct column *column =
+            total < OPCODEC_COPY_MAX ? NULL : column_set_find(set, columns[i].name);
+        encode_payload(out, column, put->seqs, put->n, v, total);
+    }
+}
+
+static void encode_groups(struct pack *p, const struct op_put *put) {
+    struct span before = {NULL, 0};
+    uint32_t size = 0;
+    for (size_t i = 0; i < put->n; i++) {
+        struct span id = put->group_ids[i];
+        if (!id.ptr) {
+            pack_varint(p, OPCODEC_GROUP_NONE);
+        } else if (before.ptr && size == put->group_sizes[i] && span_equal(id, before)) {
+            pack_varint(p, OPCODEC_GROUP_SAME);
+        } else {
+            size = put->group_sizes[i];
+            pack_varint(p, id.len + OPCODEC_GROUP_LENGTH);
+            pack_bytes(p, id);
+            pack_varint(p, size);
+        }
+        before = id;
+    }
+}
+
+static bool encode_has_groups(const struct op_put *put) {
+    for (size_t i = 0; put->group_ids && i < put->n; i++)
+        if (put->group_ids[i].ptr) return true;
+    return false;
+}
+
+static void encode_put(const struct partition *part, const struct op_put *put,
+                       struct opcodec_out *out) {
+    struct pack *p = &out->bytes;
+    pack_varint(p, put->n);
+    encode_seqs(p, put->seqs, put->n);
+    pack_varint(p, put->n_new);
+    if (put->n_new && put->n_new < put->n) pack_varint(p, put->new_seqs[0]);
+    if (put->n_new) {
+        struct column_values keys = {.items = put->keys};
+        encode_lengths(p, &keys, put->n_new);
+        encode_payload(out, &part->keys, put->new_seqs, put->n_new, &keys,
+                       column_values_bytes(&keys, put->n_new));
+    }
+    bool has_groups = encode_has_groups(put);
+    pack_u8(p, has_groups);
+    if (has_groups) encode_groups(p, put);
+    encode_columns(&part->tags, put, false, put->tags, put->n_tags, out);
+    encode_columns(&part->fields, put, true, put->columns, put->n_columns, out);
+}
+
+/* ---- the others --------------------------------------------------------------------------- */
+
+static void encode_rank(struct pack *p, const struct op_rank *rank) {
+    pack_varint(p, rank->rank);
+    pack_varint(p, rank->batch);
+    pack_span(p, rank->how);
+    if (!rank->shares) return;
+    pack_varint(p, rank->n_shares);
+    for (size_t i = 0; i <= rank->n_shares; i++)
+        pack_varint(p, rank->shares[i] - (i ? rank->shares[i - 1] : 0));
+}
+
+static void encode_select(struct pack *p, const struct op *op) {
+    const struct op_select *select = &op->select;
+    const struct op_rank *rank = &select->rank;
+    pack_u8(p,
+            (uint8_t)((select->all ? OPCODEC_ALL : 0) | (select->task.ptr ? OPCODEC_TASK : 0) |
+                      (select->lease.id ? OPCODEC_LEASE : 0) | (rank->given ? OPCODEC_RANK : 0) |
+                      (rank->given && rank->shares ? OPCODEC_SHARES : 0) |
+                      (select->n_names ? OPCODEC_NAMES : 0) | (select->tags ? OPCODEC_TAGS : 0)));
+    pack_varint(p, select->n);
+    if (!select->all) encode_seqs(p, select->seqs, select->n);
+    if (select->task.ptr) pack_span(p, select->task);
+    if (select->lease.id) {
+        pack_varint(p, select->lease.id);
+        if (opcodec_has_end(op->kind)) pack_signed(p, select->lease.ends_ms);
+        if (opcodec_has_holder(op->kind)) pack_span(p, select->lease.holder);
+    }
+    if (rank->given) encode_rank(p, rank);
+    if (!select->n_names) return;
+    pack_varint(p, select->n_names);
+    for (size_t i = 0; i < select->n_names; i++) pack_span(p, select->names[i]);
+}
+
+static void encode_define(struct pack *p, const struct op_define *define) {
+    const struct bounds *bounds = define->bounds;
+    pack_varint(p, bounds->samples);
+    pack_varint(p, bounds->bytes);
+    pack_varint(p, bounds->ahead);
+    pack_optional(p, bounds->ahead_task);
+    pack_varint(p, bounds->n_retire);
+    for (size_t i = 0; i < bounds->n_retire; i++) pack_span(p, bounds->retire[i]);
+    pack_varint(p, define->n_fields);
+    for (size_t i = 0; i < define->n_fields; i++) {
+        pack_span(p, define->fields[i].name);
+        dtype_pack(p, &define->fields[i].type);
+    }
+}
+
+void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_out *out) {
+    struct pack *p = &out->bytes;
+    pack_u8(p, (uint8_t)op->kind);
+    pack_span(p, op->partition);
+    pack_signed(p, op->now_ms);
+    switch (op->kind) {
+    case OP_PUT: encode_put(store_find(s, op->partition), &op->put, out); return;
+    case OP_TAKE:
+    case OP_HAND:
+    case OP_ACK:
+    case OP_RELEASE:
+    case OP_EXTEND:
+    case OP_RESET:
+    case OP_CLEAR:
+    case OP_ERASE: encode_select(p, op); return;
+    case OP_DEFINE: encode_define(p, &op->define); return;
+    case OP_EXPECT: pack_varint(p, op->expected); return;
+    case OP_SEAL:
+    case OP_DROP: return;
+    }
+    assert(!"op kind");
+}
+
+/* ---- bounds ------------------------------------------------------------------------------- */
+
+enum {
+    BOUND_SMALL = 5,   /* a length, count or size of up to 32 bits */
+    BOUND_NUMBER = 10, /* any other */
+    BOUND_TYPE = 2 + DTYPE_MAX_DIMS * BOUND_SMALL,
+};
+
+static size_t bound_spans(const struct span *spans, size_t n) {
+    size_t bytes = n * BOUND_NUMBER;
+    for (size_t i = 0; i < n; i++) bytes += spans[i].len;
+    return bytes;
+}
+
+static size_t bound_columns(const struct op_column *columns, size_t n_columns, size_t n) {
+    size_t bytes = BOUND_NUMBER;
+    for (size_t i = 0; i < n_columns; i++) {
+        size_t stars = dtype_stars(&columns[i].type);
+        bytes += BOUND_NUMBER + columns[i].name.len + BOUND_TYPE + BOUND_NUMBER +
+                 n * (stars > 1 ? stars : 1) * BOUND_SMALL +
+                 column_values_bytes(&columns[i].values, n);
+    }
+    return bytes;
+}
+
+static size_t bound_put(const struct op_put *put) {
+    size_t bytes = 4 * BOUND_NUMBER + put->n * 2 * BOUND_NUMBER + BOUND_NUMBER +
+                   bound_spans(put->keys, put->n_new);
+    if (put->group_ids) bytes += bound_spans(put->group_ids, put->n) + put->n * BOUND_SMALL;
+    bytes += bound_columns(put->tags, put->n_tags, put->n);
+    return bytes + bound_columns(put->columns, put->n_columns, put->n);
+}
+
+static size_t bound_select(const struct op_select *select) {
+    const struct op_rank *rank = &select->rank;
+    size_t bytes = 10 * BOUND_NUMBER + select->task.len + select->lease.holder.len + rank->how.len;
+    if (!select->all) bytes += select->n * 2 * BOUND_NUMBER;
+    if (rank->shares) bytes += (rank->n_shares + 1) * BOUND_NUMBER;
+    return bytes + bound_spans(select->names, select->n_names);
+}
+
+static size_t bound_define(const struct op_define *define) {
+    const struct bounds *bounds = define->bounds;
+    size_t bytes = 6 * BOUND_NUMBER + bounds->ahead_task.len;
+    bytes += bound_spans(bounds->retire, bounds->n_retire);
+    for (size_t i = 0; i < define->n_fields; i++)
+        bytes += BOUND_NUMBER + define->fields[i].name.len + BOUND_TYPE;
+    return bytes;
+}
+
+size_t opcodec_bound(const struct op *op) {
+    size_t bytes = 1 + BOUND_NUMBER + op->partition.len + BOUND_NUMBER;
+    switch (op->kind) {
+    case OP_PUT: return bytes + bound_put(&op->put);
+    case OP_DEFINE: return bytes + bound_define(&op->define);
+    case OP_EXPECT: return bytes + BOUND_NUMBER;
+    case OP_SEAL:
+    case OP_DROP: return bytes;
+    default: return bytes + bound_select(&op->select);
+    }
+}
+
+/* ---- out ---------------------------------------------------------------------------------- */
+
+void opcodec_out_clear(struct opcodec_out *out) {
+    for (size_t i = 0; i < out->refs_count; i++) chunk_unpin(out->refs[i].chunk);
+    out->refs_count = 0;
+    out->refs_bytes = 0;
+    pack_clear(&out->bytes);
+}
+
+void opcodec_out_free(struct opcodec_out *out) {
+    opcodec_out_clear(out);
+    pack_free(&out->bytes);
+    mem_free(out->refs);
+    *out = (struct opcodec_out){0};
+}

@@ -1,0 +1,29 @@
+/* What opcodec_encode.c and opcodec_decode.c agree on, beside the essay of opcodec.h. */
+#ifndef TQ_PERSIST_OPCODEC_FORM_H
+#define TQ_PERSIST_OPCODEC_FORM_H
+
+#include "store/op.h"
+
+/* Which members of an op_select are there. */
+enum {
+    OPCODEC_ALL = 1,
+    OPCODEC_TASK = 2,
+    OPCODEC_LEASE = 4,
+    OPCODEC_RANK = 8,
+    OPCODEC_SHARES = 16,
+    OPCODEC_NAMES = 32,
+    OPCODEC_TAGS = 64,
+    OPCODEC_FLAGS = 127, /* all of them */
+};
+
+enum { OPCODEC_GROUP_NONE = 0, OPCODEC_GROUP_SAME = 1, OPCODEC_GROUP_LENGTH = 2 };
+
+static inline bool opcodec_has_end(enum op_kind kind) {
+    return kind == OP_TAKE || kind == OP_EXTEND;
+}
+
+static inline bool opcodec_has_holder(enum op_kind kind) {
+    return kind == OP_TAKE;
+}
+
+#endif
