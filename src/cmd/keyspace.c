@@ -9,6 +9,7 @@
 #include "server/command.h"
 #include "server/server.h"
 #include "server/text.h"
+#include "store/names.h"
 #include "store/store.h"
 
 enum { SCAN_COUNT = 10, SCAN_COUNT_MAX = 1000000 };

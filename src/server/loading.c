@@ -121,7 +121,7 @@ static int loading_finish(struct server *s, struct loading *l, int64_t then_ms, 
 /* ---- step by step ------------------------------------------------------------------------- */
 
 static int step_base(struct server *s, struct loading *l, struct error *e) {
-    bool done;
+    bool done = false;
     int failed = snapshot_load_step(l->base, l->load, SLICE_BYTES, &done, e);
     if (failed || !done) return failed;
     struct op op;

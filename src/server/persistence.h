@@ -81,7 +81,7 @@ int persistence_adopt_dump(struct server *s, const char *dump, struct manifest *
 
 /* May this op be applied, as far as the disk is concerned, and with it another that names so many `more` samples, or those of the
  * op once more (RETIRE)? Asked before every store_apply but those of loading; room for both is set aside. ERROR_MISCONF. */
-enum { PERSISTENCE_SAMPLE_BYTES = 12 }; /* that a sample takes in an op at the most */
+enum { PERSISTENCE_SAMPLE_BYTES = 20 }; /* that a sample takes in an op at the most */
 int persistence_admit(struct server *s, const struct op *op, uint64_t more, struct error *e);
 
 /* It was. */

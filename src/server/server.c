@@ -271,10 +271,20 @@ static void signal_waiters(struct server *s, const struct op *op) {
         waiter_signal(s, WAITER_MEMORY);
 }
 
+/* Partitions came in as wholes. */
+static void on_adoption(struct server *s, const struct op_adopt *adopt) {
+    waiter_signal_all(s);
+    for (size_t i = 0; i < adopt->n; i++) transaction_touch(s, adopt->partitions[i]->name);
+}
+
 static void on_change(void *context, const struct op *op) {
     struct server *s = context;
     if (s->persistence.loading) return; /* it was told when it happened */
     persistence_change(s, op);
+    if (op->kind == OP_ADOPT) {
+        on_adoption(s, &op->adopt);
+        return;
+    }
     if (waiter_count(s)) signal_waiters(s, op);
     if (s->watchers.names.count) transaction_touch(s, op->partition);
     if (s->notify_events && pubsub_is_used(s)) notify_change(s, op);

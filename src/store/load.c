@@ -104,7 +104,7 @@ int load_finish(struct load *l, struct op *op, struct error *e) {
     int failed = load_check_complete(l, e);
     if (failed) return failed;
     *op = (struct op){.kind = OP_ADOPT, .now_ms = l->now_ms};
-    op->adopt = (struct op_adopt){l->n, l->all, l->last_lease};
+    op->adopt = (struct op_adopt){.n = l->n, .partitions = l->all, .last_lease = l->last_lease};
     l->n = 0;
     l->p = NULL;
     return 0;

@@ -22,6 +22,7 @@ struct bounds;
 struct partition;
 
 /* The numbers are stored: new kinds go to the end. */
+/* Logs hold these numbers (persist/opcodec.h): new kinds come last. */
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */
@@ -103,6 +104,10 @@ struct op_adopt {
     size_t n;
     struct partition *const *partitions; /* made for this store; the op owns them */
     uint64_t last_lease;                 /* leases given from now on have higher ids */
+    /* Where whoever replays the op finds them: a log has this instead of the partitions. */
+    struct span source; /* the name of a snapshot */
+    size_t n_names;
+    const struct span *names;
 };
 
 struct op {
