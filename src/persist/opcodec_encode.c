@@ -50,7 +50,7 @@ static void encode_copy(struct pack *p, const struct column_values *v, size_t n)
         for (size_t i = 0; i < n; i++) pack_bytes(p, v->items[i]);
 }
 
-/* The values were put into the column just now, one behind the other: they begin where the first that is not empty lies. */
+/* Values that were put into the column just now lie in a row: they begin where the first that is not empty lies. */
 static void encode_ref(struct opcodec_out *out, const struct column *column, const uint64_t *seqs,
                        size_t total) {
     const struct cell *cell = column_cell(column, *seqs);
@@ -66,35 +66,43 @@ static void encode_ref(struct opcodec_out *out, const struct column *column, con
     out->refs_bytes += total;
 }
 
-static void encode_payload(struct opcodec_out *out, const struct column *column,
-                           const uint64_t *seqs, size_t n, const struct column_values *v,
-                           size_t total) {
-    if (total < OPCODEC_COPY_MAX)
-        encode_copy(&out->bytes, v, n);
-    else
-        encode_ref(out, column, seqs, total);
-}
-
 /* ---- OP_PUT ------------------------------------------------------------------------------- */
 
-static void encode_columns(const struct column_set *set, const struct op_put *put, bool typed,
-                           const struct op_column *columns, size_t n, struct opcodec_out *out) {
-    struct pack *p = &out->bytes;
-    pack_varint(p, n);
-    for (size_t i = 0; i < n; i++) {
-        const struct column_values *v = &columns[i].values;
-        size_t total = column_values_bytes(v, put->n);
-        pack_span(p, columns[i].name);
-        if (typed) dtype_pack(p, &columns[i].type);
-        if (typed && !dtype_shape_implied(&columns[i].type))
-            for (size_t s = 0; s < put->n * dtype_stars(&columns[i].type); s++)
-                pack_varint(p, v->sizes[s]);
-        else
-            encode_lengths(p, v, put->n);
-        const struct column *column =
-            total < OPCODEC_COPY_MAX ? NULL : column_set_find(set, columns[i].name);
-        encode_payload(out, column, put->seqs, put->n, v, total);
+/* Most writes are small, and then nothing is looked up in the store. */
+static const struct partition *encode_partition(const struct store *s, const struct op *op) {
+    const struct partition *p = store_find(s, op->partition);
+    assert(p);
+    return p;
+}
+
+static void encode_keys(const struct store *s, const struct op *op, struct opcodec_out *out) {
+    const struct op_put *put = &op->put;
+    struct column_values keys = {.items = put->keys};
+    size_t total = column_values_bytes(&keys, put->n_new);
+    encode_lengths(&out->bytes, &keys, put->n_new);
+    if (total < OPCODEC_COPY_MAX)
+        encode_copy(&out->bytes, &keys, put->n_new);
+    else
+        encode_ref(out, &encode_partition(s, op)->keys, put->new_seqs, total);
+}
+
+static void encode_values(const struct store *s, const struct op *op, bool is_tag,
+                          const struct op_column *column, struct opcodec_out *out) {
+    const struct op_put *put = &op->put;
+    const struct column_values *v = &column->values;
+    size_t total = column_values_bytes(v, put->n);
+    if (!is_tag && !dtype_shape_implied(&column->type))
+        for (size_t i = 0; i < put->n * dtype_stars(&column->type); i++)
+            pack_varint(&out->bytes, v->sizes[i]);
+    else
+        encode_lengths(&out->bytes, v, put->n);
+    if (total < OPCODEC_COPY_MAX) {
+        encode_copy(&out->bytes, v, put->n);
+        return;
     }
+    const struct partition *p = encode_partition(s, op);
+    encode_ref(out, column_set_find(is_tag ? &p->tags : &p->fields, column->name), put->seqs,
+               total);
 }
 
 static void encode_groups(struct pack *p, const struct op_put *put) {
@@ -122,24 +130,28 @@ static bool encode_has_groups(const struct op_put *put) {
     return false;
 }
 
-static void encode_put(const struct partition *part, const struct op_put *put,
-                       struct opcodec_out *out) {
+static void encode_put(const struct store *s, const struct op *op, struct opcodec_out *out) {
+    const struct op_put *put = &op->put;
     struct pack *p = &out->bytes;
     pack_varint(p, put->n);
     encode_seqs(p, put->seqs, put->n);
     pack_varint(p, put->n_new);
     if (put->n_new && put->n_new < put->n) pack_varint(p, put->new_seqs[0]);
-    if (put->n_new) {
-        struct column_values keys = {.items = put->keys};
-        encode_lengths(p, &keys, put->n_new);
-        encode_payload(out, &part->keys, put->new_seqs, put->n_new, &keys,
-                       column_values_bytes(&keys, put->n_new));
-    }
+    if (put->n_new) encode_keys(s, op, out);
     bool has_groups = encode_has_groups(put);
     pack_u8(p, has_groups);
     if (has_groups) encode_groups(p, put);
-    encode_columns(&part->tags, put, false, put->tags, put->n_tags, out);
-    encode_columns(&part->fields, put, true, put->columns, put->n_columns, out);
+    pack_varint(p, put->n_tags);
+    for (size_t i = 0; i < put->n_tags; i++) {
+        pack_span(p, put->tags[i].name);
+        encode_values(s, op, true, &put->tags[i], out);
+    }
+    pack_varint(p, put->n_columns);
+    for (size_t i = 0; i < put->n_columns; i++) {
+        pack_span(p, put->columns[i].name);
+        dtype_pack(p, &put->columns[i].type);
+        encode_values(s, op, false, &put->columns[i], out);
+    }
 }
 
 /* ---- the others --------------------------------------------------------------------------- */
@@ -204,7 +216,7 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     pack_span(p, op->partition);
     pack_signed(p, op->now_ms);
     switch (op->kind) {
-    case OP_PUT: encode_put(store_find(s, op->partition), &op->put, out); return;
+    case OP_PUT: encode_put(s, op, out); return;
     case OP_TAKE:
     case OP_HAND:
     case OP_ACK:

@@ -1,0 +1,96 @@
+/* A log of ops that anyone may have written.
+ *
+ * An input is a list of ops, each behind its length (varint); a length that is wrong ends it. Each is decoded and checked, and applied where
+ * it passes; what was applied is encoded from the store and has to come out as an op that encodes to the same. In the end
+ * everything is dropped and all payload has to be back. The store stays from one input to the next: to map its memory takes
+ * longer than to fill it. Ids of leases go on and on in it, so those of an input count from where it begins. */
+#include <stdint.h>
+
+#include "../unit/kit/fail.h"
+#include "../unit/kit/replay.h"
+#include "../unit/kit/store.h"
+#include "store/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct fuzz {
+    struct kit kit;
+    struct opcodec_out out;
+    struct pack bytes, again;
+    struct scratch scratch, other;
+    uint64_t last_lease; /* before this input */
+};
+
+/* The store has applied it; behind that, what can be said of it in bytes is said in one way only. */
+static void encode_there_and_back(void *context, const struct op *op) {
+    struct fuzz *f = context;
+    struct op copy;
+    struct error e = {0};
+    pack_clear(&f->bytes);
+    opcodec_encode(f->kit.store, op, &f->out);
+    replay_flatten(&f->out, &f->bytes);
+    opcodec_out_clear(&f->out);
+    EXPECT(f->bytes.len <= opcodec_bound(op), "kind %d is within its bound", (int)op->kind);
+    struct unpack in = unpack_of(pack_span_of(&f->bytes));
+    scratch_reset(&f->other);
+    int failed = opcodec_decode(f->kit.store, &in, &f->other, &copy, &e);
+    /* What is cleared does not count any more: then seqs may be more than there are samples. */
+    if (failed && op->kind == OP_CLEAR) return;
+    EXPECT(!failed && unpack_left(&in) == 0, "kind %d: %s", (int)op->kind, e.text);
+    if (op->kind == OP_DROP) return;
+    pack_clear(&f->again);
+    opcodec_encode(f->kit.store, &copy, &f->out);
+    replay_flatten(&f->out, &f->again);
+    opcodec_out_clear(&f->out);
+    EXPECT(span_equal(pack_span_of(&f->bytes), pack_span_of(&f->again)), "kind %d", (int)op->kind);
+}
+
+static void run_op(struct fuzz *f, struct span bytes) {
+    struct op op;
+    struct error e = {0};
+    struct unpack in = unpack_of(bytes);
+    scratch_reset(&f->scratch);
+    int failed = opcodec_decode(f->kit.store, &in, &f->scratch, &op, &e);
+    if (!failed && op.kind != OP_PUT && op.kind <= OP_ERASE && op.select.lease.id)
+        op.select.lease.id += f->last_lease;
+    if (!failed) failed = op_check(f->kit.store, &op, &f->scratch, &e);
+    if (failed)
+        EXPECT(e.code == (enum error_code)failed && e.text[0], "an error says what it is");
+    else
+        store_apply(f->kit.store, &op);
+}
+
+/* What readers rely on. */
+static void look(const struct store *s) {
+    struct store_stats stats;
+    store_stats(s, &stats);
+    kit_dump_free(kit_dump(s));
+    uint64_t cursor = 0, leases = 0;
+    for (struct partition *p; (p = store_next(s, &cursor));)
+        for (size_t t = 0; t < p->tasks_count; t++) {
+            const struct consumer *task = p->tasks[t];
+            uint64_t held = 0;
+            for (size_t i = 0; i < task->leases_count; i++) held += lease_samples(task->leases[i]);
+            EXPECT(held == task->leased, "a sample is in one lease at most");
+            EXPECT(task->consumed + task->leased <= p->samples, "no sample counts twice");
+            leases += task->leases_count;
+        }
+    EXPECT(leases == store_leases(s)->count, "leases are those of tasks");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static struct fuzz f;
+    if (!f.kit.store) kit_open(&f.kit);
+    f.last_lease = store_leases(f.kit.store)->last_id;
+    store_on_change(f.kit.store, encode_there_and_back, &f);
+    struct unpack in = unpack_of(span_of(data, size));
+    while (unpack_left(&in)) {
+        struct span op = unpack_span(&in);
+        if (!in.bad) run_op(&f, op);
+    }
+    look(f.kit.store);
+    store_on_change(f.kit.store, NULL, NULL);
+    kit_empty(&f.kit);
+    EXPECT(store_leases(f.kit.store)->count == 0, "no lease is left");
+    return 0;
+}
