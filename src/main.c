@@ -28,6 +28,7 @@ static void register_commands(void) {
     cmd_list_register();
     cmd_sample_register();
     cmd_save_register();
+    cmd_checkpoint_register();
     cmd_clear_register();
     cmd_partition_register();
 }

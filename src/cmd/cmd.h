@@ -19,6 +19,7 @@ void cmd_lease_register(void);  /* lease.c: TQ.ACK TQ.NACK TQ.EXTEND TQ.LEASES *
 void cmd_list_register(void);   /* list.c: TQ.LIST TQ.COUNT */
 void cmd_sample_register(void);
 void cmd_save_register(void);      /* sample.c: TQ.SAMPLE */
+void cmd_checkpoint_register(void);
 void cmd_clear_register(void);     /* clear.c: TQ.CLEAR TQ.RESET */
 void cmd_partition_register(void); /* partition.c: TQ.EXPECT TQ.SEAL TQ.SCHEMA TQ.STATUS */
 

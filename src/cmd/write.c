@@ -76,7 +76,7 @@ static void write_park(struct client *c, const struct write_kind *kind, const st
     waiting->request = scratch_zalloc(&waiting->scratch, 1, kind->size);
     if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, &e))
         abort(); /* it parsed a moment ago */
-    struct span partition = why->code == ERROR_OOM ? WAITER_MEMORY : c->argv[1].bytes;
+    struct span partition = why->code == ERROR_OOM ? WAITER_SERVER : c->argv[1].bytes;
     waiter_park(c, &write_waiter, waiting, partition, WRITE_QUEUE, block.ms);
 }
 

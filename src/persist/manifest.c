@@ -83,7 +83,8 @@ static bool is_left_over(const struct manifest *m, const char *name) {
     char own[SEGMENT_NAME_MAX + MANIFEST_BASE_NAME_MAX];
     uint64_t number;
     size_t len = strlen(name);
-    if (sscanf(name, "log.%" SCNu64, &number) == 1 && !strcmp(segment_name(number, own), name))
+    if (sscanf(name, "log.%" SCNu64, &number) == 1 &&
+        (!strcmp(segment_name(number, own), name) || !strcmp(segment_directory(number, own), name)))
         return number < m->first || number > m->last;
     if (sscanf(name, "base.%" SCNu64, &number) == 1 &&
         !strcmp(manifest_base_name(number, own), name))
@@ -93,11 +94,21 @@ static bool is_left_over(const struct manifest *m, const char *name) {
     return ours && len > 4 && !strcmp(name + len - 4, ".tmp");
 }
 
+static void remove_inside(void *context, const char *name) {
+    const struct sweep *sweep = context;
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", sweep->directory, name);
+    sweep->disk->ops->remove(sweep->disk, path, NULL);
+}
+
 static void sweep_one(void *context, const char *name) {
     const struct sweep *sweep = context;
     char path[PATH_MAX];
     if (!is_left_over(sweep->manifest, name)) return;
     snprintf(path, sizeof(path), "%s/%s", sweep->directory, name);
+    struct sweep inside = {.disk = sweep->disk, .directory = path};
+    if (name[strlen(name) - 1] == 'd')
+        sweep->disk->ops->list(sweep->disk, path, remove_inside, &inside, NULL);
     sweep->disk->ops->remove(sweep->disk, path, NULL);
 }
 

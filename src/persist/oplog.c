@@ -102,6 +102,10 @@ const struct manifest *oplog_manifest(const struct oplog *log) {
     return &log->manifest;
 }
 
+uint64_t oplog_segment(const struct oplog *log) {
+    return log->number;
+}
+
 void oplog_stats(const struct oplog *log, struct oplog_stats *out) {
     *out = (struct oplog_stats){
         .bytes = log->older + log->offset,

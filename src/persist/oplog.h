@@ -105,4 +105,7 @@ void oplog_stats(const struct oplog *log, struct oplog_stats *out);
 
 const struct manifest *oplog_manifest(const struct oplog *log);
 
+/* The number of the segment that frames go to. */
+uint64_t oplog_segment(const struct oplog *log);
+
 #endif

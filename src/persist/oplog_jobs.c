@@ -142,6 +142,7 @@ int oplog_job_wait(struct oplog *log, struct error *e) {
 void oplog_prepare(struct oplog *log) {
     log->wants_next = true;
     log->prepared = OPLOG_NOT_YET;
+    if (!worker_is_busy(log->worker)) oplog_job_next(log, false, 0);
 }
 
 enum oplog_prepared oplog_is_prepared(struct oplog *log, struct error *e) {
@@ -152,6 +153,7 @@ enum oplog_prepared oplog_is_prepared(struct oplog *log, struct error *e) {
 
 uint64_t oplog_switch(struct oplog *log, uint64_t *base) {
     log->before = log->file;
+    log->disk->ops->truncate(log->before, log->offset, NULL); /* what was reserved behind it goes */
     if (log->sync != OPLOG_EVERYSEC || log->synced >= log->ops_lsn)
         oplog_close_before(log);
     else if (!log->dirty_us)
@@ -173,6 +175,7 @@ void oplog_rebase(struct oplog *log, uint64_t base, uint64_t lsn) {
     log->base_lsn = lsn;
     log->wants_base = true;
     log->rebase_ended = false;
+    if (!worker_is_busy(log->worker)) oplog_job_next(log, false, 0);
 }
 
 bool oplog_is_rebased(struct oplog *log, int *failed, struct error *e) {

@@ -43,7 +43,15 @@ int replay_open(struct replay *r, struct disk *disk, const char *directory,
     return failed;
 }
 
+static void adopt_close(struct replay *r) {
+    if (r->load) load_free(r->load);
+    if (r->snapshot) snapshot_close(r->snapshot);
+    r->load = NULL;
+    r->snapshot = NULL;
+}
+
 void replay_close(struct replay *r) {
+    adopt_close(r);
     if (r->is_open) segment_close(&r->segment);
     r->is_open = false;
     scratch_free(&r->scratch);
@@ -97,34 +105,79 @@ static int replay_break(struct replay *r, const char *why, bool *done, struct er
 
 /* ---- applying ----------------------------------------------------------------------------- */
 
-static int apply_body(struct replay *r, struct store *s, struct span body, struct error *e) {
-    struct unpack in = unpack_of(body);
-    while (unpack_left(&in)) {
-        struct op op;
-        int failed = opcodec_decode(s, &in, &r->scratch, &op, e);
-        if (!failed) failed = op_check(s, &op, &r->scratch, e);
-        if (failed) return failed;
-        store_apply(s, &op);
-        scratch_reset(&r->scratch);
-        r->ops++;
-    }
+/* Partitions that came in from a snapshot do so again: first it is opened … */
+static int adopt_open(struct replay *r, struct store *s, struct error *e) {
+    const struct op_adopt *adopt = &r->adopt.adopt;
+    char path[PATH_MAX];
+    bool inside = adopt->source.len && adopt->source.ptr[0] != '/' &&
+                  !memmem(adopt->source.ptr, adopt->source.len, "..", 2) &&
+                  !memchr(adopt->source.ptr, '\0', adopt->source.len);
+    if (!inside || adopt->source.len > NAME_MAX)
+        return error_set(e, ERROR_ERR, "no snapshot can be called %s", QUOTE(adopt->source));
+    snprintf(path, sizeof(path), "%s/%.*s", r->directory, (int)adopt->source.len,
+             adopt->source.ptr);
+    int failed = snapshot_open(r->disk, path, &r->snapshot, e);
+    if (!failed) failed = snapshot_select(r->snapshot, adopt->names, adopt->n_names, e);
+    if (!failed) r->load = load_new(s);
+    return failed;
+}
+
+/* … then it is loaded bit by bit, and comes in. */
+static int adopt_step(struct replay *r, struct store *s, uint64_t bytes, struct error *e) {
+    bool done = false;
+    struct op op;
+    int failed = snapshot_load_step(r->snapshot, r->load, bytes, &done, e);
+    if (failed || !done) return failed;
+    failed = load_finish(r->load, &op, e);
+    if (failed) return failed;
+    op.now_ms = r->adopt.now_ms;
+    load_extend_leases(&op, op.now_ms - load_clock(r->load));
+    store_apply(s, &op);
+    adopt_close(r);
+    scratch_reset(&r->scratch);
     return 0;
 }
 
-/* A frame that is whole. */
-static int replay_frame(struct replay *r, struct store *s, const struct frame *frame,
-                        struct span body, uint64_t offset, struct error *e) {
+static int apply_next(struct replay *r, struct store *s, struct error *e) {
+    struct op op;
+    int failed = opcodec_decode(s, &r->body, &r->scratch, &op, e);
+    if (failed) return failed;
+    r->ops++;
+    if (op.kind == OP_ADOPT) {
+        r->adopt = op;
+        return adopt_open(r, s, e);
+    }
+    failed = op_check(s, &op, &r->scratch, e);
+    if (failed) return failed;
+    store_apply(s, &op);
+    scratch_reset(&r->scratch);
+    return 0;
+}
+
+/* What is left of the frame's ops, up to one that takes long. */
+static int apply_body(struct replay *r, struct store *s, uint64_t bytes, struct error *e) {
+    struct error why = {0};
+    int failed = r->snapshot ? adopt_step(r, s, bytes, &why) : 0;
+    while (!failed && !r->snapshot && unpack_left(&r->body)) failed = apply_next(r, s, &why);
+    if (!failed) return 0;
+    if (why.code != ERROR_OOM) return fail_at(r, r->number, r->frame_offset, e, why.text);
+    if (e) *e = why;
+    return failed;
+}
+
+static bool is_applying(const struct replay *r) {
+    return r->snapshot || unpack_left(&r->body);
+}
+
+/* A frame that is whole is the one to apply. */
+static void replay_frame(struct replay *r, const struct frame *frame, struct span body,
+                         uint64_t offset) {
     r->next_lsn = frame->lsn + 1;
     if (frame->now_ms > r->last_ms) r->last_ms = frame->now_ms;
-    if (frame->lsn < r->manifest.lsn) return 0; /* the base holds it */
-    struct error why;
-    int failed = apply_body(r, s, body, &why);
+    if (frame->lsn < r->manifest.lsn) return; /* the base holds it */
+    r->body = unpack_of(body);
+    r->frame_offset = offset;
     r->frames++;
-    if (!failed || why.code == ERROR_OOM) {
-        if (failed && e) *e = why;
-        return failed;
-    }
-    return fail_at(r, r->number, offset, e, why.text);
 }
 
 /* Does this frame come next? The first one of all may be any that leaves no gap to the base. */
@@ -134,7 +187,7 @@ static bool follows(const struct replay *r, const struct frame *frame) {
 }
 
 /* One frame, or the step from one segment to the next. */
-static int replay_one(struct replay *r, struct store *s, bool *done, struct error *e) {
+static int replay_one(struct replay *r, bool *done, struct error *e) {
     struct frame frame;
     struct span body;
     const char *why;
@@ -154,21 +207,24 @@ static int replay_one(struct replay *r, struct store *s, bool *done, struct erro
         return replay_break(r, "the frame here is not the one that comes next", done, e);
     }
     r->done += r->segment.place.offset - offset;
-    return replay_frame(r, s, &frame, body, offset, e);
+    replay_frame(r, &frame, body, offset);
+    return 0;
 }
 
 int replay_step(struct replay *r, struct store *s, uint64_t bytes, bool *done, struct error *e) {
     uint64_t until = r->done + bytes;
     int failed = 0;
     *done = false;
-    while (!failed && !*done && r->done < until) {
+    if (is_applying(r)) failed = apply_body(r, s, bytes, e);
+    while (!failed && !*done && !is_applying(r) && r->done < until) {
         if (!r->is_open) {
             failed =
                 segment_open(r->disk, r->directory, r->manifest.log_id, r->number, &r->segment, e);
             r->is_open = !failed;
             r->done += failed ? 0 : SEGMENT_HEADER;
         } else {
-            failed = replay_one(r, s, done, e);
+            failed = replay_one(r, done, e);
+            if (!failed && is_applying(r)) failed = apply_body(r, s, bytes, e);
         }
     }
     /* Frames that the base holds may all be gone. */
@@ -185,8 +241,12 @@ static int settle(const struct replay *r, uint64_t number, struct error *e) {
     segment_path(r, number, path);
     int failed = ops->open(r->disk, path, DISK_APPEND, &file, e);
     if (failed) return failed;
-    if (r->cut && number >= r->cut_number)
-        failed = ops->truncate(file, number == r->cut_number ? r->cut_offset : SEGMENT_HEADER, e);
+    uint64_t len = SEGMENT_HEADER;
+    if (!r->cut || number < r->cut_number)
+        failed = ops->size(file, &len, e); /* what was reserved behind it goes */
+    else if (number == r->cut_number)
+        len = r->cut_offset;
+    if (!failed) failed = ops->truncate(file, len, e);
     if (!failed) failed = ops->sync(file, e);
     ops->close(file);
     return failed;

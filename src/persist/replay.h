@@ -13,6 +13,7 @@
 #include "base/scratch.h"
 #include "persist/manifest.h"
 #include "persist/segment.h"
+#include "persist/snapshot.h"
 #include "store/store.h"
 
 struct replay {
@@ -31,7 +32,12 @@ struct replay {
     struct scratch scratch;
     struct segment segment;
     bool is_open;
-    uint64_t number;                 /* of the segment that is read, or comes next */
+    uint64_t number;    /* of the segment that is read, or comes next */
+    struct unpack body; /* of the frame that is being applied: what is left */
+    uint64_t frame_offset;
+    struct snapshot *snapshot; /* what an OP_ADOPT of it speaks of, while it is loaded */
+    struct load *load;
+    struct op adopt;
     uint64_t cut_number, cut_offset; /* where the log ends, when cut */
 };
 

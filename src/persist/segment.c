@@ -17,6 +17,11 @@ const char *segment_name(uint64_t number, char out[static SEGMENT_NAME_MAX]) {
     return out;
 }
 
+const char *segment_directory(uint64_t number, char out[static SEGMENT_NAME_MAX]) {
+    snprintf(out, SEGMENT_NAME_MAX, "log.%06" PRIu64 ".d", number);
+    return out;
+}
+
 static char *put_u32(char *at, uint32_t value) {
     value = htole32(value);
     memcpy(at, &value, sizeof(value));

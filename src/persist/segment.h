@@ -41,6 +41,9 @@ struct frame {
 /* "log.000007.tql" */
 const char *segment_name(uint64_t number, char out[static SEGMENT_NAME_MAX]);
 
+/* "log.000007.d": the directory of snapshots that ops of the segment speak of (OP_ADOPT). */
+const char *segment_directory(uint64_t number, char out[static SEGMENT_NAME_MAX]);
+
 void segment_header_pack(uint64_t log_id, uint64_t number, char out[static SEGMENT_HEADER]);
 void frame_pack(const struct frame *frame, const struct segment_place *place,
                 char out[static FRAME_HEADER]);

@@ -13,6 +13,7 @@
 #include "base/number.h"
 #include "persist/opcodec.h"
 #include "persist/oplog.h"
+#include "server/checkpoints.h"
 #include "server/config.h"
 #include "server/config_value.h"
 #include "server/info.h"
@@ -39,6 +40,10 @@ static int check_name(const char *name, struct error *e) {
 
 static int apply_dump_name(void *context, struct error *e) {
     return check_name(((struct server *)context)->persistence.dump_name, e);
+}
+
+static int apply_checkpoint_name(void *context, struct error *e) {
+    return check_name(((struct server *)context)->persistence.checkpoint_name, e);
 }
 
 static int apply_log_name(void *context, struct error *e) {
@@ -124,6 +129,14 @@ void persistence_register_options(struct server *s) {
          .fallback = "dump.tqs",
          .apply = apply_dump_name,
          .context = s},
+        {.name = "checkpointdirname",
+         .kind = CONFIG_STRING,
+         .value = &p->checkpoint_name,
+         .fixed = true,
+         .summary = "the directory of checkpoints, in dir",
+         .fallback = "checkpoints",
+         .apply = apply_checkpoint_name,
+         .context = s},
         {.name = "save",
          .kind = CONFIG_WORDS,
          .value = &p->save_words,
@@ -154,7 +167,9 @@ const char *persistence_path(const struct server *s, const char *name, char *out
 int persistence_start(struct server *s, struct error *e) {
     struct persistence *p = &s->persistence;
     char path[PATH_MAX];
-    if (strlen(p->directory) + strlen(p->log_name) + strlen(p->dump_name) > PATH_MAX - 128)
+    if (strlen(p->directory) + strlen(p->log_name) + strlen(p->dump_name) +
+            strlen(p->checkpoint_name) >
+        PATH_MAX - 128)
         return error_set(e, ERROR_ERR, "option 'dir': the path is too long");
     /* Where it stays, wherever the process goes. */
     if (!realpath(p->directory, path))
@@ -162,7 +177,8 @@ int persistence_start(struct server *s, struct error *e) {
     mem_free(p->directory);
     p->directory = mem_dup(path, strlen(path) + 1);
     p->saves.ended_s = s->now_ms / 1000;
-    return loading_begin(s, e);
+    int failed = checkpoints_start(s, e);
+    return failed ? failed : loading_begin(s, e);
 }
 
 static struct oplog_options log_options(const struct server *s, char path[static PATH_MAX]) {

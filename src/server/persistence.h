@@ -44,7 +44,7 @@ struct persistence {
     /* Options. */
     bool appendonly;
     int appendfsync; /* enum oplog_sync */
-    char *directory, *dump_name, *log_name, *save_words;
+    char *directory, *dump_name, *log_name, *checkpoint_name, *save_words;
     bool stop_on_save_error;
     int64_t rewrite_percentage, rewrite_min_size;
     struct save_rule rules[SAVE_RULES_MAX];

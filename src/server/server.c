@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/checkpoints.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/daemon.h"
@@ -206,7 +207,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     clients_tick(s);
     store_tick(s->store, s->now_us / 1000);
     persistence_tick(s);
-    waiter_signal(s, WAITER_MEMORY); /* replies were sent, chunks let go */
+    waiter_signal(s, WAITER_SERVER); /* replies were sent, chunks let go */
 }
 
 static void on_signal(evutil_socket_t signal, short what, void *context) {
@@ -268,7 +269,7 @@ static void signal_waiters(struct server *s, const struct op *op) {
     else
         waiter_signal_op(s, op, change_of(s, op));
     if (op->kind == OP_CLEAR || op->kind == OP_DROP || op->kind == OP_ERASE)
-        waiter_signal(s, WAITER_MEMORY);
+        waiter_signal(s, WAITER_SERVER);
 }
 
 /* Partitions came in as wholes. */
@@ -403,6 +404,7 @@ static void close_base(struct server *s) {
 void server_free(struct server *s) {
     if (s->base) child_kill(s);
     loading_end(s);
+    if (s->base) checkpoints_free(s);
     close_base(s);
     persistence_end(s);
     if (s->pidfile_written) unlink(s->pidfile);

@@ -27,6 +27,7 @@
 
 struct client;
 struct clients;
+struct checkpoints;
 struct config;
 struct listener;
 struct notify;
@@ -58,6 +59,7 @@ struct server {
     struct metrics metrics;
     struct client *current; /* whose command is running, or NULL */
     struct persistence persistence;
+    struct checkpoints *checkpoints;
     struct child child; /* the process that writes a snapshot */
 
     /* Options. */

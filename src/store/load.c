@@ -110,6 +110,23 @@ int load_finish(struct load *l, struct op *op, struct error *e) {
     return 0;
 }
 
+void load_take_back(struct load *l, const struct op *op) {
+    l->n = op->adopt.n;
+}
+
+static void extend_lease(struct lease *lease, int64_t ms) {
+    if (lease->ends_ms < LEASE_NEVER - 1 - ms) lease->ends_ms += ms;
+    lease->given_ms += ms;
+}
+
+void load_extend_leases(const struct op *op, int64_t ms) {
+    for (size_t i = 0; i < op->adopt.n; i++)
+        for (size_t t = 0; t < op->adopt.partitions[i]->tasks_count; t++) {
+            const struct consumer *task = op->adopt.partitions[i]->tasks[t];
+            for (size_t k = 0; k < task->leases_count; k++) extend_lease(task->leases[k], ms);
+        }
+}
+
 /* ---- partitions: what is said of them ------------------------------------------------------ */
 
 static bool load_has_name(const void *context, uint32_t at, struct span name) {

@@ -33,6 +33,12 @@ int load_end(struct load *l, struct error *e);
  * partitions. */
 int load_finish(struct load *l, struct op *op, struct error *e);
 
+/* It is not applied after all: what it owns is freed with the load. */
+void load_take_back(struct load *l, const struct op *op);
+
+/* Leases of an OP_ADOPT that is not applied yet end so much later. */
+void load_extend_leases(const struct op *op, int64_t ms);
+
 /* The clock when it was dumped, once the STORE section is there. */
 int64_t load_clock(const struct load *l);
 
