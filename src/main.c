@@ -27,6 +27,8 @@ static void register_commands(void) {
     cmd_lease_register();
     cmd_list_register();
     cmd_sample_register();
+    cmd_save_register();
+    cmd_checkpoint_register();
     cmd_clear_register();
     cmd_partition_register();
 }

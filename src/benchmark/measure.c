@@ -55,11 +55,10 @@ int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_
 }
 
 /* Round by round, before anyone sorts the rates. */
-static struct report_ratio ratio_of(const struct measure_peer *own,
-                                    const struct measure_peer *peer) {
+struct report_ratio measure_ratio(const struct series *own, const struct series *peer) {
     struct series ratios = {0};
-    for (size_t i = 0; i < own->rate.n && i < peer->rate.n; i++)
-        series_add(&ratios, own->rate.values[i] / peer->rate.values[i]);
+    for (size_t i = 0; i < own->n && i < peer->n; i++)
+        series_add(&ratios, own->values[i] / peer->values[i]);
     struct report_ratio r = {series_median(&ratios), series_quantile(&ratios, 0),
                              series_quantile(&ratios, 1)};
     series_free(&ratios);
@@ -84,7 +83,8 @@ static void summarise(struct measure_peer *p, struct report_peer *out) {
 
 void measure_summarise(struct measure_peer *const *peers, size_t n, struct report_result *r) {
     r->n_peers = n;
-    for (size_t i = 1; i < n; i++) r->peers[i].ratio = ratio_of(peers[0], peers[i]);
+    for (size_t i = 1; i < n; i++)
+        r->peers[i].ratio = measure_ratio(&peers[0]->rate, &peers[i]->rate);
     for (size_t i = 0; i < n; i++) summarise(peers[i], &r->peers[i]);
 }
 

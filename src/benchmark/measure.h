@@ -51,6 +51,9 @@ int measure_warm_up(struct measure_peer *p, struct error *e);
 /* Put the peer's name before the error's text; returns its code. */
 int measure_blame(const struct measure_peer *p, struct error *e);
 
+/* Of two series with a value a round, not sorted yet. */
+struct report_ratio measure_ratio(const struct series *own, const struct series *peer);
+
 /* Say in *r what was measured of `n` peers, of which the first is the one that the others are
  * compared with. All have had the same number of rounds. */
 void measure_summarise(struct measure_peer *const *peers, size_t n, struct report_result *r);

@@ -10,8 +10,8 @@
 #include "benchmark/units.h"
 
 static const char *const scenario_names[SCENARIOS] = {
-    "mput", "mget",    "put",     "get",    "sample",       "sample-rows", "sample-keys",
-    "ping", "put-one", "get-one", "memory", "memory-small", "sweep",
+    "mput", "mget",    "put",     "get",  "sample", "sample-rows",  "sample-keys",
+    "ping", "put-one", "get-one", "wake", "memory", "memory-small", "sweep",
 };
 
 const char *options_scenario_name(enum scenario s) {
@@ -157,7 +157,10 @@ static int read_valued(struct reading *r, const char *option, const char *value,
     if (IS("-c")) return read_number(option, value, 1, 100000, &o->connections, e);
     if (IS("-n")) return read_number(option, value, 1, 1000000000, &o->requests, e);
     if (IS("-P")) return read_number(option, value, 1, 10000, &o->pipeline, e);
-    if (IS("--rounds")) return read_number(option, value, 1, 1000, &o->rounds, e);
+    if (IS("--rounds")) {
+        o->rounds_given = true;
+        return read_number(option, value, 1, 1000, &o->rounds, e);
+    }
     if (IS("--socket-buffer")) return read_number(option, value, 0, 1 << 30, &o->buffer, e);
     if (IS("--plot")) {
         o->plot = value;

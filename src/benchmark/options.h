@@ -21,6 +21,7 @@ enum scenario {
     SCENARIO_PING,
     SCENARIO_PUT_ONE,
     SCENARIO_GET_ONE,
+    SCENARIO_WAKE,
     SCENARIO_MEMORY,
     SCENARIO_MEMORY_SMALL,
     SCENARIO_SWEEP,
@@ -48,6 +49,7 @@ struct options {
     bool transports[LINK_TRANSPORTS];
     uint64_t connections, requests, pipeline; /* 0: the scenario's own default */
     uint64_t rounds;
+    bool rounds_given;
     uint64_t buffer;                       /* of sockets, each way */
     uint64_t partitions[OPTIONS_LIST_MAX]; /* sizes for sample-keys */
     size_t n_partitions;

@@ -30,6 +30,7 @@ struct report_peer {
     size_t resident;
     uint64_t used_memory; /* 0: it does not say */
     struct report_ratio ratio;
+    struct report_ratio p50_ratio, p99_ratio; /* of times: the smaller the better */
 };
 
 struct report_result {

@@ -8,7 +8,7 @@ void report_csv_begin(FILE *out) {
           "connections,pipeline,state,rounds,waves,gbit_s,rate_s,p50_us,p99_us,p999_us,elapsed_s,"
           "server_cpu_s,server_cpu_request_s,client_cpu_s,requests,resident_bytes,used_memory_"
           "bytes,ratio,ratio_min,"
-          "ratio_max\n",
+          "ratio_max,p50_ratio,p99_ratio\n",
           out);
 }
 
@@ -23,15 +23,19 @@ void report_csv(FILE *out, const struct report_result *r) {
                 p->gbit, p->rate, p->p50_us, p->p99_us, p->p999_us, p->elapsed_s, p->cpu_s,
                 p->cpu_request_s, p->client_cpu_s, p->requests, p->resident, p->used_memory);
         if (p->ratio.median > 0)
-            fprintf(out, "%.4f,%.4f,%.4f\n", p->ratio.median, p->ratio.min, p->ratio.max);
+            fprintf(out, "%.4f,%.4f,%.4f,", p->ratio.median, p->ratio.min, p->ratio.max);
         else
-            fputs(",,\n", out);
+            fputs(",,,", out);
+        if (p->p50_ratio.median > 0)
+            fprintf(out, "%.4f,%.4f\n", p->p50_ratio.median, p->p99_ratio.median);
+        else
+            fputs(",\n", out);
     }
 }
 
 /* The same columns; what a memory scenario has no word for stays empty. */
 void report_csv_memory(FILE *out, const struct report_memory *m) {
-    fprintf(out, "%s,tq,,%zu,%zu,%zu,%" PRIu64 ",,,,,%s,,,,,,,,,,,,,%" PRIu64 ",,%.4f,,\n",
+    fprintf(out, "%s,tq,,%zu,%zu,%zu,%" PRIu64 ",,,,,%s,,,,,,,,,,,,,%" PRIu64 ",,%.4f,,,,\n",
             m->scenario, m->samples, m->fields, m->value_bytes, m->payload_bytes, m->state,
             m->resident, m->ratio);
 }

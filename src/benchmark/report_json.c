@@ -45,6 +45,12 @@ void report_json_end(FILE *out) {
     fprintf(out, "\n ]}\n");
 }
 
+static void print_json_ratio(FILE *out, const char *of, const struct report_ratio *r) {
+    if (r->median > 0)
+        fprintf(out, ", \"%s_ratio\": %.4f, \"%s_ratio_min\": %.4f, \"%s_ratio_max\": %.4f", of,
+                r->median, of, r->min, of, r->max);
+}
+
 static void print_json_peer(FILE *out, const struct report_peer *p) {
     fprintf(out,
             "{\"peer\": \"%s\", \"gbit_s\": %.4f, \"rate_s\": %.1f, \"p50_us\": %.2f, "
@@ -57,6 +63,8 @@ static void print_json_peer(FILE *out, const struct report_peer *p) {
     if (p->ratio.median > 0)
         fprintf(out, ", \"ratio\": %.4f, \"ratio_min\": %.4f, \"ratio_max\": %.4f", p->ratio.median,
                 p->ratio.min, p->ratio.max);
+    print_json_ratio(out, "p50", &p->p50_ratio);
+    print_json_ratio(out, "p99", &p->p99_ratio);
     fputc('}', out);
 }
 

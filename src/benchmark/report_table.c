@@ -21,12 +21,21 @@ static void print_title(FILE *out, const struct report_result *r) {
             r->pipeline, r->rounds, r->rounds == 1 ? "" : "s", r->waves);
 }
 
+static void print_time_ratios(FILE *out, const struct report_result *r,
+                              const struct report_peer *p) {
+    fprintf(out, "  %s/%s of times: p50 %.2f (%.2f–%.2f), p99 %.2f (%.2f–%.2f)\n", r->peers[0].name,
+            p->name, p->p50_ratio.median, p->p50_ratio.min, p->p50_ratio.max, p->p99_ratio.median,
+            p->p99_ratio.min, p->p99_ratio.max);
+}
+
 static void print_ratios(FILE *out, const struct report_result *r) {
     const char *before = "  ";
     for (size_t i = 1; i < r->n_peers; i++, before = "; ")
         fprintf(out, "%s%s/%s %.2f (%.2f–%.2f)", before, r->peers[0].name, r->peers[i].name,
                 r->peers[i].ratio.median, r->peers[i].ratio.min, r->peers[i].ratio.max);
     if (r->n_peers > 1) fputc('\n', out);
+    for (size_t i = 1; i < r->n_peers && r->peers[i].p50_ratio.median > 0; i++)
+        print_time_ratios(out, r, &r->peers[i]);
     if (r->cpu_ratio > 0)
         fprintf(out, "  server CPU a request: %.2f of that with the first partition\n",
                 r->cpu_ratio);
@@ -87,6 +96,8 @@ void report_quiet(FILE *out, const struct report_result *r) {
         else
             fprintf(out, "%s/s", units_count(p->rate, &u));
         if (i) fprintf(out, " (×%.2f)", p->ratio.median);
+        if (p->p50_ratio.median > 0)
+            fprintf(out, " (p50 ×%.2f, p99 ×%.2f)", p->p50_ratio.median, p->p99_ratio.median);
     }
     if (r->cpu_ratio > 0) fprintf(out, " (CPU ×%.2f)", r->cpu_ratio);
     fputc('\n', out);

@@ -34,6 +34,7 @@ static int run_over(struct bench *b, enum scenario s, enum link_transport transp
                     struct error *e) {
     const struct options *o = b->options;
     if (s == SCENARIO_SAMPLE_KEYS) return scenario_sample_keys(b, transport, e);
+    if (s == SCENARIO_WAKE) return scenario_wake(b, transport, e);
     if (!is_batch(s) && s != SCENARIO_SWEEP) return scenario_small(b, s, transport, e);
     int code = 0;
     for (size_t i = 0; i < o->n_mixes && !code; i++)

@@ -46,6 +46,9 @@ int scenario_sample_keys(struct bench *b, enum link_transport transport, struct 
 int scenario_small(struct bench *b, enum scenario scenario, enum link_transport transport,
                    struct error *e);
 
+/* wake. */
+int scenario_wake(struct bench *b, enum link_transport transport, struct error *e);
+
 int scenario_memory(struct bench *b, struct error *e);
 int scenario_memory_small(struct bench *b, struct error *e);
 

@@ -20,6 +20,10 @@ static void clear_run(struct client *c) {
     uint64_t samples = p ? p->samples : 0;
     size_t touched = 0;
     if (clear_plan(s->store, &clear, s->now_ms, &s->scratch, &op)) {
+        if (persistence_admit(s, &op, 0, &e)) {
+            reply_error(&c->reply, &e);
+            return;
+        }
         touched = store_apply(s->store, &op);
         if (op.kind == OP_DROP) touched = samples;
     }
@@ -32,7 +36,8 @@ static void reset_run(struct client *c) {
     struct op op;
     struct error e;
     if (request_reset_parse(c->argv, c->argc, &s->scratch, &reset, &e) ||
-        reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e))
+        reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e) ||
+        persistence_admit(s, &op, 0, &e))
         reply_error(&c->reply, &e);
     else
         reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));

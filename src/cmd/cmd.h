@@ -11,13 +11,15 @@ void cmd_pubsub_register(void);      /* pubsub.c: SUBSCRIBE PSUBSCRIBE … PUBLI
 void cmd_shutdown_register(void);    /* shutdown.c: SHUTDOWN */
 void cmd_transaction_register(void); /* transaction.c: MULTI EXEC DISCARD WATCH UNWATCH */
 
-void cmd_put_register(void);       /* put.c: TQ.PUT */
-void cmd_mput_register(void);      /* mput.c: TQ.MPUT */
-void cmd_mget_register(void);      /* mget.c: TQ.MGET */
-void cmd_define_register(void);    /* define.c: TQ.CREATE TQ.ALTER */
-void cmd_lease_register(void);     /* lease.c: TQ.ACK TQ.NACK TQ.EXTEND TQ.LEASES */
-void cmd_list_register(void);      /* list.c: TQ.LIST TQ.COUNT */
-void cmd_sample_register(void);    /* sample.c: TQ.SAMPLE */
+void cmd_put_register(void);    /* put.c: TQ.PUT */
+void cmd_mput_register(void);   /* mput.c: TQ.MPUT */
+void cmd_mget_register(void);   /* mget.c: TQ.MGET */
+void cmd_define_register(void); /* define.c: TQ.CREATE TQ.ALTER */
+void cmd_lease_register(void);  /* lease.c: TQ.ACK TQ.NACK TQ.EXTEND TQ.LEASES */
+void cmd_list_register(void);   /* list.c: TQ.LIST TQ.COUNT */
+void cmd_sample_register(void);
+void cmd_save_register(void);      /* sample.c: TQ.SAMPLE */
+void cmd_checkpoint_register(void);
 void cmd_clear_register(void);     /* clear.c: TQ.CLEAR TQ.RESET */
 void cmd_partition_register(void); /* partition.c: TQ.EXPECT TQ.SEAL TQ.SCHEMA TQ.STATUS */
 

@@ -16,6 +16,10 @@ static void define_run(struct client *c, bool alter) {
     int failed = request_define_parse(c->argv, c->argc, &s->scratch, &define, &e);
     define.alter = alter;
     if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
+    /* All that the tasks have had may be cleared at once. */
+    const struct partition *p = failed ? NULL : store_find(s->store, define.partition);
+    uint64_t retired = p && define.sets_retire ? p->samples : 0;
+    if (!failed) failed = persistence_admit(s, &op, retired, &e);
     if (failed) {
         reply_error(&c->reply, &e);
         return;

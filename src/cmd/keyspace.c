@@ -9,6 +9,7 @@
 #include "server/command.h"
 #include "server/server.h"
 #include "server/text.h"
+#include "store/names.h"
 #include "store/store.h"
 
 enum { SCAN_COUNT = 10, SCAN_COUNT_MAX = 1000000 };
@@ -29,13 +30,28 @@ static void type_run(struct client *c) {
     reply_status(&c->reply, found ? "partition" : "none");
 }
 
+static struct op drop_op(const struct server *s, struct span name) {
+    return (struct op){.kind = OP_DROP, .partition = name, .now_ms = s->now_ms};
+}
+
 static size_t drop(struct server *s, struct span name) {
-    struct op op = {.kind = OP_DROP, .partition = name, .now_ms = s->now_ms};
+    struct op op = drop_op(s, name);
     return store_find(s->store, name) ? store_apply(s->store, &op) : 0;
+}
+
+/* May so many partitions go, all of them? Where not, the error has been written. */
+static bool may_drop(struct client *c, size_t n) {
+    struct op op = drop_op(c->server, span_of("", 0));
+    struct error e;
+    uint64_t each = NAMES_PARTITION_MAX / PERSISTENCE_SAMPLE_BYTES + 2;
+    if (!persistence_admit(c->server, &op, n * each, &e)) return true;
+    reply_error(&c->reply, &e);
+    return false;
 }
 
 static void del_run(struct client *c) {
     size_t dropped = 0;
+    if (!may_drop(c, c->argc - 1)) return;
     for (size_t i = 1; i < c->argc; i++) dropped += drop(c->server, c->argv[i].bytes);
     reply_integer(&c->reply, (int64_t)dropped);
 }
@@ -47,6 +63,7 @@ static void flush_run(struct client *c) {
         reply_errorf(&c->reply, ERROR_ERR, "syntax error");
         return;
     }
+    if (!may_drop(c, store_partitions(s->store))) return;
     char name[UINT8_MAX]; /* the op's own: the partition's goes with it */
     uint64_t cursor = 0;
     for (struct partition *p; (p = store_next(s->store, &cursor));) {

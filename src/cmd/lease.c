@@ -11,11 +11,14 @@
 #include "server/server.h"
 #include "store/store.h"
 
-static void lease_apply(struct client *c, int failed, const struct op *op, const struct error *e) {
+/* False where the reply is an error. */
+static bool lease_apply(struct client *c, int failed, const struct op *op, struct error *e) {
+    if (!failed) failed = persistence_admit(c->server, op, 0, e);
     if (failed)
         reply_error(&c->reply, e);
     else
         reply_integer(&c->reply, (int64_t)store_apply(c->server->store, op));
+    return !failed;
 }
 
 static void ack_run(struct client *c) {
@@ -25,8 +28,8 @@ static void ack_run(struct client *c) {
     struct error e;
     int failed = request_ack_parse(c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
-    lease_apply(c, failed, &op, &e);
-    if (!failed) retire_consumed(s, request.partition, op.select.seqs, op.select.n);
+    if (lease_apply(c, failed, &op, &e))
+        retire_consumed(s, request.partition, op.select.seqs, op.select.n);
 }
 
 static void nack_run(struct client *c) {

@@ -66,6 +66,10 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_array(&c->reply, 0);
         return true;
     }
+    if (taken.changes && persistence_admit(s, &taken.op, 0, &e)) {
+        reply_error(&c->reply, &e);
+        return true;
+    }
     uint64_t lease = taken.changes ? taken.op.select.lease.id : 0;
     if (lease) sample_write_lease(c, lease);
     if (sample_render(c, sample, &taken, &e)) {

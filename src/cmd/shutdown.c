@@ -4,18 +4,23 @@
 #include "base/log.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/saves.h"
 #include "server/server.h"
 
-/* There is nothing to save and no replica to wait for, so the words that say how to go about these
- * are taken and change nothing; SAVE and ABORT ask for what cannot be done. */
-static int shutdown_parse(const struct client *c, struct error *e) {
+/* There is no replica to wait for, so NOW changes nothing, and ABORT asks for what cannot be done. */
+static int shutdown_parse(const struct client *c, enum saves_end *how, bool *force,
+                          struct error *e) {
+    *how = SAVES_AUTO;
+    *force = false;
     for (size_t i = 1; i < c->argc; i++) {
         struct span word = c->argv[i].bytes;
-        if (span_is(word, "save"))
-            return error_set(e, ERROR_ERR,
-                             "there is no file to save to; SHUTDOWN NOSAVE ends the server");
+        bool save = span_is(word, "save"), nosave = span_is(word, "nosave");
         if (span_is(word, "abort")) return error_set(e, ERROR_ERR, "No shutdown in progress.");
-        if (!span_is(word, "nosave") && !span_is(word, "now") && !span_is(word, "force"))
+        if ((save || nosave) && *how == SAVES_AUTO)
+            *how = save ? SAVES_ALWAYS : SAVES_NEVER;
+        else if (span_is(word, "force"))
+            *force = true;
+        else if (!span_is(word, "now"))
             return error_set(e, ERROR_ERR, "syntax error");
     }
     return 0;
@@ -23,17 +28,30 @@ static int shutdown_parse(const struct client *c, struct error *e) {
 
 static void shutdown_run(struct client *c) {
     struct error e;
-    if (shutdown_parse(c, &e)) {
+    enum saves_end how;
+    bool force;
+    if (shutdown_parse(c, &how, &force, &e)) {
         reply_error(&c->reply, &e);
         return;
+    }
+    if (saves_at_end(c->server, how, &e)) {
+        log_warning("SHUTDOWN: %s", e.text);
+        if (!force) {
+            reply_errorf(&c->reply, ERROR_ERR, "Errors trying to SHUTDOWN: %s", e.text);
+            return;
+        }
     }
     log_notice("SHUTDOWN by client %llu at %s: ending", (unsigned long long)c->id, c->address);
     server_stop(c->server);
     client_close_after_reply(c); /* what it pipelined behind is not run */
 }
 
+static const struct command_arg shutdown_save_args[] = {
+    {.name = "nosave", .type = "pure-token", .token = "NOSAVE"},
+    {.name = "save", .type = "pure-token", .token = "SAVE"},
+    {0}};
 static const struct command_arg shutdown_args[] = {
-    {.name = "nosave", .type = "pure-token", .token = "NOSAVE", .optional = 1},
+    {.name = "save", .type = "oneof", .optional = 1, .args = shutdown_save_args},
     {.name = "now", .type = "pure-token", .token = "NOW", .optional = 1},
     {.name = "force", .type = "pure-token", .token = "FORCE", .optional = 1},
     {0}};
@@ -41,7 +59,7 @@ static const struct command_arg shutdown_args[] = {
 static const struct command shutdown_commands[] = {
     {
         .name = "shutdown",
-        .summary = "End the server",
+        .summary = "End the server, after a snapshot where that is configured or asked for",
         .group = "server",
         .since = "0.1.0",
         .complexity = "O(1)",

@@ -19,6 +19,7 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
     bool held = false;
     int failed = server_check_memory(s, e);
     if (!failed) failed = kind->plan(s->store, request, s->now_ms, &s->scratch, &op, &held, e);
+    if (!failed && !held) failed = persistence_admit(s, &op, 0, e);
     if (failed) return failed;
     if (held)
         reply_null(&c->reply);
@@ -75,7 +76,7 @@ static void write_park(struct client *c, const struct write_kind *kind, const st
     waiting->request = scratch_zalloc(&waiting->scratch, 1, kind->size);
     if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, &e))
         abort(); /* it parsed a moment ago */
-    struct span partition = why->code == ERROR_OOM ? WAITER_MEMORY : c->argv[1].bytes;
+    struct span partition = why->code == ERROR_OOM ? WAITER_SERVER : c->argv[1].bytes;
     waiter_park(c, &write_waiter, waiting, partition, WRITE_QUEUE, block.ms);
 }
 

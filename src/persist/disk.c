@@ -227,6 +227,16 @@ struct disk *disk_system(void) {
 
 /* ---- made of these ------------------------------------------------------------------------ */
 
+int disk_sync_parent(struct disk *disk, const char *path, struct error *e) {
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(parent, sizeof(parent), ".");
+    else
+        snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    return disk->ops->sync_directory(disk, parent, e);
+}
+
 int disk_replace(struct disk *disk, const char *directory, const char *name, struct span bytes,
                  struct error *e) {
     char path[PATH_MAX], temporary[PATH_MAX];

@@ -68,6 +68,9 @@ struct disk *disk_system(void);
 
 /* ---- what is made of these ---- */
 
+/* What `path` names, which may be new, is found again after a loss of power: the directory that it is in is synced. */
+int disk_sync_parent(struct disk *disk, const char *path, struct error *e);
+
 /* `bytes` are in `path`, on the medium, or what was there before still is: a temporary file, synced and renamed. */
 int disk_replace(struct disk *disk, const char *directory, const char *name, struct span bytes,
                  struct error *e);

@@ -17,6 +17,7 @@
  *   EXPECT   varint expected
  *   DEFINE   varints samples, bytes, ahead; optional ahead_task; varint n_retire, {span task};
  *            varint n_fields, {span name, type}
+ *   ADOPT    span source; varint n, {span partition}: the partitions themselves are in that snapshot
  *   SEAL     nothing
  *   DROP     nothing
  *   others   u8 flags, varint n, [seqs, unless ALL], [TASK: span], [LEASE: varint id; TAKE, EXTEND: signed ends_ms;

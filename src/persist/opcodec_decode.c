@@ -280,6 +280,9 @@ static int decode_body(struct decoder *d, struct op *op) {
     case OP_ERASE: return decode_select(d, op->kind, &op->select);
     case OP_DEFINE: return decode_define(d, &op->define);
     case OP_EXPECT: op->expected = unpack_varint(d->in); return decode_check(d, "number");
+    case OP_ADOPT:
+        op->adopt.source = unpack_span(d->in);
+        return decode_spans(d, "partitions", &op->adopt.n_names, &op->adopt.names);
     case OP_SEAL:
     case OP_DROP: return 0;
     }

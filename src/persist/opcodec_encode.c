@@ -203,6 +203,13 @@ static void encode_define(struct pack *p, const struct op_define *define) {
     }
 }
 
+/* The partitions are in the store by now; whose they are is all that is said. */
+static void encode_adopt(struct pack *p, const struct op_adopt *adopt) {
+    pack_span(p, adopt->source);
+    pack_varint(p, adopt->n);
+    for (size_t i = 0; i < adopt->n; i++) pack_span(p, adopt->partitions[i]->name);
+}
+
 void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_out *out) {
     struct pack *p = &out->bytes;
     pack_u8(p, (uint8_t)op->kind);
@@ -220,6 +227,7 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     case OP_ERASE: encode_select(p, op); return;
     case OP_DEFINE: encode_define(p, &op->define); return;
     case OP_EXPECT: pack_varint(p, op->expected); return;
+    case OP_ADOPT: encode_adopt(p, &op->adopt); return;
     case OP_SEAL:
     case OP_DROP: return;
     }
@@ -276,12 +284,17 @@ static size_t bound_define(const struct op_define *define) {
     return bytes;
 }
 
+static size_t bound_adopt(const struct op_adopt *adopt) {
+    return 2 * BOUND_NUMBER + adopt->source.len + adopt->n * (BOUND_NUMBER + UINT8_MAX);
+}
+
 size_t opcodec_bound(const struct op *op) {
     size_t bytes = 1 + BOUND_NUMBER + op->partition.len + BOUND_NUMBER;
     switch (op->kind) {
     case OP_PUT: return bytes + bound_put(&op->put);
     case OP_DEFINE: return bytes + bound_define(&op->define);
     case OP_EXPECT: return bytes + BOUND_NUMBER;
+    case OP_ADOPT: return bytes + bound_adopt(&op->adopt);
     case OP_SEAL:
     case OP_DROP: return bytes;
     default: return bytes + bound_select(&op->select);

@@ -207,6 +207,8 @@ static int check_gates(struct client *c, const struct entry *entry, struct error
     if (command->arity > 0 ? c->argc != arity : c->argc < arity)
         return error_set(e, ERROR_ERR, "wrong number of arguments for '%s' command",
                          command_full_name(entry->container, command, name));
+    if (c->server->persistence.loading && !(command->flags & COMMAND_LOADING))
+        return error_set(e, ERROR_LOADING, "tq is loading the dataset in memory");
     if (c->transaction && (command->flags & COMMAND_NO_MULTI))
         return error_set(e, ERROR_ERR, "Command not allowed inside a transaction");
     if (needs_memory(c, command) && server_memory_full(c->server, 0)) return refuse_memory(c, e);

@@ -83,14 +83,6 @@ static void write_memory(const struct server *s, struct text *out) {
     info_bytes(out, "reply_buffers", reply_pool_bytes(s->reply_pool));
 }
 
-/* Nothing is kept on disk, nothing is being loaded; clients look here before they send anything. */
-static void write_persistence(const struct server *s, struct text *out) {
-    (void)s;
-    info_line(out, "loading", "0");
-    info_line(out, "rdb_bgsave_in_progress", "0");
-    info_line(out, "aof_enabled", "0");
-}
-
 static void write_stats(const struct server *s, struct text *out) {
     const struct metrics *m = &s->metrics;
     const struct {
@@ -153,7 +145,7 @@ static void write_keyspace(const struct server *s, struct text *out) {
 void info_register_sections(void) {
     static const struct info_section sections[] = {
         {"server", false, write_server},     {"clients", false, write_clients},
-        {"memory", false, write_memory},     {"persistence", false, write_persistence},
+        {"memory", false, write_memory},     {"persistence", false, persistence_write_info},
         {"stats", false, write_stats},       {"replication", false, write_replication},
         {"cpu", false, write_cpu},           {"commandstats", true, write_commandstats},
         {"keyspace", false, write_keyspace}, {NULL, false, NULL},

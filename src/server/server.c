@@ -14,13 +14,16 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/checkpoints.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/daemon.h"
 #include "server/info.h"
 #include "server/listener.h"
+#include "server/loading.h"
 #include "server/notify.h"
 #include "server/pubsub.h"
+#include "server/saves.h"
 #include "server/transaction.h"
 #include "server/waiter.h"
 #include "store/store.h"
@@ -106,6 +109,7 @@ static void register_options(struct server *s) {
     listener_register_options(s);
     clients_register_options(s);
     notify_register_options(s);
+    persistence_register_options(s);
     config_register(s->config, options);
 }
 
@@ -157,14 +161,26 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
     struct op op;
     server_turn(s);
     s->lease_end_ms = LEASE_NEVER; /* the timer is used up */
-    while (lease_plan_expiry(s->store, s->now_ms, &op)) store_apply(s->store, &op);
+    while (lease_plan_expiry(s->store, s->now_ms, &op)) {
+        if (persistence_admit(s, &op, 0, NULL)) { /* it ends when the log can have it */
+            s->lease_end_ms = lease_next_end(s->store);
+            event_add(&s->lease_end, &(struct timeval){1, 0});
+            return;
+        }
+        store_apply(s->store, &op);
+    }
 }
 
 static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct server *s = context;
     bool more = waiter_serve(s);
-    arm_lease_end(s);
+    if (!persistence_write(s)) {
+        s->in_turn = false;
+        event_base_loopbreak(s->base);
+        return;
+    }
+    if (!s->persistence.loading) arm_lease_end(s);
     notify_publish(s);
     clients_send(s);
     clients_sweep(s);
@@ -190,20 +206,30 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     metrics_tick(&s->metrics, s->now_us, server_memory_used(s));
     clients_tick(s);
     store_tick(s->store, s->now_us / 1000);
-    waiter_signal(s, WAITER_MEMORY); /* replies were sent, chunks let go */
+    persistence_tick(s);
+    waiter_signal(s, WAITER_SERVER); /* replies were sent, chunks let go */
 }
 
 static void on_signal(evutil_socket_t signal, short what, void *context) {
     (void)what;
     struct server *s = context;
+    struct error e;
     server_turn(s);
     log_notice("%s: ending", signal == SIGINT ? "SIGINT" : "SIGTERM");
-    server_stop(s);
+    if (saves_at_end(s, SAVES_AUTO, &e))
+        log_warning("not ending, since saving failed (SHUTDOWN NOSAVE ends it): %s", e.text);
+    else
+        server_stop(s);
 }
 
 void server_stop(struct server *s) {
     s->stopping = true;
     server_turn(s);
+}
+
+void server_fail(struct server *s, const struct error *why) {
+    s->failure = *why;
+    server_stop(s);
 }
 
 /* ---- changes of data */
@@ -243,11 +269,23 @@ static void signal_waiters(struct server *s, const struct op *op) {
     else
         waiter_signal_op(s, op, change_of(s, op));
     if (op->kind == OP_CLEAR || op->kind == OP_DROP || op->kind == OP_ERASE)
-        waiter_signal(s, WAITER_MEMORY);
+        waiter_signal(s, WAITER_SERVER);
+}
+
+/* Partitions came in as wholes. */
+static void on_adoption(struct server *s, const struct op_adopt *adopt) {
+    waiter_signal_all(s);
+    for (size_t i = 0; i < adopt->n; i++) transaction_touch(s, adopt->partitions[i]->name);
 }
 
 static void on_change(void *context, const struct op *op) {
     struct server *s = context;
+    if (s->persistence.loading) return; /* it was told when it happened */
+    persistence_change(s, op);
+    if (op->kind == OP_ADOPT) {
+        on_adoption(s, &op->adopt);
+        return;
+    }
     if (waiter_count(s)) signal_waiters(s, op);
     if (s->watchers.names.count) transaction_touch(s, op->partition);
     if (s->notify_events && pubsub_is_used(s)) notify_change(s, op);
@@ -257,6 +295,7 @@ static void on_change(void *context, const struct op *op) {
 
 void server_init(struct server *s) {
     *s = (struct server){0};
+    child_init(s);
     s->config = config_new();
     s->clients = clients_new(s);
     s->waiters = waiters_new();
@@ -328,18 +367,24 @@ int server_start(struct server *s, struct error *e) {
     if (code) return code;
     arm_events(s);
     code = listener_open(s->listener, e);
+    if (!code) code = persistence_start(s, e);
     return code ? code : write_pidfile(s, e);
 }
 
-int server_run(struct server *s, struct error *e) {
+void server_ready(struct server *s) {
     struct text where = {0};
     listener_describe(s->listener, &where);
     log_notice("tq %s is ready on %s", PACKAGE_VERSION, where.ptr);
     text_free(&where);
     daemon_ready();
+}
+
+int server_run(struct server *s, struct error *e) {
+    if (!s->persistence.loading) server_ready(s);
     if (event_base_loop(s->base, 0) < 0)
         return error_set(e, ERROR_ERR, "the event loop failed: %s", strerror(errno));
-    return 0;
+    if (s->failure.code) *e = s->failure;
+    return (int)s->failure.code;
 }
 
 static void close_base(struct server *s) {
@@ -357,7 +402,11 @@ static void close_base(struct server *s) {
 }
 
 void server_free(struct server *s) {
+    if (s->base) child_kill(s);
+    loading_end(s);
+    if (s->base) checkpoints_free(s);
     close_base(s);
+    persistence_end(s);
     if (s->pidfile_written) unlink(s->pidfile);
     if (s->store) store_free(s->store);
     if (s->reply_pool) reply_pool_free(s->reply_pool);

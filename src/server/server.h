@@ -20,11 +20,14 @@
 
 #include "base/error.h"
 #include "base/scratch.h"
+#include "server/child.h"
 #include "server/audience.h"
 #include "server/metrics.h"
+#include "server/persistence.h"
 
 struct client;
 struct clients;
+struct checkpoints;
 struct config;
 struct listener;
 struct notify;
@@ -55,6 +58,9 @@ struct server {
     struct event_base *base; /* NULL until server_start */
     struct metrics metrics;
     struct client *current; /* whose command is running, or NULL */
+    struct persistence persistence;
+    struct checkpoints *checkpoints;
+    struct child child; /* the process that writes a snapshot */
 
     /* Options. */
     int64_t maxmemory; /* bytes, 0: no limit */
@@ -70,6 +76,7 @@ struct server {
 
     /* The turn's own. */
     bool in_turn, stopping, pidfile_written;
+    struct error failure; /* why it ends, where it has to */
     struct event turn_end, next_turn, cron, lease_end;
     int64_t lease_end_ms; /* what lease_end is armed for */
     struct event signals[2];
@@ -85,8 +92,14 @@ int server_start(struct server *s, struct error *e);
 /* Serve until server_stop. 0, or an error when the loop itself failed. */
 int server_run(struct server *s, struct error *e);
 
+/* All is loaded: says so, in the log and to whoever started it. */
+void server_ready(struct server *s);
+
 /* End the loop at the end of this turn, replies of the turn included. */
 void server_stop(struct server *s);
+
+/* End it because of an error: server_run returns it. */
+void server_fail(struct server *s, const struct error *why);
 
 /* Close everything; removes the unix socket and the pid file that this process made. */
 void server_free(struct server *s);

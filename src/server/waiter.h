@@ -66,8 +66,8 @@ void waiter_signal(struct server *s, struct span partition);
 #define WAITER_ALL UINT64_MAX
 void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples);
 
-/* Who waits for memory waits for no partition, but under this name, which none can have. */
-#define WAITER_MEMORY SPAN_LITERAL("")
+/* Who waits for the server, for memory or for a child, waits under this name, which no partition can have. */
+#define WAITER_SERVER SPAN_LITERAL("")
 
 /* Every partition (FLUSHALL, memory was freed). */
 void waiter_signal_all(struct server *s);

@@ -140,7 +140,8 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
         p->expected = op->expected;
         return 0;
     case OP_SEAL: p->sealed = true; return 0;
-    case OP_DROP: break;
+    case OP_DROP:
+    case OP_ADOPT: break;
     }
     assert(!"op kind");
     return 0;

@@ -55,6 +55,9 @@ struct arena {
     size_t units_idle;
     size_t keep; /* bytes that stay resident though idle */
     struct chunk_queue sparse;
+    unsigned holds;
+    struct chunk *held; /* given back while held, linked by next */
+    size_t units_held;
     int64_t now_ms;
 };
 
@@ -298,15 +301,6 @@ static void chunk_purge(struct chunk *chunk) {
     chunk_rebin(chunk);
 }
 
-void arena_tick(struct arena *arena, int64_t now_ms) {
-    arena->now_ms = now_ms;
-    for (struct chunk *chunk; (chunk = TAILQ_FIRST(&arena->idle));) {
-        if (now_ms - chunk->idle_ms < ARENA_IDLE_MS) return;
-        if ((arena->units_used + arena->units_idle) * ARENA_UNIT <= arena->keep) return;
-        chunk_purge(chunk);
-    }
-}
-
 /* Memory that was never touched is about to be, because what is free and resident does not fit: as much of
  * that goes back, so that fragmentation costs address space, not memory. A sixteenth is let be. */
 static void arena_trade(struct arena *arena, uint32_t units) {
@@ -365,6 +359,15 @@ static void chunk_unlink(struct chunk *chunk) {
     chunk->owner = NULL;
 }
 
+/* Memory that nobody points at any more is free again. */
+static void chunk_release(struct chunk *chunk) {
+    struct arena *arena = chunk->arena;
+    chunk->region->units_used -= chunk->units;
+    arena->units_used -= chunk->units;
+    ARENA_POISON(chunk->memory, chunk_size(chunk));
+    chunk_bin(chunk);
+}
+
 static void chunk_give_back(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
     chunk_unlink(chunk);
@@ -375,11 +378,44 @@ static void chunk_give_back(struct chunk *chunk) {
     chunk->others_count = chunk->others_capacity = 0;
     chunk->column = NULL;
     chunk->live = 0;
-    chunk->region->units_used -= chunk->units;
-    arena->units_used -= chunk->units;
     arena->chunks_used--;
-    ARENA_POISON(chunk->memory, chunk_size(chunk));
-    chunk_bin(chunk);
+    if (!arena->holds) {
+        chunk_release(chunk);
+        return;
+    }
+    chunk->next = arena->held;
+    arena->held = chunk;
+    arena->units_held += chunk->units;
+}
+
+void arena_hold(struct arena *arena) {
+    arena->holds++;
+}
+
+void arena_release(struct arena *arena) {
+    assert(arena->holds > 0);
+    arena->holds--;
+}
+
+/* Some of what was held: giving back all at once could take long. */
+static void arena_drain(struct arena *arena) {
+    enum { CHUNKS = 16 * 1024 }; /* a millisecond or two */
+    for (int i = 0; i < CHUNKS && arena->held && !arena->holds; i++) {
+        struct chunk *chunk = arena->held;
+        arena->held = chunk->next;
+        arena->units_held -= chunk->units;
+        chunk_release(chunk);
+    }
+}
+
+void arena_tick(struct arena *arena, int64_t now_ms) {
+    arena->now_ms = now_ms;
+    arena_drain(arena);
+    for (struct chunk *chunk; (chunk = TAILQ_FIRST(&arena->idle));) {
+        if (now_ms - chunk->idle_ms < ARENA_IDLE_MS) return;
+        if ((arena->units_used + arena->units_idle) * ARENA_UNIT <= arena->keep) return;
+        chunk_purge(chunk);
+    }
 }
 
 void chunk_trim(struct chunk *chunk, size_t len) {
@@ -464,6 +500,7 @@ int arena_prefault(struct arena *arena, size_t bytes, struct error *e) {
 
 void arena_stats(const struct arena *arena, struct arena_stats *out) {
     *out = (struct arena_stats){.allocated = arena_allocated(arena),
+                                .held = arena->units_held * ARENA_UNIT,
                                 .chunks = arena->chunks_used,
                                 .free_recycled = arena->units_idle * ARENA_UNIT};
     for (const struct arena_region *region = arena->regions; region; region = region->next) {

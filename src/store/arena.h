@@ -10,7 +10,10 @@
  *
  * Free memory is found by two-level segregated fit (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic
  * memory allocator for real-time systems", ECRTS 2004): constant time, good fit, neighbours coalesced; with the
- * headers kept outside, so that payload pages hold payload only. */
+ * headers kept outside, so that payload pages hold payload only.
+ *
+ * A fork shares the regions. So that a child can read what was there when it began, its parent holds the arena: chunks that
+ * are given back meanwhile keep their bytes until it lets go. */
 #ifndef TQ_STORE_ARENA_H
 #define TQ_STORE_ARENA_H
 
@@ -66,7 +69,8 @@ struct chunk_list {
 };
 
 struct arena_stats {
-    size_t allocated;     /* bytes in chunks */
+    size_t allocated;     /* bytes in chunks, held ones included */
+    size_t held;          /* given back, but held */
     size_t mapped;        /* bytes of address space in all regions */
     size_t free_recycled; /* bytes that are free and were used before: still backed by memory */
     size_t chunks;
@@ -92,6 +96,11 @@ int arena_reserve(struct arena *arena, size_t len, struct error *e);
 /* Free memory goes back to the system when nobody has wanted it for ARENA_IDLE_MS, but for what arena_prefault
  * asked to keep; to be called now and then. Time is whatever clock the caller likes. */
 void arena_tick(struct arena *arena, int64_t now_ms);
+
+/* From now on, and until as many calls of arena_release, no chunk that is in use now is used again: O(1). */
+void arena_hold(struct arena *arena);
+void arena_release(
+    struct arena *arena); /* what was given back meanwhile is free within a few ticks */
 
 /* Back `bytes` of free memory now instead of when it is first touched, and keep as much. ERROR_OOM where the system
  * has not so much. */

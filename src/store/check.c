@@ -213,6 +213,9 @@ int op_check(const struct store *s, const struct op *op, struct scratch *scratch
     case OP_PUT: return check_put(s, p, op, scratch, e);
     case OP_DEFINE: return check_define(s, p, op, scratch, e);
     case OP_EXPECT: return expect_plan(s, op->partition, op->expected, op->now_ms, &made, e);
+    case OP_ADOPT:
+        return error_set(e, ERROR_ERR, "partitions of snapshot %s are not loaded",
+                         QUOTE(op->adopt.source));
     case OP_SEAL: return seal_plan(op->partition, op->now_ms, &made, e);
     default: return check_present(p, op, scratch, s, e);
     }

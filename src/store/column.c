@@ -25,14 +25,9 @@ void column_init(struct column *c, struct span name, const struct dtype *type, s
     };
 }
 
-/* How many sizes a cell keeps under a type. */
-static unsigned sizes_kept(const struct dtype *type) {
-    return dtype_shape_implied(type) ? 0 : dtype_stars(type);
-}
-
 static size_t piece_bytes(const struct column *c, const struct column_piece *piece) {
     size_t cell = sizeof(*piece->cells);
-    if (piece->sizes) cell += sizes_kept(&c->types[piece->version]) * sizeof(*piece->sizes);
+    if (piece->sizes) cell += column_sizes_kept(&c->types[piece->version]) * sizeof(*piece->sizes);
     return sizeof(*piece) + piece->capacity * cell;
 }
 
@@ -129,7 +124,7 @@ static struct dtype piece_item_type(const struct column *c, const struct column_
 static void piece_upgrade(struct column *c, struct column_piece *piece) {
     if (piece->version == c->version) return;
     const struct dtype *type = column_type(c);
-    unsigned kept = sizes_kept(type);
+    unsigned kept = column_sizes_kept(type);
     uint32_t *sizes = kept ? mem_calloc((size_t)piece->capacity * kept, sizeof(*sizes)) : NULL;
     for (unsigned row = 0; kept && row < piece->capacity; row++) {
         if (!bits_get(piece->produced, row)) continue;
@@ -164,7 +159,7 @@ static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
         unsigned capacity = spine_capacity(row);
         c->overhead -= piece_bytes(c, piece);
         piece->cells = mem_realloc(piece->cells, capacity * sizeof(*piece->cells));
-        unsigned kept = sizes_kept(&c->types[piece->version]);
+        unsigned kept = column_sizes_kept(&c->types[piece->version]);
         if (kept) piece->sizes = mem_realloc(piece->sizes, capacity * kept * sizeof(uint32_t));
         piece->capacity = (uint16_t)capacity;
         c->overhead += piece_bytes(c, piece);
@@ -228,7 +223,7 @@ static void column_set(struct column *c, uint64_t seq, struct cell cell, const u
         piece->count++;
     }
     piece->cells[row] = cell;
-    unsigned kept = sizes_kept(column_type(c));
+    unsigned kept = column_sizes_kept(column_type(c));
     if (kept) memcpy(piece->sizes + row * kept, sizes, kept * sizeof(*sizes));
     c->bytes += cell.length;
     c->produced++;
@@ -269,7 +264,7 @@ void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct c
         values_copy(column_room(c, bytes, &chunk, &offset), v, n);
         own = chunk != c->open;
     }
-    unsigned kept = sizes_kept(column_type(c));
+    unsigned kept = column_sizes_kept(column_type(c));
     for (size_t i = 0; i < n; i++) {
         uint32_t length = values_length(v, n, i);
         struct cell cell = {length ? chunk->id : 0, length ? offset : 0, length};
@@ -281,6 +276,75 @@ void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct c
         chunk_trim(chunk, bytes);
         chunk_unpin(chunk);
     }
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+/* Where the values of a range have got to. */
+struct column_loading {
+    const struct column_values *values;
+    uint32_t chunk, offset, each; /* each: the length of all, where there are no lengths */
+    size_t at;
+};
+
+static void piece_load(struct column *c, struct column_piece *piece, const uint64_t *bits,
+                       struct column_loading *l) {
+    unsigned kept = column_sizes_kept(column_type(c));
+    for (unsigned w = 0; w < SPINE_WORDS; w++) {
+        piece->produced[w] |= bits[w];
+        for (uint64_t left = bits[w]; left; left &= left - 1, l->at++) {
+            unsigned row = w * 64 + bits_lowest(left);
+            uint32_t length = l->values->lengths ? l->values->lengths[l->at] : l->each;
+            piece->cells[row] =
+                length ? (struct cell){l->chunk, l->offset, length} : (struct cell){0};
+            if (kept)
+                memcpy(piece->sizes + row * kept, l->values->sizes + l->at * kept,
+                       kept * sizeof(uint32_t));
+            l->offset += length;
+        }
+    }
+    piece->count = (uint16_t)bits_count(piece->produced, SPINE_WORDS);
+}
+
+static unsigned piece_last_row(const uint64_t *bits) {
+    unsigned w = SPINE_WORDS - 1;
+    while (!bits[w]) w--;
+    return w * 64 + bits_highest(bits[w]);
+}
+
+/* All cells with bytes of this range lie in the chunk, which had none. */
+static void chunk_add_range(struct chunk *chunk, struct column *c, const struct range *range,
+                            const struct column_values *v, size_t n) {
+    size_t cells = n;
+    for (size_t i = 0; v->lengths && i < n; i++) cells -= v->lengths[i] == 0;
+    if (!chunk->owner) chunk_own(chunk, c->chunks);
+    chunk->column = c;
+    chunk->cells = (uint32_t)cells;
+    chunk->live = v->payload.len;
+    chunk->first = range->base + range_next(range, 0);
+    chunk->last = range->base;
+    for (size_t i = 0; i < RANGE_PIECES; i++)
+        if (bits_any(range->bits + i * SPINE_WORDS, SPINE_WORDS))
+            chunk->last = range->base + i * SPINE_ROWS + SPINE_ROWS - 1;
+    chunk->others_count = 0;
+}
+
+void column_load(struct column *c, const struct range *range, size_t n,
+                 const struct column_values *v) {
+    struct column_loading l = {.values = v, .each = n ? (uint32_t)(v->payload.len / n) : 0};
+    if (v->adopt) {
+        l.chunk = v->adopt->id;
+        l.offset = (uint32_t)(v->payload.ptr - v->adopt->memory);
+        chunk_add_range(v->adopt, c, range, v, n);
+    }
+    for (size_t i = 0; i < RANGE_PIECES; i++) {
+        const uint64_t *bits = range->bits + i * SPINE_WORDS;
+        if (!bits_any(bits, SPINE_WORDS)) continue;
+        uint64_t seq = range->base + i * SPINE_ROWS + piece_last_row(bits);
+        piece_load(c, column_piece_for(c, seq), bits, &l);
+    }
+    c->produced += n;
+    c->bytes += v->payload.len;
 }
 
 /* ---- reading and clearing ----------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include "base/span.h"
 #include "store/arena.h"
 #include "store/dtype.h"
+#include "store/range.h"
 #include "store/spine.h"
 
 struct cell {
@@ -86,6 +87,11 @@ void column_widen(struct column *c, const struct dtype *type);
 /* Write n cells; overwritten ones are dropped. Memory was reserved (column_reserve). */
 void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct column_values *v);
 
+/* Write the cells of a range, `n` of them, none of which is there: what column_put does for samples one by one goes piece by
+ * piece. The payload is adopted, the caller keeps its pin; it is NULL where all values are empty. */
+void column_load(struct column *c, const struct range *range, size_t n,
+                 const struct column_values *v);
+
 /* How many payload bytes arena_reserve must be asked for so that column_put of `len` bytes that are to be copied
  * cannot fail. `c` may be NULL for a column that does not exist yet. */
 size_t column_reserve(const struct column *c, size_t len);
@@ -97,6 +103,11 @@ bool column_get(const struct column *c, uint64_t seq, struct span *value);
 
 /* The cell itself, NULL where not produced. */
 const struct cell *column_cell(const struct column *c, uint64_t seq);
+
+/* How many sizes a cell keeps under a type: 0 where its length tells its shape. */
+static inline unsigned column_sizes_kept(const struct dtype *type) {
+    return dtype_shape_implied(type) ? 0 : dtype_stars(type);
+}
 
 /* The concrete type (no `*`) of a produced cell. */
 struct dtype column_item_type(const struct column *c, uint64_t seq);

@@ -37,6 +37,16 @@ bool consumer_take(struct consumer *t, uint64_t seq) {
     return true;
 }
 
+void consumer_load(struct consumer *t, const struct range *range) {
+    for (size_t i = 0; i < RANGE_PIECES; i++) {
+        const uint64_t *bits = range->bits + i * SPINE_WORDS;
+        if (!bits_any(bits, SPINE_WORDS)) continue;
+        struct consumer_piece *piece = consumer_make_piece(t, range->base + i * SPINE_ROWS);
+        for (unsigned w = 0; w < SPINE_WORDS; w++) piece->consumed[w] |= bits[w];
+        t->consumed += bits_count(bits, SPINE_WORDS);
+    }
+}
+
 void consumer_lease(struct consumer *t, uint64_t seq) {
     bits_set(consumer_make_piece(t, seq)->leased, spine_row(seq));
     t->leased++;

@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "base/span.h"
+#include "store/range.h"
 #include "store/rank.h"
 #include "store/spine.h"
 
@@ -37,6 +38,9 @@ void consumer_free(struct consumer *t); /* its leases have gone before */
 
 /* Mark as consumed; true when it was not. */
 bool consumer_take(struct consumer *t, uint64_t seq);
+
+/* Samples of a range are consumed, which they were not. */
+void consumer_load(struct consumer *t, const struct range *range);
 
 /* Mark as leased: neither left for the task nor consumed by it. It was neither before. */
 void consumer_lease(struct consumer *t, uint64_t seq);

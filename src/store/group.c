@@ -32,7 +32,7 @@ void groups_free(struct groups *gs) {
     *gs = (struct groups){0};
 }
 
-static uint32_t groups_add(struct groups *gs, struct span id, uint32_t size) {
+uint32_t groups_make(struct groups *gs, struct span id, uint32_t size) {
     struct group *g = mem_calloc(1, sizeof(*g));
     g->id = span_of(mem_dup(id.ptr, id.len), id.len);
     g->size = size;
@@ -51,12 +51,10 @@ static uint32_t groups_add(struct groups *gs, struct span id, uint32_t size) {
     return number;
 }
 
-uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t seq) {
-    uint32_t number = groups_find(gs, id);
-    if (number == KEYINDEX_NONE) number = groups_add(gs, id, size);
+void groups_add(struct groups *gs, uint32_t number, uint64_t seq) {
     struct group *g = gs->table[number];
     if (g->members == g->capacity) {
-        size_t capacity = g->capacity ? 2 * g->capacity : size < 16 ? size : 16;
+        size_t capacity = g->capacity ? 2 * g->capacity : g->size < 16 ? g->size : 16;
         gs->bytes += (capacity - g->capacity) * sizeof(*g->seqs);
         g->seqs = mem_realloc(g->seqs, capacity * sizeof(*g->seqs));
         g->capacity = capacity;
@@ -64,6 +62,12 @@ uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t 
     uint32_t at = g->members++;
     for (; at > 0 && g->seqs[at - 1] > seq; at--) g->seqs[at] = g->seqs[at - 1];
     g->seqs[at] = seq;
+}
+
+uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t seq) {
+    uint32_t number = groups_find(gs, id);
+    if (number == KEYINDEX_NONE) number = groups_make(gs, id, size);
+    groups_add(gs, number, seq);
     return number;
 }
 

@@ -51,6 +51,10 @@ static inline size_t groups_overhead(const struct groups *gs) {
            gs->spare_capacity * sizeof(*gs->spare);
 }
 
+/* A group without members, which no other of this id may be; and one more member. For those who know numbers. */
+uint32_t groups_make(struct groups *gs, struct span id, uint32_t size);
+void groups_add(struct groups *gs, uint32_t number, uint64_t seq);
+
 /* A sample joins the group, which is made if need be. The caller has checked that sizes agree and that there is
  * room. Returns the group's number. */
 uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t seq);

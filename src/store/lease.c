@@ -15,11 +15,16 @@ static void heap_set(struct leases *leases, size_t place, struct lease *lease) {
     lease->place = place;
 }
 
+/* Leases that end in the same millisecond end in the order they were given, whatever the heap has been through. */
+static bool heap_before(const struct lease *a, const struct lease *b) {
+    return a->ends_ms != b->ends_ms ? a->ends_ms < b->ends_ms : a->id < b->id;
+}
+
 static void heap_rise(struct leases *leases, struct lease *lease) {
     size_t at = lease->place;
     for (; at > 0; at = (at - 1) / 2) {
         struct lease *parent = leases->heap[(at - 1) / 2];
-        if (parent->ends_ms <= lease->ends_ms) break;
+        if (!heap_before(lease, parent)) break;
         heap_set(leases, at, parent);
     }
     heap_set(leases, at, lease);
@@ -28,10 +33,9 @@ static void heap_rise(struct leases *leases, struct lease *lease) {
 static void heap_sink(struct leases *leases, struct lease *lease) {
     size_t at = lease->place;
     for (size_t child; (child = 2 * at + 1) < leases->count; at = child) {
-        if (child + 1 < leases->count &&
-            leases->heap[child + 1]->ends_ms < leases->heap[child]->ends_ms)
+        if (child + 1 < leases->count && heap_before(leases->heap[child + 1], leases->heap[child]))
             child++;
-        if (lease->ends_ms <= leases->heap[child]->ends_ms) break;
+        if (!heap_before(leases->heap[child], lease)) break;
         heap_set(leases, at, leases->heap[child]);
     }
     heap_set(leases, at, lease);
@@ -76,6 +80,12 @@ static size_t lease_bytes(const struct lease *lease) {
     return sizeof(*lease) + lease->n * sizeof(*lease->seqs) + lease->holder.len;
 }
 
+static void lease_free(struct lease *lease) {
+    mem_free((void *)lease->holder.ptr);
+    mem_free(lease->seqs);
+    mem_free(lease);
+}
+
 static void lease_end_now(struct leases *leases, struct lease *lease) {
     struct consumer *task = lease->task;
     size_t at = task_place(task, lease->id);
@@ -83,9 +93,7 @@ static void lease_end_now(struct leases *leases, struct lease *lease) {
             (--task->leases_count - at) * sizeof(*task->leases));
     heap_remove(leases, lease);
     leases->overhead -= lease_bytes(lease);
-    mem_free((void *)lease->holder.ptr);
-    mem_free(lease->seqs);
-    mem_free(lease);
+    lease_free(lease);
 }
 
 uint64_t lease_samples(const struct lease *lease) {
@@ -190,29 +198,45 @@ bool lease_plan_expiry(const struct store *s, int64_t now_ms, struct op *op) {
 
 /* ---- changing ----------------------------------------------------------------------------- */
 
-size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
-                  const struct op *op) {
-    const struct op_select *select = &op->select;
-    struct lease *lease = mem_alloc(sizeof(*lease));
-    *lease = (struct lease){
-        .id = select->lease.id,
-        .partition = p,
-        .task = task,
-        .holder = span_of(mem_dup(select->lease.holder.ptr, select->lease.holder.len),
-                          select->lease.holder.len),
-        .given_ms = op->now_ms,
-        .ends_ms = select->lease.ends_ms,
-        .seqs = mem_dup(select->seqs, select->n * sizeof(*select->seqs)),
-        .n = select->n,
-    };
-    for (size_t i = 0; i < lease->n; i++) consumer_lease(task, lease->seqs[i]);
-    task->leases = mem_grow(task->leases, &task->leases_capacity, task->leases_count + 1,
-                            sizeof(*task->leases));
-    task->leases[task->leases_count++] = lease; /* ids only grow */
+/* With the heap it begins to run. */
+static void lease_begin(struct leases *leases, struct lease *lease) {
     if (lease->id > leases->last_id) leases->last_id = lease->id;
     heap_add(leases, lease);
     leases->overhead += lease_bytes(lease);
+}
+
+struct lease *lease_load(struct consumer *task, const struct lease *what) {
+    struct lease *lease = mem_alloc(sizeof(*lease));
+    *lease = *what;
+    lease->task = task;
+    lease->holder = span_of(mem_dup(what->holder.ptr, what->holder.len), what->holder.len);
+    lease->seqs = mem_dup(what->seqs, what->n * sizeof(*what->seqs));
+    task->leases = mem_grow(task->leases, &task->leases_capacity, task->leases_count + 1,
+                            sizeof(*task->leases));
+    return task->leases[task->leases_count++] = lease; /* ids only grow */
+}
+
+size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
+                  const struct op *op) {
+    const struct op_select *select = &op->select;
+    struct lease *lease = lease_load(task, &(struct lease){.id = select->lease.id,
+                                                           .partition = p,
+                                                           .holder = select->lease.holder,
+                                                           .given_ms = op->now_ms,
+                                                           .ends_ms = select->lease.ends_ms,
+                                                           .seqs = (uint64_t *)select->seqs,
+                                                           .n = select->n});
+    for (size_t i = 0; i < lease->n; i++) consumer_lease(task, lease->seqs[i]);
+    lease_begin(leases, lease);
     return lease->n;
+}
+
+void lease_adopt_all(struct leases *leases, struct consumer *task) {
+    for (size_t i = 0; i < task->leases_count; i++) lease_begin(leases, task->leases[i]);
+}
+
+void lease_discard_all(struct consumer *task) {
+    while (task->leases_count) lease_free(task->leases[--task->leases_count]);
 }
 
 /* The lease an op is about: it is there, the plan has seen it. */

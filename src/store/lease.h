@@ -87,6 +87,18 @@ size_t lease_extend(struct leases *leases, struct partition *p, const struct op_
 /* The task goes, and its leases with it. */
 void lease_drop_all(struct leases *leases, struct consumer *task);
 
+/* ---- loading ---- */
+
+/* A lease of a task that is in no store yet, behind those it has: in no heap until its partition is adopted. What it points at is
+ * copied; samples are marked by the caller. */
+struct lease *lease_load(struct consumer *task, const struct lease *what);
+
+/* The task's leases begin to run. Theirs ids may be those of leases in other partitions: a lease is looked up in its task. */
+void lease_adopt_all(struct leases *leases, struct consumer *task);
+
+/* The task never came into a store: its leases go. */
+void lease_discard_all(struct consumer *task);
+
 void leases_free(struct leases *leases); /* when no lease is left */
 
 #endif

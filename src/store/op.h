@@ -19,8 +19,10 @@
 #include "store/dtype.h"
 
 struct bounds;
+struct partition;
 
 /* The numbers are stored: new kinds go to the end. */
+/* Logs hold these numbers (persist/opcodec.h): new kinds come last. */
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */
@@ -35,6 +37,7 @@ enum op_kind {
     OP_EXPECT,  /* how many samples there will be */
     OP_SEAL,    /* no more samples will come */
     OP_DROP,    /* the partition goes */
+    OP_ADOPT, /* partitions loaded from a snapshot come in, each in place of the one of its name */
 };
 
 /* One column of an OP_PUT. */
@@ -96,6 +99,17 @@ struct op_define {
     const struct op_column *fields; /* name and type; declared from now on */
 };
 
+/* OP_ADOPT, of no partition: all of these or, before it is applied, none. See load.h. */
+struct op_adopt {
+    size_t n;
+    struct partition *const *partitions; /* made for this store; the op owns them */
+    uint64_t last_lease;                 /* leases given from now on have higher ids */
+    /* Where whoever replays the op finds them: a log has this instead of the partitions. */
+    struct span source; /* the name of a snapshot */
+    size_t n_names;
+    const struct span *names;
+};
+
 struct op {
     enum op_kind kind;
     struct span partition;
@@ -104,6 +118,7 @@ struct op {
         struct op_put put;
         struct op_select select;
         struct op_define define;
+        struct op_adopt adopt;
         uint64_t expected;
     };
 };

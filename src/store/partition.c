@@ -7,11 +7,10 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-struct partition *partition_new(struct span name, uint32_t slot, struct arena *arena) {
+struct partition *partition_new(struct span name, struct arena *arena) {
     static const struct dtype bytes = {.base = DTYPE_BYTES};
     struct partition *p = mem_calloc(1, sizeof(*p));
     p->name = span_of(mem_dup(name.ptr, name.len), name.len);
-    p->slot = slot;
     p->arena = arena;
     column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, arena, &p->chunks);
     return p;
@@ -102,29 +101,34 @@ uint64_t partition_next(const struct partition *p, uint64_t seq) {
     return SEQ_NONE;
 }
 
+/* The piece with this number, with room for its rows up to `row`. */
+static struct row_piece *partition_rows_for(struct partition *p, uint64_t number, unsigned row) {
+    struct row_piece *piece = spine_get(&p->rows, number);
+    if (!piece) {
+        piece = mem_calloc(1, sizeof(*piece));
+        p->overhead += sizeof(*piece);
+        spine_set(&p->rows, number, piece);
+    }
+    if (row < piece->capacity) return piece;
+    unsigned capacity = spine_capacity(row);
+    piece->written = mem_realloc(piece->written, capacity * sizeof(*piece->written));
+    if (piece->groups) {
+        piece->groups = mem_realloc(piece->groups, capacity * sizeof(*piece->groups));
+        memset(piece->groups + piece->capacity, 0xff,
+               (capacity - piece->capacity) * sizeof(*piece->groups));
+        p->overhead += (capacity - piece->capacity) * sizeof(*piece->groups);
+    }
+    p->overhead += (capacity - piece->capacity) * sizeof(*piece->written);
+    piece->capacity = (uint16_t)capacity;
+    return piece;
+}
+
 static void partition_add_row(struct partition *p, uint64_t seq, uint32_t now_s) {
     assert(seq == p->next_seq);
     p->next_seq = partition_seq_after(seq);
     p->written++;
-    struct row_piece *piece = partition_rows(p, seq);
-    if (!piece) {
-        piece = mem_calloc(1, sizeof(*piece));
-        p->overhead += sizeof(*piece);
-        spine_set(&p->rows, spine_number(seq), piece);
-    }
     unsigned row = spine_row(seq);
-    if (row >= piece->capacity) {
-        unsigned capacity = spine_capacity(row);
-        piece->written = mem_realloc(piece->written, capacity * sizeof(*piece->written));
-        if (piece->groups) {
-            piece->groups = mem_realloc(piece->groups, capacity * sizeof(*piece->groups));
-            memset(piece->groups + piece->capacity, 0xff,
-                   (capacity - piece->capacity) * sizeof(*piece->groups));
-            p->overhead += (capacity - piece->capacity) * sizeof(*piece->groups);
-        }
-        p->overhead += (capacity - piece->capacity) * sizeof(*piece->written);
-        piece->capacity = (uint16_t)capacity;
-    }
+    struct row_piece *piece = partition_rows_for(p, spine_number(seq), row);
     bits_set(piece->alive, row);
     piece->count++;
     piece->written[row] = now_s;
@@ -140,16 +144,18 @@ void partition_add(struct partition *p, const uint64_t *seqs, const struct span 
     column_put(&p->keys, seqs, n, &(struct column_values){.items = keys});
 }
 
+/* Where the piece keeps its samples' groups; they are in none at first. */
+static uint32_t *partition_groups_of(struct partition *p, struct row_piece *piece) {
+    if (piece->groups) return piece->groups;
+    piece->groups = mem_alloc(piece->capacity * sizeof(*piece->groups));
+    memset(piece->groups, 0xff, piece->capacity * sizeof(*piece->groups));
+    p->overhead += piece->capacity * sizeof(*piece->groups);
+    return piece->groups;
+}
+
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size) {
-    struct row_piece *piece = partition_rows(p, seq);
-    if (!piece->groups) {
-        piece->groups = mem_alloc(piece->capacity * sizeof(*piece->groups));
-        memset(piece->groups, 0xff, piece->capacity * sizeof(*piece->groups));
-        p->overhead += piece->capacity * sizeof(*piece->groups);
-    }
-    unsigned row = spine_row(seq);
-    if (piece->groups[row] == GROUP_NONE)
-        piece->groups[row] = groups_join(&p->groups, group, size, seq);
+    uint32_t *number = partition_groups_of(p, partition_rows(p, seq)) + spine_row(seq);
+    if (*number == GROUP_NONE) *number = groups_join(&p->groups, group, size, seq);
 }
 
 uint32_t partition_group(const struct partition *p, uint64_t seq) {
@@ -197,6 +203,57 @@ void partition_bound(struct partition *p, const struct bounds *bounds) {
     copy.ahead_task = name_copy(bounds->ahead_task);
     bounds_free(&p->bounds);
     p->bounds = copy;
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+void partition_load_rows(struct partition *p, const struct range *range, const uint32_t *written) {
+    struct row_piece *piece = NULL;
+    uint64_t number = 0;
+    for (size_t at = range_next(range, 0); at < RANGE_ROWS; at = range_next(range, at + 1)) {
+        unsigned row = spine_row(at);
+        if (!piece || number != spine_number(range->base + at)) {
+            const uint64_t *bits = range->bits + at / SPINE_ROWS * SPINE_WORDS;
+            unsigned w = SPINE_WORDS - 1;
+            while (!bits[w]) w--;
+            number = spine_number(range->base + at);
+            piece = partition_rows_for(p, number, w * 64 + bits_highest(bits[w]));
+        }
+        bits_set(piece->alive, row);
+        piece->count++;
+        piece->written[row] = *written++;
+        p->samples++;
+    }
+}
+
+uint64_t partition_load_keys(struct partition *p, const struct range *range,
+                             const struct column_values *keys, size_t n) {
+    enum { AHEAD = 16 }; /* slots of the index are fetched while others are filled */
+    struct span names[AHEAD];
+    uint64_t hashes[AHEAD];
+    const char *key = keys->payload.ptr;
+    size_t row = range_next(range, 0);
+    for (size_t i = 0, count; i < n; i += count) {
+        count = n - i < AHEAD ? n - i : AHEAD;
+        for (size_t k = 0; k < count; k++) {
+            size_t len = keys->lengths ? keys->lengths[i + k] : keys->payload.len / n;
+            names[k] = span_of(key, len);
+            hashes[k] = hash_bytes(names[k]);
+            keyindex_prefetch(&p->index, hashes[k]);
+            key += len;
+        }
+        for (size_t k = 0; k < count; k++, row = range_next(range, row + 1)) {
+            uint64_t seq = range->base + row;
+            if (partition_find_hashed(p, names[k], hashes[k]) != SEQ_NONE) return seq;
+            keyindex_add(&p->index, hashes[k], (uint32_t)seq);
+        }
+    }
+    return SEQ_NONE;
+}
+
+void partition_load_member(struct partition *p, uint64_t seq, uint32_t group) {
+    partition_groups_of(p, partition_rows(p, seq))[spine_row(seq)] = group;
+    groups_add(&p->groups, group, seq);
 }
 
 /* ---- clearing ----------------------------------------------------------------------------- */

@@ -53,7 +53,7 @@ struct bounds {
 
 struct partition {
     struct span name; /* owned */
-    uint32_t slot;    /* in the store's table */
+    uint32_t slot;    /* in the store's table; the store sets it */
     struct arena *arena;
     struct chunk_list chunks;
 
@@ -75,7 +75,8 @@ struct partition {
     size_t overhead;      /* bytes of row pieces */
 };
 
-struct partition *partition_new(struct span name, uint32_t slot, struct arena *arena);
+/* An empty one, in no store. */
+struct partition *partition_new(struct span name, struct arena *arena);
 void partition_free(struct partition *p);
 
 /* ---- looking ---- */
@@ -127,6 +128,21 @@ struct consumer *partition_add_task(struct partition *p, struct span name);
 void partition_drop_task(struct partition *p, struct consumer *task);
 /* The names are copied. */
 void partition_bound(struct partition *p, const struct bounds *bounds);
+/* ---- loading: what a snapshot says, in the order of seqs; checked before ---- */
+
+/* Rows of a range that were not there, with when they were made, one after the other. next_seq and written are the caller's. */
+void partition_load_rows(struct partition *p, const struct range *range, const uint32_t *written);
+
+/* The keys of such rows (column_load has put them there) enter the index. Returns the first sample whose key another one
+ * has, SEQ_NONE where all are in. */
+uint64_t partition_load_keys(struct partition *p, const struct range *range,
+                             const struct column_values *keys, size_t n);
+
+/* The sample is a member of the group with this number; members come in order. */
+void partition_load_member(struct partition *p, uint64_t seq, uint32_t group);
+
+/* ---- clearing ---- */
+
 /* The sample with all its cells, tags and consumption. */
 void partition_clear(struct partition *p, uint64_t seq);
 

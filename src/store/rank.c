@@ -66,26 +66,29 @@ static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
     }
 }
 
+void ranks_load(struct ranks *ranks, const struct rank_batch *what) {
+    struct rank_batch *batch = mem_alloc(sizeof(*batch));
+    *batch = *what;
+    batch->how = span_of(mem_dup(what->how.ptr, what->how.len), what->how.len);
+    batch->seqs = mem_dup(what->seqs, what->n * sizeof(*what->seqs));
+    ranks->table = mem_grow(ranks->table, &ranks->capacity, ranks->n + 1, sizeof(*ranks->table));
+    ranks->table[ranks->n] = batch;
+    keyindex_add(&ranks->index, hash_bytes(rank_id(batch->id)), (uint32_t)ranks->n++);
+    ranks->unhanded += !batch->handed;
+    ranks->bytes += rank_batch_bytes(batch);
+}
+
 static void ranks_add(struct ranks *ranks, uint64_t rank, const struct op_select *select,
                       size_t from, size_t to) {
     uint64_t id[2] = {rank, select->rank.batch};
     uint32_t old =
         keyindex_find(&ranks->index, hash_bytes(rank_id(id)), rank_id(id), rank_is, ranks);
     if (old != KEYINDEX_NONE) ranks_remove(ranks, old);
-    struct span how = select->rank.how;
-    struct rank_batch *batch = mem_alloc(sizeof(*batch));
-    *batch = (struct rank_batch){
-        .id = {id[0], id[1]},
-        .how = span_of(mem_dup(how.ptr, how.len), how.len),
-        .seqs = mem_dup(select->seqs + from, (to - from) * sizeof(*select->seqs)),
-        .n = to - from,
-        .handed = rank == select->rank.rank,
-    };
-    ranks->table = mem_grow(ranks->table, &ranks->capacity, ranks->n + 1, sizeof(*ranks->table));
-    ranks->table[ranks->n] = batch;
-    keyindex_add(&ranks->index, hash_bytes(rank_id(id)), (uint32_t)ranks->n++);
-    ranks->unhanded += !batch->handed;
-    ranks->bytes += rank_batch_bytes(batch);
+    ranks_load(ranks, &(struct rank_batch){.id = {id[0], id[1]},
+                                           .how = select->rank.how,
+                                           .seqs = (uint64_t *)select->seqs + from,
+                                           .n = to - from,
+                                           .handed = rank == select->rank.rank});
 }
 
 void ranks_remember(struct ranks *ranks, const struct partition *p,

@@ -49,6 +49,9 @@ void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
 /* The sample is not consumed any more: no batch has it. Time: all that is remembered. */
 void ranks_forget(struct ranks *ranks, uint64_t seq);
 
+/* A batch that is not remembered is from now on: as it is said, by copies of `how` and `seqs`. */
+void ranks_load(struct ranks *ranks, const struct rank_batch *what);
+
 void ranks_free(struct ranks *ranks);
 
 #endif

@@ -50,16 +50,15 @@ struct partition *store_find(const struct store *s, struct span name) {
     return slot == KEYINDEX_NONE ? NULL : s->slots[slot];
 }
 
-static struct partition *store_add(struct store *s, struct span name) {
-    uint32_t slot;
+static struct partition *store_put_in(struct store *s, struct partition *p) {
     if (s->spare_count) {
-        slot = s->spare[--s->spare_count];
+        p->slot = s->spare[--s->spare_count];
     } else {
-        slot = (uint32_t)s->slots_end++;
+        p->slot = (uint32_t)s->slots_end++;
         s->slots = mem_grow(s->slots, &s->slots_capacity, s->slots_end, sizeof(*s->slots));
     }
-    keyindex_add(&s->index, hash_bytes(name), slot);
-    return s->slots[slot] = partition_new(name, slot, s->arena);
+    keyindex_add(&s->index, hash_bytes(p->name), p->slot);
+    return s->slots[p->slot] = p;
 }
 
 static size_t store_drop(struct store *s, struct partition *p) {
@@ -71,6 +70,18 @@ static size_t store_drop(struct store *s, struct partition *p) {
     for (size_t i = 0; i < p->tasks_count; i++) lease_drop_all(&s->leases, p->tasks[i]);
     partition_free(p);
     return 1;
+}
+
+/* One that replaces another sits where that one sat: walks see it once. */
+static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
+    for (size_t i = 0; i < adopt->n; i++) {
+        struct partition *p = adopt->partitions[i];
+        store_drop(s, store_find(s, p->name));
+        store_put_in(s, p);
+        for (size_t t = 0; t < p->tasks_count; t++) lease_adopt_all(&s->leases, p->tasks[t]);
+    }
+    if (adopt->last_lease > s->leases.last_id) s->leases.last_id = adopt->last_lease;
+    return adopt->n;
 }
 
 void store_free(struct store *s) {
@@ -104,8 +115,10 @@ size_t store_apply(struct store *s, const struct op *op) {
     size_t changed = 0;
     if (op->kind == OP_DROP) {
         changed = store_drop(s, p);
+    } else if (op->kind == OP_ADOPT) {
+        changed = store_adopt(s, &op->adopt);
     } else if (p || creates) {
-        if (!p) p = store_add(s, op->partition);
+        if (!p) p = store_put_in(s, partition_new(op->partition, s->arena));
         changed = apply_to_partition(&s->leases, p, op);
     }
     if (s->hook) s->hook(s->hook_context, op);

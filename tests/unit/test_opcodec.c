@@ -510,7 +510,7 @@ static void expect_error(struct kit *k, struct span bytes, const char *text) {
 static void test_what_is_wrong_is_said(void **state) {
     struct kit *k = *state;
     expect_error(k, S(""), "beginning");
-    expect_error(k, S("\x0d\x01p\x00"), "kind");
+    expect_error(k, S("\x0e\x01p\x00"), "kind");
     expect_error(k, S("\x07\x01p\x00\x80"), "flags");
     expect_error(k, S("\x07\x01p\x00\x10"), "flags");
     expect_error(k, S("\x07\x01p\x00\x00\x09"), "number of samples");

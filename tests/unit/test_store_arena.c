@@ -329,6 +329,37 @@ static void test_free_memory_is_poisoned(void **state) {
     arena_free(arena);
 }
 #else /* poisoning would touch shadow for all of it, and malloc needs address space */
+/* What a child of a fork reads stays as it was until it is done. */
+static void test_what_is_held_keeps_its_bytes(void **state) {
+    (void)state;
+    struct arena *arena = arena_new(REGION, NULL);
+    struct chunk *old = arena_take(arena, 5 * ARENA_UNIT);
+    char *memory = old->memory;
+    memset(memory, 'x', 5 * ARENA_UNIT);
+    arena_hold(arena);
+    chunk_unpin(old);
+    struct arena_stats stats;
+    arena_stats(arena, &stats);
+    assert_int_equal(stats.held, 5 * ARENA_UNIT);
+    assert_int_equal(stats.allocated, 5 * ARENA_UNIT);
+    assert_int_equal(stats.chunks, 0);
+    arena_tick(arena, 1);
+    struct chunk *other = arena_take(arena, 5 * ARENA_UNIT);
+    assert_true(other->memory != memory);
+    memset(other->memory, 'y', 5 * ARENA_UNIT);
+    for (size_t i = 0; i < 5 * ARENA_UNIT; i++) assert_int_equal(memory[i], 'x');
+    arena_release(arena);
+    arena_tick(arena, 2);
+    chunk_unpin(other);
+    arena_stats(arena, &stats);
+    assert_int_equal(stats.held, 0);
+    assert_int_equal(stats.allocated, 0);
+    struct chunk *all = arena_take(arena, REGION); /* it has grown together again */
+    assert_ptr_equal(all->memory, memory);
+    chunk_unpin(all);
+    arena_free(arena);
+}
+
 static void test_longest_chunk(void **state) {
     (void)state;
     struct arena *arena = arena_new(REGION, NULL);
@@ -379,6 +410,7 @@ int main(void) {
 #ifdef TQ_SANITIZERS
         cmocka_unit_test(test_free_memory_is_poisoned),
 #else
+        cmocka_unit_test(test_what_is_held_keeps_its_bytes),
         cmocka_unit_test(test_longest_chunk),
         cmocka_unit_test(test_no_more_address_space),
 #endif

@@ -134,6 +134,26 @@ foreach scenario {ping put-one get-one} {
     }
 }
 
+test "benchmark wake times a consumer that waits" {
+    foreach transport {tcp unix} {
+        set result [lindex [bench_json -t wake --compare -n 30 -d 70kb --transport $transport] 0]
+        assert_equal [list wake $transport 2 2 30 71680] \
+            [lmap name {scenario transport connections rounds waves value_bytes} {dict get $result $name}]
+        assert_equal [lsearch -all -inline -not [compared_with] raw] [peer_names $result]
+        foreach peer [dict get $result peers] {
+            check_peer $peer
+            assert_equal 60 [dict get $peer requests]
+            if {[dict get $peer peer] eq "redis"} {
+                foreach of {p50 p99} {
+                    assert {[dict get $peer ${of}_ratio_min] <= [dict get $peer ${of}_ratio]}
+                    assert {[dict get $peer ${of}_ratio] <= [dict get $peer ${of}_ratio_max]}
+                }
+            }
+        }
+    }
+    assert_match "wake tcp: tq */s*" [bench -q -t wake -n 10]
+}
+
 test "benchmark sample-keys compares partitions" {
     set results [bench_json -t sample-keys --partitions 100,2k -n 10]
     assert_equal {100 2000} [lmap result $results {dict get $result partition_samples}]
@@ -200,7 +220,7 @@ test "benchmark -q prints a line a result" {
 }
 
 test "benchmark --csv has a column for everything in every line" {
-    set lines [split [string trimright [bench --csv -t mput,ping,memory,sample-keys --partitions 99 \
+    set lines [split [string trimright [bench --csv -t mput,ping,wake,memory,sample-keys --partitions 99 \
         --compare] \n] \n]
     set columns [split [lindex $lines 0] ,]
     assert_equal {scenario peer} [lrange $columns 0 1]
@@ -351,6 +371,8 @@ start_own_server {unixsocket tq.sock} {
         {-t sample-rows} s000000007 s000000008 {*tq: sample 7 came back with a wrong value*}
         {-t put-one} ":0\r" "-OOM no\r" {*tq: OOM no*}
         {-t get-one} "*1\r\n\$256\r\n" "*-1\r\n*1\r\n\$256\r\n" {*tq: *}
+        {-t wake} ":1\r" "-OOM no\r" {*tq: OOM no*}
+        {-t wake} "*1\r\n*3\r\n" "*1\r\n*2\r\n" {*tq: *}
         {-t ping} "+PONG\r" "?PONG\r" {*tq: hiredis can't read a reply*}
     } {
         test "benchmark $arguments notices [string trim $from] that became [string trim $to]" {

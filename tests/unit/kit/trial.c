@@ -5,11 +5,13 @@
 #include "fail.h"
 #include "model_check.h"
 #include "store/bounds.h"
+#include "tape.h"
 
 /* ---- the replica -------------------------------------------------------------------------- */
 
 static void replicate(void *context, const struct op *op) {
     struct trial *t = context;
+    if (op->kind == OP_ADOPT) return; /* a reload: nothing is new */
     t->changes++;
     if (t->shape.replica) replay_op(&t->replay, t->kit.store, op);
 }
@@ -192,6 +194,19 @@ static void orphans(const struct trial *t, size_t *n, size_t *bytes) {
     }
 }
 
+/* Everything goes through a snapshot, and the walk goes on with what came out of it. */
+static void step_reload(struct trial *t) {
+    if (source_below(&t->source, 8)) return;
+    struct tape tape = tape_record(t->kit.store, t->kit.now_ms);
+    EXPECT(!tape_play(&tape, t->kit.store, &t->kit.error), "step %u: %s", t->steps,
+           t->kit.error.text);
+    struct tape again = tape_record(t->kit.store, t->kit.now_ms);
+    EXPECT(tape_equal(&tape, &again), "step %u: the reloaded store writes itself differently",
+           t->steps);
+    tape_free(&tape);
+    tape_free(&again);
+}
+
 /* ---- the walk ----------------------------------------------------------------------------- */
 
 void trial_open(struct trial *t, struct source source, const struct trial_shape *shape) {
@@ -223,7 +238,7 @@ void trial_step(struct trial *t) {
     static void (*const steps[])(struct trial *) = {
         step_put,   step_put,   step_put,    step_put,  step_put,  step_put,  step_put,
         step_put,   step_mput,  step_mput,   step_take, step_take, step_take, step_reset,
-        step_clear, step_clear, step_bounds, step_look, step_pin,  step_tick};
+        step_clear, step_clear, step_bounds, step_look, step_pin,  step_tick, step_reload};
     scratch_reset(&t->scratch);
     steps[source_below(&t->source, sizeof(steps) / sizeof(steps[0]))](t);
     if (t->n_pins && source_below(&t->source, 20) == 0)

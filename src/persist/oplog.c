@@ -1,0 +1,250 @@
+/* See oplog.h. The jobs of the helper thread are in oplog_jobs.c. */
+#include "persist/oplog.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "persist/oplog_jobs.h"
+
+enum {
+    RESERVE_STEP = 16 * 1024 * 1024, /* room is asked for in pieces of that */
+    SYNC_EVERY_US = 1000 * 1000,
+    SYNC_LATE_US = 2 * SYNC_EVERY_US,
+    HEARTBEAT_MS = 1000,
+};
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static struct oplog *oplog_new(const struct oplog_options *options) {
+    struct oplog *log = mem_calloc(1, sizeof(*log));
+    log->disk = options->disk;
+    log->directory = mem_dup(options->directory, strlen(options->directory) + 1);
+    log->sync = options->sync;
+    log->checksum = checksum_new();
+    log->worker = worker_new(options->threadless);
+    log->room = true;
+    return log;
+}
+
+void oplog_abandon(struct oplog *log) {
+    worker_free(log->worker);
+    struct disk_file *files[] = {log->file, log->before, log->next};
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        if (files[i]) log->disk->ops->close(files[i]);
+    opcodec_out_free(&log->pending);
+    checksum_free(log->checksum);
+    mem_free(log->parts);
+    mem_free(log->directory);
+    mem_free(log);
+}
+
+static uint64_t new_log_id(void) {
+    uint64_t id;
+    hash_random(&id, sizeof(id));
+    return id ? id : 1;
+}
+
+int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
+    struct oplog *log = oplog_new(options);
+    struct disk *disk = log->disk;
+    log->manifest = (struct manifest){
+        .log_id = new_log_id(), .base = options->base, .lsn = 1, .first = 1, .last = 1};
+    log->next_lsn = 1;
+    int failed = disk->ops->make_directory(disk, log->directory, e);
+    if (!failed) failed = oplog_make_segment(log, 1, &log->file, e);
+    if (!failed) failed = manifest_write(disk, log->directory, &log->manifest, e);
+    if (!failed) failed = disk_sync_parent(disk, log->directory, e);
+    log->number = 1;
+    log->offset = SEGMENT_HEADER;
+    if (failed)
+        oplog_abandon(log);
+    else
+        *out = log;
+    return failed;
+}
+
+int oplog_continue(const struct oplog_options *options, const struct manifest *manifest,
+                   uint64_t next_lsn, struct oplog **out, struct error *e) {
+    struct oplog *log = oplog_new(options);
+    char path[PATH_MAX];
+    log->manifest = *manifest;
+    log->next_lsn = next_lsn;
+    log->synced = log->testified = next_lsn - 1; /* recovery has seen to that */
+    log->number = manifest->last;
+    int failed = 0;
+    for (uint64_t n = manifest->first; !failed && n <= manifest->last; n++) {
+        uint64_t size;
+        if (log->file) log->disk->ops->close(log->file);
+        log->file = NULL;
+        oplog_segment_path(log, n, path);
+        failed = log->disk->ops->open(log->disk, path, DISK_APPEND, &log->file, e);
+        if (!failed) failed = log->disk->ops->size(log->file, &size, e);
+        if (failed) break;
+        log->older += n < manifest->last ? size : 0;
+        log->offset = size;
+    }
+    if (failed)
+        oplog_abandon(log);
+    else
+        *out = log;
+    return failed;
+}
+
+void oplog_set_sync(struct oplog *log, enum oplog_sync sync) {
+    log->sync = sync;
+}
+
+const struct manifest *oplog_manifest(const struct oplog *log) {
+    return &log->manifest;
+}
+
+uint64_t oplog_segment(const struct oplog *log) {
+    return log->number;
+}
+
+void oplog_stats(const struct oplog *log, struct oplog_stats *out) {
+    *out = (struct oplog_stats){
+        .bytes = log->older + log->offset,
+        .lsn = log->next_lsn - 1,
+        .synced = log->synced,
+        .frames = log->frames,
+        .syncs = log->syncs,
+        .delayed = log->delayed,
+        .sync_runs = log->job == OPLOG_JOB_SYNC,
+        .room = log->room,
+    };
+}
+
+/* ---- room --------------------------------------------------------------------------------- */
+
+int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
+    uint64_t end = log->offset + FRAME_HEADER + opcodec_out_len(&log->pending) + bytes;
+    const struct disk_ops *ops = log->disk->ops;
+    if (end <= log->reserved) return 0;
+    uint64_t ahead = end + RESERVE_STEP;
+    int failed = ops->reserve(log->file, ahead, NULL);
+    if (failed) failed = ops->reserve(log->file, ahead = end, e);
+    log->room = !failed;
+    if (failed) return e ? e->code = ERROR_MISCONF : ERROR_MISCONF;
+    log->reserved = ahead;
+    return 0;
+}
+
+/* ---- frames ------------------------------------------------------------------------------- */
+
+void oplog_add(struct oplog *log, const struct store *s, const struct op *op) {
+    opcodec_encode(s, op, &log->pending);
+}
+
+bool oplog_has_pending(const struct oplog *log) {
+    return opcodec_out_len(&log->pending) > 0;
+}
+
+static void part_add(struct oplog *log, const char *bytes, size_t len) {
+    if (!len) return;
+    log->parts =
+        mem_grow(log->parts, &log->parts_capacity, log->parts_count + 1, sizeof(*log->parts));
+    log->parts[log->parts_count++] = (struct iovec){.iov_base = (char *)bytes, .iov_len = len};
+    checksum_add(log->checksum, span_of(bytes, len));
+}
+
+/* The pending ops as parts behind a place for the header. */
+static void frame_gather(struct oplog *log, char *header) {
+    const struct opcodec_out *out = &log->pending;
+    size_t at = 0;
+    log->parts_count = 0;
+    part_add(log, header, FRAME_HEADER);
+    checksum_reset(log->checksum);
+    for (size_t i = 0; i < out->refs_count; i++) {
+        part_add(log, out->bytes.bytes + at, out->refs[i].at - at);
+        part_add(log, out->refs[i].bytes.ptr, out->refs[i].bytes.len);
+        at = out->refs[i].at;
+    }
+    part_add(log, out->bytes.bytes + at, out->bytes.len - at);
+}
+
+static int frame_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
+    char header[FRAME_HEADER] = {0};
+    frame_gather(log, header);
+    const struct frame frame = {.lsn = log->next_lsn,
+                                .durable = log->synced,
+                                .now_ms = now_ms,
+                                .length = opcodec_out_len(&log->pending),
+                                .body_sum = checksum_end64(log->checksum)};
+    const struct segment_place place = {log->manifest.log_id, log->number, log->offset};
+    frame_pack(&frame, &place, header);
+    int failed = log->disk->ops->write(log->file, log->parts, log->parts_count, e);
+    if (failed) return failed;
+    log->offset += FRAME_HEADER + frame.length;
+    log->next_lsn++;
+    log->frames++;
+    log->written_ms = now_ms;
+    log->testified = frame.durable;
+    opcodec_out_clear(&log->pending);
+    if (!frame.length) return 0; /* nobody's data depends on it */
+    log->ops_lsn = frame.lsn;
+    if (!log->dirty_us) log->dirty_us = now_us;
+    return 0;
+}
+
+/* With `always` nothing goes out before it is on the medium. */
+static int sync_now(struct oplog *log, struct error *e) {
+    int failed = log->before ? log->disk->ops->sync(log->before, e) : 0;
+    if (!failed) failed = log->disk->ops->sync(log->file, e);
+    if (failed) return failed;
+    oplog_close_before(log);
+    log->syncs++;
+    log->synced = log->next_lsn - 1;
+    log->dirty_us = 0;
+    return 0;
+}
+
+int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
+    if (!opcodec_out_len(&log->pending)) return 0;
+    bool late = log->job_dirty_us && now_us - log->job_dirty_us > SYNC_LATE_US;
+    if (late && log->sync == OPLOG_EVERYSEC) {
+        int failed = oplog_job_wait(log, e);
+        log->delayed++;
+        if (failed) return failed;
+    }
+    int failed = frame_write(log, now_us, now_ms, e);
+    if (!failed && log->sync == OPLOG_ALWAYS && log->before) failed = oplog_job_wait(log, e);
+    if (!failed && log->sync == OPLOG_ALWAYS) failed = sync_now(log, e);
+    return failed;
+}
+
+/* ---- now and then ------------------------------------------------------------------------- */
+
+/* A frame without ops: it tells the time, and that what stands before it is safe. */
+static int frame_write_empty(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
+    if (oplog_reserve(log, 0, NULL)) return 0; /* there is no room, and no need */
+    return frame_write(log, now_us, now_ms, e);
+}
+
+int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e) {
+    int failed = oplog_job_poll(log, e);
+    if (failed) return failed;
+    bool due = log->sync == OPLOG_EVERYSEC && log->dirty_us &&
+               now_us - log->sync_began_us >= SYNC_EVERY_US;
+    if (!worker_is_busy(log->worker)) oplog_job_next(log, due, now_us);
+    if (opcodec_out_len(&log->pending)) return 0;
+    bool untold = log->synced >= log->ops_lsn && log->testified < log->ops_lsn;
+    if (untold || (heartbeat && now_ms - log->written_ms >= HEARTBEAT_MS))
+        failed = frame_write_empty(log, now_us, now_ms, e);
+    return failed;
+}
+
+int oplog_close(struct oplog *log, struct error *e) {
+    int failed = oplog_job_wait(log, e);
+    if (!failed) failed = sync_now(log, e);
+    if (!failed && log->next_lsn > 1 && !oplog_reserve(log, 0, NULL))
+        failed = frame_write(log, 0, log->written_ms, e);
+    if (!failed) failed = log->disk->ops->truncate(log->file, log->offset, e);
+    if (!failed) failed = sync_now(log, e);
+    oplog_abandon(log);
+    return failed;
+}

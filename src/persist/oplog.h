@@ -1,0 +1,111 @@
+/* The op log: what was done to the store, in order, on disk.
+ *
+ * Ops are taken in as they are applied (oplog_add) and written as one frame at the end of the turn of the loop (oplog_write), before
+ * any reply of the turn goes out: one write, and with `always` one sync, for all clients of the turn. Small
+ * values are copied into the frame, large ones are written from the chunks where they lie. With `everysec` a helper thread
+ * syncs once a second; when the disk is so slow that a sync of two seconds ago has not ended, the turn waits for it, so what a loss
+ * of power can take is bounded.
+ *
+ * Nothing is applied that might not be logged: whoever plans an op asks oplog_reserve for room on disk first. Where there is none the
+ * write is refused, and accepted again as soon as there is. After that an error of the disk leaves no way back: what
+ * was applied and cannot be logged must not be acknowledged, so oplog_write fails and the process has to end.
+ *
+ * The log is a base, which is a snapshot, and the segments from there on; the manifest names them. A new base is made in four steps:
+ * oplog_prepare has the next segment made ahead, oplog_switch begins it, the server forks and writes the snapshot, oplog_rebase
+ * has the manifest name it and drops what it made superfluous. At each moment the manifest on disk names a log that is whole. */
+#ifndef TQ_PERSIST_OPLOG_H
+#define TQ_PERSIST_OPLOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "persist/disk.h"
+#include "persist/manifest.h"
+#include "store/store.h"
+
+enum oplog_sync { OPLOG_ALWAYS, OPLOG_EVERYSEC, OPLOG_NO };
+
+struct oplog_options {
+    struct disk *disk;
+    const char *directory; /* copied */
+    enum oplog_sync sync;
+    bool threadless; /* no helper thread: see worker.h */
+    uint64_t
+        base; /* oplog_create: the number of a base that is there and that the log begins with; or 0 */
+};
+
+struct oplog;
+
+/* Begin a log without frames, for a store that is empty or what the base holds: makes `directory` (its parent exists) and a
+ * manifest. */
+int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e);
+
+/* Go on with one that was read to its end: `next_lsn` follows the last frame. */
+int oplog_continue(const struct oplog_options *options, const struct manifest *manifest,
+                   uint64_t next_lsn, struct oplog **out, struct error *e);
+
+/* Syncs what was written, so that nothing is in doubt when it is read again; with the last frame it says so. An error is in *e,
+ * the log is closed in every case. */
+int oplog_close(struct oplog *log, struct error *e);
+
+/* The process ends and the files stay as they are. */
+void oplog_abandon(struct oplog *log);
+
+void oplog_set_sync(struct oplog *log, enum oplog_sync sync);
+
+/* ---- each turn ---- */
+
+/* Room for frames of so many bytes more than what was reserved since the last oplog_write. ERROR_MISCONF. */
+int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
+
+/* The op has just been applied to `s`; room for it was reserved. */
+void oplog_add(struct oplog *log, const struct store *s, const struct op *op);
+
+/* Was something added that is not written? */
+bool oplog_has_pending(const struct oplog *log);
+
+/* Write what was added, if anything; on failure the process has to end. */
+int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e);
+
+/* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to
+ * a second: leases go by it. Fails like oplog_write. */
+int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e);
+
+/* ---- a new base ---- */
+
+/* Have the next segment made. Not while one is under way. */
+void oplog_prepare(struct oplog *log);
+
+enum oplog_prepared { OPLOG_NOT_YET, OPLOG_PREPARED, OPLOG_FAILED };
+/* How far is that? *e where it failed; then nothing has changed. */
+enum oplog_prepared oplog_is_prepared(struct oplog *log, struct error *e);
+
+/* From here on frames go to the next segment; nothing is waiting to be written. Returns the lsn of its first frame, which is
+ * the first that a snapshot taken now does not hold, and the number that the base is to have. */
+uint64_t oplog_switch(struct oplog *log, uint64_t *base);
+
+/* The snapshot is on disk under manifest_base_name of that number: the log begins with it. Done in the background;
+ * until oplog_is_rebased says how that ended the log must not be prepared again. */
+void oplog_rebase(struct oplog *log, uint64_t base, uint64_t lsn);
+bool oplog_is_rebased(struct oplog *log, int *failed, struct error *e);
+
+/* ---- figures ---- */
+
+struct oplog_stats {
+    uint64_t bytes;         /* of all segments */
+    uint64_t bytes_at_base; /* the same, when the base was made */
+    uint64_t lsn, synced; /* of the last frame written; of the last one known to be on the medium */
+    uint64_t frames, syncs; /* since the start */
+    uint64_t delayed;       /* turns that waited for a sync */
+    bool sync_runs;
+    bool room; /* did the last reservation find any? */
+};
+
+void oplog_stats(const struct oplog *log, struct oplog_stats *out);
+
+const struct manifest *oplog_manifest(const struct oplog *log);
+
+/* The number of the segment that frames go to. */
+uint64_t oplog_segment(const struct oplog *log);
+
+#endif

@@ -1,0 +1,264 @@
+/* See replay.h. */
+#include "persist/replay.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "persist/opcodec.h"
+#include "store/check.h"
+
+static void segment_path(const struct replay *r, uint64_t number, char out[static PATH_MAX]) {
+    char name[SEGMENT_NAME_MAX];
+    snprintf(out, PATH_MAX, "%s/%s", r->directory, segment_name(number, name));
+}
+
+static int segment_size(const struct replay *r, uint64_t number, uint64_t *size, struct error *e) {
+    char path[PATH_MAX];
+    struct disk_file *file;
+    segment_path(r, number, path);
+    int failed = r->disk->ops->open(r->disk, path, DISK_READ, &file, e);
+    if (failed) return failed;
+    failed = r->disk->ops->size(file, size, e);
+    r->disk->ops->close(file);
+    return failed;
+}
+
+int replay_open(struct replay *r, struct disk *disk, const char *directory,
+                const struct manifest *manifest, struct error *e) {
+    *r = (struct replay){.disk = disk,
+                         .directory = mem_dup(directory, strlen(directory) + 1),
+                         .manifest = *manifest,
+                         .number = manifest->first,
+                         .last_ms = INT64_MIN};
+    int failed = 0;
+    for (uint64_t n = manifest->first; !failed && n <= manifest->last; n++) {
+        uint64_t size = 0;
+        failed = segment_size(r, n, &size, e);
+        r->total += size;
+    }
+    if (failed) replay_close(r);
+    return failed;
+}
+
+static void adopt_close(struct replay *r) {
+    if (r->load) load_free(r->load);
+    if (r->snapshot) snapshot_close(r->snapshot);
+    r->load = NULL;
+    r->snapshot = NULL;
+}
+
+void replay_close(struct replay *r) {
+    adopt_close(r);
+    if (r->is_open) segment_close(&r->segment);
+    r->is_open = false;
+    scratch_free(&r->scratch);
+    mem_free(r->directory);
+}
+
+static int fail_at(const struct replay *r, uint64_t number, uint64_t offset, struct error *e,
+                   const char *why) {
+    char path[PATH_MAX];
+    segment_path(r, number, path);
+    return error_set(e, ERROR_ERR, "'%s', offset %" PRIu64 ": %s", path, offset, why);
+}
+
+/* ---- where the log breaks ----------------------------------------------------------------- */
+
+/* The newest lsn that any frame from here on says to have been on the medium, and the bytes that are left. */
+static int look_behind(const struct replay *r, uint64_t *testimony, uint64_t *bytes,
+                       struct error *e) {
+    *testimony = segment_testimony(&r->segment);
+    *bytes = r->segment.bytes.len - r->segment.place.offset;
+    for (uint64_t n = r->number + 1; n <= r->manifest.last; n++) {
+        struct segment later;
+        int failed = segment_open(r->disk, r->directory, r->manifest.log_id, n, &later, e);
+        if (failed) return failed;
+        uint64_t said = segment_testimony(&later);
+        if (said > *testimony) *testimony = said;
+        *bytes += later.bytes.len - SEGMENT_HEADER;
+        segment_close(&later);
+    }
+    return 0;
+}
+
+/* The frame `next_lsn` is not to be had from the present place. */
+static int replay_break(struct replay *r, const char *why, bool *done, struct error *e) {
+    uint64_t testimony, bytes, offset = r->segment.place.offset;
+    int failed = look_behind(r, &testimony, &bytes, e);
+    if (failed) return failed;
+    uint64_t expected = r->next_lsn > r->manifest.lsn ? r->next_lsn : r->manifest.lsn;
+    if (testimony >= expected) return fail_at(r, r->number, offset, e, why);
+    char name[SEGMENT_NAME_MAX];
+    snprintf(r->cut_where, sizeof(r->cut_where), "%s, offset %" PRIu64,
+             segment_name(r->number, name), offset);
+    r->cut = bytes;
+    r->cut_why = why;
+    r->cut_number = r->number;
+    r->cut_offset = offset;
+    r->done = r->total;
+    *done = true;
+    return 0;
+}
+
+/* ---- applying ----------------------------------------------------------------------------- */
+
+/* Partitions that came in from a snapshot do so again: first it is opened … */
+static int adopt_open(struct replay *r, struct store *s, struct error *e) {
+    const struct op_adopt *adopt = &r->adopt.adopt;
+    char path[PATH_MAX];
+    bool inside = adopt->source.len && adopt->source.ptr[0] != '/' &&
+                  !memmem(adopt->source.ptr, adopt->source.len, "..", 2) &&
+                  !memchr(adopt->source.ptr, '\0', adopt->source.len);
+    if (!inside || adopt->source.len > NAME_MAX)
+        return error_set(e, ERROR_ERR, "no snapshot can be called %s", QUOTE(adopt->source));
+    snprintf(path, sizeof(path), "%s/%.*s", r->directory, (int)adopt->source.len,
+             adopt->source.ptr);
+    int failed = snapshot_open(r->disk, path, &r->snapshot, e);
+    if (!failed) failed = snapshot_select(r->snapshot, adopt->names, adopt->n_names, e);
+    if (!failed) r->load = load_new(s);
+    return failed;
+}
+
+/* … then it is loaded bit by bit, and comes in. */
+static int adopt_step(struct replay *r, struct store *s, uint64_t bytes, struct error *e) {
+    bool done = false;
+    struct op op;
+    int failed = snapshot_load_step(r->snapshot, r->load, bytes, &done, e);
+    if (failed || !done) return failed;
+    failed = load_finish(r->load, &op, e);
+    if (failed) return failed;
+    op.now_ms = r->adopt.now_ms;
+    load_extend_leases(&op, op.now_ms - load_clock(r->load));
+    store_apply(s, &op);
+    adopt_close(r);
+    scratch_reset(&r->scratch);
+    return 0;
+}
+
+static int apply_next(struct replay *r, struct store *s, struct error *e) {
+    struct op op;
+    int failed = opcodec_decode(s, &r->body, &r->scratch, &op, e);
+    if (failed) return failed;
+    r->ops++;
+    if (op.kind == OP_ADOPT) {
+        r->adopt = op;
+        return adopt_open(r, s, e);
+    }
+    failed = op_check(s, &op, &r->scratch, e);
+    if (failed) return failed;
+    store_apply(s, &op);
+    scratch_reset(&r->scratch);
+    return 0;
+}
+
+/* What is left of the frame's ops, up to one that takes long. */
+static int apply_body(struct replay *r, struct store *s, uint64_t bytes, struct error *e) {
+    struct error why = {0};
+    int failed = r->snapshot ? adopt_step(r, s, bytes, &why) : 0;
+    while (!failed && !r->snapshot && unpack_left(&r->body)) failed = apply_next(r, s, &why);
+    if (!failed) return 0;
+    if (why.code != ERROR_OOM) return fail_at(r, r->number, r->frame_offset, e, why.text);
+    if (e) *e = why;
+    return failed;
+}
+
+static bool is_applying(const struct replay *r) {
+    return r->snapshot || unpack_left(&r->body);
+}
+
+/* A frame that is whole is the one to apply. */
+static void replay_frame(struct replay *r, const struct frame *frame, struct span body,
+                         uint64_t offset) {
+    r->next_lsn = frame->lsn + 1;
+    if (frame->now_ms > r->last_ms) r->last_ms = frame->now_ms;
+    if (frame->lsn < r->manifest.lsn) return; /* the base holds it */
+    r->body = unpack_of(body);
+    r->frame_offset = offset;
+    r->frames++;
+}
+
+/* Does this frame come next? The first one of all may be any that leaves no gap to the base. */
+static bool follows(const struct replay *r, const struct frame *frame) {
+    if (!r->next_lsn || frame->lsn > r->next_lsn) return frame->lsn <= r->manifest.lsn;
+    return frame->lsn == r->next_lsn;
+}
+
+/* One frame, or the step from one segment to the next. */
+static int replay_one(struct replay *r, bool *done, struct error *e) {
+    struct frame frame;
+    struct span body;
+    const char *why;
+    uint64_t offset = r->segment.place.offset;
+    switch (segment_next(&r->segment, &frame, &body, &why)) {
+    case SEGMENT_BROKEN: return replay_break(r, why, done, e);
+    case SEGMENT_END:
+        segment_close(&r->segment);
+        r->is_open = false;
+        *done = r->number == r->manifest.last;
+        r->number++;
+        return 0;
+    case SEGMENT_FRAME: break;
+    }
+    if (!follows(r, &frame)) {
+        r->segment.place.offset = offset;
+        return replay_break(r, "the frame here is not the one that comes next", done, e);
+    }
+    r->done += r->segment.place.offset - offset;
+    replay_frame(r, &frame, body, offset);
+    return 0;
+}
+
+int replay_step(struct replay *r, struct store *s, uint64_t bytes, bool *done, struct error *e) {
+    uint64_t until = r->done + bytes;
+    int failed = 0;
+    *done = false;
+    if (is_applying(r)) failed = apply_body(r, s, bytes, e);
+    while (!failed && !*done && !is_applying(r) && r->done < until) {
+        if (!r->is_open) {
+            failed =
+                segment_open(r->disk, r->directory, r->manifest.log_id, r->number, &r->segment, e);
+            r->is_open = !failed;
+            r->done += failed ? 0 : SEGMENT_HEADER;
+        } else {
+            failed = replay_one(r, done, e);
+            if (!failed && is_applying(r)) failed = apply_body(r, s, bytes, e);
+        }
+    }
+    /* Frames that the base holds may all be gone. */
+    if (*done && r->next_lsn < r->manifest.lsn) r->next_lsn = r->manifest.lsn;
+    return failed;
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static int settle(const struct replay *r, uint64_t number, struct error *e) {
+    const struct disk_ops *ops = r->disk->ops;
+    struct disk_file *file;
+    char path[PATH_MAX];
+    segment_path(r, number, path);
+    int failed = ops->open(r->disk, path, DISK_APPEND, &file, e);
+    if (failed) return failed;
+    uint64_t len = SEGMENT_HEADER;
+    if (!r->cut || number < r->cut_number)
+        failed = ops->size(file, &len, e); /* what was reserved behind it goes */
+    else if (number == r->cut_number)
+        len = r->cut_offset;
+    if (!failed) failed = ops->truncate(file, len, e);
+    if (!failed) failed = ops->sync(file, e);
+    ops->close(file);
+    return failed;
+}
+
+/* From the last segment back, so that a crash in between leaves nothing that seems to be in the middle. */
+int replay_end(struct replay *r, struct error *e) {
+    if (r->is_open) segment_close(&r->segment);
+    r->is_open = false;
+    int failed = 0;
+    for (uint64_t n = r->manifest.last; !failed && n >= r->manifest.first; n--)
+        failed = settle(r, n, e);
+    if (!failed) manifest_sweep(r->disk, r->directory, &r->manifest);
+    return failed;
+}

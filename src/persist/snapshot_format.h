@@ -1,0 +1,88 @@
+/* The layout of a snapshot's file, for those who write and read it. See docs/format.md. */
+#ifndef TQ_PERSIST_SNAPSHOT_FORMAT_H
+#define TQ_PERSIST_SNAPSHOT_FORMAT_H
+
+#include <limits.h>
+
+#include "base/checksum.h"
+#include "base/pack.h"
+#include "persist/snapshot.h"
+#include "store/keyindex.h"
+
+#define SNAPSHOT_MAGIC "tq-snap\n"
+#define SNAPSHOT_END "tq-end.\n"
+
+enum {
+    SNAPSHOT_KIND = 1, /* in the header: a snapshot of a store */
+    SNAPSHOT_HEADER = 8 + 4 + 4 + 8,
+    SNAPSHOT_TRAILER = 9 * 8 + 8 + 8,
+    SNAPSHOT_FRAME = 1 + 4 + 4 + 8, /* before a section's head */
+    SNAPSHOT_HEAD_SUM = 8,          /* behind it */
+    SNAPSHOT_SHARE_MIN = 4096,      /* smaller sections are always written */
+    SNAPSHOT_NAME_MAX = 255,
+};
+
+/* A section, as the index has it. */
+struct snapshot_section {
+    uint8_t kind;
+    uint32_t file; /* 0: this one, else the place in the table of names + 1 */
+    uint64_t offset;
+    uint32_t head_len, payload_len;
+    struct checksum128 identity;
+};
+
+/* Bytes that a section takes in its file. */
+static inline uint64_t snapshot_section_bytes(const struct snapshot_section *s) {
+    return (uint64_t)SNAPSHOT_FRAME + s->head_len + SNAPSHOT_HEAD_SUM + s->payload_len;
+}
+
+/* What follows one upon another in the index. */
+struct snapshot_listed {
+    struct span name;
+    uint64_t samples, payload_bytes;
+    uint64_t sections; /* how many */
+    bool wanted;       /* by snapshot_select */
+};
+
+struct snapshot {
+    struct disk *disk;
+    char *directory, *name;
+    struct snapshot_info info;
+    char *index; /* its bytes: names point in here */
+    struct snapshot_listed *partitions;
+    char **files; /* names of others */
+    size_t n_files;
+    struct snapshot_section *sections;
+    struct keyindex identities; /* → section, of those large enough to be shared */
+
+    /* Loading. */
+    struct disk_file **opened; /* by file number, NULL until it is needed */
+    size_t n_opened;           /* how many places that has beside this file's own */
+    uint64_t *sizes;           /* of those */
+    struct pack frame;
+    uint64_t section, partition,
+        left; /* next section; of which partition, and how many it still has */
+    uint64_t done, total;
+};
+
+/* The hash under which a section is found by its identity. */
+static inline uint64_t snapshot_identity_hash(struct checksum128 identity) {
+    return identity.low ^ identity.high << 1;
+}
+
+/* A section of the same kind, lengths and identity, NULL where there is none. */
+const struct snapshot_section *snapshot_find(const struct snapshot *snapshot,
+                                             const struct snapshot_section *like);
+
+/* Frame and head as one: identity is that of these bytes followed by the upper half of the payload's checksum. `frame` has room. */
+static inline struct checksum128 snapshot_identify(struct pack *frame, struct checksum128 payload) {
+    pack_u64(frame, payload.high);
+    struct checksum128 identity = checksum128(pack_span_of(frame));
+    frame->len -= 8;
+    return identity;
+}
+
+/* The directory and the name of a path. False where one is too long. */
+bool snapshot_split(const char *path, char directory[static PATH_MAX], const char **name);
+
+#endif

@@ -1,0 +1,34 @@
+/* Snapshots without a name: SAVE, BGSAVE, save rules, and new bases of the log. */
+#ifndef TQ_SERVER_SAVES_H
+#define TQ_SERVER_SAVES_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct server;
+
+/* In this process, while everything waits. */
+int saves_now(struct server *s, struct error *e);
+
+/* In a child. `later`: where a child is busy, when it has ended; *waits tells. ERROR_ERR: one is under way. */
+int saves_begin(struct server *s, bool later, bool *waits, struct error *e);
+
+/* A new base for the log. *waits as above. ERROR_ERR: there is no log, or one is under way. */
+int saves_begin_rewrite(struct server *s, bool *waits, struct error *e);
+
+/* Is a child at it, and which? */
+bool saves_is_saving(const struct server *s);
+bool saves_is_rewriting(const struct server *s);
+
+/* The log has just been written, nothing is pending: a rewrite whose next segment is there begins. */
+void saves_turn(struct server *s);
+
+/* The server ends: AUTO saves where there are save rules. ERROR_ERR: it could not, and should not end. */
+enum saves_end { SAVES_AUTO, SAVES_ALWAYS, SAVES_NEVER };
+int saves_at_end(struct server *s, enum saves_end how, struct error *e);
+
+/* Ten times a second: rules, growth, and what is waiting. */
+void saves_tick(struct server *s);
+
+#endif

@@ -1,0 +1,415 @@
+/* See load.h: the load as a whole, partitions, and what tasks remember. Rows are in load_rows.c. */
+#include "store/load.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store/load_state.h"
+#include "store/names.h"
+
+#define U(number) ((unsigned long long)(number))
+
+/* Numbers that only grow by one can't have got any further. */
+#define LOAD_NUMBER_MAX (UINT64_C(1) << 62)
+
+int load_bad(const struct load *l, struct error *e, const char *format, ...) {
+    char text[ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (!l->p) return error_set(e, ERROR_ERR, "%s", text);
+    return error_set(e, ERROR_ERR, "partition %s: %s", QUOTE(l->p->name), text);
+}
+
+struct load *load_new(const struct store *s) {
+    struct load *l = mem_calloc(1, sizeof(*l));
+    l->arena = store_arena(s);
+    return l;
+}
+
+static void load_discard(struct partition *p) {
+    for (size_t i = 0; i < p->tasks_count; i++) lease_discard_all(p->tasks[i]);
+    partition_free(p);
+}
+
+void load_free(struct load *l) {
+    if (l->chunk) chunk_unpin(l->chunk);
+    for (size_t i = 0; i < l->n; i++) load_discard(l->all[i]);
+    mem_free(l->all);
+    mem_free(l->ids);
+    keyindex_free(&l->names);
+    scratch_free(&l->scratch);
+    scratch_free(&l->counts_scratch);
+    mem_free(l);
+}
+
+int64_t load_clock(const struct load *l) {
+    return l->now_ms;
+}
+
+/* ---- the store ---------------------------------------------------------------------------- */
+
+static int load_store_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                           struct error *e) {
+    (void)payload_len;
+    (void)into;
+    l->last_lease = unpack_varint(u);
+    l->now_ms = unpack_signed(u);
+    if (l->has_store) return load_bad(l, e, "the store is described twice");
+    if (u->bad || unpack_left(u) || l->last_lease > LOAD_NUMBER_MAX)
+        return load_bad(l, e, "the store's head makes no sense");
+    l->has_store = true;
+    return 0;
+}
+
+/* ---- partitions: complete, when the next one begins ---------------------------------------- */
+
+static int load_check_columns(const struct load *l, const struct column_set *set,
+                              const uint64_t *produced, struct error *e) {
+    for (size_t i = 0; i < set->count; i++)
+        if (set->columns[i]->produced != produced[i])
+            return load_bad(l, e, "column %s has %llu values, not %llu",
+                            QUOTE(set->columns[i]->name), U(set->columns[i]->produced),
+                            U(produced[i]));
+    return 0;
+}
+
+static int load_check_tasks(const struct load *l, struct error *e) {
+    for (size_t i = 0; i < l->p->tasks_count; i++) {
+        const struct consumer *t = l->p->tasks[i];
+        const struct load_task *expected = &l->counts.tasks[i];
+        if (t->consumed != expected->consumed || t->leases_count != expected->leases ||
+            t->ranks.n != expected->ranks)
+            return load_bad(l, e, "something of task %s is missing", QUOTE(t->name));
+    }
+    return 0;
+}
+
+static int load_check_complete(const struct load *l, struct error *e) {
+    if (!l->p) return 0;
+    if (l->p->samples != l->counts.samples || l->p->groups.count != l->counts.groups)
+        return load_bad(l, e, "%llu of %llu samples and %zu of %llu groups are there",
+                        U(l->p->samples), U(l->counts.samples), l->p->groups.count,
+                        U(l->counts.groups));
+    int failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
+    if (!failed) failed = load_check_columns(l, &l->p->tags, l->counts.tags, e);
+    return failed ? failed : load_check_tasks(l, e);
+}
+
+int load_finish(struct load *l, struct op *op, struct error *e) {
+    if (!l->has_store) return load_bad(l, e, "the store is not described");
+    int failed = load_check_complete(l, e);
+    if (failed) return failed;
+    *op = (struct op){.kind = OP_ADOPT, .now_ms = l->now_ms};
+    op->adopt = (struct op_adopt){.n = l->n, .partitions = l->all, .last_lease = l->last_lease};
+    l->n = 0;
+    l->p = NULL;
+    return 0;
+}
+
+void load_take_back(struct load *l, const struct op *op) {
+    l->n = op->adopt.n;
+}
+
+static void extend_lease(struct lease *lease, int64_t ms) {
+    if (lease->ends_ms < LEASE_NEVER - 1 - ms) lease->ends_ms += ms;
+    lease->given_ms += ms;
+}
+
+void load_extend_leases(const struct op *op, int64_t ms) {
+    for (size_t i = 0; i < op->adopt.n; i++)
+        for (size_t t = 0; t < op->adopt.partitions[i]->tasks_count; t++) {
+            const struct consumer *task = op->adopt.partitions[i]->tasks[t];
+            for (size_t k = 0; k < task->leases_count; k++) extend_lease(task->leases[k], ms);
+        }
+}
+
+/* ---- partitions: what is said of them ------------------------------------------------------ */
+
+static bool load_has_name(const void *context, uint32_t at, struct span name) {
+    return span_equal(((const struct load *)context)->all[at]->name, name);
+}
+
+static int load_make(struct load *l, struct unpack *u, struct error *e) {
+    struct span name = unpack_span(u);
+    uint64_t hash = hash_bytes(name);
+    l->p = NULL;
+    int failed = names_check_partition(name, e);
+    if (failed) return failed;
+    if (keyindex_find(&l->names, hash, name, load_has_name, l) != KEYINDEX_NONE)
+        return load_bad(l, e, "partition %s comes twice", QUOTE(name));
+    l->all = mem_grow(l->all, &l->capacity, l->n + 1, sizeof(*l->all));
+    keyindex_add(&l->names, hash, (uint32_t)l->n);
+    l->p = l->all[l->n++] = partition_new(name, l->arena);
+    l->rows_end = l->groups_end = 0;
+    scratch_reset(&l->counts_scratch);
+    l->counts = (struct load_counts){0};
+    return 0;
+}
+
+static int load_numbers(struct load *l, struct unpack *u, struct error *e) {
+    struct partition *p = l->p;
+    p->next_seq = unpack_varint(u);
+    p->written = unpack_varint(u);
+    l->counts.samples = unpack_varint(u);
+    uint8_t flags = unpack_u8(u);
+    p->has_expected = flags & SECTION_EXPECTED;
+    p->sealed = flags & SECTION_SEALED;
+    p->expected = unpack_varint(u);
+    if (p->next_seq > LOAD_NUMBER_MAX || (uint32_t)p->next_seq == KEYINDEX_NONE ||
+        p->written > p->next_seq || l->counts.samples > p->written)
+        return load_bad(l, e, "%llu samples of %llu written, the next one would be %llu",
+                        U(l->counts.samples), U(p->written), U(p->next_seq));
+    if (flags & ~(SECTION_EXPECTED | SECTION_SEALED))
+        return load_bad(l, e, "unknown flags %#x", flags);
+    if (p->has_expected ? p->written > p->expected : p->expected)
+        return load_bad(l, e, "%llu samples are expected, %llu were written", U(p->expected),
+                        U(p->written));
+    return 0;
+}
+
+static int load_bounds(struct load *l, struct unpack *u, struct error *e) {
+    struct bounds bounds = {.samples = unpack_varint(u)};
+    bounds.bytes = unpack_varint(u);
+    bounds.ahead = unpack_varint(u);
+    bounds.ahead_task = unpack_optional(u);
+    bounds.n_retire = unpack_count(u, 2);
+    struct span *retire = scratch_alloc(&l->scratch, bounds.n_retire, sizeof(*retire));
+    bounds.retire = retire;
+    int failed = bounds.ahead_task.ptr ? names_check_word("task", bounds.ahead_task, e) : 0;
+    if (!failed && bounds.ahead && !bounds.ahead_task.ptr)
+        failed = load_bad(l, e, "MAXAHEAD is of no task");
+    for (size_t i = 0; !failed && i < bounds.n_retire; i++) {
+        retire[i] = unpack_span(u);
+        failed = names_check_word("task", retire[i], e);
+    }
+    if (!failed) partition_bound(l->p, &bounds);
+    return failed;
+}
+
+static int load_group_counts(struct load *l, struct unpack *u, struct error *e) {
+    uint64_t size = unpack_varint(u);
+    l->counts.groups = unpack_varint(u);
+    if (size > GROUP_SIZE_MAX || !size != !l->counts.groups || l->counts.groups > l->counts.samples)
+        return load_bad(l, e, "%llu groups of %llu samples", U(l->counts.groups), U(size));
+    l->p->groups.size = (uint32_t)size;
+    return 0;
+}
+
+/* How many of these there are, each of which takes so many bytes. */
+static int load_count(struct load *l, struct unpack *u, const char *what, size_t each, size_t most,
+                      size_t *n, struct error *e) {
+    *n = unpack_count(u, each);
+    if (!u->bad && *n <= most) return 0;
+    return load_bad(l, e, "more %s than the %zu it can have, or than the head has room for", what,
+                    most);
+}
+
+static int load_add_column(struct load *l, struct column_set *set, const char *what,
+                           struct span name, const struct dtype *type, struct error *e) {
+    int failed = names_check_word(what, name, e);
+    if (failed) return failed;
+    if (column_set_find(set, name)) return load_bad(l, e, "two %ss %s", what, QUOTE(name));
+    partition_add_column(l->p, set, name, type);
+    return 0;
+}
+
+static int load_fields(struct load *l, struct unpack *u, struct error *e) {
+    size_t n;
+    int failed = load_count(l, u, "fields", 4, PARTITION_FIELDS_MAX, &n, e);
+    l->counts.fields = scratch_alloc(&l->counts_scratch, n, sizeof(*l->counts.fields));
+    for (size_t i = 0; !failed && i < n; i++) {
+        struct dtype type;
+        struct span name = unpack_span(u);
+        failed = dtype_parse(unpack_span(u), &type, e);
+        if (!failed) failed = load_add_column(l, &l->p->fields, "field", name, &type, e);
+        uint8_t declared = unpack_u8(u);
+        if (!failed && declared > 1) failed = load_bad(l, e, "field %s", QUOTE(name));
+        if (!failed) l->p->fields.columns[i]->declared = declared;
+        l->counts.fields[i] = unpack_varint(u);
+    }
+    return failed;
+}
+
+static int load_tags(struct load *l, struct unpack *u, struct error *e) {
+    static const struct dtype bytes = {.base = DTYPE_BYTES};
+    size_t n;
+    int failed = load_count(l, u, "tags", 3, PARTITION_TAGS_MAX, &n, e);
+    l->counts.tags = scratch_alloc(&l->counts_scratch, n, sizeof(*l->counts.tags));
+    for (size_t i = 0; !failed && i < n; i++) {
+        failed = load_add_column(l, &l->p->tags, "tag", unpack_span(u), &bytes, e);
+        l->counts.tags[i] = unpack_varint(u);
+    }
+    return failed;
+}
+
+static int load_tasks(struct load *l, struct unpack *u, struct error *e) {
+    size_t n;
+    int failed = load_count(l, u, "tasks", 5, PARTITION_TASKS_MAX, &n, e);
+    l->counts.tasks = scratch_alloc(&l->counts_scratch, n, sizeof(*l->counts.tasks));
+    for (size_t i = 0; !failed && i < n; i++) {
+        struct span name = unpack_span(u);
+        failed = names_check_word("task", name, e);
+        if (!failed && partition_task(l->p, name))
+            failed = load_bad(l, e, "two tasks %s", QUOTE(name));
+        if (!failed) partition_add_task(l->p, name);
+        l->counts.tasks[i].consumed = unpack_varint(u);
+        l->counts.tasks[i].leases = unpack_varint(u);
+        l->counts.tasks[i].ranks = unpack_varint(u);
+    }
+    return failed;
+}
+
+static int load_partition_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                               struct error *e) {
+    (void)payload_len;
+    (void)into;
+    int failed = load_check_complete(l, e);
+    if (!failed) failed = load_make(l, u, e);
+    if (!failed) failed = load_numbers(l, u, e);
+    if (!failed) failed = load_bounds(l, u, e);
+    if (!failed) failed = load_group_counts(l, u, e);
+    if (!failed) failed = load_fields(l, u, e);
+    if (!failed) failed = load_tags(l, u, e);
+    if (!failed) failed = load_tasks(l, u, e);
+    if (!failed && (u->bad || unpack_left(u)))
+        failed = load_bad(l, e, "its head has not the length it should have");
+    return failed;
+}
+
+/* ---- what tasks remember ------------------------------------------------------------------- */
+
+/* Which task; all rows are there, so that who is not is cleared. */
+static int load_find_task(struct load *l, struct unpack *u, struct consumer **out,
+                          struct error *e) {
+    uint64_t task = unpack_varint(u);
+    if (u->bad || task >= l->p->tasks_count)
+        return load_bad(l, e, "a section is about task %llu of %zu", U(task), l->p->tasks_count);
+    if (l->p->samples != l->counts.samples)
+        return load_bad(l, e, "task %s has leases or batches before all rows are there",
+                        QUOTE(l->p->tasks[task]->name));
+    *out = l->p->tasks[task];
+    return 0;
+}
+
+static int load_seqs(struct load *l, struct unpack *u, uint64_t **out, size_t *n, struct error *e) {
+    uint64_t seq = 0;
+    *n = unpack_count(u, 1);
+    uint64_t *seqs = *out = scratch_alloc(&l->scratch, *n, sizeof(*seqs));
+    for (size_t i = 0; i < *n; i++) {
+        seqs[i] = seq += (uint64_t)unpack_signed(u);
+        if (seq >= l->p->next_seq)
+            return load_bad(l, e, "a task has row %llu, which was never given out", U(seq));
+    }
+    return u->bad ? load_bad(l, e, "a section's head is too short") : 0;
+}
+
+/* Those alive are leased, by this one only. */
+static int load_lease_samples(struct load *l, struct consumer *task, const struct lease *lease,
+                              struct error *e) {
+    for (size_t i = 0; i < lease->n; i++) {
+        uint64_t seq = lease->seqs[i];
+        if (!partition_alive(l->p, seq)) continue;
+        if (consumer_has_had(task, seq) || consumer_is_leased(task, seq))
+            return load_bad(l, e, "task %s: sample %s of lease %llu is consumed or leased already",
+                            QUOTE(task->name), QUOTE(partition_key(l->p, seq)), U(lease->id));
+        consumer_lease(task, seq);
+    }
+    return 0;
+}
+
+static int load_lease(struct load *l, struct consumer *task, struct unpack *u, struct error *e) {
+    struct lease lease = {.id = unpack_varint(u), .partition = l->p};
+    lease.given_ms = unpack_signed(u);
+    lease.ends_ms = unpack_signed(u);
+    lease.holder = unpack_span(u);
+    uint64_t before = task->leases_count ? task->leases[task->leases_count - 1]->id : 0;
+    int failed = load_seqs(l, u, &lease.seqs, &lease.n, e);
+    if (failed) return failed;
+    if (lease.id <= before || lease.id > l->last_lease)
+        return load_bad(l, e, "task %s: lease %llu after %llu, the store's last is %llu",
+                        QUOTE(task->name), U(lease.id), U(before), U(l->last_lease));
+    if (lease.given_ms < 0 || lease.ends_ms < 0 || lease.ends_ms == LEASE_NEVER || !lease.n)
+        return load_bad(l, e, "task %s: lease %llu of %zu samples from %lld to %lld",
+                        QUOTE(task->name), U(lease.id), lease.n, (long long)lease.given_ms,
+                        (long long)lease.ends_ms);
+    lease_load(task, &lease);
+    return load_lease_samples(l, task, &lease, e);
+}
+
+static int load_leases_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                            struct error *e) {
+    (void)payload_len;
+    (void)into;
+    struct consumer *task;
+    int failed = load_find_task(l, u, &task, e);
+    while (!failed && unpack_left(u)) failed = load_lease(l, task, u, e);
+    return failed;
+}
+
+static int load_batch(struct load *l, struct consumer *task, struct unpack *u, struct error *e) {
+    struct rank_batch batch = {.id = {unpack_varint(u), 0}};
+    batch.id[1] = unpack_varint(u);
+    uint8_t handed = unpack_u8(u);
+    batch.handed = handed;
+    batch.how = unpack_span(u);
+    int failed = load_seqs(l, u, &batch.seqs, &batch.n, e);
+    if (failed) return failed;
+    if (handed > 1 || ranks_find(&task->ranks, batch.id[0], batch.id[1]))
+        return load_bad(l, e, "task %s: batch %llu of rank %llu comes twice or makes no sense",
+                        QUOTE(task->name), U(batch.id[1]), U(batch.id[0]));
+    ranks_load(&task->ranks, &batch);
+    return 0;
+}
+
+static int load_ranks_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                           struct error *e) {
+    (void)payload_len;
+    (void)into;
+    struct consumer *task;
+    int failed = load_find_task(l, u, &task, e);
+    while (!failed && unpack_left(u)) failed = load_batch(l, task, u, e);
+    return failed;
+}
+
+/* ---- sections ------------------------------------------------------------------------------ */
+
+static const struct {
+    int (*head)(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                struct error *e);
+    int (*end)(struct load *l, struct error *e); /* NULL: it has no payload */
+} load_kinds[SECTION_KINDS] = {
+    [SECTION_STORE] = {load_store_head, NULL},
+    [SECTION_PARTITION] = {load_partition_head, NULL},
+    [SECTION_ROWS] = {load_rows_head, load_rows_end},
+    [SECTION_GROUPS] = {load_groups_head, load_groups_end},
+    [SECTION_COLUMN] = {load_column_head, load_column_end},
+    [SECTION_CONSUMED] = {load_consumed_head, NULL},
+    [SECTION_LEASES] = {load_leases_head, NULL},
+    [SECTION_RANKS] = {load_ranks_head, NULL},
+};
+
+int load_begin(struct load *l, unsigned kind, struct span head, uint64_t payload_len, char **into,
+               struct error *e) {
+    struct unpack u = unpack_of(head);
+    *into = NULL;
+    l->kind = kind;
+    scratch_reset(&l->scratch);
+    if (kind >= SECTION_KINDS || !load_kinds[kind].head)
+        return load_bad(l, e, "unknown kind of section %u", kind);
+    if (kind != SECTION_STORE && !l->has_store)
+        return load_bad(l, e, "the store is not described before its partitions");
+    if (kind > SECTION_PARTITION && !l->p)
+        return load_bad(l, e, "a section of kind %u before any partition", kind);
+    if (payload_len > (load_kinds[kind].end ? ARENA_CHUNK_MAX : 0))
+        return load_bad(l, e, "a section of kind %u with a payload of %llu bytes", kind,
+                        U(payload_len));
+    return load_kinds[kind].head(l, &u, payload_len, into, e);
+}
+
+int load_end(struct load *l, struct error *e) {
+    return load_kinds[l->kind].end ? load_kinds[l->kind].end(l, e) : 0;
+}

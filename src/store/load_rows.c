@@ -1,0 +1,372 @@
+/* See load_state.h: the sections about rows. */
+#include "store/load_state.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/names.h"
+
+#define U(number) ((unsigned long long)(number))
+
+/* ---- parts of heads ----------------------------------------------------------------------- */
+
+/* From which row to which: within one range, of seqs that were given out. */
+static int load_stretch(struct load *l, struct unpack *u, struct error *e) {
+    uint64_t first = unpack_varint(u), n = unpack_varint(u);
+    l->first = first % RANGE_ROWS;
+    if (u->bad || n < 1 || n > RANGE_ROWS - l->first)
+        return load_bad(l, e, "a section's rows do not lie within one range");
+    if (first >= l->p->next_seq || n > l->p->next_seq - first)
+        return load_bad(l, e, "rows up to %llu, but the next one would be %llu", U(first + n - 1),
+                        U(l->p->next_seq));
+    l->end = l->first + (size_t)n;
+    l->rows.base = first - l->first;
+    memset(l->rows.bits, 0, sizeof(l->rows.bits));
+    return 0;
+}
+
+/* Which rows are meant; `whole`: those that may be. */
+static int load_set(struct load *l, struct unpack *u, const struct range *whole, struct error *e) {
+    uint8_t set = unpack_u8(u);
+    for (size_t w = l->first / 64; w <= (l->end - 1) / 64; w++) {
+        uint64_t may = range_mask(w, l->first, l->end);
+        if (whole) may &= whole->bits[w];
+        l->rows.bits[w] = set == SECTION_SET_ALL ? may : unpack_u64(u);
+        if (l->rows.bits[w] & ~may)
+            return load_bad(l, e, "a section is about row %llu, which is not there",
+                            U(l->rows.base + w * 64 + bits_lowest(l->rows.bits[w] & ~may)));
+    }
+    l->n_rows = range_count(&l->rows);
+    if (u->bad || set > SECTION_SET_BITS || l->n_rows == 0)
+        return load_bad(l, e, "a section does not say which rows it is about");
+    return 0;
+}
+
+static int load_alive_set(struct load *l, struct unpack *u, struct error *e) {
+    int failed = load_stretch(l, u, e);
+    if (failed) return failed;
+    range_of_alive(&l->alive, l->p, l->rows.base);
+    return load_set(l, u, &l->alive, e);
+}
+
+/* Lengths of all rows' values, no longer than `most`, that make up the payload. */
+static int load_lengths(struct load *l, struct unpack *u, uint64_t payload_len, uint64_t most,
+                        struct error *e) {
+    uint8_t how = unpack_u8(u);
+    size_t n = l->n_rows, given = how == SECTION_LENGTHS_SAME ? 1 : n;
+    uint64_t sum = 0;
+    uint32_t *lengths = scratch_alloc(&l->scratch, given, sizeof(*lengths));
+    for (size_t i = 0; i < given; i++) {
+        uint64_t length = unpack_varint(u);
+        if (length > most)
+            return load_bad(l, e, "a value of %llu bytes, where %llu are the most", U(length),
+                            U(most));
+        lengths[i] = (uint32_t)length;
+        sum += length;
+    }
+    if (how == SECTION_LENGTHS_SAME) sum *= n;
+    if (u->bad || how > SECTION_LENGTHS_EACH || sum != payload_len)
+        return load_bad(l, e, "values of %llu bytes in a payload of %llu", U(sum), U(payload_len));
+    l->values = (struct column_values){.payload = {"", (size_t)payload_len},
+                                       .lengths = how == SECTION_LENGTHS_SAME ? NULL : lengths};
+    return 0;
+}
+
+static uint32_t load_length(const struct load *l, size_t i) {
+    const struct column_values *v = &l->values;
+    return v->lengths ? v->lengths[i] : (uint32_t)(v->payload.len / l->n_rows);
+}
+
+/* Nothing behind what was read. */
+static int load_head_ends(const struct load *l, const struct unpack *u, struct error *e) {
+    if (!u->bad && unpack_left(u) == 0) return 0;
+    return load_bad(l, e, "a section's head is %s", u->bad ? "too short" : "too long");
+}
+
+/* A chunk for the payload. */
+static int load_land(struct load *l, char **into, struct error *e) {
+    size_t len = l->values.payload.len;
+    if (len == 0) return 0;
+    l->chunk = arena_take(l->arena, len);
+    if (!l->chunk) return error_set(e, ERROR_OOM, "no memory for %zu bytes of payload", len);
+    l->values.adopt = l->chunk;
+    l->values.payload.ptr = *into = l->chunk->memory;
+    return 0;
+}
+
+/* The column has taken the chunk over. */
+static void load_landed(struct load *l) {
+    if (l->chunk) chunk_unpin(l->chunk);
+    l->chunk = NULL;
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+/* The seq that stands for "none" is given to no sample. */
+static int load_check_seqs(const struct load *l, struct error *e) {
+    uint64_t first = l->rows.base + l->first, end = l->rows.base + l->end;
+    uint64_t oldest = (l->p->samples ? l->p->rows.first : spine_number(first)) * SPINE_ROWS;
+    if (first < l->rows_end)
+        return load_bad(l, e, "row %llu comes after row %llu", U(first), U(l->rows_end - 1));
+    if (l->p->next_seq - oldest >= PARTITION_SAMPLES_MAX)
+        return load_bad(l, e, "rows from %llu to %llu are more than a partition can hold",
+                        U(oldest), U(l->p->next_seq));
+    size_t last = RANGE_ROWS - 1;
+    if ((uint32_t)(l->rows.base + last) == KEYINDEX_NONE && bits_get(l->rows.bits, last))
+        return load_bad(l, e, "row %llu is never given out", U(end - 1));
+    if (l->p->samples + l->n_rows > l->counts.samples)
+        return load_bad(l, e, "more samples than the %llu it is said to have",
+                        U(l->counts.samples));
+    return 0;
+}
+
+static int load_written(struct load *l, struct unpack *u, struct error *e) {
+    uint32_t *written = scratch_alloc(&l->scratch, l->n_rows, sizeof(*written));
+    int64_t now = 0;
+    for (size_t at = 0; at < l->n_rows;) {
+        uint64_t run = unpack_varint(u), change = (uint64_t)unpack_signed(u);
+        now = (int64_t)((uint64_t)now + change);
+        if (u->bad || run < 1 || run > l->n_rows - at || now < 0 || now > UINT32_MAX)
+            return load_bad(l, e, "it is not said when rows were written");
+        for (; run; run--) written[at++] = (uint32_t)now;
+    }
+    partition_load_rows(l->p, &l->rows, written);
+    return 0;
+}
+
+int load_rows_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                   struct error *e) {
+    int failed = load_stretch(l, u, e);
+    if (!failed) failed = load_set(l, u, NULL, e);
+    if (!failed) failed = load_check_seqs(l, e);
+    if (!failed) failed = load_written(l, u, e);
+    if (!failed) failed = load_lengths(l, u, payload_len, NAMES_KEY_MAX, e);
+    for (size_t i = 0; !failed && i < (l->values.lengths ? l->n_rows : 1); i++)
+        if (load_length(l, i) == 0) failed = load_bad(l, e, "a key is empty");
+    if (!failed) failed = load_head_ends(l, u, e);
+    return failed ? failed : load_land(l, into, e);
+}
+
+int load_rows_end(struct load *l, struct error *e) {
+    column_load(&l->p->keys, &l->rows, l->n_rows, &l->values);
+    load_landed(l);
+    l->rows_end = l->rows.base + l->end;
+    uint64_t twice = partition_load_keys(l->p, &l->rows, &l->values, l->n_rows);
+    if (twice == SEQ_NONE) return 0;
+    return load_bad(l, e, "two samples have the key %s", QUOTE(partition_key(l->p, twice)));
+}
+
+/* ---- groups ------------------------------------------------------------------------------- */
+
+/* Lengths of ids, and which groups are broken. */
+static int load_group_table(struct load *l, struct unpack *u, uint64_t payload_len,
+                            struct error *e) {
+    l->n_groups = unpack_count(u, 2);
+    uint32_t *lengths = scratch_alloc(&l->scratch, l->n_groups, sizeof(*lengths));
+    l->broken = scratch_alloc(&l->scratch, l->n_groups, 1);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < l->n_groups; i++) {
+        uint64_t length = unpack_varint(u);
+        l->broken[i] = unpack_u8(u);
+        if (length < 1 || length > NAMES_KEY_MAX || l->broken[i] > 1)
+            return load_bad(l, e, "a group's id of %llu bytes", U(length));
+        sum += lengths[i] = (uint32_t)length;
+    }
+    if (u->bad || l->n_groups < 1 || sum != payload_len)
+        return load_bad(l, e, "ids of groups of %llu bytes in a payload of %llu", U(sum),
+                        U(payload_len));
+    l->values = (struct column_values){.lengths = lengths};
+    return 0;
+}
+
+/* Groups are named in the order of their first members. */
+static int load_members(struct load *l, struct unpack *u, struct error *e) {
+    size_t seen = 0;
+    l->members = scratch_alloc(&l->scratch, l->n_rows, sizeof(*l->members));
+    for (size_t i = 0; i < l->n_rows; i++) {
+        uint64_t at = unpack_varint(u);
+        if (u->bad || at > seen + 1 || at > l->n_groups)
+            return load_bad(l, e, "samples are in groups that are not there");
+        if (at > seen) seen++;
+        l->members[i] = (uint32_t)at;
+    }
+    return seen == l->n_groups ? 0 : load_bad(l, e, "a group without members");
+}
+
+/* Those alive from the first to the last are the rows of this section. */
+static int load_group_rows(struct load *l, struct unpack *u, struct error *e) {
+    int failed = load_stretch(l, u, e);
+    if (failed) return failed;
+    if (l->rows.base + l->first < l->groups_end)
+        return load_bad(l, e, "groups of row %llu come twice", U(l->rows.base + l->first));
+    range_of_alive(&l->alive, l->p, l->rows.base);
+    for (size_t w = l->first / 64; w <= (l->end - 1) / 64; w++)
+        l->rows.bits[w] = l->alive.bits[w] & range_mask(w, l->first, l->end);
+    l->n_rows = range_count(&l->rows);
+    return 0;
+}
+
+int load_groups_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                     struct error *e) {
+    int failed = load_group_rows(l, u, e);
+    if (!failed) failed = load_group_table(l, u, payload_len, e);
+    if (!failed) failed = load_members(l, u, e);
+    if (!failed) failed = load_head_ends(l, u, e);
+    if (!failed) *into = l->ids = mem_alloc(payload_len);
+    return failed;
+}
+
+/* The groups' numbers in the partition. */
+static int load_group_numbers(struct load *l, uint32_t *numbers, struct error *e) {
+    struct groups *groups = &l->p->groups;
+    const char *at = l->ids;
+    for (size_t i = 0; i < l->n_groups; i++) {
+        struct span id = span_of(at, l->values.lengths[i]);
+        at += id.len;
+        numbers[i] = groups_find(groups, id);
+        if (numbers[i] == GROUP_NONE) {
+            if (groups->count == l->counts.groups)
+                return load_bad(l, e, "more groups than the %llu it is said to have",
+                                U(l->counts.groups));
+            numbers[i] = groups_make(groups, id, groups->size);
+            groups_get(groups, numbers[i])->broken = l->broken[i];
+        }
+        if (groups_get(groups, numbers[i])->broken != l->broken[i])
+            return load_bad(l, e, "group %s is said to be whole and to be broken", QUOTE(id));
+    }
+    return 0;
+}
+
+int load_groups_end(struct load *l, struct error *e) {
+    uint32_t *numbers = scratch_alloc(&l->scratch, l->n_groups, sizeof(*numbers));
+    int failed = load_group_numbers(l, numbers, e);
+    mem_free(l->ids);
+    l->ids = NULL;
+    size_t row = range_next(&l->rows, 0);
+    for (size_t i = 0; !failed && i < l->n_rows; i++, row = range_next(&l->rows, row + 1)) {
+        if (!l->members[i]) continue;
+        const struct group *g = groups_get(&l->p->groups, numbers[l->members[i] - 1]);
+        if (g->members == g->size)
+            failed = load_bad(l, e, "group %s has more than %u members", QUOTE(g->id), g->size);
+        else
+            partition_load_member(l->p, l->rows.base + row, numbers[l->members[i] - 1]);
+    }
+    l->groups_end = l->rows.base + l->end;
+    return failed;
+}
+
+/* ---- cells -------------------------------------------------------------------------------- */
+
+static int load_misfit(const struct load *l, uint32_t length, struct error *e) {
+    return load_bad(l, e, "column %s is %s, got a value of %u bytes", QUOTE(l->column->name),
+                    DTYPE_NAME(column_type(l->column)), length);
+}
+
+/* Lengths that say what shape the values have. */
+static int load_check_lengths(const struct load *l, struct error *e) {
+    const struct dtype *type = column_type(l->column);
+    struct dtype item;
+    if (dtype_is_variable(type)) return 0;
+    for (size_t i = 0; i < (l->values.lengths ? l->n_rows : 1); i++)
+        if (!dtype_of_length(type, load_length(l, i), &item))
+            return load_misfit(l, load_length(l, i), e);
+    return 0;
+}
+
+/* Sizes that say it, and what lengths they make. */
+static int load_sizes(struct load *l, struct unpack *u, struct error *e) {
+    const struct dtype *type = column_type(l->column);
+    unsigned kept = column_sizes_kept(type);
+    uint32_t *sizes = scratch_alloc(&l->scratch, l->n_rows * kept, sizeof(*sizes));
+    l->values.sizes = sizes;
+    for (size_t i = 0; i < l->n_rows; i++, sizes += kept) {
+        struct dtype item;
+        for (unsigned k = 0; k < kept; k++) {
+            uint64_t size = unpack_varint(u);
+            sizes[k] = size < DTYPE_STAR ? (uint32_t)size : DTYPE_STAR;
+        }
+        if (!dtype_of_sizes(type, sizes, &item) || dtype_fixed_bytes(&item) != load_length(l, i))
+            return load_misfit(l, load_length(l, i), e);
+    }
+    return 0;
+}
+
+static int load_find_column(struct load *l, struct unpack *u, struct error *e) {
+    uint8_t tag = unpack_u8(u);
+    uint64_t at = unpack_varint(u);
+    const struct column_set *set = tag ? &l->p->tags : &l->p->fields;
+    if (u->bad || tag > 1 || at >= set->count)
+        return load_bad(l, e, "a section is about %s %llu of %zu", tag ? "tag" : "field", U(at),
+                        set->count);
+    l->column = set->columns[at];
+    l->column_is_tag = tag;
+    return 0;
+}
+
+static int load_check_new(struct load *l, struct error *e) {
+    for (size_t i = 0; i < RANGE_PIECES; i++) {
+        const uint64_t *there = column_bits(l->column, spine_number(l->rows.base) + i);
+        for (size_t w = 0; there && w < SPINE_WORDS; w++)
+            if (there[w] & l->rows.bits[i * SPINE_WORDS + w])
+                return load_bad(l, e, "a value of column %s comes twice", QUOTE(l->column->name));
+    }
+    return 0;
+}
+
+int load_column_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                     struct error *e) {
+    int failed = load_find_column(l, u, e);
+    if (failed) return failed;
+    uint64_t most = l->column_is_tag ? NAMES_TAG_VALUE_MAX : DTYPE_MAX_BYTES;
+    failed = load_alive_set(l, u, e);
+    if (!failed) failed = load_check_new(l, e);
+    if (!failed) failed = load_lengths(l, u, payload_len, most, e);
+    if (!failed)
+        failed = column_sizes_kept(column_type(l->column)) ? load_sizes(l, u, e)
+                                                           : load_check_lengths(l, e);
+    if (!failed) failed = load_head_ends(l, u, e);
+    return failed ? failed : load_land(l, into, e);
+}
+
+static bool load_values_valid(const struct load *l) {
+    enum dtype_base base = column_type(l->column)->base;
+    const char *at = l->values.payload.ptr;
+    if (base != DTYPE_STR) return dtype_bytes_valid(base, l->values.payload);
+    for (size_t i = 0; i < l->n_rows; i++) {
+        uint32_t length = load_length(l, i);
+        if (!dtype_bytes_valid(base, span_of(at, length))) return false;
+        at += length;
+    }
+    return true;
+}
+
+int load_column_end(struct load *l, struct error *e) {
+    if (!load_values_valid(l))
+        return load_bad(l, e, "column %s has a value that is no %s", QUOTE(l->column->name),
+                        DTYPE_NAME(column_type(l->column)));
+    column_load(l->column, &l->rows, l->n_rows, &l->values);
+    load_landed(l);
+    return 0;
+}
+
+/* ---- consumed ----------------------------------------------------------------------------- */
+
+int load_consumed_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                       struct error *e) {
+    (void)payload_len;
+    (void)into;
+    uint64_t task = unpack_varint(u);
+    if (u->bad || task >= l->p->tasks_count)
+        return load_bad(l, e, "a section is about task %llu of %zu", U(task), l->p->tasks_count);
+    struct consumer *t = l->p->tasks[task];
+    int failed = load_alive_set(l, u, e);
+    if (!failed) failed = load_head_ends(l, u, e);
+    for (size_t i = 0; !failed && i < RANGE_PIECES; i++) {
+        const struct consumer_piece *had = consumer_piece(t, spine_number(l->rows.base) + i);
+        for (size_t w = 0; had && w < SPINE_WORDS; w++)
+            if ((had->consumed[w] | had->leased[w]) & l->rows.bits[i * SPINE_WORDS + w])
+                return load_bad(l, e, "task %s has consumed a sample twice", QUOTE(t->name));
+    }
+    if (!failed) consumer_load(t, &l->rows);
+    return failed;
+}

@@ -1,0 +1,69 @@
+/* What load.c and load_rows.c share: the load, and the section that is under way. */
+#ifndef TQ_STORE_LOAD_STATE_H
+#define TQ_STORE_LOAD_STATE_H
+
+#include "base/pack.h"
+#include "base/scratch.h"
+#include "store/load.h"
+#include "store/range.h"
+
+/* What a PARTITION says of what follows. */
+struct load_task {
+    uint64_t consumed, leases, ranks;
+};
+
+struct load_counts {
+    uint64_t samples, groups;
+    uint64_t *fields, *tags; /* produced */
+    struct load_task *tasks;
+};
+
+struct load {
+    struct arena *arena;
+    struct partition **all; /* the last one is under way */
+    size_t n, capacity;
+    struct keyindex names; /* → index in all */
+    bool has_store;        /* the STORE section came */
+    uint64_t last_lease;
+    int64_t now_ms;
+
+    struct partition *p; /* the one under way, NULL before the first */
+    struct load_counts counts;
+    struct scratch counts_scratch;
+    uint64_t rows_end, groups_end; /* rows, groups of rows are loaded up to here */
+
+    /* The section under way: from load_begin to load_end. */
+    unsigned kind;
+    struct scratch scratch;
+    struct range alive, rows; /* rows: those that it is about */
+    size_t first, end;        /* in `rows` */
+    size_t n_rows;            /* how many are meant */
+    struct column *column;
+    bool column_is_tag;
+    struct column_values values;
+    struct chunk *chunk; /* pinned */
+    size_t n_groups;
+    uint8_t *broken;
+    uint32_t *members; /* of each row: 0, or the place of its group + 1 */
+    char *ids;         /* payload of SECTION_GROUPS; owned */
+};
+
+/* ERROR_ERR: "partition 'x': " and the sentence. */
+int load_bad(const struct load *l, struct error *e, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- load_rows.c: heads of sections about rows, and what becomes of them when the payload is there ---- */
+
+int load_rows_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                   struct error *e);
+int load_rows_end(struct load *l, struct error *e);
+int load_groups_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                     struct error *e);
+int load_groups_end(struct load *l, struct error *e);
+int load_column_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                     struct error *e);
+int load_column_end(struct load *l, struct error *e);
+int load_consumed_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
+                       struct error *e);
+
+#endif

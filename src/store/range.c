@@ -1,0 +1,51 @@
+/* See range.h. */
+#include "store/range.h"
+
+#include <string.h>
+
+#include "store/partition.h"
+
+/* The bits of the piece with this number, NULL where there is none. */
+typedef const uint64_t *range_bits(const void *context, uint64_t number);
+
+static bool range_fill(struct range *range, uint64_t base, range_bits *bits_of,
+                       const void *context) {
+    bool any = false;
+    range->base = base;
+    for (size_t i = 0; i < RANGE_PIECES; i++) {
+        const uint64_t *bits = bits_of(context, spine_number(base) + i);
+        uint64_t *out = range->bits + i * SPINE_WORDS;
+        if (bits)
+            memcpy(out, bits, SPINE_WORDS * sizeof(*out));
+        else
+            memset(out, 0, SPINE_WORDS * sizeof(*out));
+        any |= bits && bits_any(bits, SPINE_WORDS);
+    }
+    return any;
+}
+
+static const uint64_t *bits_alive(const void *context, uint64_t number) {
+    const struct row_piece *piece = spine_get(&((const struct partition *)context)->rows, number);
+    return piece ? piece->alive : NULL;
+}
+
+static const uint64_t *bits_of_cells(const void *context, uint64_t number) {
+    return column_bits(context, number);
+}
+
+static const uint64_t *bits_consumed(const void *context, uint64_t number) {
+    const struct consumer_piece *piece = consumer_piece(context, number);
+    return piece ? piece->consumed : NULL;
+}
+
+bool range_of_alive(struct range *range, const struct partition *p, uint64_t base) {
+    return range_fill(range, base, bits_alive, p);
+}
+
+bool range_of_cells(struct range *range, const struct column *c, uint64_t base) {
+    return range_fill(range, base, bits_of_cells, c);
+}
+
+bool range_of_consumed(struct range *range, const struct consumer *t, uint64_t base) {
+    return range_fill(range, base, bits_consumed, t);
+}

@@ -1,0 +1,153 @@
+/* All that a store holds, as text: see kit_dump in store.h.
+ *
+ * What nobody can see is left out: which slot a partition sits in, where values lie, what a lease or a rank's batch once held
+ * and was cleared since, batches of which nothing is left. */
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fail.h"
+
+#define U(number) (unsigned long long)(number)
+
+static void dump_span(FILE *out, const char *before, struct span bytes) {
+    fprintf(out, "%s%zu:", before, bytes.len);
+    fwrite(bytes.ptr, 1, bytes.len, out);
+}
+
+/* ---- samples ------------------------------------------------------------------------------ */
+
+static void dump_columns(FILE *out, const char *what, const struct column_set *set) {
+    for (size_t i = 0; i < set->count; i++) {
+        const struct column *c = set->columns[i];
+        dump_span(out, what, c->name);
+        fprintf(out, " %s produced %llu bytes %llu%s\n", DTYPE_NAME(column_type(c)), U(c->produced),
+                U(c->bytes), c->declared ? " declared" : "");
+    }
+}
+
+static void dump_cells(FILE *out, const char *what, const struct column_set *set, uint64_t seq) {
+    for (size_t i = 0; i < set->count; i++) {
+        struct span value;
+        if (!column_get(set->columns[i], seq, &value)) continue;
+        struct dtype item = column_item_type(set->columns[i], seq);
+        fprintf(out, " %s%zu", what, i);
+        dump_span(out, DTYPE_NAME(&item), value);
+    }
+}
+
+static void dump_sample(FILE *out, const struct partition *p, uint64_t seq) {
+    fprintf(out, " sample %llu at %u", U(seq), partition_written(p, seq));
+    dump_span(out, " ", partition_key(p, seq));
+    uint32_t number = partition_group(p, seq);
+    if (number != GROUP_NONE) {
+        const struct group *g = groups_get(&p->groups, number);
+        dump_span(out, " group ", g->id);
+        fprintf(out, " %u/%u%s", g->members, g->size, g->broken ? " broken" : "");
+    }
+    dump_cells(out, "f", &p->fields, seq);
+    dump_cells(out, "t", &p->tags, seq);
+    for (size_t i = 0; i < p->tasks_count; i++) {
+        if (consumer_has_had(p->tasks[i], seq)) fprintf(out, " had%zu", i);
+        if (consumer_is_leased(p->tasks[i], seq)) fprintf(out, " leased%zu", i);
+    }
+    fputc('\n', out);
+}
+
+/* ---- tasks -------------------------------------------------------------------------------- */
+
+static void dump_lease(FILE *out, const struct consumer *task, const struct lease *lease) {
+    fprintf(out, "  lease %llu of %lld to %lld", U(lease->id), (long long)lease->given_ms,
+            (long long)lease->ends_ms);
+    dump_span(out, " by ", lease->holder);
+    for (size_t i = 0; i < lease->n; i++)
+        if (consumer_is_leased(task, lease->seqs[i])) fprintf(out, " %llu", U(lease->seqs[i]));
+    fputc('\n', out);
+}
+
+static int compare_batches(const void *a, const void *b) {
+    const struct rank_batch *x = *(struct rank_batch *const *)a;
+    const struct rank_batch *y = *(struct rank_batch *const *)b;
+    for (int i = 0; i < 2; i++)
+        if (x->id[i] != y->id[i]) return x->id[i] > y->id[i] ? 1 : -1;
+    return 0;
+}
+
+static void dump_batch(FILE *out, const struct partition *p, const struct rank_batch *batch) {
+    fprintf(out, "  rank %llu batch %llu%s", U(batch->id[0]), U(batch->id[1]),
+            batch->handed ? " handed" : "");
+    dump_span(out, " how ", batch->how);
+    for (size_t i = 0; i < batch->n; i++)
+        if (partition_alive(p, batch->seqs[i])) fprintf(out, " %llu", U(batch->seqs[i]));
+    fputc('\n', out);
+}
+
+/* By rank and number: in which order they stand depends on what was forgotten when. */
+static void dump_batches(FILE *out, const struct partition *p, const struct ranks *ranks) {
+    struct rank_batch **batches = calloc(ranks->n + 1, sizeof(*batches));
+    size_t n = 0;
+    for (size_t i = 0; i < ranks->n; i++)
+        if (rank_batch_lives(ranks->table[i], p)) batches[n++] = ranks->table[i];
+    qsort(batches, n, sizeof(*batches), compare_batches);
+    for (size_t i = 0; i < n; i++) dump_batch(out, p, batches[i]);
+    free(batches);
+}
+
+static void dump_task(FILE *out, const struct partition *p, const struct consumer *task) {
+    dump_span(out, " task ", task->name);
+    fprintf(out, " consumed %llu leased %llu\n", U(task->consumed), U(task->leased));
+    for (size_t i = 0; i < task->leases_count; i++) dump_lease(out, task, task->leases[i]);
+    dump_batches(out, p, &task->ranks);
+}
+
+/* ---- partitions --------------------------------------------------------------------------- */
+
+static void dump_bounds(FILE *out, const struct bounds *bounds) {
+    fprintf(out, " bounds samples %llu bytes %llu ahead %llu", U(bounds->samples), U(bounds->bytes),
+            U(bounds->ahead));
+    if (bounds->ahead_task.ptr) dump_span(out, " of ", bounds->ahead_task);
+    for (size_t i = 0; i < bounds->n_retire; i++) dump_span(out, " retire ", bounds->retire[i]);
+    fputc('\n', out);
+}
+
+static void dump_partition(FILE *out, const struct partition *p) {
+    dump_span(out, "partition ", p->name);
+    fprintf(out, " samples %llu written %llu next %llu groups %zu of %u", U(p->samples),
+            U(p->written), U(p->next_seq), p->groups.count, p->groups.size);
+    if (p->has_expected) fprintf(out, " expected %llu", U(p->expected));
+    fprintf(out, "%s\n", p->sealed ? " sealed" : "");
+    dump_bounds(out, &p->bounds);
+    dump_columns(out, " field ", &p->fields);
+    dump_columns(out, " tag ", &p->tags);
+    for (size_t i = 0; i < p->tasks_count; i++) dump_task(out, p, p->tasks[i]);
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
+        dump_sample(out, p, seq);
+}
+
+static int compare_partitions(const void *a, const void *b) {
+    return span_compare((*(struct partition *const *)a)->name,
+                        (*(struct partition *const *)b)->name);
+}
+
+/* By name: in which slot a partition sits depends on what was there before it. */
+struct span kit_dump(const struct store *s) {
+    char *text = NULL;
+    size_t len = 0, n = 0;
+    struct partition **partitions = calloc(store_partitions(s) + 1, sizeof(*partitions));
+    FILE *out = open_memstream(&text, &len);
+    EXPECT(out && partitions, "in the test's kit");
+    uint64_t cursor = 0;
+    for (struct partition *p; (p = store_next(s, &cursor));) partitions[n++] = p;
+    qsort(partitions, n, sizeof(*partitions), compare_partitions);
+    uint64_t last = store_leases(s)->last_id; /* which no lease to come may have */
+    if (last) fprintf(out, "leases %zu, the last was %llu\n", store_leases(s)->count, U(last));
+    for (size_t i = 0; i < n; i++) dump_partition(out, partitions[i]);
+    free(partitions);
+    fclose(out);
+    return span_of(text, len);
+}
+
+void kit_dump_free(struct span dump) {
+    free((void *)dump.ptr);
+}
