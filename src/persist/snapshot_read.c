@@ -376,7 +376,7 @@ static int section_refused(const struct snapshot *s, const struct snapshot_secti
 
 static int snapshot_load_section(struct snapshot *s, const struct snapshot_section *section,
                                  struct load *load, struct error *e) {
-    uint64_t payload_sum;
+    uint64_t payload_sum = 0;
     struct error inner;
     char *into;
     int failed = snapshot_open_file(s, section->file, e);
