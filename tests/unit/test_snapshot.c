@@ -356,7 +356,7 @@ static void test_what_an_earlier_one_has(void **state) {
     unlink(path_of("one"));
     assert_int_equal(try_file(disk_system(), "three", copy.store, &copy.error), ERROR_ERR);
     assert_non_null(strstr(copy.error.text, "one"));
-    fill(k, "p", 0, 5, 100);
+    fill(k, "p", 0, 5, 50);
     write_one(k, "one", NULL); /* another file of that name */
     assert_int_equal(try_file(disk_system(), "three", copy.store, &copy.error), ERROR_ERR);
     assert_non_null(strstr(copy.error.text, "one"));
