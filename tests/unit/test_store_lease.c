@@ -257,6 +257,20 @@ static void test_what_never_fits_does_not_wait(void **state) {
     assert_false(k->error.passes);
 }
 
+/* What was decided before the bound came is there again. */
+static void test_a_batch_outlives_a_bound(void **state) {
+    struct kit *k = *state;
+    struct taken taken;
+    fill(k, 0, 8);
+    assert_int_equal(take_rank(k, 0, 0, 4, &taken), 0);
+    struct bounds bounds = {.ahead = 2, .ahead_task = SPAN_LITERAL("t")};
+    assert_int_equal(
+        define(k, &(struct define){.alter = true, .sets_ahead = true, .bounds = bounds}), 0);
+    assert_int_equal(take_rank(k, 0, 0, 4, &taken), 0);
+    assert_int_equal(taken.n, 4);
+    assert_int_equal(take_rank(k, 0, 1, 4, &taken), ERROR_FULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_leases_end_in_the_order_of_their_ends),
@@ -267,6 +281,7 @@ int main(void) {
         KIT_TEST(test_a_batch_is_the_same_again),
         KIT_TEST(test_bounds_that_stay_reach_the_hook),
         KIT_TEST(test_what_never_fits_does_not_wait),
+        KIT_TEST(test_a_batch_outlives_a_bound),
     };
     return cmocka_run_group_tests_name("store/lease", tests, NULL, NULL);
 }

@@ -161,8 +161,8 @@ unsigned model_take(struct model *m, const struct take *take, struct scratch *sc
     unsigned errors = check_sampler(p, take);
     if (errors || !p) return errors;
     if (take->ranked) errors = look_up(p, take, scratch, answer);
-    if (errors || answer->remembered) return errors;
-    errors = check_ahead(p, take);
+    if (answer->remembered) return 0;
+    errors |= check_ahead(p, take);
     if (!errors) decide(p, take, scratch, answer);
     return errors;
 }

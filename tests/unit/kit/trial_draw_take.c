@@ -42,7 +42,7 @@ static void draw_balanced(struct trial *t, struct take *take) {
 
 /* COUNT, sampler, WHERE. */
 static void draw_what(struct trial *t, struct take *take) {
-    take->count = 1 + below(t, below(t, 4) ? 8 : t->shape.keys);
+    take->count = 1 + below(t, below(t, 4) ? 5 : t->shape.keys);
     take->where = (struct where){0};
     if (below(t, 3) == 0) take->where = trial_draw_where(t, 2);
     if (take->ranked && below(t, 2))
@@ -73,11 +73,23 @@ static struct span describe(struct trial *t, const struct take *take) {
     return span_of(copy, len);
 }
 
+/* Which batch: one that was decided, as often as not. Numbers go up with the walk, and some come again late. */
+static void draw_batch(struct trial *t, struct take *take) {
+    const struct model_partition *p = model_find(&t->model, take->partition);
+    take->batch = below(t, 2) + (below(t, 8) ? t->steps / 20 : 0);
+    take->rank = below(t, 4);
+    if (!p || p->n_batches == 0 || below(t, 2)) return;
+    const struct model_batch *batch = &p->batches[below(t, p->n_batches)];
+    take->task = p->tasks[batch->task];
+    take->batch = batch->batch;
+    if (below(t, 2)) take->rank = batch->rank;
+}
+
 /* A batch's number says what is asked for under it, so that ranks ask for the same; but for one that does not, now and
- * then. Numbers go up with the walk, and some come again late. */
+ * then. */
 static void draw_ranked(struct trial *t, struct take *take) {
     take->ranked = true;
-    take->batch = below(t, 4) + (below(t, 8) ? t->steps / 50 : 0);
+    draw_batch(t, take);
     if (below(t, 12)) {
         struct source kept = t->source;
         t->source = source_of_seed(take->batch * 8 + t->flavour[1] % 8);
@@ -86,8 +98,8 @@ static void draw_ranked(struct trial *t, struct take *take) {
     } else {
         draw_what(t, take);
     }
-    uint64_t ranks = take->args.ranks ? take->args.ranks : 3;
-    take->rank = trial_rarely(t) ? ranks + below(t, 2) * UINT32_MAX : below(t, ranks);
+    if (take->args.ranks) take->rank %= take->args.ranks;
+    if (trial_rarely(t)) take->rank = below(t, 2) ? UINT64_MAX : take->args.ranks;
     take->how = describe(t, take);
     if (take->sampler->random && !take->args.seeded) take->args.seed = below(t, 1000);
 }
@@ -96,6 +108,22 @@ static void draw_holder(struct trial *t, struct take *take) {
     static const char *const holders[] = {"", "127.0.0.1:4711", "trainer-0"};
     take->holder = span_of_string(holders[below(t, 3)]);
     take->lease_ms = trial_draw_ms(t);
+}
+
+/* Those that some sample has, as a rule. */
+static void draw_fields(struct trial *t, struct take *take) {
+    const struct model_partition *p = model_find(&t->model, take->partition);
+    struct span *fields = scratch_alloc(&t->scratch, 2, sizeof(*fields));
+    take->n_fields = below(t, 4) ? 1 : 2;
+    for (size_t i = 0; i < take->n_fields; i++) fields[i] = trial_draw_field(t);
+    take->fields = fields;
+    if (!p || p->n == 0 || below(t, 8) == 0) return;
+    const struct model_sample *sample = p->samples[below(t, p->n)];
+    size_t n = 0, first = below(t, p->fields.n + 1);
+    for (size_t i = 0; i < p->fields.n && n < take->n_fields; i++) {
+        size_t at = (first + i) % p->fields.n;
+        if (sample->fields[at].produced) fields[n++] = p->fields.all[at].name;
+    }
 }
 
 void trial_draw_take(struct trial *t, struct take *take) {
@@ -108,11 +136,8 @@ void trial_draw_take(struct trial *t, struct take *take) {
     if (kind == 3 && trial_rarely(t)) draw_balanced(t, take);
     if (kind == 4) take->keep = true;
     if (kind == 5 || kind == 6) draw_holder(t, take);
-    take->at_least = below(t, 4) ? take->count : 1 + below(t, take->count);
-    take->n_fields = 1 + below(t, 2);
-    struct span *fields = scratch_alloc(&t->scratch, take->n_fields, sizeof(*fields));
-    for (size_t i = 0; i < take->n_fields; i++) fields[i] = trial_draw_field(t);
-    take->fields = fields;
+    take->at_least = below(t, 2) ? take->count : 1 + below(t, below(t, 2) ? take->count : 1);
+    draw_fields(t, take);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */
