@@ -140,8 +140,8 @@ void keyindex_prefetch(const struct keyindex *index, uint64_t hash) {
     __builtin_prefetch(&page->slots[tag & page->mask]);
 }
 
-void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value) {
-    uint32_t tag = keyindex_tag(hash);
+/* The page where a new name of this tag goes: it has room. */
+static struct keyindex_page *keyindex_room(struct keyindex *index, uint32_t tag) {
     if (!index->directory) {
         index->directory = mem_alloc(sizeof(*index->directory));
         index->bytes += sizeof(*index->directory);
@@ -154,8 +154,27 @@ void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value) {
         else
             keyindex_grow_page(index, page, tag);
     }
-    page_insert(page, (struct keyindex_slot){tag, value});
+    return page;
+}
+
+void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value) {
+    uint32_t tag = keyindex_tag(hash);
+    page_insert(keyindex_room(index, tag), (struct keyindex_slot){tag, value});
     index->count++;
+}
+
+uint32_t keyindex_add_new(struct keyindex *index, uint64_t hash, struct span name, uint32_t value,
+                          keyindex_same *same, const void *context) {
+    uint32_t tag = keyindex_tag(hash);
+    struct keyindex_page *page = keyindex_room(index, tag);
+    uint32_t at = tag & page->mask;
+    for (; page->slots[at].value != KEYINDEX_NONE; at = (at + 1) & page->mask)
+        if (page->slots[at].tag == tag && same(context, page->slots[at].value, name))
+            return page->slots[at].value;
+    page->slots[at] = (struct keyindex_slot){tag, value};
+    page->count++;
+    index->count++;
+    return KEYINDEX_NONE;
 }
 
 /* Close the gap at `hole`: whatever probed past it moves up (Knuth, TAOCP 3, 6.4, algorithm R). */

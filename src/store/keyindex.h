@@ -37,6 +37,10 @@ uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span 
 /* The name must not be there yet. */
 void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value);
 
+/* As keyindex_find, and where the name is not there, as keyindex_add: in one go. */
+uint32_t keyindex_add_new(struct keyindex *index, uint64_t hash, struct span name, uint32_t value,
+                          keyindex_same *same, const void *context);
+
 /* The pair must be there. */
 void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value);
 

@@ -244,8 +244,9 @@ uint64_t partition_load_keys(struct partition *p, const struct range *range,
         }
         for (size_t k = 0; k < count; k++, row = range_next(range, row + 1)) {
             uint64_t seq = range->base + row;
-            if (partition_find_hashed(p, names[k], hashes[k]) != SEQ_NONE) return seq;
-            keyindex_add(&p->index, hashes[k], (uint32_t)seq);
+            if (keyindex_add_new(&p->index, hashes[k], names[k], (uint32_t)seq, partition_has_key,
+                                 p) != KEYINDEX_NONE)
+                return seq;
         }
     }
     return SEQ_NONE;
