@@ -218,6 +218,7 @@ void trial_open(struct trial *t, struct source source, const struct trial_shape 
     *t = (struct trial){.source = source, .shape = *shape, .kit = t->kit, .replica = t->replica};
     if (!t->kit.store) kit_open(&t->kit);
     if (!t->replica && shape->replica) t->replica = store_new(NULL);
+    t->model.last_lease = store_leases(t->kit.store)->last_id; /* which go on */
     store_on_change(t->kit.store, replicate, t);
     for (size_t i = 0; i < sizeof(t->flavour); i++)
         t->flavour[i] = (uint8_t)source_below(&t->source, 256);
