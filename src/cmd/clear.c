@@ -1,6 +1,7 @@
 /* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
+#include "cmd/retire.h"
 
 #include "request/clear.h"
 #include "server/client.h"
@@ -20,14 +21,23 @@ static void clear_run(struct client *c) {
     uint64_t samples = p ? p->samples : 0;
     size_t touched = 0;
     if (clear_plan(s->store, &clear, s->now_ms, &s->scratch, &op)) {
-        if (persistence_admit(s, &op, 0, &e)) {
+        size_t n;
+        const uint64_t *others = retire_left_alone(p, &op, &s->scratch, &n);
+        if (persistence_admit(s, &op, n, &e)) {
             reply_error(&c->reply, &e);
             return;
         }
         touched = store_apply(s->store, &op);
         if (op.kind == OP_DROP) touched = samples;
+        if (n) retire_consumed(s, op.partition, others, n);
     }
     reply_integer(&c->reply, (int64_t)touched);
+}
+
+/* What a rank had not come for is nobody's any more: other tasks may have had it. */
+/* How many RETIRE may clear when whole tasks are forgotten. */
+static uint64_t reset_samples(const struct server *s, const struct op *op) {
+    return op->select.all ? store_find(s->store, op->partition)->samples : 0;
 }
 
 static void reset_run(struct client *c) {
@@ -37,10 +47,12 @@ static void reset_run(struct client *c) {
     struct error e;
     if (request_reset_parse(c->argv, c->argc, &s->scratch, &reset, &e) ||
         reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e) ||
-        persistence_admit(s, &op, 0, &e))
+        persistence_admit(s, &op, reset_samples(s, &op), &e)) {
         reply_error(&c->reply, &e);
-    else
-        reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
+        return;
+    }
+    reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
+    retire_consumed(s, op.partition, op.select.all ? NULL : op.select.seqs, op.select.n);
 }
 
 static const struct command_arg clear_names_args[] = {

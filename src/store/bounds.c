@@ -233,6 +233,37 @@ bool retire_plan(const struct store *s, struct span partition, const uint64_t *s
     return at > out;
 }
 
+/* Groups of the samples, each once, ascending; returns how many. */
+static size_t retire_groups_of(const struct partition *p, const uint64_t *seqs, size_t n,
+                               uint32_t *groups) {
+    size_t found = 0, kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t group = partition_group(p, seqs[i]);
+        if (group != GROUP_NONE) groups[found++] = group;
+    }
+    qsort(groups, found, sizeof(*groups), retire_compare);
+    for (size_t i = 0; i < found; i++)
+        if (!i || groups[i] != groups[i - 1]) groups[kept++] = groups[i];
+    return kept;
+}
+
+const uint64_t *retire_left_alone(const struct partition *p, const struct op *clear,
+                                  struct scratch *scratch, size_t *n) {
+    const struct op_select *select = &clear->select;
+    *n = 0;
+    if (!p || clear->kind != OP_CLEAR || !p->bounds.n_retire || !p->groups.count) return NULL;
+    uint32_t *groups = scratch_alloc(scratch, select->n, sizeof(*groups));
+    size_t n_groups = retire_groups_of(p, select->seqs, select->n, groups), members = 0;
+    for (size_t i = 0; i < n_groups; i++) members += groups_get(&p->groups, groups[i])->members;
+    uint64_t *seqs = scratch_alloc(scratch, members, sizeof(*seqs));
+    for (size_t i = 0; i < n_groups; i++) {
+        const struct group *group = groups_get(&p->groups, groups[i]);
+        memcpy(seqs + *n, group->seqs, group->members * sizeof(*seqs));
+        *n += group->members;
+    }
+    return seqs;
+}
+
 /* ---- what is said about a partition -------------------------------------------------------- */
 
 static int define_check_names(const struct define *define, struct error *e) {

@@ -33,6 +33,11 @@ int bounds_check_take(const struct partition *p, struct span task, uint64_t at_l
 bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
                  int64_t now_ms, struct scratch *scratch, struct op *op);
 
+/* Before an OP_CLEAR is applied: the members of groups that it takes somebody from, `n` seqs in scratch. A broken group waits for
+ * no one, so that the others may be due to retire afterwards. */
+const uint64_t *retire_left_alone(const struct partition *p, const struct op *clear,
+                                  struct scratch *scratch, size_t *n);
+
 /* ERROR_FULL where more than `samples` were written already. */
 int expect_plan(const struct store *s, struct span partition, uint64_t samples, int64_t now_ms,
                 struct op *op, struct error *e);

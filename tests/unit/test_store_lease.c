@@ -271,6 +271,35 @@ static void test_a_batch_outlives_a_bound(void **state) {
     assert_int_equal(take_rank(k, 0, 1, 4, &taken), ERROR_FULL);
 }
 
+/* ---- RETIRE ------------------------------------------------------------------------------- */
+
+/* A group that loses a member waits for it no longer: the others, which were all had, are due. */
+static void test_who_is_left_alone_retires(void **state) {
+    struct kit *k = *state;
+    const struct span tasks[] = {SPAN_LITERAL("t")};
+    struct bounds bounds = {.n_retire = 1, .retire = tasks};
+    struct take take = take_of(2);
+    struct taken taken;
+    struct op op, retires;
+    size_t n;
+    fill(k, 0, 4);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(kit_group(k, "p", (const char *[]){"k0", "k2", "k1"}[i], "g", 3), 0);
+    assert_int_equal(
+        define(k, &(struct define){.alter = true, .sets_retire = true, .bounds = bounds}), 0);
+    assert_int_equal(kit_clear_key(k, "p", "k3"), 1);
+    assert_int_equal(kit_take(k, &take, &taken), 0); /* k0, k1 */
+    assert_false(retire_plan(k->store, take.partition, NULL, 0, k->now_ms, &k->scratch, &retires));
+
+    const struct span key = SPAN_LITERAL("k2");
+    struct clear clear = {.select = {.partition = take.partition, .n_keys = 1, .keys = &key}};
+    assert_true(clear_plan(k->store, &clear, k->now_ms, &k->scratch, &op));
+    const uint64_t *others = retire_left_alone(kit_partition(k, "p"), &op, &k->scratch, &n);
+    store_apply(k->store, &op);
+    assert_true(retire_plan(k->store, take.partition, others, n, k->now_ms, &k->scratch, &retires));
+    assert_int_equal(store_apply(k->store, &retires), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_leases_end_in_the_order_of_their_ends),
@@ -282,6 +311,7 @@ int main(void) {
         KIT_TEST(test_bounds_that_stay_reach_the_hook),
         KIT_TEST(test_what_never_fits_does_not_wait),
         KIT_TEST(test_a_batch_outlives_a_bound),
+        KIT_TEST(test_who_is_left_alone_retires),
     };
     return cmocka_run_group_tests_name("store/lease", tests, NULL, NULL);
 }

@@ -259,6 +259,17 @@ start_server {} {
         assert_equal c1 [list_all p]
     }
 
+    test "RETIRE takes what is left of a group that lost a member" {
+        r TQ.CREATE p RETIRE 1 t
+        foreach {key group} {a1 a a2 a b1 b a3 a} {
+            r TQ.PUT p $key GROUP $group 3 FIELDS 1 f v
+        }
+        take p t 3
+        assert_equal 4 [r TQ.COUNT p]
+        assert_equal 1 [r TQ.CLEAR p KEYS 1 a3]
+        assert_equal b1 [list_all p]
+    }
+
     test "ALTER with RETIRE clears what was consumed before" {
         fill p 1 3
         take p t 2

@@ -222,6 +222,16 @@ start_server {} {
         assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 1 BY BALANCED len 2}
     }
 
+    test "RESET lets RETIRE have what a rank has not come for" {
+        r TQ.CREATE p RETIRE 1 u
+        fill_lengths {1 1 1 1}
+        share 0 0 2 BY BALANCED len 2
+        take p u 4
+        assert_equal 2 [r TQ.COUNT p]
+        r TQ.RESET p TASK t
+        assert_equal 0 [r TQ.COUNT p]
+    }
+
     test "RETIRE leaves what a rank has not come for" {
         r TQ.CREATE p RETIRE 2 t u
         fill_lengths {1 1 1 1}

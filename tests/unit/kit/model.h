@@ -143,9 +143,9 @@ unsigned model_seal(struct model *m, struct span partition);
 size_t model_clear(struct model *m, const struct clear *clear);
 unsigned model_define(struct model *m, const struct define *define);
 
-/* Clears what RETIRE clears after these samples (seqs NULL: any) were consumed: the answer's `n` seqs, ascending, in scratch. */
-uint64_t *model_retire(struct model *m, struct span partition, const uint64_t *seqs, size_t n,
-                       struct scratch *scratch, size_t *retired);
+/* Clears what RETIRE clears: `retired` seqs, ascending, in scratch. */
+uint64_t *model_retire(struct model *m, struct span partition, struct scratch *scratch,
+                       size_t *retired);
 
 /* ---- taking: what is right to answer, whether the answer is right, and what follows from it ---- */
 

@@ -138,31 +138,14 @@ static bool retires(const struct model_partition *p, const struct model_sample *
     return true;
 }
 
-/* Those that are named, and the groups that they are in. */
-static bool *name(const struct model_partition *p, const uint64_t *seqs, size_t n,
-                  struct scratch *scratch) {
-    bool *named = scratch_zalloc(scratch, p->n + 1, sizeof(*named));
-    for (size_t k = 0; k < n; k++)
-        for (size_t i = 0; i < p->n; i++) {
-            if (p->samples[i]->seq != seqs[k]) continue;
-            size_t group = p->samples[i]->group;
-            named[i] = true;
-            for (size_t j = 0; group != MODEL_NO_GROUP && j < p->n; j++)
-                named[j] |= p->samples[j]->group == group;
-        }
-    return named;
-}
-
-uint64_t *model_retire(struct model *m, struct span partition, const uint64_t *seqs, size_t n,
-                       struct scratch *scratch, size_t *retired) {
+uint64_t *model_retire(struct model *m, struct span partition, struct scratch *scratch,
+                       size_t *retired) {
     struct model_partition *p = model_find(m, partition);
     *retired = 0;
     if (!p || p->bounds.n_retire == 0) return NULL;
     uint64_t *out = scratch_alloc(scratch, p->n, sizeof(*out));
-    const bool *named = name(p, seqs, seqs ? n : 0, scratch);
     for (size_t i = 0; i < p->n; i++)
-        if ((!seqs || named[i]) && retires(p, p->samples[i]))
-            out[(*retired)++] = p->samples[i]->seq;
+        if (retires(p, p->samples[i])) out[(*retired)++] = p->samples[i]->seq;
     for (size_t i = p->n, left = *retired; i-- > 0;)
         if (left && p->samples[i]->seq == out[left - 1]) {
             model_clear_sample(p, i);

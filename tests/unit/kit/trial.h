@@ -59,6 +59,7 @@ void trial_step_take(struct trial *t);
 void trial_step_lease(struct trial *t);
 void trial_step_clock(struct trial *t);
 void trial_step_define(struct trial *t);
+void trial_retire(struct trial *t, struct span partition, const uint64_t *seqs, size_t n);
 
 /* ---- for the files of the trial ---- */
 

@@ -11,12 +11,12 @@ static int compare_seqs(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* These samples were consumed (seqs NULL: any), as the commands say it. */
-static void retire(struct trial *t, struct span partition, const uint64_t *seqs, size_t n) {
+/* Something happened to these samples (seqs NULL: to any), as the commands say it. The model looks at all samples. */
+void trial_retire(struct trial *t, struct span partition, const uint64_t *seqs, size_t n) {
     struct op op;
     size_t retired;
     bool has = retire_plan(t->kit.store, partition, seqs, n, t->kit.now_ms, &t->kit.scratch, &op);
-    const uint64_t *expected = model_retire(&t->model, partition, seqs, n, &t->scratch, &retired);
+    const uint64_t *expected = model_retire(&t->model, partition, &t->scratch, &retired);
     trial_expect(t, "retired", has ? op.select.n : 0, retired);
     if (!has) return;
     uint64_t *sorted = scratch_alloc(&t->scratch, retired, sizeof(*sorted));
@@ -54,7 +54,7 @@ void trial_step_take(struct trial *t) {
     size_t changed = store_apply(t->kit.store, &taken.op);
     trial_expect(t, "taken", changed, taken.remembered ? 0 : answer.total);
     model_took(&t->model, &take, &taken);
-    if (!take.lease_ms) retire(t, take.partition, taken.seqs, taken.n);
+    if (!take.lease_ms) trial_retire(t, take.partition, taken.seqs, taken.n);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */
@@ -67,7 +67,7 @@ static void step_ack(struct trial *t, const struct lease_request *request) {
         lease_plan_ack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
     if (!trial_agree(t, "ack", due, code)) return;
     trial_expect(t, "ack", store_apply(t->kit.store, &op), changed);
-    retire(t, request->partition, op.select.seqs, op.select.n);
+    trial_retire(t, request->partition, op.select.seqs, op.select.n);
 }
 
 static void step_nack(struct trial *t, const struct lease_request *request) {
@@ -131,5 +131,5 @@ void trial_step_define(struct trial *t) {
         define_plan(t->kit.store, &define, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
     if (!trial_agree(t, "define", due, code)) return;
     store_apply(t->kit.store, &op);
-    if (define.sets_retire) retire(t, define.partition, NULL, 0);
+    if (define.sets_retire) trial_retire(t, define.partition, NULL, 0);
 }
