@@ -122,6 +122,8 @@ class Server:
 
     def kill(self):
         """With -9, and it is gone when this returns."""
+        if self.process.stderr.closed:
+            return
         self.process.kill()
         self.process.wait()
         self.reader.join()
