@@ -41,7 +41,10 @@
 #include "store/op.h"
 #include "store/store.h"
 
-enum { OPCODEC_COPY_MAX = 4096 };
+enum {
+    OPCODEC_COPY_MAX = 4096,
+    OPCODEC_BLIND_MAX = 1 << 24, /* samples of an op that is decoded without a store */
+};
 
 /* A hole in the bytes. */
 struct opcodec_ref {
@@ -78,7 +81,7 @@ size_t opcodec_bound(const struct op *op);
 /* The next op of `in`. Its spans point into the input, its arrays are in `scratch`; its values are ready to be copied, none
  * is adopted. `s` is what it is to be applied to, in the state in which that would be: a few bytes can name all
  * the samples of a partition, but not more than it has, so memory is in proportion to input and store.
- * Nothing else is compared with the store: see op_check. ERROR_ERR says what is wrong; then `in` is void. */
+ * Without one (NULL), to look at the op only, it may name OPCODEC_BLIND_MAX. Nothing else is compared with the store: see op_check. ERROR_ERR says what is wrong; then `in` is void. */
 int opcodec_decode(const struct store *s, struct unpack *in, struct scratch *scratch, struct op *op,
                    struct error *e);
 

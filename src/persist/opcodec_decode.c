@@ -297,7 +297,7 @@ int opcodec_decode(const struct store *s, struct unpack *in, struct scratch *scr
     op->now_ms = unpack_signed(in);
     int failed = decode_check(&d, "beginning");
     if (failed) return failed;
-    const struct partition *p = store_find(s, op->partition);
-    d.samples = p ? p->samples : 0;
+    const struct partition *p = s ? store_find(s, op->partition) : NULL;
+    d.samples = p ? p->samples : s ? 0 : OPCODEC_BLIND_MAX;
     return decode_body(&d, op);
 }

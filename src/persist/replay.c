@@ -58,9 +58,10 @@ void replay_close(struct replay *r) {
     mem_free(r->directory);
 }
 
-static int fail_at(const struct replay *r, uint64_t number, uint64_t offset, struct error *e,
+static int fail_at(struct replay *r, uint64_t number, uint64_t offset, struct error *e,
                    const char *why) {
     char path[PATH_MAX];
+    r->stopped_at = offset;
     segment_path(r, number, path);
     return error_set(e, ERROR_ERR, "'%s', offset %" PRIu64 ": %s", path, offset, why);
 }

@@ -27,6 +27,7 @@ struct replay {
     uint64_t cut;         /* bytes of the torn tail, 0: there is none */
     char cut_where[128];  /* file and offset */
     const char *cut_why;
+    uint64_t stopped_at; /* offset in segment `number` of what made replay_step fail */
 
     /* Its own. */
     struct scratch scratch;

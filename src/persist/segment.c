@@ -79,40 +79,46 @@ bool frame_unpack(const char bytes[static FRAME_HEADER], const struct segment_pl
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static const char *segment_check_header(const struct segment *s, uint64_t log_id, uint64_t number,
-                                        uint32_t *version) {
+static const char *segment_check_header(struct segment *s, uint32_t *version) {
     struct unpack u = unpack_of(s->bytes);
     *version = SEGMENT_VERSION;
     if (s->bytes.len < SEGMENT_HEADER) return "it is shorter than a segment's header";
     if (memcmp(unpack_bytes(&u, 8).ptr, SEGMENT_MAGIC, 8)) return "it is no segment of an op log";
     *version = unpack_u32(&u);
-    uint64_t id = unpack_u64(&u), n = unpack_u64(&u);
+    uint64_t id = unpack_u64(&u), number = unpack_u64(&u);
     if (unpack_u64(&u) != checksum64(span_of(s->bytes.ptr, SEGMENT_HEADER - 8)))
         return "its header does not match its checksum";
-    if (*version != SEGMENT_VERSION) return "newer";
-    if (id != log_id) return "it belongs to another log";
-    return n == number ? NULL : "it is another segment than its name says";
+    s->place = (struct segment_place){id, number, SEGMENT_HEADER};
+    return *version == SEGMENT_VERSION ? NULL : "newer";
+}
+
+int segment_open_path(struct disk *disk, const char *path, struct segment *out, struct error *e) {
+    int failed = disk->ops->open(disk, path, DISK_READ, &out->file, e);
+    if (failed) return failed;
+    failed = disk->ops->map(out->file, &out->bytes, e);
+    uint32_t version;
+    const char *why = failed ? NULL : segment_check_header(out, &version);
+    if (why && version != SEGMENT_VERSION)
+        failed = error_set(e, ERROR_ERR, "'%s' has format %u, this tq reads format %d", path,
+                           version, SEGMENT_VERSION);
+    else if (why)
+        failed = error_set(e, ERROR_ERR, "'%s', offset 0: %s", path, why);
+    if (failed) disk->ops->close(out->file);
+    return failed;
 }
 
 int segment_open(struct disk *disk, const char *directory, uint64_t log_id, uint64_t number,
                  struct segment *out, struct error *e) {
     char path[PATH_MAX], name[SEGMENT_NAME_MAX];
     snprintf(path, sizeof(path), "%s/%s", directory, segment_name(number, name));
-    int failed = disk->ops->open(disk, path, DISK_READ, &out->file, e);
+    int failed = segment_open_path(disk, path, out, e);
     if (failed) return failed;
-    failed = disk->ops->map(out->file, &out->bytes, e);
-    uint32_t version;
-    const char *why = failed ? NULL : segment_check_header(out, log_id, number, &version);
-    if (why && version != SEGMENT_VERSION)
-        failed = error_set(e, ERROR_ERR, "'%s' has format %u, this tq reads format %d", path,
-                           version, SEGMENT_VERSION);
-    else if (why)
-        failed = error_set(e, ERROR_ERR, "'%s', offset 0: %s", path, why);
-    if (failed)
-        disk->ops->close(out->file);
-    else
-        out->place = (struct segment_place){log_id, number, SEGMENT_HEADER};
-    return failed;
+    const char *why = out->place.log_id != log_id   ? "it belongs to another log"
+                      : out->place.number != number ? "it is another segment than its name says"
+                                                    : NULL;
+    if (!why) return 0;
+    segment_close(out);
+    return error_set(e, ERROR_ERR, "'%s', offset 0: %s", path, why);
 }
 
 void segment_close(struct segment *s) {

@@ -62,6 +62,8 @@ struct segment {
 /* Opens `directory`/name and checks its header against the log it should belong to. ERROR_ERR names file, offset and reason. */
 int segment_open(struct disk *disk, const char *directory, uint64_t log_id, uint64_t number,
                  struct segment *out, struct error *e);
+/* Any segment: which log and number it has is what it says itself. */
+int segment_open_path(struct disk *disk, const char *path, struct segment *out, struct error *e);
 void segment_close(struct segment *s);
 
 enum segment_found { SEGMENT_FRAME, SEGMENT_END, SEGMENT_BROKEN };

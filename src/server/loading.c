@@ -77,7 +77,9 @@ static int extend_leases(struct server *s, int64_t then_ms, struct error *e) {
             .kind = OP_EXTEND,
             .partition = lease->partition->name,
             .now_ms = s->now_ms,
-            .select = {.task = lease->task->name,
+            .select = {.all = true,
+                       .n = lease_samples(lease),
+                       .task = lease->task->name,
                        .lease = {.id = lease->id, .ends_ms = lease->ends_ms + away}}};
         int failed = persistence_admit(s, &op, 0, e);
         if (failed) return failed;

@@ -9,12 +9,6 @@
 
 /* ---- new samples -------------------------------------------------------------------------- */
 
-/* Others may make room, unless the write alone is too much. */
-static int bounds_full(struct error *e, bool passes) {
-    if (e) e->passes = passes;
-    return ERROR_FULL;
-}
-
 static int bounds_check_end(const struct partition *p, uint64_t n, struct span key,
                             struct error *e) {
     if (p->sealed)
@@ -38,21 +32,20 @@ static int bounds_check_samples(const struct partition *p, uint64_t n, struct sp
     const struct bounds *bounds = &p->bounds;
     int failed = bounds_check_end(p, n, key, e);
     if (failed) return failed;
-    if (bounds->samples && p->samples + n > bounds->samples) {
-        error_set(e, ERROR_FULL, "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
-                  QUOTE(p->name), (unsigned long long)p->samples,
-                  (unsigned long long)bounds->samples, QUOTE(key));
-        return bounds_full(e, n <= bounds->samples);
-    }
+    if (bounds->samples && p->samples + n > bounds->samples)
+        return error_set(e, ERROR_FULL,
+                         "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
+                         QUOTE(p->name), (unsigned long long)p->samples,
+                         (unsigned long long)bounds->samples, QUOTE(key));
     if (!bounds->ahead) return 0;
     const struct consumer *task = partition_task(p, bounds->ahead_task);
     uint64_t ahead = p->samples - (task ? task->consumed : 0);
     if (ahead + n <= bounds->ahead) return 0;
-    error_set(e, ERROR_FULL,
-              "partition %s is %llu samples ahead of task %s, MAXAHEAD is %llu, no room for %s",
-              QUOTE(p->name), (unsigned long long)ahead, QUOTE(bounds->ahead_task),
-              (unsigned long long)bounds->ahead, QUOTE(key));
-    return bounds_full(e, n <= bounds->ahead);
+    return error_set(
+        e, ERROR_FULL,
+        "partition %s is %llu samples ahead of task %s, MAXAHEAD is %llu, no room for %s",
+        QUOTE(p->name), (unsigned long long)ahead, QUOTE(bounds->ahead_task),
+        (unsigned long long)bounds->ahead, QUOTE(key));
 }
 
 /* ---- bytes -------------------------------------------------------------------------------- */
@@ -68,24 +61,46 @@ static uint64_t bounds_overwritten(const struct partition *p, const struct op_pu
     return bytes;
 }
 
-static int bounds_check_bytes(const struct partition *p, const struct op_put *put,
-                              struct error *e) {
-    uint64_t comes = 0, goes = 0, present = partition_bytes(p);
-    for (size_t i = 0; i < put->n_columns; i++) {
-        comes += column_values_bytes(&put->columns[i].values, put->n);
-        goes += bounds_overwritten(p, put, &put->columns[i]);
+/* Bytes of values that come, and of those that go for them. */
+struct bounds_bytes {
+    uint64_t comes, goes;
+};
+
+static struct bounds_bytes bounds_count_bytes(const struct partition *p, const struct op_put *put) {
+    struct bounds_bytes bytes = {0};
+    for (size_t i = 0; p->bounds.bytes && i < put->n_columns; i++) {
+        bytes.comes += column_values_bytes(&put->columns[i].values, put->n);
+        bytes.goes += bounds_overwritten(p, put, &put->columns[i]);
     }
-    if (comes <= goes || present - goes + comes <= p->bounds.bytes) return 0;
-    error_set(e, ERROR_FULL, "partition %s has %llu bytes of MAXBYTES %llu, no room for %llu more",
-              QUOTE(p->name), (unsigned long long)present, (unsigned long long)p->bounds.bytes,
-              (unsigned long long)(comes - goes));
-    return bounds_full(e, comes <= p->bounds.bytes);
+    return bytes;
+}
+
+static int bounds_check_bytes(const struct partition *p, struct bounds_bytes bytes,
+                              struct error *e) {
+    uint64_t present = partition_bytes(p);
+    if (bytes.comes <= bytes.goes || present - bytes.goes + bytes.comes <= p->bounds.bytes)
+        return 0;
+    return error_set(
+        e, ERROR_FULL, "partition %s has %llu bytes of MAXBYTES %llu, no room for %llu more",
+        QUOTE(p->name), (unsigned long long)present, (unsigned long long)p->bounds.bytes,
+        (unsigned long long)(bytes.comes - bytes.goes));
+}
+
+/* Others may make room, unless the partition has ended or the write alone is too much for one of the bounds. */
+static bool bounds_may_pass(const struct partition *p, uint64_t n, struct bounds_bytes bytes) {
+    const struct bounds *bounds = &p->bounds;
+    if (n && bounds_check_end(p, n, span_of("", 0), NULL)) return false;
+    return (!bounds->samples || n <= bounds->samples) && (!bounds->ahead || n <= bounds->ahead) &&
+           (bytes.comes <= bytes.goes || bytes.comes <= bounds->bytes);
 }
 
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e) {
     if (!p) return 0;
+    struct bounds_bytes bytes = bounds_count_bytes(p, put);
     int failed = put->n_new ? bounds_check_samples(p, put->n_new, put->keys[0], e) : 0;
-    return failed || !p->bounds.bytes ? failed : bounds_check_bytes(p, put, e);
+    if (!failed) failed = bounds_check_bytes(p, bytes, e);
+    if (failed && e) e->passes = bounds_may_pass(p, put->n_new, bytes);
+    return failed;
 }
 
 int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
@@ -245,26 +260,16 @@ static int define_check_fields(const struct define *define, const struct partiti
                         define->n_fields, define->partition, e);
 }
 
-static struct span define_copy(struct span name, struct scratch *scratch) {
+static struct span define_keep(struct span name, struct scratch *scratch) {
     if (!name.ptr) return name;
     return span_of(memcpy(scratch_alloc(scratch, name.len, 1), name.ptr, name.len), name.len);
 }
 
-/* What there is. The op outlives the names that it replaces: they are its own. */
-static void define_copy_bounds(const struct bounds *from, struct scratch *scratch,
-                               struct bounds *out) {
-    struct span *retire = scratch_alloc(scratch, from->n_retire, sizeof(*retire));
-    for (size_t i = 0; i < from->n_retire; i++) retire[i] = define_copy(from->retire[i], scratch);
-    *out = *from;
-    out->ahead_task = define_copy(from->ahead_task, scratch);
-    out->retire = retire;
-}
-
-/* What was asked for over what there is. */
+/* What was asked for over what there is; copied, as applying the op replaces the partition's own. */
 static const struct bounds *define_merge(const struct define *define, const struct partition *p,
                                          struct scratch *scratch) {
     struct bounds *bounds = scratch_zalloc(scratch, 1, sizeof(*bounds));
-    if (p) define_copy_bounds(&p->bounds, scratch, bounds);
+    if (p) *bounds = p->bounds;
     if (define->sets_samples) bounds->samples = define->bounds.samples;
     if (define->sets_bytes) bounds->bytes = define->bounds.bytes;
     if (define->sets_ahead) {
@@ -275,6 +280,11 @@ static const struct bounds *define_merge(const struct define *define, const stru
         bounds->n_retire = define->bounds.n_retire;
         bounds->retire = define->bounds.retire;
     }
+    struct span *retire = scratch_alloc(scratch, bounds->n_retire, sizeof(*retire));
+    for (size_t i = 0; i < bounds->n_retire; i++)
+        retire[i] = define_keep(bounds->retire[i], scratch);
+    bounds->retire = retire;
+    bounds->ahead_task = define_keep(bounds->ahead_task, scratch);
     return bounds;
 }
 

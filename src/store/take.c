@@ -30,8 +30,7 @@ static int take_check(const struct take *take, const struct partition *p,
     if (take->sampler->needs_rank && take->rank >= take->args.ranks)
         return error_set(e, ERROR_ERR, "RANK %llu is none of %llu ranks",
                          (unsigned long long)take->rank, (unsigned long long)take->args.ranks);
-    return p ? bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e)
-             : 0;
+    return 0;
 }
 
 static void take_make_op(const struct store *s, const struct take *take, int64_t now_ms,
@@ -135,6 +134,8 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         failed = take_again(take, p, task, now_ms, scratch, out, &done, e);
         if (failed || done) return failed;
     }
+    failed = bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e);
+    if (failed) return failed;
 
     struct ready ready;
     struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};

@@ -8,6 +8,7 @@
 
 #include "../unit/kit/fail.h"
 #include "../unit/kit/replay.h"
+#include "../unit/kit/source.h"
 #include "../unit/kit/store.h"
 #include "store/check.h"
 
@@ -93,4 +94,52 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kit_empty(&f.kit);
     EXPECT(store_leases(f.kit.store)->count == 0, "no lease is left");
     return 0;
+}
+
+/* ---- mutations ---------------------------------------------------------------------------- */
+
+/* libFuzzer's own; not there where inputs are only replayed. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+enum { OPS_MAX = 256, OP_BYTES_MAX = 4096 };
+
+static size_t split(struct span bytes, struct span ops[OPS_MAX]) {
+    struct unpack in = unpack_of(bytes);
+    size_t n = 0;
+    while (n < OPS_MAX && unpack_left(&in)) {
+        ops[n] = unpack_span(&in);
+        n += !in.bad;
+    }
+    return n;
+}
+
+/* Most bytes that change at random make a length wrong, and nothing behind it is read. So mostly one op is changed, with a
+ * length that is right again, or ops are left out, repeated, exchanged. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
+    static struct pack out;
+    static uint8_t changed[OP_BYTES_MAX];
+    struct span ops[OPS_MAX + 1];
+    struct source source = source_of_seed(seed);
+    size_t n = split(span_of(data, size), ops);
+    if (n == 0 || source_once_in(&source, 16)) return LLVMFuzzerMutate(data, size, max_size);
+    size_t at = source_below(&source, n), other = source_below(&source, n);
+    uint64_t how = source_below(&source, 8);
+    struct span chosen = ops[at];
+    if (how == 0) { /* left out */
+        memmove(&ops[at], &ops[at + 1], (--n - at) * sizeof(*ops));
+    } else if (how == 1) { /* repeated */
+        ops[n++] = chosen;
+    } else if (how == 2) { /* exchanged */
+        ops[at] = ops[other];
+        ops[other] = chosen;
+    } else if (chosen.len <= OP_BYTES_MAX) {
+        memcpy(changed, chosen.ptr, chosen.len);
+        ops[at] = span_of(changed, LLVMFuzzerMutate(changed, chosen.len, OP_BYTES_MAX));
+    }
+    pack_clear(&out);
+    for (size_t i = 0; i < n; i++) pack_span(&out, ops[i]);
+    if (out.len > max_size) return LLVMFuzzerMutate(data, size, max_size);
+    memcpy(data, out.bytes, out.len);
+    return out.len;
 }

@@ -381,20 +381,26 @@ static void test_sections_are_cut_before_they_grow_large(void **state) {
 
 /* ---- into a store that went on ------------------------------------------------------------ */
 
+/* Without the first line, which is about leases ever given. */
+static struct span behind_line(struct span dump) {
+    const char *end = memchr(dump.ptr, '\n', dump.len);
+    return span_of(end + 1, dump.len - (size_t)(end + 1 - dump.ptr));
+}
+
 static void test_partitions_come_back_in_place_of_others(void **state) {
     struct kit *k = *state;
     fill(k, 0, 20);
     take(k, "t", 5, 1000);
     kit_field(k, "q", "k", "f", SPAN_LITERAL("v"));
     struct tape tape = tape_record(k->store, k->now_ms);
-    struct span before = kit_dump(k->store);
+    struct span before = kit_dump(k->store), partitions = behind_line(before);
     take(k, "t", 5, 500);
     take(k, "u", 5, 500);
     clear_some(k, 0, 3, 1);
     kit_drop(k, "q");
     assert_int_equal(tape_play(&tape, k->store, &k->error), 0);
     struct span after = kit_dump(k->store);
-    assert_true(span_equal(before, after));
+    assert_true(span_equal(partitions, behind_line(after)));
     kit_dump_free(after);
     kit_dump_free(before);
     tape_free(&tape);

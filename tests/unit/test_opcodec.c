@@ -268,6 +268,25 @@ static void test_clearing(void **state) {
     assert_int_equal(kit_drop(k, "other"), 1);
 }
 
+/* A client may name samples twice; then an op has more seqs than its partition has samples, and each that comes again takes its
+ * byte. */
+static void test_all_samples_twice(void **state) {
+    struct pair *pair = *state;
+    enum { N = 40 };
+    static char text[N][8];
+    struct span keys[2 * N];
+    fill(pair, N);
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(text[i], sizeof(text[i]), "k%u", i);
+        keys[i] = keys[N + i] = span_of_string(text[i]);
+    }
+    struct select all = {.partition = S("p"), .n_keys = 2 * N, .keys = keys};
+    take(pair, "SEQUENTIAL", (struct take){.count = N});
+    assert_int_equal(kit_reset(&pair->kit, &(struct reset){all, S("task")}), 0);
+    assert_int_equal(pair->kit.changed, N);
+    assert_int_equal(kit_clear(&pair->kit, &(struct clear){all, SELECT_SAMPLES, 0, NULL}), N);
+}
+
 /* Each change of the bounds keeps the names of what is not changed, which the op has to outlive. */
 static void test_defining(void **state) {
     struct pair *pair = *state;
@@ -635,6 +654,7 @@ int main(void) {
         PAIR_TEST(test_taking),
         PAIR_TEST(test_leases),
         PAIR_TEST(test_clearing),
+        PAIR_TEST(test_all_samples_twice),
         PAIR_TEST(test_defining),
         KIT_TEST(test_the_form_is_pinned),
         KIT_TEST(test_every_member),

@@ -201,6 +201,76 @@ static void test_a_batch_is_the_same_again(void **state) {
     assert_int_equal(taken.outcome, TAKE_WAIT);
 }
 
+/* ---- bounds ------------------------------------------------------------------------------- */
+
+static int define(struct kit *k, struct define *define) {
+    struct op op;
+    define->partition = SPAN_LITERAL("p");
+    scratch_reset(&k->scratch);
+    int failed = define_plan(k->store, define, k->now_ms, &k->scratch, &op, &k->error);
+    if (!failed) store_apply(k->store, &op);
+    return failed;
+}
+
+static void repeat_define(void *context, const struct op *op) {
+    store_apply(context, op);
+}
+
+/* Whoever hears of an op after it was applied can still read it, also what it left as it was. */
+static void test_bounds_that_stay_reach_the_hook(void **state) {
+    struct kit *k = *state, other;
+    const struct span tasks[] = {SPAN_LITERAL("first"), SPAN_LITERAL("second")};
+    struct bounds bounds = {
+        .ahead = 5, .ahead_task = SPAN_LITERAL("trainer"), .n_retire = 2, .retire = tasks};
+    kit_open(&other);
+    store_on_change(k->store, repeat_define, other.store);
+    assert_int_equal(
+        define(k, &(struct define){.sets_ahead = true, .sets_retire = true, .bounds = bounds}), 0);
+    assert_int_equal(
+        define(k, &(struct define){.alter = true, .sets_samples = true, .bounds.samples = 9}), 0);
+    store_on_change(k->store, NULL, NULL);
+    struct span ours = kit_dump(k->store), theirs = kit_dump(other.store);
+    assert_true(span_equal(ours, theirs));
+    kit_dump_free(ours);
+    kit_dump_free(theirs);
+    store_free(other.store);
+}
+
+/* A write that one bound refuses for now and another for ever is refused for ever. */
+static void test_what_never_fits_does_not_wait(void **state) {
+    struct kit *k = *state;
+    struct bounds bounds = {.samples = 2, .bytes = 10};
+    fill(k, 0, 2);
+    assert_int_equal(define(k, &(struct define){.alter = true,
+                                                .sets_samples = true,
+                                                .sets_bytes = true,
+                                                .bounds = bounds}),
+                     0);
+    assert_int_equal(kit_field(k, "p", "new", "f", SPAN_LITERAL("fits")), ERROR_FULL);
+    assert_true(k->error.passes);
+    assert_int_equal(kit_field(k, "p", "new", "f", SPAN_LITERAL("longer than ten")), ERROR_FULL);
+    assert_false(k->error.passes);
+    assert_int_equal(kit_field(k, "p", "k0", "f", SPAN_LITERAL("longer than ten")), ERROR_FULL);
+    assert_false(k->error.passes);
+    assert_int_equal(kit_seal(k, "p"), 0);
+    assert_int_equal(kit_field(k, "p", "new", "f", SPAN_LITERAL("fits")), ERROR_FULL);
+    assert_false(k->error.passes);
+}
+
+/* What was decided before the bound came is there again. */
+static void test_a_batch_outlives_a_bound(void **state) {
+    struct kit *k = *state;
+    struct taken taken;
+    fill(k, 0, 8);
+    assert_int_equal(take_rank(k, 0, 0, 4, &taken), 0);
+    struct bounds bounds = {.ahead = 2, .ahead_task = SPAN_LITERAL("t")};
+    assert_int_equal(
+        define(k, &(struct define){.alter = true, .sets_ahead = true, .bounds = bounds}), 0);
+    assert_int_equal(take_rank(k, 0, 0, 4, &taken), 0);
+    assert_int_equal(taken.n, 4);
+    assert_int_equal(take_rank(k, 0, 1, 4, &taken), ERROR_FULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_leases_end_in_the_order_of_their_ends),
@@ -209,6 +279,9 @@ int main(void) {
         KIT_TEST(test_a_dropped_partition_leaves_no_lease),
         KIT_TEST(test_what_is_remembered_is_in_proportion),
         KIT_TEST(test_a_batch_is_the_same_again),
+        KIT_TEST(test_bounds_that_stay_reach_the_hook),
+        KIT_TEST(test_what_never_fits_does_not_wait),
+        KIT_TEST(test_a_batch_outlives_a_bound),
     };
     return cmocka_run_group_tests_name("store/lease", tests, NULL, NULL);
 }

@@ -54,17 +54,24 @@ proc launch {arguments {files {}}} {
     foreach {name content} $files {
         write_file [file join $dir $name] $content
     }
+    array set ::server [list $id,dir $dir $id,client ""]
+    run_server $id $arguments
+    return $id
+}
+
+# Runs the program in the directory of a server, behind whatever it wrote there before.
+proc run_server {id arguments} {
+    set dir $::server($id,dir)
     set back [pwd]
     cd $dir
-    set command [list $::server_path {*}$arguments > [file join $dir stdout] 2> [file join $dir stderr]]
+    set command [list $::server_path {*}$arguments >> [file join $dir stdout] 2>> [file join $dir stderr]]
     set failed [catch {open "|$command" w} chan]
     cd $back
     if {$failed} {
         error "cannot run $::server_path: $chan"
     }
-    array set ::server [list $id,chan $chan $id,pid [pid $chan] $id,dir $dir $id,client ""]
+    array set ::server [list $id,chan $chan $id,pid [pid $chan]]
     note_pids
-    return $id
 }
 
 # How a launched server ended: {exit 0}, {signal SIGSEGV}. Fails when it does not end.
@@ -293,6 +300,26 @@ proc stop_server {id} {
         return "the server ended with: $ended\n[string range [server_output $id] end-2000 end]"
     }
     return ""
+}
+
+# The current server ends, by TERM or by a crash (KILL), and a new one starts in its directory with its options, and with more
+# arguments, if need be.
+proc restart_server {{signal TERM} args} {
+    set id [lindex $::server_stack end]
+    end_server $signal
+    run_server $id [list tq.conf --port $::server($id,port) {*}$args]
+    wait_ready $id
+}
+
+# The first half of that; what it should have ended with is checked.
+proc end_server {{signal TERM}} {
+    set id [lindex $::server_stack end]
+    forget_client $id
+    signal_process $signal $::server($id,pid)
+    set ended [wait_exit $id]
+    if {$signal eq "TERM" && $ended ne {exit 0}} {
+        error "the server ended with: $ended\n[string range [server_output $id] end-2000 end]"
+    }
 }
 
 # After a crash: the same options again, so that the tests that follow say something.

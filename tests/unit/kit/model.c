@@ -7,7 +7,7 @@ struct span model_own(struct span bytes) {
     return span_of(mem_dup(bytes.ptr, bytes.len), bytes.len);
 }
 
-static void let_go(struct span *owned) {
+void model_let_go(struct span *owned) {
     mem_free((void *)owned->ptr);
     *owned = span_of(NULL, 0);
 }
@@ -15,7 +15,7 @@ static void let_go(struct span *owned) {
 /* ---- freeing ------------------------------------------------------------------------------ */
 
 static void free_sample(struct model_sample *sample) {
-    let_go(&sample->key);
+    model_let_go(&sample->key);
     for (size_t i = 0; i < MODEL_COLUMNS; i++) {
         mem_free(sample->fields[i].bytes);
         mem_free(sample->tags[i].bytes);
@@ -24,18 +24,24 @@ static void free_sample(struct model_sample *sample) {
 }
 
 static void free_columns(struct model_columns *columns) {
-    for (size_t i = 0; i < columns->n; i++) let_go(&columns->all[i].name);
+    for (size_t i = 0; i < columns->n; i++) model_let_go(&columns->all[i].name);
 }
 
 static void free_partition(struct model_partition *p) {
-    for (size_t i = 0; i < p->n; i++) free_sample(p->samples[i]);
+    while (p->n) free_sample(p->samples[--p->n]);
     mem_free(p->samples);
     free_columns(&p->fields);
     free_columns(&p->tags);
-    for (size_t i = 0; i < p->n_tasks; i++) let_go(&p->tasks[i]);
-    for (size_t i = 0; i < p->n_groups; i++) let_go(&p->groups[i].id);
+    for (size_t i = 0; i < p->n_tasks; i++) model_let_go(&p->tasks[i]);
+    for (size_t i = 0; i < p->n_groups; i++) model_let_go(&p->groups[i].id);
     mem_free(p->groups);
-    let_go(&p->name);
+    while (p->n_leases) model_end_lease(p, 0);
+    mem_free(p->leases);
+    while (p->n_batches) model_drop_batch(p, 0);
+    mem_free(p->batches);
+    model_let_go(&p->bounds.ahead_task);
+    for (size_t i = 0; i < p->bounds.n_retire; i++) model_let_go(&p->bounds.retire[i]);
+    model_let_go(&p->name);
     *p = (struct model_partition){0};
 }
 
@@ -82,6 +88,15 @@ size_t model_group(const struct model_partition *p, struct span id) {
     return i;
 }
 
+struct model_batch *model_batch(const struct model_partition *p, size_t task, uint64_t rank,
+                                uint64_t batch) {
+    for (size_t i = 0; i < p->n_batches; i++) {
+        struct model_batch *b = &p->batches[i];
+        if (b->task == task && b->rank == rank && b->batch == batch) return b;
+    }
+    return NULL;
+}
+
 /* ---- names -------------------------------------------------------------------------------- */
 
 unsigned model_check_word(struct span name) {
@@ -105,6 +120,12 @@ struct model_partition *model_make_partition(struct model *m, struct span name) 
         if (m->partitions[i].name.len == 0) p = &m->partitions[i];
     if (p->name.len == 0) p->name = model_own(name);
     return p;
+}
+
+size_t model_make_task(struct model_partition *p, struct span name) {
+    size_t task = model_task(p, name);
+    if (task == p->n_tasks) p->tasks[p->n_tasks++] = model_own(name);
+    return task;
 }
 
 struct model_sample *model_make_sample(struct model_partition *p, struct span key) {
@@ -144,14 +165,41 @@ static void leave_group(struct model_partition *p, const struct model_sample *sa
     struct model_group *group = &p->groups[sample->group];
     group->broken = true;
     if (--group->members) return;
-    let_go(&group->id); /* its place stays, so that indexes do; nothing has an empty id */
+    model_let_go(&group->id); /* its place stays, so that indexes do; nothing has an empty id */
     size_t left = 0;
     for (size_t i = 0; i < p->n_groups; i++) left += p->groups[i].members;
     if (left == 0) p->group_size = 0;
 }
 
-static void clear_sample(struct model_partition *p, size_t at) {
+void model_drop_batch(struct model_partition *p, size_t at) {
+    model_let_go(&p->batches[at].how);
+    mem_free(p->batches[at].seqs);
+    p->batches[at] = p->batches[--p->n_batches];
+}
+
+void model_unbatch(struct model_partition *p, size_t task, uint64_t seq) {
+    for (size_t b = p->n_batches; b-- > 0;) {
+        struct model_batch *batch = &p->batches[b];
+        size_t kept = 0;
+        if (task < p->n_tasks && batch->task != task) continue;
+        for (size_t i = 0; i < batch->n; i++)
+            if (batch->seqs[i] != seq) batch->seqs[kept++] = batch->seqs[i];
+        batch->n = kept;
+        if (kept == 0) model_drop_batch(p, b);
+    }
+}
+
+void model_end_lease(struct model_partition *p, size_t at) {
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t t = 0; t < MODEL_TASKS; t++)
+            if (p->samples[i]->lease[t] == p->leases[at].id) p->samples[i]->lease[t] = 0;
+    model_let_go(&p->leases[at].holder);
+    p->leases[at] = p->leases[--p->n_leases];
+}
+
+void model_clear_sample(struct model_partition *p, size_t at) {
     leave_group(p, p->samples[at]);
+    model_unbatch(p, p->n_tasks, p->samples[at]->seq);
     free_sample(p->samples[at]);
     memmove(&p->samples[at], &p->samples[at + 1], (--p->n - at) * sizeof(*p->samples));
 }
@@ -191,7 +239,7 @@ size_t model_clear(struct model *m, const struct clear *clear) {
     for (size_t i = p->n; i-- > 0;) {
         if (!is_selected(&clear->select, p, p->samples[i])) continue;
         if (clear->what == SELECT_SAMPLES)
-            clear_sample(p, i);
+            model_clear_sample(p, i);
         else if (!erase(clear, p, p->samples[i]))
             continue;
         changed++;
@@ -199,36 +247,34 @@ size_t model_clear(struct model *m, const struct clear *clear) {
     return changed;
 }
 
+/* Leases and batches too, where no samples are named. */
+static void forget_task(struct model_partition *p, size_t task) {
+    for (size_t i = p->n_leases; i-- > 0;)
+        if (p->leases[i].task == task) model_end_lease(p, i);
+    for (size_t i = p->n_batches; i-- > 0;)
+        if (p->batches[i].task == task) model_drop_batch(p, i);
+}
+
 unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed) {
     struct model_partition *p = model_find(m, reset->select.partition);
+    bool whole = !reset->select.keys && reset->select.where.n == 0, concerned[MODEL_TASKS];
     *changed = 0;
     if (!p) return MODEL_ERROR(ERROR_NOPART);
+    for (size_t t = 0; t < p->n_tasks; t++) {
+        concerned[t] = !reset->task.ptr || span_equal(p->tasks[t], reset->task);
+        if (concerned[t] && whole) forget_task(p, t);
+    }
     for (size_t i = 0; i < p->n; i++) {
         struct model_sample *sample = p->samples[i];
         bool had = false;
         if (!is_selected(&reset->select, p, sample)) continue;
         for (size_t t = 0; t < p->n_tasks; t++) {
-            if (reset->task.ptr && !span_equal(p->tasks[t], reset->task)) continue;
+            if (!concerned[t]) continue;
             had |= sample->had[t];
             sample->had[t] = false;
+            model_unbatch(p, t, sample->seq);
         }
         *changed += had;
     }
-    return 0;
-}
-
-unsigned model_expect(struct model *m, struct span partition, uint64_t samples) {
-    struct model_partition *p = model_find(m, partition);
-    if (partition.len < 1 || partition.len > 255) return MODEL_ERROR(ERROR_ERR);
-    if (p && p->written > samples) return MODEL_ERROR(ERROR_FULL);
-    p = model_make_partition(m, partition);
-    p->has_expected = true;
-    p->expected = samples;
-    return 0;
-}
-
-unsigned model_seal(struct model *m, struct span partition) {
-    if (partition.len < 1 || partition.len > 255) return MODEL_ERROR(ERROR_ERR);
-    model_make_partition(m, partition)->sealed = true;
     return 0;
 }

@@ -8,12 +8,14 @@
 #ifndef TQ_TESTS_KIT_MODEL_H
 #define TQ_TESTS_KIT_MODEL_H
 
+#include "store/bounds.h"
+#include "store/lease.h"
 #include "store/mput.h"
 #include "store/put.h"
 #include "store/select.h"
 #include "store/take.h"
 
-enum { MODEL_COLUMNS = 8, MODEL_TASKS = 4, MODEL_PARTITIONS = 4 };
+enum { MODEL_COLUMNS = 8, MODEL_TASKS = 4, MODEL_PARTITIONS = 4, MODEL_RETIRE = 3 };
 
 #define MODEL_NO_GROUP SIZE_MAX
 
@@ -32,12 +34,14 @@ struct model_sample {
     uint64_t seq;
     size_t group; /* index, or MODEL_NO_GROUP */
     bool had[MODEL_TASKS];
+    uint64_t lease[MODEL_TASKS]; /* that holds it for this task; 0: none */
     struct model_cell fields[MODEL_COLUMNS], tags[MODEL_COLUMNS];
 };
 
 struct model_column {
     struct span name; /* owned, as all names here */
     struct dtype type;
+    bool declared;
 };
 
 struct model_columns {
@@ -49,6 +53,29 @@ struct model_group {
     struct span id; /* len 0: forgotten */
     size_t members;
     bool broken;
+};
+
+struct model_lease {
+    uint64_t id;
+    size_t task;
+    int64_t given_ms, ends_ms;
+    struct span holder; /* owned */
+};
+
+/* What a rank got, less what was cleared since; it goes with the last of it. */
+struct model_batch {
+    size_t task;
+    uint64_t rank, batch;
+    struct span how; /* owned */
+    bool handed;
+    uint64_t *seqs; /* owned */
+    size_t n;
+};
+
+struct model_bounds {
+    uint64_t samples, bytes, ahead;               /* 0: none */
+    struct span ahead_task, retire[MODEL_RETIRE]; /* owned */
+    size_t n_retire;
 };
 
 struct model_partition {
@@ -63,10 +90,17 @@ struct model_partition {
     uint64_t group_size; /* 0 while there are none */
     uint64_t written, expected;
     bool has_expected, sealed;
+    struct model_bounds bounds;
+    struct model_lease *leases;
+    size_t n_leases, leases_capacity;
+    struct model_batch *batches;
+    size_t n_batches, batches_capacity;
 };
 
 struct model {
     struct model_partition partitions[MODEL_PARTITIONS];
+    uint64_t last_lease;
+    bool passes; /* the write that was refused with FULL may succeed when others have made room */
 };
 
 void model_free(struct model *m);
@@ -103,17 +137,74 @@ unsigned model_put(struct model *m, const struct put *put, struct scratch *scrat
                    size_t *made);
 unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *scratch,
                     size_t *made);
-/* The batch's seqs are in `scratch`. */
-unsigned model_take(struct model *m, const struct take *take, struct scratch *scratch,
-                    enum take_outcome *outcome, uint64_t **seqs, size_t *n);
 unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed);
 unsigned model_expect(struct model *m, struct span partition, uint64_t samples);
 unsigned model_seal(struct model *m, struct span partition);
 size_t model_clear(struct model *m, const struct clear *clear);
+unsigned model_define(struct model *m, const struct define *define);
+
+/* Clears what RETIRE clears after these samples (seqs NULL: any) were consumed: the answer's `n` seqs, ascending, in scratch. */
+uint64_t *model_retire(struct model *m, struct span partition, const uint64_t *seqs, size_t n,
+                       struct scratch *scratch, size_t *retired);
+
+/* ---- taking: what is right to answer, whether the answer is right, and what follows from it ---- */
+
+struct model_answer {
+    enum take_outcome outcome;
+    bool remembered;
+    size_t n;       /* that the caller gets */
+    size_t total;   /* that are consumed or leased, for all ranks */
+    uint64_t *seqs; /* in scratch: the batch, in order; or, with `of`, what it is chosen from */
+    size_t of;      /* 0: nothing is left to chance */
+    uint64_t most_lacks; /* TAKE_WAIT: with fewer samples changed, another try is in vain */
+};
+
+unsigned model_take(struct model *m, const struct take *take, struct scratch *scratch,
+                    struct model_answer *answer);
+
+/* Aborts where the store's answer is not one of the right ones. */
+void model_check_taken(struct model *m, const struct take *take, const struct model_answer *answer,
+                       const struct taken *taken, struct scratch *scratch);
+
+void model_took(struct model *m, const struct take *take, const struct taken *taken);
+
+/* ---- leases: *changed is how many samples were concerned ---- */
+
+unsigned model_ack(struct model *m, const struct lease_request *request, size_t *changed);
+unsigned model_nack(struct model *m, const struct lease_request *request, size_t *changed);
+unsigned model_extend(struct model *m, const struct lease_request *request, int64_t ends_ms,
+                      size_t *changed);
+
+/* When the first one ends, LEASE_NEVER without any. */
+int64_t model_next_end(const struct model *m);
+
+/* Its time is over; returns how many samples come back. It is there. */
+size_t model_expire(struct model *m, struct span partition, struct span task, uint64_t id);
 
 /* ---- for the files of the model ---- */
 
 struct span model_own(struct span bytes);
+void model_let_go(struct span *owned);
+size_t model_make_task(struct model_partition *p, struct span name);
+void model_clear_sample(struct model_partition *p, size_t at);
+void model_end_lease(struct model_partition *p, size_t at);
+/* The sample leaves the batches of this task (n_tasks: of all); those that lost their last one go. */
+void model_unbatch(struct model_partition *p, size_t task, uint64_t seq);
+void model_drop_batch(struct model_partition *p, size_t at);
+struct model_batch *model_batch(const struct model_partition *p, size_t task, uint64_t rank,
+                                uint64_t batch);
+bool model_is_by(const struct take *take, const char *name);
+bool model_ready_for(const struct model_partition *p, const struct model_sample *sample,
+                     const struct take *take);
+bool model_read_number(struct span text, long double *out);
+/* Fills answer->seqs, total and of, as far as there are ready samples. `seqs` has room for all. */
+void model_pick(struct model_partition *p, const struct take *take, struct model_answer *answer);
+/* How many samples make a unit of BALANCED. */
+size_t model_unit(const struct model_partition *p, const struct take *take);
+/* The error due where `made` new samples and values of `comes` bytes, in place of `goes`, have no room. */
+unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
+                          uint64_t comes, uint64_t goes);
+unsigned model_check_partition(struct span name);
 unsigned model_check_word(struct span name);
 unsigned model_check_key(struct span key);
 struct model_partition *model_make_partition(struct model *m, struct span name);

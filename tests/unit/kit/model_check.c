@@ -32,6 +32,7 @@ static void check_columns(const struct column_set *set, const struct model_colum
         EXPECT(span_equal(c->name, expected->name), "column %zu is %.*s, not %.*s", i,
                SPAN_ARG(c->name), SPAN_ARG(expected->name));
         EXPECT(column_set_find(set, expected->name) == c, "%.*s", SPAN_ARG(c->name));
+        EXPECT(c->declared == expected->declared, "%.*s", SPAN_ARG(c->name));
         EXPECT(dtype_equal(column_type(c), &expected->type), "%.*s: %s, expected %s",
                SPAN_ARG(c->name), DTYPE_NAME(column_type(c)), DTYPE_NAME(&expected->type));
         for (size_t k = 0; k < p->n; k++) {
@@ -89,21 +90,14 @@ static void check_groups(const struct partition *p, const struct model_partition
     }
 }
 
-/* A task that forgot everything may be there or not. */
-static void check_tasks(const struct partition *p, const struct model_partition *expected) {
-    for (size_t i = 0; i < p->tasks_count; i++)
-        EXPECT(model_task(expected, p->tasks[i]->name) < expected->n_tasks, "task %zu", i);
-    for (size_t i = 0; i < expected->n_tasks; i++) {
-        const struct consumer *task = partition_task(p, expected->tasks[i]);
-        uint64_t consumed = 0;
-        for (size_t k = 0; k < expected->n; k++) {
-            const struct model_sample *sample = expected->samples[k];
-            bool had = task && consumer_has_had(task, sample->seq);
-            EXPECT(had == sample->had[i], "task %zu, seq %llu", i, U(sample->seq));
-            consumed += had;
-        }
-        EXPECT((task ? task->consumed : 0) == consumed, "task %zu", i);
-    }
+static void check_bounds(const struct bounds *b, const struct model_bounds *expected) {
+    EXPECT(b->samples == expected->samples && b->bytes == expected->bytes, "%llu, %llu",
+           U(b->samples), U(b->bytes));
+    EXPECT(b->ahead == expected->ahead && span_equal(b->ahead_task, expected->ahead_task), "%llu",
+           U(b->ahead));
+    EXPECT(b->n_retire == expected->n_retire, "%zu", b->n_retire);
+    for (size_t i = 0; i < b->n_retire; i++)
+        EXPECT(span_equal(b->retire[i], expected->retire[i]), "task %zu", i);
 }
 
 /* ---- chunks ------------------------------------------------------------------------------- */
@@ -171,11 +165,12 @@ void model_check(struct model *m, const struct store *s, size_t orphans, size_t 
         EXPECT(p->has_expected == expected->has_expected, "%.*s", SPAN_ARG(p->name));
         EXPECT(!p->has_expected || p->expected == expected->expected, "%.*s", SPAN_ARG(p->name));
         EXPECT(p->sealed == expected->sealed, "%.*s", SPAN_ARG(p->name));
+        check_bounds(&p->bounds, &expected->bounds);
         check_samples(p, expected);
         check_columns(&p->fields, &expected->fields, expected, false);
         check_columns(&p->tags, &expected->tags, expected, true);
         check_groups(p, expected);
-        check_tasks(p, expected);
+        model_check_tasks(p, expected);
         chunks += check_chunks(p, expected, &bytes);
         payload += partition_bytes(p);
         samples += expected->n;
@@ -184,6 +179,7 @@ void model_check(struct model *m, const struct store *s, size_t orphans, size_t 
     for (struct partition *p; (p = store_next(s, &cursor)); partitions--)
         EXPECT(model_find(m, p->name), "partition %.*s", SPAN_ARG(p->name));
     EXPECT(partitions == 0, "%zu", partitions);
+    model_check_leases(m, s);
     store_stats(s, &stats);
     EXPECT(stats.samples == samples && stats.payload_bytes == payload, "%zu samples", samples);
     EXPECT(stats.arena.chunks == chunks, "%zu, expected %zu", stats.arena.chunks, chunks);
@@ -204,6 +200,8 @@ void model_check_ready(struct model *m, const struct store *s, struct span parti
     uint64_t ready = 0;
     ready_open(&scan, &query, scratch);
     ready_open(&count, &query, scratch);
+    bool exact;
+    uint64_t bound = ready_bound(&scan, &exact);
     for (size_t i = 0; i < expected->n; i++) {
         const struct model_sample *sample = expected->samples[i];
         bool is = model_is_ready(expected, sample, fields, n_fields, task, where);
@@ -217,6 +215,7 @@ void model_check_ready(struct model *m, const struct store *s, struct span parti
     EXPECT(!ready_has(&scan, expected->written), "a sample to come");
     uint64_t counted = ready_count(&count);
     EXPECT(counted == ready, "%llu, expected %llu", U(counted), U(ready));
+    EXPECT(exact ? bound == ready : bound >= ready, "%llu, at most %llu", U(ready), U(bound));
 }
 
 /* ---- the column form ---------------------------------------------------------------------- */

@@ -4,7 +4,8 @@
 
 #include "model.h"
 
-/* Everything that anyone can see: partitions, samples in order, values, types, tags, groups, consumption, figures;
+/* Everything that anyone can see: partitions, samples in order, values, types, tags, groups, consumption, leases,
+ * rank batches, bounds, figures;
  * and what nobody sees: chunks and their cells. `orphans` chunks of `orphan_bytes` are pinned by the caller and belong to
  * no partition any more. Aborts at the first difference. */
 void model_check(struct model *m, const struct store *s, size_t orphans, size_t orphan_bytes);
@@ -17,5 +18,10 @@ void model_check_ready(struct model *m, const struct store *s, struct span parti
 /* A column of these samples, read out in the column form. Samples may repeat. */
 void model_check_gather(struct model *m, const struct store *s, struct span partition,
                         struct span field, const uint64_t *seqs, size_t n, struct scratch *scratch);
+
+/* ---- model_check_tasks.c, for model_check ---- */
+
+void model_check_tasks(const struct partition *p, const struct model_partition *expected);
+void model_check_leases(const struct model *m, const struct store *s);
 
 #endif

@@ -1,14 +1,12 @@
-/* Taking, and what is ready. */
+/* What is ready, and what a TQ.SAMPLE is to be answered. */
 #include "model.h"
 
 #include <stdlib.h>
 
-#include "base/mem.h"
-
 /* ---- WHERE -------------------------------------------------------------------------------- */
 
 /* A decimal number; 64 bits of mantissa hold every integer that counts as exact. */
-static bool read_number(struct span text, long double *out) {
+bool model_read_number(struct span text, long double *out) {
     char copy[64];
     bool digit = false;
     if (text.len == 0 || text.len >= sizeof(copy)) return false;
@@ -25,7 +23,7 @@ static bool read_number(struct span text, long double *out) {
 
 static int compare(struct span a, struct span b) {
     long double x, y;
-    if (read_number(a, &x) && read_number(b, &y)) return (x > y) - (x < y);
+    if (model_read_number(a, &x) && model_read_number(b, &y)) return (x > y) - (x < y);
     size_t i = 0;
     while (i < a.len && i < b.len && a.ptr[i] == b.ptr[i]) i++;
     if (i == a.len || i == b.len) return (a.len > b.len) - (a.len < b.len);
@@ -65,114 +63,65 @@ bool model_is_ready(const struct model_partition *p, const struct model_sample *
                     const struct where *where) {
     if (!p || !sample || !has_fields(p, sample, fields, n_fields)) return false;
     size_t t = task.ptr ? model_task(p, task) : p->n_tasks;
-    if (t < p->n_tasks && sample->had[t]) return false;
+    if (t < p->n_tasks && (sample->had[t] || sample->lease[t])) return false;
     return model_admits(p, sample, where);
 }
 
-static bool is_ready_for(const struct model_partition *p, const struct model_sample *sample,
-                         const struct take *take) {
+bool model_ready_for(const struct model_partition *p, const struct model_sample *sample,
+                     const struct take *take) {
     return model_is_ready(p, sample, take->fields, take->n_fields, take->task, &take->where);
 }
 
-/* ---- samplers ----------------------------------------------------------------------------- */
-
-struct batch {
-    uint64_t *seqs;
-    size_t n;
-};
-
-static void pick_sequential(struct model_partition *p, const struct take *take,
-                            struct batch *batch) {
-    for (size_t i = 0; i < p->n && batch->n < take->count; i++)
-        if (is_ready_for(p, p->samples[i], take)) batch->seqs[batch->n++] = p->samples[i]->seq;
-}
-
-static void pick_newest(struct model_partition *p, const struct take *take, struct batch *batch) {
-    for (size_t i = p->n; i > 0 && batch->n < take->count; i--)
-        if (is_ready_for(p, p->samples[i - 1], take))
-            batch->seqs[batch->n++] = p->samples[i - 1]->seq;
-}
-
-/* The number in a sample's tag, times `sign`; less than all numbers where there is none. */
-static long double worth(const struct model_partition *p, const struct model_sample *sample,
-                         struct span tag, int sign) {
-    size_t i = model_column(&p->tags, tag);
-    long double number;
-    if (i == p->tags.n || !sample->tags[i].produced) return -1e4000L;
-    struct span text = span_of(sample->tags[i].bytes, sample->tags[i].len);
-    return read_number(text, &number) ? sign * number : -1e4000L;
-}
-
-/* Again and again the best of those that are left. */
-static void pick_best(struct model_partition *p, const struct take *take, struct batch *batch,
-                      int sign) {
-    bool *had = calloc(p->n + 1, sizeof(*had));
-    for (size_t best; batch->n < take->count; batch->seqs[batch->n++] = p->samples[best]->seq) {
-        best = p->n;
-        for (size_t i = 0; i < p->n; i++) {
-            if (had[i] || !is_ready_for(p, p->samples[i], take)) continue;
-            if (best == p->n || worth(p, p->samples[i], take->args.tag, sign) >
-                                    worth(p, p->samples[best], take->args.tag, sign))
-                best = i;
-        }
-        if (best == p->n) break;
-        had[best] = true;
-    }
-    free(had);
-}
-
-/* n ready samples whose seqs follow each other; from the oldest on, none twice. */
-static void pick_runs(struct model_partition *p, const struct take *take, struct batch *batch) {
-    uint64_t size = take->args.number;
-    for (size_t i = 0; i + size <= p->n && batch->n + size <= take->count;) {
-        bool whole = true;
-        for (size_t j = 0; j < size; j++)
-            whole &= p->samples[i + j]->seq == p->samples[i]->seq + j &&
-                     is_ready_for(p, p->samples[i + j], take);
-        for (size_t j = 0; whole && j < size; j++) batch->seqs[batch->n++] = p->samples[i + j]->seq;
-        i += whole ? size : 1;
-    }
-}
-
-static void pick_groups(struct model_partition *p, const struct take *take, struct batch *batch) {
-    for (size_t i = 0; i < p->n && batch->n + p->group_size <= take->count; i++) {
-        size_t g = p->samples[i]->group;
-        if (g == MODEL_NO_GROUP) continue;
-        bool oldest = true, whole = !p->groups[g].broken && p->groups[g].members == p->group_size;
-        for (size_t j = 0; j < p->n; j++) {
-            if (p->samples[j]->group != g) continue;
-            oldest &= j >= i;
-            whole &= is_ready_for(p, p->samples[j], take);
-        }
-        for (size_t j = 0; oldest && whole && j < p->n; j++)
-            if (p->samples[j]->group == g) batch->seqs[batch->n++] = p->samples[j]->seq;
-    }
-}
-
-static bool is_by(const struct take *take, const char *name) {
+bool model_is_by(const struct take *take, const char *name) {
     return span_is(span_of_string(take->sampler->name), name);
 }
 
-static void pick(struct model_partition *p, const struct take *take, struct batch *batch) {
-    if (is_by(take, "SEQUENTIAL"))
-        pick_sequential(p, take, batch);
-    else if (is_by(take, "LIFO"))
-        pick_newest(p, take, batch);
-    else if (is_by(take, "MAX") || is_by(take, "MIN"))
-        pick_best(p, take, batch, is_by(take, "MAX") ? 1 : -1);
-    else if (take->args.number)
-        pick_runs(p, take, batch);
-    else if (p->group_size)
-        pick_groups(p, take, batch);
+/* ---- what is wrong ------------------------------------------------------------------------ */
+
+/* The size of the groups that are asked for, 0 where there are none yet. */
+static uint64_t group_size(const struct model_partition *p, const struct take *take) {
+    return take->args.number ? take->args.number : p ? p->group_size : 0;
+}
+
+static unsigned check_sampler(const struct model_partition *p, const struct take *take) {
+    static const uint64_t most = UINT64_C(1) << 32; /* samples of a partition */
+    bool balanced = model_is_by(take, "BALANCED");
+    uint64_t ranks = take->args.ranks, size = group_size(p, take);
+    bool wrong = take->count > most;
+    if (balanced) wrong |= !take->ranked || ranks < 1 || ranks > 65536 || take->rank >= ranks;
+    if (balanced && ranks) wrong |= take->count > most / ranks;
+    if (model_is_by(take, "GROUP") || (balanced && take->args.groups))
+        wrong |= size && take->count % size;
+    return wrong ? MODEL_ERROR(ERROR_ERR) : 0;
+}
+
+/* More than its producers may be ahead can never be ready. */
+static unsigned check_ahead(const struct model_partition *p, const struct take *take) {
+    uint64_t ranks = take->args.ranks ? take->args.ranks : 1;
+    bool much = p->bounds.ahead && span_equal(take->task, p->bounds.ahead_task) &&
+                take->at_least * ranks > p->bounds.ahead;
+    return much ? MODEL_ERROR(ERROR_FULL) : 0;
+}
+
+/* ---- what was decided before -------------------------------------------------------------- */
+
+static unsigned look_up(const struct model_partition *p, const struct take *take,
+                        struct scratch *scratch, struct model_answer *answer) {
+    size_t task = model_task(p, take->task);
+    const struct model_batch *batch = model_batch(p, task, take->rank, take->batch);
+    for (uint64_t r = 0; !batch && model_is_by(take, "BALANCED") && r < take->args.ranks; r++)
+        if (model_batch(p, task, r, take->batch)) return MODEL_ERROR(ERROR_NOKEY);
+    if (!batch) return 0;
+    if (!span_equal(batch->how, take->how)) return MODEL_ERROR(ERROR_ERR);
+    answer->outcome = TAKE_BATCH;
+    answer->remembered = true;
+    answer->n = batch->n;
+    answer->seqs = scratch_alloc(scratch, batch->n, sizeof(*answer->seqs));
+    memcpy(answer->seqs, batch->seqs, batch->n * sizeof(*answer->seqs));
+    return 0;
 }
 
 /* ---- taking ------------------------------------------------------------------------------- */
-
-static unsigned check_take(const struct model_partition *p, const struct take *take) {
-    if (!is_by(take, "GROUP")) return 0;
-    uint64_t size = take->args.number ? take->args.number : p ? p->group_size : 0;
-    return size && take->count % size ? MODEL_ERROR(ERROR_ERR) : 0;
-}
 
 static bool is_complete(const struct model_partition *p, const struct take *take) {
     if (!p->sealed && !(p->has_expected && p->written >= p->expected)) return false;
@@ -181,30 +130,39 @@ static bool is_complete(const struct model_partition *p, const struct take *take
     return true;
 }
 
-static void consume(struct model_partition *p, const struct take *take, const struct batch *batch) {
-    size_t task = model_task(p, take->task);
-    if (task == p->n_tasks) p->tasks[p->n_tasks++] = model_own(take->task);
-    for (size_t i = 0; i < batch->n; i++) model_by_seq(p, batch->seqs[i])->had[task] = true;
+static bool has_leased(const struct model_partition *p, struct span task) {
+    size_t t = model_task(p, task);
+    for (size_t i = 0; t < p->n_tasks && i < p->n; i++)
+        if (p->samples[i]->lease[t]) return true;
+    return false;
+}
+
+static void decide(struct model_partition *p, const struct take *take, struct scratch *scratch,
+                   struct model_answer *answer) {
+    uint64_t ranks = take->args.ranks ? take->args.ranks : 1, ready = 0;
+    bool complete = is_complete(p, take);
+    answer->seqs = scratch_alloc(scratch, p->n, sizeof(*answer->seqs));
+    model_pick(p, take, answer);
+    bool enough = answer->total >= take->at_least * ranks;
+    if (answer->total > 0 && (enough || complete)) {
+        answer->outcome = TAKE_BATCH;
+        answer->n = answer->total / ranks;
+    } else if (complete && !has_leased(p, take->task)) {
+        answer->outcome = TAKE_END;
+    }
+    for (size_t i = 0; i < p->n; i++) ready += model_ready_for(p, p->samples[i], take);
+    if (ready < take->at_least * ranks) answer->most_lacks = take->at_least * ranks - ready;
 }
 
 unsigned model_take(struct model *m, const struct take *take, struct scratch *scratch,
-                    enum take_outcome *outcome, uint64_t **seqs, size_t *n) {
+                    struct model_answer *answer) {
     struct model_partition *p = model_find(m, take->partition);
-    struct batch batch = {0};
-    *outcome = TAKE_WAIT;
-    *n = 0;
-    unsigned errors = check_take(p, take);
+    *answer = (struct model_answer){.outcome = TAKE_WAIT, .most_lacks = p ? 1 : take->at_least};
+    unsigned errors = check_sampler(p, take);
     if (errors || !p) return errors;
-    batch.seqs = scratch_alloc(scratch, p->n, sizeof(*batch.seqs));
-    pick(p, take, &batch);
-    bool enough = batch.n >= take->at_least, complete = is_complete(p, take);
-    if (batch.n > 0 && (enough || complete)) {
-        *outcome = TAKE_BATCH;
-        *seqs = batch.seqs;
-        *n = batch.n;
-        if (!take->keep) consume(p, take, &batch);
-    } else if (complete) {
-        *outcome = TAKE_END;
-    }
-    return 0;
+    if (take->ranked) errors = look_up(p, take, scratch, answer);
+    if (answer->remembered) return 0;
+    errors |= check_ahead(p, take);
+    if (!errors) decide(p, take, scratch, answer);
+    return errors;
 }

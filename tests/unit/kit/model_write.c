@@ -3,16 +3,6 @@
 
 #include "base/mem.h"
 
-static unsigned check_partition(struct span name) {
-    return name.len >= 1 && name.len <= 255 ? 0 : MODEL_ERROR(ERROR_ERR);
-}
-
-static unsigned check_bounds(const struct model_partition *p, uint64_t made) {
-    if (!p || made == 0) return 0;
-    bool full = p->sealed || (p->has_expected && p->written + made > p->expected);
-    return full ? MODEL_ERROR(ERROR_FULL) : 0;
-}
-
 /* `joining`: how many others of the same command join this group before. */
 static unsigned check_group(const struct model_partition *p, const struct model_sample *sample,
                             struct span id, uint64_t size, uint64_t joining) {
@@ -43,11 +33,21 @@ static unsigned read_value(const struct model_partition *p, const struct put_val
     if (!fits) return MODEL_ERROR(ERROR_SCHEMA);
     *type = value->typed ? value->type : *item;
     if (field && !model_widen(field, item, type)) return MODEL_ERROR(ERROR_SCHEMA);
+    if (field && p->fields.all[at].declared && !dtype_equal(type, field))
+        return MODEL_ERROR(ERROR_SCHEMA);
     return 0;
 }
 
+/* The length of what a value would overwrite. */
+static uint64_t overwrites(const struct model_partition *p, const struct model_sample *sample,
+                           struct span field) {
+    size_t at = p && sample ? model_column(&p->fields, field) : 0;
+    bool there = p && sample && at < p->fields.n && sample->fields[at].produced;
+    return there ? sample->fields[at].len : 0;
+}
+
 static unsigned check_put(const struct put *put) {
-    unsigned errors = check_partition(put->partition) | model_check_key(put->key);
+    unsigned errors = model_check_partition(put->partition) | model_check_key(put->key);
     if (put->group.ptr) errors |= model_check_key(put->group);
     if (put->if_tag.ptr) errors |= model_check_word(put->if_tag);
     for (size_t i = 0; i < put->n_tags; i++) {
@@ -91,13 +91,18 @@ unsigned model_put(struct model *m, const struct put *put, struct scratch *scrat
         *held = true;
         return 0;
     }
-    errors |= check_bounds(p, !sample) | check_put_twice(put);
+    errors |= check_put_twice(put);
     if (put->group.ptr) errors |= check_group(p, sample, put->group, put->group_size, 0);
     struct span *bytes = scratch_alloc(scratch, put->n_values, sizeof(*bytes));
     struct dtype *items = scratch_alloc(scratch, put->n_values, sizeof(*items));
     struct dtype *types = scratch_alloc(scratch, put->n_values, sizeof(*types));
-    for (size_t i = 0; i < put->n_values; i++)
+    uint64_t comes = 0, goes = 0;
+    for (size_t i = 0; i < put->n_values; i++) {
         errors |= read_value(p, &put->values[i], scratch, &bytes[i], &items[i], &types[i]);
+        comes += bytes[i].len;
+        goes += overwrites(p, sample, put->values[i].name);
+    }
+    errors |= model_check_room(m, p, !sample, comes, goes);
     if (errors) return errors;
 
     p = model_make_partition(m, put->partition);
@@ -168,11 +173,13 @@ static unsigned read_column(const struct mput *mput, const struct mput_column *c
     out->type = p->fields.all[at].type;
     for (size_t i = 0; i < mput->n; i++)
         if (!model_widen(&out->type, &out->items[i], &out->type)) return MODEL_ERROR(ERROR_SCHEMA);
+    if (p->fields.all[at].declared && !dtype_equal(&out->type, &p->fields.all[at].type))
+        return MODEL_ERROR(ERROR_SCHEMA);
     return 0;
 }
 
 static unsigned check_mput_names(const struct mput *mput) {
-    unsigned errors = check_partition(mput->partition);
+    unsigned errors = model_check_partition(mput->partition);
     for (size_t i = 0; i < mput->n; i++) {
         errors |= model_check_key(mput->keys[i]);
         for (size_t j = 0; j < i; j++)
@@ -227,11 +234,17 @@ unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *sc
     for (size_t i = 0; i < mput->n; i++)
         missing += (samples[i] = model_sample(p, mput->keys[i])) == NULL;
     *made = 0;
-    unsigned errors =
-        check_mput_names(mput) | check_bounds(p, missing) | check_mput_groups(mput, p, samples);
+    unsigned errors = check_mput_names(mput) | check_mput_groups(mput, p, samples);
     struct read_column *columns = scratch_alloc(scratch, mput->n_columns, sizeof(*columns));
     for (size_t c = 0; c < mput->n_columns; c++)
         errors |= read_column(mput, &mput->columns[c], p, scratch, &columns[c]);
+    uint64_t comes = 0, goes = 0;
+    for (size_t c = 0; !errors && c < mput->n_columns; c++)
+        for (size_t i = 0; i < mput->n; i++) {
+            comes += columns[c].bytes[i].len;
+            goes += overwrites(p, samples[i], mput->columns[c].name);
+        }
+    errors |= model_check_room(m, p, missing, comes, goes);
     if (errors) return errors;
     p = model_make_partition(m, mput->partition);
     for (size_t i = 0; i < mput->n; i++) {

@@ -16,10 +16,25 @@ static void replicate(void *context, const struct op *op) {
     if (t->shape.replica) replay_op(&t->replay, t->kit.store, op);
 }
 
+/* The line from the first difference on, of either. */
+static int line_of(struct span dump, size_t differs, const char **line) {
+    size_t from = differs, to = differs;
+    while (from > 0 && dump.ptr[from - 1] != '\n') from--;
+    while (to < dump.len && dump.ptr[to] != '\n' && to - from < 300) to++;
+    *line = dump.ptr + from;
+    return (int)(to - from);
+}
+
 static void check_replica(struct trial *t) {
     if (!t->shape.replica) return;
     struct span ours = kit_dump(t->kit.store), theirs = kit_dump(t->replay.to);
-    EXPECT(span_equal(ours, theirs), "the replica holds something else");
+    size_t at = 0;
+    bool same = span_equal(ours, theirs);
+    while (!same && at < ours.len && at < theirs.len && ours.ptr[at] == theirs.ptr[at]) at++;
+    const char *our_line, *their_line;
+    int our_length = line_of(ours, at, &our_line), their_length = line_of(theirs, at, &their_line);
+    EXPECT(same, "step %u: the replica holds something else:\n%.*s\n%.*s", t->steps, our_length,
+           our_line, their_length, their_line);
     kit_dump_free(ours);
     kit_dump_free(theirs);
 }
@@ -27,16 +42,21 @@ static void check_replica(struct trial *t) {
 /* ---- outcomes ----------------------------------------------------------------------------- */
 
 /* One of the errors that are due, or none and none. True when it went through. */
-static bool agree(struct trial *t, const char *what, unsigned due, int code) {
+bool trial_agree(struct trial *t, const char *what, unsigned due, int code) {
     if (code == 0 && due == 0) return true;
     EXPECT(due & MODEL_ERROR(code), "step %u: %s said '%s', due are %#x", t->steps, what,
            code ? t->kit.error.text : "OK", due);
     EXPECT(t->kit.error.code == (enum error_code)code && t->kit.error.text[0], "%s", what);
+    bool full = due == MODEL_ERROR(ERROR_FULL);
+    EXPECT(full ? t->kit.error.passes == t->model.passes
+                : code == ERROR_FULL || !t->kit.error.passes,
+           "step %u: %s said '%s', which %s", t->steps, what, t->kit.error.text,
+           t->model.passes ? "passes" : "does not pass");
     t->kit.error = (struct error){0};
     return false;
 }
 
-static void expect_count(struct trial *t, const char *what, size_t got, size_t expected) {
+void trial_expect(struct trial *t, const char *what, size_t got, size_t expected) {
     EXPECT(got == expected, "step %u: %s: %zu, expected %zu", t->steps, what, got, expected);
 }
 
@@ -50,9 +70,9 @@ static void step_put(struct trial *t) {
     size_t made;
     trial_draw_put(t, &put);
     unsigned due = model_put(&t->model, &put, &t->scratch, &held, &made);
-    if (agree(t, "put", due, kit_put(&t->kit, &put))) {
+    if (trial_agree(t, "put", due, kit_put(&t->kit, &put))) {
         EXPECT(held == t->kit.held, "step %u", t->steps);
-        expect_count(t, "put", t->kit.changed, made);
+        trial_expect(t, "put", t->kit.changed, made);
     }
     for (size_t i = 0; i < put.n_values; i++) unland(put.values[i].landed);
 }
@@ -64,25 +84,9 @@ static void step_mput(struct trial *t) {
     trial_draw_mput(t, &mput);
     unsigned due = model_mput(&t->model, &mput, &t->scratch, &made);
     int code = mput_plan(t->kit.store, &mput, t->kit.now_ms, &t->scratch, &op, &t->kit.error);
-    if (agree(t, "mput", due, code)) expect_count(t, "mput", store_apply(t->kit.store, &op), made);
+    if (trial_agree(t, "mput", due, code))
+        trial_expect(t, "mput", store_apply(t->kit.store, &op), made);
     for (size_t i = 0; i < mput.n_columns; i++) unland(mput.columns[i].landed);
-}
-
-static void step_take(struct trial *t) {
-    struct take take;
-    struct taken taken;
-    enum take_outcome outcome;
-    uint64_t *seqs;
-    size_t n;
-    trial_draw_take(t, &take);
-    unsigned due = model_take(&t->model, &take, &t->scratch, &outcome, &seqs, &n);
-    if (!agree(t, "take", due, kit_take(&t->kit, &take, &taken))) return;
-    EXPECT(taken.outcome == outcome, "step %u: %d, not %d", t->steps, taken.outcome, outcome);
-    if (outcome != TAKE_BATCH) return;
-    expect_count(t, "take", taken.n, n);
-    for (size_t i = 0; i < n; i++) expect_count(t, "taken seq", taken.seqs[i], seqs[i]);
-    EXPECT(taken.changes == !take.keep, "step %u", t->steps);
-    expect_count(t, "consumed", t->kit.changed, take.keep ? 0 : n);
 }
 
 static void step_reset(struct trial *t) {
@@ -91,8 +95,8 @@ static void step_reset(struct trial *t) {
     trial_draw_select(t, &reset.select);
     if (source_below(&t->source, 2)) reset.task = trial_draw_task(t);
     unsigned due = model_reset(&t->model, &reset, &changed);
-    if (agree(t, "reset", due, kit_reset(&t->kit, &reset)))
-        expect_count(t, "reset", t->kit.changed, changed);
+    if (trial_agree(t, "reset", due, kit_reset(&t->kit, &reset)))
+        trial_expect(t, "reset", t->kit.changed, changed);
 }
 
 static void step_clear(struct trial *t) {
@@ -108,7 +112,7 @@ static void step_clear(struct trial *t) {
     if (clear.what == SELECT_SAMPLES && !clear.select.keys && source_below(&t->source, 8))
         return; /* a whole partition goes, or many samples: not that often */
     size_t changed = model_clear(&t->model, &clear), told = t->changes;
-    expect_count(t, "clear", kit_clear(&t->kit, &clear), changed);
+    trial_expect(t, "clear", kit_clear(&t->kit, &clear), changed);
     if (changed) EXPECT(t->changes == told + 1, "step %u: the hook was not told", t->steps);
 }
 
@@ -117,16 +121,17 @@ static void step_bounds(struct trial *t) {
     struct span partition = trial_draw_partition(t);
     if (source_below(&t->source, 6)) return;
     if (source_below(&t->source, 3) == 0) {
-        bool ok = agree(t, "seal", model_seal(&t->model, partition),
-                        seal_plan(partition, t->kit.now_ms, &op, &t->kit.error));
+        bool ok = trial_agree(t, "seal", model_seal(&t->model, partition),
+                              seal_plan(partition, t->kit.now_ms, &op, &t->kit.error));
         if (ok) store_apply(t->kit.store, &op);
         return;
     }
     const struct model_partition *p = model_find(&t->model, partition);
     uint64_t samples = (p ? p->written : 0) + source_below(&t->source, 20);
     if (samples > 2) samples -= 2;
-    if (agree(t, "expect", model_expect(&t->model, partition, samples),
-              expect_plan(t->kit.store, partition, samples, t->kit.now_ms, &op, &t->kit.error)))
+    if (trial_agree(
+            t, "expect", model_expect(&t->model, partition, samples),
+            expect_plan(t->kit.store, partition, samples, t->kit.now_ms, &op, &t->kit.error)))
         store_apply(t->kit.store, &op);
 }
 
@@ -229,17 +234,16 @@ void trial_check(struct trial *t) {
                "step %u: what is lent changed", t->steps);
 }
 
-static void step_tick(struct trial *t) {
-    t->kit.now_ms += (int64_t)source_below(&t->source, ARENA_IDLE_MS);
-    for (int i = 0; i < 3 && store_tick(t->kit.store, t->kit.now_ms); i++) continue;
-}
-
 void trial_step(struct trial *t) {
     static void (*const steps[])(struct trial *) = {
-        step_put,   step_put,   step_put,    step_put,  step_put,  step_put,  step_put,
-        step_put,   step_mput,  step_mput,   step_take, step_take, step_take, step_reset,
-        step_clear, step_clear, step_bounds, step_look, step_pin,  step_tick, step_reload};
+        step_put,        step_put,         step_put,         step_put,         step_put,
+        step_put,        step_put,         step_put,         step_mput,        step_mput,
+        step_mput,       trial_step_take,  trial_step_take,  trial_step_take,  trial_step_take,
+        trial_step_take, trial_step_lease, trial_step_lease, trial_step_clock, trial_step_define,
+        step_reset,      step_clear,       step_clear,       step_bounds,      step_look,
+        step_pin,        step_reload};
     scratch_reset(&t->scratch);
+    t->model.passes = false;
     steps[source_below(&t->source, sizeof(steps) / sizeof(steps[0]))](t);
     if (t->n_pins && source_below(&t->source, 20) == 0)
         unpin(t, source_below(&t->source, t->n_pins));

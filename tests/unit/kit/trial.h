@@ -53,6 +53,19 @@ void trial_end(struct trial *t);
 /* Ends it, frees the stores and aborts where memory did not come back. `t` is zeroed. */
 void trial_close(struct trial *t);
 
+/* ---- trial_take.c: steps that take, and what follows ---- */
+
+void trial_step_take(struct trial *t);
+void trial_step_lease(struct trial *t);
+void trial_step_clock(struct trial *t);
+void trial_step_define(struct trial *t);
+
+/* ---- for the files of the trial ---- */
+
+/* One of the errors that are due, or none and none. True when it went through. */
+bool trial_agree(struct trial *t, const char *what, unsigned due, int code);
+void trial_expect(struct trial *t, const char *what, size_t got, size_t expected);
+
 /* ---- trial_draw.c: requests out of decisions, in t->scratch ---- */
 
 struct span trial_draw_partition(struct trial *t);
@@ -63,7 +76,15 @@ struct span trial_draw_task(struct trial *t);
 struct where trial_draw_where(struct trial *t, uint64_t most);
 void trial_draw_put(struct trial *t, struct put *put);
 void trial_draw_mput(struct trial *t, struct mput *mput);
-void trial_draw_take(struct trial *t, struct take *take);
 void trial_draw_select(struct trial *t, struct select *select);
+struct dtype trial_draw_type(struct trial *t, struct span field);
+bool trial_rarely(struct trial *t);
+
+/* ---- trial_draw_take.c ---- */
+
+void trial_draw_take(struct trial *t, struct take *take);
+void trial_draw_lease(struct trial *t, struct lease_request *request);
+int64_t trial_draw_ms(struct trial *t);
+void trial_draw_define(struct trial *t, struct define *define);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool rarely(struct trial *t) {
+bool trial_rarely(struct trial *t) {
     return source_once_in(&t->source, 80);
 }
 
@@ -48,7 +48,7 @@ static struct span draw_bad_word(struct trial *t) {
 }
 
 static struct span draw_word(struct trial *t, const char *format, unsigned n) {
-    return rarely(t) ? draw_bad_word(t) : text_of(t, format, (unsigned)below(t, n));
+    return trial_rarely(t) ? draw_bad_word(t) : text_of(t, format, (unsigned)below(t, n));
 }
 
 struct span trial_draw_field(struct trial *t) {
@@ -81,7 +81,7 @@ static struct span draw_tag_value(struct trial *t) {
                                          "9223372036854775806",
                                          "18446744073709551615",
                                          "-9223372036854775808"};
-    if (rarely(t)) return filled(t, below(t, 2) ? 4096 : 4097, 'v');
+    if (trial_rarely(t)) return filled(t, below(t, 2) ? 4096 : 4097, 'v');
     return span_of_string(values[below(t, sizeof(values) / sizeof(values[0]))]);
 }
 
@@ -98,9 +98,9 @@ struct where trial_draw_where(struct trial *t, uint64_t most) {
 /* ---- types and bytes ---------------------------------------------------------------------- */
 
 /* What a field likes to be: a base and a number of dimensions, the same for a trial's life. */
-static struct dtype draw_item(struct trial *t, struct span field) {
+struct dtype trial_draw_type(struct trial *t, struct span field) {
     unsigned flavour = t->flavour[field.len ? (uint8_t)field.ptr[field.len - 1] % 8 : 0];
-    if (rarely(t)) flavour = (unsigned)below(t, 256);
+    if (trial_rarely(t)) flavour = (unsigned)below(t, 256);
     struct dtype item = {.base = (uint8_t)(flavour % DTYPE_BASES)};
     if (item.base < DTYPE_STR) item.dimensions = (uint8_t)(flavour / DTYPE_BASES % 4);
     for (unsigned d = 0; d < item.dimensions; d++)
@@ -123,7 +123,7 @@ static void fill_values(struct trial *t, unsigned base, char *bytes, size_t len)
                                        : (char)(seed + i * 31 + (i >> 8));
     if (len == 0) return;
     if (base == DTYPE_STR && len > 1 && below(t, 4) == 0) memcpy(bytes + len - 2, "\xc3\xbc", 2);
-    if (rarely(t)) bytes[below(t, len)] = (char)below(t, 256) | '\x80';
+    if (trial_rarely(t)) bytes[below(t, len)] = (char)below(t, 256) | '\x80';
 }
 
 static size_t draw_text_length(struct trial *t) {
@@ -137,7 +137,7 @@ static size_t draw_text_length(struct trial *t) {
 
 static struct span draw_bytes(struct trial *t, const struct dtype *item) {
     size_t len = item->base >= DTYPE_STR ? draw_text_length(t) : item_bytes(item);
-    if (rarely(t)) len += 1 + below(t, 3);
+    if (trial_rarely(t)) len += 1 + below(t, 3);
     char *bytes = scratch_alloc(&t->scratch, len + 1, 1);
     fill_values(t, item->base, bytes, len);
     return span_of(bytes, len);
@@ -151,12 +151,12 @@ static void write_literal(struct trial *t, FILE *out, const struct dtype *item, 
         fprintf(out, "%d", values[below(t, below(t, 4) ? 5 : 8)]);
         return;
     }
-    fputc(rarely(t) ? '(' : '[', out);
+    fputc(trial_rarely(t) ? '(' : '[', out);
     for (uint32_t i = 0; i < item->shape[depth]; i++) {
         if (i) fputc(',', out);
         write_literal(t, out, item, depth + 1);
     }
-    if (!rarely(t)) fputc(']', out);
+    if (!trial_rarely(t)) fputc(']', out);
 }
 
 static struct span draw_literal(struct trial *t, const struct dtype *item) {
@@ -185,28 +185,28 @@ static struct chunk *land(struct trial *t, struct span *bytes) {
 }
 
 static void draw_value(struct trial *t, struct put_value *value) {
-    *value = (struct put_value){.name = rarely(t) ? draw_bad_word(t) : trial_draw_field(t)};
-    struct dtype item = draw_item(t, value->name);
+    *value = (struct put_value){.name = trial_rarely(t) ? draw_bad_word(t) : trial_draw_field(t)};
+    struct dtype item = trial_draw_type(t, value->name);
     value->text = below(t, 3) == 0;
     value->typed = below(t, 3) > 0;
     value->type = item;
     if (item.dimensions && below(t, 4) == 0)
         value->type.shape[below(t, item.dimensions)] = DTYPE_STAR;
     value->bytes = value->text ? draw_literal(t, &item) : draw_bytes(t, &item);
-    if (!value->text && value->bytes.len && (value->bytes.len > 30000 || rarely(t)))
+    if (!value->text && value->bytes.len && (value->bytes.len > 30000 || trial_rarely(t)))
         value->landed = land(t, &value->bytes);
 }
 
 static void draw_group(struct trial *t, struct span *id, uint64_t *size) {
-    *id = rarely(t) ? draw_bad_key(t) : text_of(t, "group %u", (unsigned)below(t, 40));
-    *size = rarely(t) ? below(t, 3) * 65536 : 2u + t->flavour[0] % 3;
-    if (rarely(t)) ++*size;
+    *id = trial_rarely(t) ? draw_bad_key(t) : text_of(t, "group %u", (unsigned)below(t, 40));
+    *size = trial_rarely(t) ? below(t, 3) * 65536 : 2u + t->flavour[0] % 3;
+    if (trial_rarely(t)) ++*size;
 }
 
 void trial_draw_put(struct trial *t, struct put *put) {
     *put = (struct put){.partition = trial_draw_partition(t), .key = trial_draw_key(t)};
-    if (rarely(t)) put->key = draw_bad_key(t);
-    if (rarely(t)) put->partition = filled(t, below(t, 2) * 256, 'p');
+    if (trial_rarely(t)) put->key = draw_bad_key(t);
+    if (trial_rarely(t)) put->partition = filled(t, below(t, 2) * 256, 'p');
     if (below(t, 4) == 0) draw_group(t, &put->group, &put->group_size);
     if (below(t, 10) == 0) put->only = below(t, 2) ? PUT_NX : PUT_XX;
     if (below(t, 12) == 0) {
@@ -233,7 +233,7 @@ static uint32_t draw_size(struct trial *t, const struct dtype *type, unsigned d,
 
 /* A column of the type's own shapes: `*` where sizes are given for each sample. */
 static void draw_column(struct trial *t, struct mput_column *column, size_t n) {
-    struct dtype type = draw_item(t, column->name), item = type;
+    struct dtype type = trial_draw_type(t, column->name), item = type;
     bool text = type.base >= DTYPE_STR, plain = below(t, 2) == 0;
     char *shape = scratch_zalloc(&t->scratch, n * DTYPE_MAX_DIMS + 2, sizeof(uint32_t));
     size_t numbers = 0, len = 0;
@@ -250,8 +250,8 @@ static void draw_column(struct trial *t, struct mput_column *column, size_t n) {
         if (text) memcpy(shape + 4 * numbers++, &each, 4);
         len += each < 4096 ? each : 0;
     }
-    if (rarely(t)) len += below(t, 2) ? 1 : (size_t)(len > 0) * -1;
-    if (rarely(t)) numbers += numbers ? -1 : 1;
+    if (trial_rarely(t)) len += below(t, 2) ? 1 : (size_t)(len > 0) * -1;
+    if (trial_rarely(t)) numbers += numbers ? -1 : 1;
     char *payload = scratch_alloc(&t->scratch, len + 1, 1);
     fill_values(t, type.base, payload, len);
     column->shape = span_of(shape, 4 * numbers);
@@ -276,7 +276,7 @@ void trial_draw_mput(struct trial *t, struct mput *mput) {
     bool fresh = below(t, 4) > 0;
     for (size_t i = 0; i < mput->n; i++)
         keys[i] = fresh ? text_of(t, "new %u", t->steps * 10000 + (unsigned)i) : trial_draw_key(t);
-    if (rarely(t)) keys[below(t, mput->n)] = below(t, 2) ? draw_bad_key(t) : keys[0];
+    if (trial_rarely(t)) keys[below(t, mput->n)] = below(t, 2) ? draw_bad_key(t) : keys[0];
     mput->keys = keys;
     mput->n_tags = below(t, 3);
     mput->n_columns = below(t, 4);
@@ -288,7 +288,7 @@ void trial_draw_mput(struct trial *t, struct mput *mput) {
         tags[i] = (struct mput_tag){draw_word(t, "tag.%u", 3), values};
     }
     for (size_t i = 0; i < mput->n_columns; i++) {
-        columns[i].name = rarely(t) ? draw_bad_word(t) : trial_draw_field(t);
+        columns[i].name = trial_rarely(t) ? draw_bad_word(t) : trial_draw_field(t);
         draw_column(t, &columns[i], mput->n);
     }
     mput->tags = tags;
@@ -296,28 +296,7 @@ void trial_draw_mput(struct trial *t, struct mput *mput) {
     if (below(t, 4) == 0) draw_mput_groups(t, mput);
 }
 
-/* ---- the others --------------------------------------------------------------------------- */
-
-void trial_draw_take(struct trial *t, struct take *take) {
-    *take = (struct take){.partition = trial_draw_partition(t), .task = trial_draw_task(t)};
-    take->count = 1 + below(t, below(t, 4) ? 8 : t->shape.keys);
-    take->at_least = below(t, 4) ? take->count : 1 + below(t, take->count);
-    take->n_fields = 1 + below(t, 2);
-    struct span *fields = scratch_alloc(&t->scratch, take->n_fields, sizeof(*fields));
-    for (size_t i = 0; i < take->n_fields; i++) fields[i] = trial_draw_field(t);
-    take->fields = fields;
-    if (below(t, 3) == 0) take->where = trial_draw_where(t, 2);
-    take->keep = below(t, 4) == 0;
-    static const char *const samplers[] = {"sequential", "Sequential", "Group", "GROUP",
-                                           "lifo",       "MAX",        "min"};
-    uint64_t by = below(t, sizeof(samplers) / sizeof(samplers[0]));
-    take->sampler = sampler_find(span_of_string(samplers[by]));
-    if (by > 4) take->args.tag = trial_draw_tag(t);
-    if (by == 2) take->args.number = 1 + below(t, 4);
-    if (by == 3 && below(t, 4)) take->count *= 2 + t->flavour[0] % 3;
-    if (by == 2 && below(t, 4)) take->count *= take->args.number;
-    if (take->at_least > take->count || below(t, 2)) take->at_least = take->count;
-}
+/* ---- whom it concerns --------------------------------------------------------------------------- */
 
 void trial_draw_select(struct trial *t, struct select *select) {
     *select = (struct select){.partition = trial_draw_partition(t)};

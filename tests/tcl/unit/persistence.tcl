@@ -1,0 +1,348 @@
+# What is kept on disk: the op log, snapshots, and the start from both.
+
+# All that partition p shows of itself, and what a task can still have.
+proc picture {{partition p}} {
+    set fields [lmap column [r TQ.SCHEMA $partition] {lindex $column 0}]
+    set keys [lmap entry [list_all $partition] {lindex $entry 0}]
+    set values {}
+    if {[llength $keys] && [llength $fields]} {
+        set values [r TQ.MGET $partition KEYS [llength $keys] {*}$keys FIELDS [llength $fields] {*}$fields]
+    }
+    set status [r TQ.STATUS $partition]
+    set tasks {}
+    dict for {task figures} [dict get $status tasks] {
+        lappend tasks $task [lrange $figures 0 1]
+    }
+    dict set status tasks $tasks
+    return [list [r TQ.SCHEMA $partition] [list_all $partition WITH TAGS WITH FIELDS] $values $status]
+}
+
+proc said {} {
+    return [server_output [lindex $::server_stack end]]
+}
+
+proc log_file {name} {
+    return [file join [srv dir] appendonlydir $name]
+}
+
+proc flip {path at} {
+    set bytes [read_file $path]
+    set at [expr {$at < 0 ? [string length $bytes] + $at : $at}]
+    scan [string index $bytes $at] %c byte
+    write_file $path [string replace $bytes $at $at [format %c [expr {$byte ^ 0x40}]]]
+}
+
+# Some of everything that the log has to know of.
+proc do_everything {} {
+    r TQ.CREATE p MAXSAMPLES 1000 RETIRE 1 done FIELDS 1 x f32
+    r TQ.PUT p k1 GROUP g 2 TAGS 2 v 1 w a FIELDS 1 x [pack f32 1.5]
+    r TQ.PUT p k2 GROUP g 2 TAGS 1 v 2 TEXT 2 x 2.5 y:i64\[*\] {[1,2,3]}
+    fill p 3 40
+    r TQ.MPUT p KEYS 3 m1 m2 m3 TAGS 1 {*}{v 7 8 9} COLUMNS 1 big bytes \
+        [binary format i3 {5000 0 9000}] [random_bytes 14000]
+    r TQ.PUT p k3 TEXT 1 y {[4]}
+    take p t 5
+    lassign [r TQ.SAMPLE p t COUNT 6 FIELDS 1 f LEASE 100000 AS KEYS] ::one
+    lassign [r TQ.SAMPLE p t COUNT 6 FIELDS 1 f LEASE 100000 AS KEYS] ::two
+    r TQ.ACK p t $::one
+    r TQ.NACK p t $::two KEYS 1 k15
+    r TQ.EXTEND p t $::two 500000
+    take p done 2
+    set ::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+    r TQ.CLEAR p KEYS 2 k20 k21
+    r TQ.CLEAR p KEYS 1 k22 FIELDS 1 f
+    r TQ.CLEAR p KEYS 1 k1 TAGS 1 w
+    r TQ.RESET p TASK t KEYS 1 k4
+    r TQ.EXPECT p 900
+    r TQ.PUT q only FIELDS 1 f v
+    r TQ.SEAL q
+    r TQ.PUT gone k FIELDS 1 f v
+    r TQ.CLEAR gone
+}
+
+foreach sync {always everysec no} {
+    start_own_server [list appendonly yes appendfsync $sync] {
+        test "with appendfsync $sync a killed server comes back with all it acknowledged" {
+            do_everything
+            set before [picture]
+            restart_server KILL
+            assert_equal $before [picture]
+            assert_equal 0 [r EXISTS gone]
+            assert_equal 1 [dict get [r TQ.STATUS q] sealed]
+            assert_refused "FULL *" {r TQ.PUT q new FIELDS 1 f v}
+            assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+            assert_equal 5 [r TQ.ACK p t $::two]
+            restart_server KILL
+            assert_refused "NOLEASE *" {r TQ.ACK p t $::two}
+        }
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "a new base of the log changes nothing that anyone sees" {
+        do_everything
+        r BGREWRITEAOF
+        wait_for_condition 600 50 {[info_field aof_rewrites] == 1} "no rewrite"
+        fill p 50 60
+        set before [picture]
+        restart_server KILL
+        assert_equal $before [picture]
+        assert_equal 1 [llength [glob [log_file base.*.tqs]]]
+        assert_equal 1 [llength [glob [log_file log.*.tql]]]
+        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+    }
+}
+
+start_own_server {appendonly yes auto-aof-rewrite-min-size 100kb} {
+    test "the log is begun anew by itself when it has grown" {
+        foreach i [range 1 40] {
+            r TQ.PUT p k FIELDS 1 f [random_bytes 20000]
+        }
+        wait_for_condition 600 50 {[info_field aof_rewrites] >= 1} "no rewrite"
+        assert {[info_field aof_current_size] < 600000}
+        set before [picture]
+        restart_server KILL
+        assert_equal $before [picture]
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "a lease goes on with the time that it had left" {
+        fill p 1 2
+        r TQ.SAMPLE p t COUNT 1 FIELDS 1 f LEASE 60000
+        end_server KILL
+        pause 1500
+        run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
+        wait_ready [lindex $::server_stack end]
+        set left [dict get [lindex [r TQ.LEASES p] 0] left-ms]
+        assert {$left > 57000 && $left <= 60000} "left: $left"
+    }
+
+    test "a lease that ran out before the crash is not there after it" {
+        fill p 1 2
+        r TQ.SAMPLE p t COUNT 1 FIELDS 1 f LEASE 50
+        wait_for_condition 200 20 {[r TQ.LEASES p] eq ""}
+        restart_server KILL
+        assert_equal {k1 k2} [take p t 2]
+    }
+
+    test "what a transaction did comes back whole" {
+        r MULTI
+        r TQ.PUT p a FIELDS 1 f v
+        r TQ.PUT p b FIELDS 1 f v
+        r TQ.SAMPLE p t COUNT 1 FIELDS 1 f AS KEYS
+        r EXEC
+        restart_server KILL
+        assert_equal {b} [take p t 1]
+    }
+
+    test "FLUSHALL and DEL are remembered" {
+        foreach name {p q s} {
+            r TQ.PUT $name k FIELDS 1 f v
+        }
+        r DEL q
+        restart_server KILL
+        assert_same_set {p s} [r TQ.LIST]
+        r FLUSHALL
+        restart_server KILL
+        assert_equal "" [r TQ.LIST]
+    }
+}
+
+# ---------------------------------------------------------------- snapshots
+
+start_own_server {} {
+    test "SAVE and a start give the same store" {
+        do_everything
+        set before [picture]
+        assert_equal OK [r SAVE]
+        restart_server KILL
+        assert_equal $before [picture]
+        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+    }
+
+    test "BGSAVE writes what was there when it began" {
+        fill p 1 100
+        set before [picture]
+        assert_equal "Background saving started" [r BGSAVE]
+        fill p 101 200
+        wait_for_condition 600 50 {[info_field rdb_bgsave_in_progress] == 0}
+        assert_equal ok [info_field rdb_last_bgsave_status]
+        restart_server KILL
+        assert_equal $before [picture]
+    }
+
+    test "nothing is kept where nobody asked for it" {
+        fill p 1 3
+        file delete [file join [srv dir] dump.tqs]
+        restart_server TERM
+        assert_equal "" [r TQ.LIST]
+        assert_equal {} [glob -nocomplain -directory [srv dir] appendonlydir *.tqs]
+    }
+
+    test "SHUTDOWN SAVE saves, LASTSAVE tells when" {
+        fill p 1 3
+        set before [r LASTSAVE]
+        set id [lindex $::server_stack end]
+        resp::send [r] SHUTDOWN SAVE
+        assert_equal {exit 0} [wait_exit $id]
+        run_server $id [list tq.conf --port [srv port]]
+        wait_ready $id
+        assert_equal {k1 k2 k3} [take p t 3]
+        assert {[r LASTSAVE] >= $before}
+    }
+
+    test "BGREWRITEAOF without a log is an error" {
+        assert_error "ERR *appendonly*" {r BGREWRITEAOF}
+    }
+}
+
+start_own_server {save "1 5"} {
+    test "a save rule saves when enough has changed" {
+        fill p 1 4
+        fill p 5 10
+        wait_for_condition 600 50 {[info_field rdb_saves] >= 1} "no snapshot"
+        restart_server KILL
+        assert_equal 10 [r TQ.COUNT p]
+    }
+
+    test "with save rules a server that is told to end saves" {
+        r CONFIG SET save "3600 1"
+        fill p 1 7
+        restart_server TERM
+        assert_equal 7 [r TQ.COUNT p]
+    }
+
+    test "a snapshot that fails is told, stops writes, and lets them go on when one succeeds" {
+        r CONFIG SET save "3600 1"
+        fill p 1 2
+        file delete [file join [srv dir] dump.tqs]
+        file mkdir [file join [srv dir] dump.tqs]
+        assert_error "*dump.tqs*" {r SAVE}
+        assert_equal err [info_field rdb_last_bgsave_status]
+        assert_refused "MISCONF *" {r TQ.PUT p k3 FIELDS 1 f v}
+        assert_equal k1 [lindex [r TQ.LIST p] 1 0]
+        file delete -force [file join [srv dir] dump.tqs]
+        assert_equal OK [r SAVE]
+        assert_equal 1 [r TQ.PUT p k3 FIELDS 1 f v]
+    }
+}
+
+start_own_server {} {
+    test "a log that is turned on begins with the snapshot that is there" {
+        do_everything
+        set before [picture]
+        r SAVE
+        restart_server TERM --appendonly yes
+        assert_equal $before [picture]
+        r TQ.PUT p after FIELDS 1 f v
+        set before [picture]
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+    }
+
+    test "a log that is turned off is not passed over in silence" {
+        restart_server TERM
+        assert_match "*there is an op log in*" [said]
+    }
+}
+
+# ---------------------------------------------------------------- damage
+
+start_own_server {appendonly yes appendfsync always} {
+    test "a torn tail is cut off, and the log says how much that was" {
+        fill p 1 2
+        r TQ.PUT p k3 FIELDS 1 f [random_bytes 1000]
+        end_server KILL
+        set path [log_file log.000001.tql]
+        set bytes [read_file $path]
+        write_file $path [string range $bytes 0 end-100]
+        run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
+        wait_ready [lindex $::server_stack end]
+        assert_equal {k1 k2} [take p t 2]
+        assert_equal 0 [r TQ.PUT p k2 FIELDS 1 f w]
+        assert_match "*torn frame, log.000001.tql, offset *bytes that nobody was promised were cut off*" [said]
+        restart_server KILL
+        assert_equal w [cell p k2 f]
+    }
+}
+
+# A start that has to fail: with what it says.
+proc start_fails {pattern} {
+    set id [lindex $::server_stack end]
+    run_server $id [list tq.conf --port [srv port]]
+    assert_equal {exit 1} [wait_exit $id]
+    assert_match $pattern [said]
+}
+
+start_own_server {appendonly yes appendfsync always} {
+    test "damage that is no torn tail stops the start, with file, offset and reason" {
+        fill p 1 2
+        foreach i [range 3 9] {
+            r TQ.PUT p k$i FIELDS 1 f [random_bytes 100]
+        }
+        end_server TERM
+        flip [log_file log.000001.tql] 200
+        start_fails "*log.000001.tql', offset *checksum*"
+        flip [log_file log.000001.tql] 200
+        flip [log_file manifest] 30
+        start_fails "*manifest'*"
+        flip [log_file manifest] 30
+        file rename [log_file log.000001.tql] [log_file elsewhere]
+        start_fails "*log.000001.tql'*No such file*"
+        file rename [log_file elsewhere] [log_file log.000001.tql]
+        run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
+        wait_ready [lindex $::server_stack end]
+        assert_equal 9 [r TQ.COUNT p]
+    }
+}
+
+start_own_server {} {
+    test "a damaged snapshot stops the start" {
+        fill p 1 20
+        r SAVE
+        end_server TERM
+        set path [file join [srv dir] dump.tqs]
+        foreach at {3 100 -30} {
+            flip $path $at
+            start_fails "*dump.tqs*"
+            flip $path $at
+        }
+        run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
+        wait_ready [lindex $::server_stack end]
+        assert_equal 20 [r TQ.COUNT p]
+    }
+}
+
+test "a directory that is not there stops the start" {
+    set id [launch [list --port [free_port] --dir /no/such/place]]
+    assert_equal {exit 1} [wait_exit $id]
+    assert_match "*'dir'*'/no/such/place'*" [server_output $id]
+}
+
+# ---------------------------------------------------------------- while it loads
+
+start_own_server {appendonly yes} {
+    test "while it loads, clients are told so" {
+        set keys [names k 1 1000]
+        set payload [string repeat [string repeat x 100] 1000]
+        foreach i [range 1 300] {
+            r TQ.MPUT p$i KEYS 1000 {*}$keys COLUMNS 1 f "bytes" [string repeat [binary format i 100] 1000] $payload
+        }
+        end_server KILL
+        set id [lindex $::server_stack end]
+        run_server $id [list tq.conf --port [srv port]]
+        set told 0
+        wait_for_condition 3000 2 {![catch {resp::open 127.0.0.1 [srv port]} c]}
+        while {1} {
+            if {![catch {$c TQ.COUNT p300} why]} break
+            assert_match "LOADING *" $why
+            assert_match "*loading:1*loading_loaded_perc:*" [$c INFO persistence]
+            incr told
+        }
+        resp::close $c
+        assert {$told > 0} "it had loaded before anyone could ask"
+        assert_equal 1000 [r TQ.COUNT p300]
+        assert_equal 0 [info_field loading]
+    }
+}

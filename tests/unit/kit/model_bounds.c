@@ -1,0 +1,172 @@
+/* What is said about a partition as a whole, in the model: bounds, ends, declared fields, what is retired. */
+#include "model.h"
+
+#include "base/mem.h"
+
+unsigned model_check_partition(struct span name) {
+    return name.len >= 1 && name.len <= 255 ? 0 : MODEL_ERROR(ERROR_ERR);
+}
+
+/* ---- room --------------------------------------------------------------------------------- */
+
+static uint64_t bytes_of(const struct model_partition *p) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t f = 0; f < p->fields.n; f++)
+            if (p->samples[i]->fields[f].produced) bytes += p->samples[i]->fields[f].len;
+    return bytes;
+}
+
+static uint64_t ahead_of(const struct model_partition *p, struct span task) {
+    size_t t = model_task(p, task);
+    uint64_t ahead = 0;
+    for (size_t i = 0; i < p->n; i++) ahead += t == p->n_tasks || !p->samples[i]->had[t];
+    return ahead;
+}
+
+/* Refused for good where the partition has ended or the write alone is too much. */
+unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
+                          uint64_t comes, uint64_t goes) {
+    m->passes = false;
+    if (!p) return 0;
+    const struct model_bounds *b = &p->bounds;
+    bool ended = made && (p->sealed || (p->has_expected && p->written + made > p->expected));
+    bool samples = made && b->samples && p->n + made > b->samples;
+    bool ahead = made && b->ahead && ahead_of(p, b->ahead_task) + made > b->ahead;
+    bool bytes = comes > goes && b->bytes && bytes_of(p) - goes + comes > b->bytes;
+    bool never = ended || (samples && made > b->samples) || (ahead && made > b->ahead) ||
+                 (bytes && comes > b->bytes);
+    bool full = ended || samples || ahead || bytes;
+    m->passes = full && !never;
+    return full ? MODEL_ERROR(ERROR_FULL) : 0;
+}
+
+/* ---- ends --------------------------------------------------------------------------------- */
+
+unsigned model_expect(struct model *m, struct span partition, uint64_t samples) {
+    struct model_partition *p = model_find(m, partition);
+    if (model_check_partition(partition)) return MODEL_ERROR(ERROR_ERR);
+    if (p && p->written > samples) return MODEL_ERROR(ERROR_FULL);
+    p = model_make_partition(m, partition);
+    p->has_expected = true;
+    p->expected = samples;
+    return 0;
+}
+
+unsigned model_seal(struct model *m, struct span partition) {
+    if (model_check_partition(partition)) return MODEL_ERROR(ERROR_ERR);
+    model_make_partition(m, partition)->sealed = true;
+    return 0;
+}
+
+/* ---- TQ.CREATE, TQ.ALTER ------------------------------------------------------------------ */
+
+static unsigned check_define(const struct model_partition *p, const struct define *define) {
+    unsigned errors = model_check_partition(define->partition);
+    if (define->sets_ahead) errors |= model_check_word(define->bounds.ahead_task);
+    for (size_t i = 0; i < define->bounds.n_retire; i++)
+        errors |= model_check_word(define->bounds.retire[i]);
+    for (size_t i = 0; i < define->n_fields; i++) {
+        errors |= model_check_word(define->fields[i].name);
+        for (size_t j = 0; j < i; j++)
+            if (span_equal(define->fields[i].name, define->fields[j].name))
+                errors |= MODEL_ERROR(ERROR_ERR);
+        size_t at = p ? model_column(&p->fields, define->fields[i].name) : 0;
+        if (p && at < p->fields.n && !dtype_equal(&p->fields.all[at].type, &define->fields[i].type))
+            errors |= MODEL_ERROR(ERROR_SCHEMA);
+    }
+    if (define->alter && !p) errors |= MODEL_ERROR(ERROR_NOPART);
+    if (!define->alter && p) errors |= MODEL_ERROR(ERROR_ERR);
+    return errors;
+}
+
+static void set_name(struct span *name, struct span to) {
+    model_let_go(name);
+    *name = model_own(to);
+}
+
+unsigned model_define(struct model *m, const struct define *define) {
+    unsigned errors = check_define(model_find(m, define->partition), define);
+    if (errors) return errors;
+    struct model_partition *p = model_make_partition(m, define->partition);
+    struct model_bounds *b = &p->bounds;
+    if (define->sets_samples) b->samples = define->bounds.samples;
+    if (define->sets_bytes) b->bytes = define->bounds.bytes;
+    if (define->sets_ahead) {
+        b->ahead = define->bounds.ahead;
+        set_name(&b->ahead_task, define->bounds.ahead_task);
+    }
+    while (define->sets_retire && b->n_retire) model_let_go(&b->retire[--b->n_retire]);
+    for (size_t i = 0; define->sets_retire && i < define->bounds.n_retire; i++)
+        b->retire[b->n_retire++] = model_own(define->bounds.retire[i]);
+    for (size_t i = 0; i < define->n_fields; i++) {
+        size_t at = model_column(&p->fields, define->fields[i].name);
+        if (at == p->fields.n)
+            p->fields.all[p->fields.n++] = (struct model_column){
+                .name = model_own(define->fields[i].name), .type = define->fields[i].type};
+        p->fields.all[at].declared = true;
+    }
+    return 0;
+}
+
+/* ---- RETIRE ------------------------------------------------------------------------------- */
+
+/* Given to a rank that has not come for it. */
+static bool is_awaited(const struct model_partition *p, uint64_t seq) {
+    for (size_t b = 0; b < p->n_batches; b++)
+        for (size_t i = 0; !p->batches[b].handed && i < p->batches[b].n; i++)
+            if (p->batches[b].seqs[i] == seq) return true;
+    return false;
+}
+
+static bool is_done(const struct model_partition *p, const struct model_sample *sample) {
+    for (size_t i = 0; i < p->bounds.n_retire; i++) {
+        size_t task = model_task(p, p->bounds.retire[i]);
+        if (task == p->n_tasks || !sample->had[task]) return false;
+    }
+    return !is_awaited(p, sample->seq);
+}
+
+/* Alone, or with all its group; of a group that lost somebody, with those that are left. */
+static bool retires(const struct model_partition *p, const struct model_sample *sample) {
+    if (!is_done(p, sample)) return false;
+    if (sample->group == MODEL_NO_GROUP) return true;
+    const struct model_group *group = &p->groups[sample->group];
+    if (group->members < p->group_size && !group->broken) return false;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->samples[i]->group == sample->group && !is_done(p, p->samples[i])) return false;
+    return true;
+}
+
+/* Those that are named, and the groups that they are in. */
+static bool *name(const struct model_partition *p, const uint64_t *seqs, size_t n,
+                  struct scratch *scratch) {
+    bool *named = scratch_zalloc(scratch, p->n + 1, sizeof(*named));
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < p->n; i++) {
+            if (p->samples[i]->seq != seqs[k]) continue;
+            size_t group = p->samples[i]->group;
+            named[i] = true;
+            for (size_t j = 0; group != MODEL_NO_GROUP && j < p->n; j++)
+                named[j] |= p->samples[j]->group == group;
+        }
+    return named;
+}
+
+uint64_t *model_retire(struct model *m, struct span partition, const uint64_t *seqs, size_t n,
+                       struct scratch *scratch, size_t *retired) {
+    struct model_partition *p = model_find(m, partition);
+    *retired = 0;
+    if (!p || p->bounds.n_retire == 0) return NULL;
+    uint64_t *out = scratch_alloc(scratch, p->n, sizeof(*out));
+    const bool *named = name(p, seqs, seqs ? n : 0, scratch);
+    for (size_t i = 0; i < p->n; i++)
+        if ((!seqs || named[i]) && retires(p, p->samples[i]))
+            out[(*retired)++] = p->samples[i]->seq;
+    for (size_t i = p->n, left = *retired; i-- > 0;)
+        if (left && p->samples[i]->seq == out[left - 1]) {
+            model_clear_sample(p, i);
+            left--;
+        }
+    return out;
+}

@@ -1,0 +1,123 @@
+/* The model's samplers. Where chance or a heuristic chooses, they say what is to be chosen from: model_taken.c looks at
+ * the choice. */
+#include "model.h"
+
+#include <stdlib.h>
+
+/* How many samples make a batch, for all ranks. */
+static uint64_t most(const struct take *take) {
+    return take->count * (take->args.ranks ? take->args.ranks : 1);
+}
+
+static void pick_sequential(struct model_partition *p, const struct take *take,
+                            struct model_answer *a) {
+    for (size_t i = 0; i < p->n && a->total < most(take); i++)
+        if (model_ready_for(p, p->samples[i], take)) a->seqs[a->total++] = p->samples[i]->seq;
+}
+
+static void pick_newest(struct model_partition *p, const struct take *take,
+                        struct model_answer *a) {
+    for (size_t i = p->n; i > 0 && a->total < most(take); i--)
+        if (model_ready_for(p, p->samples[i - 1], take))
+            a->seqs[a->total++] = p->samples[i - 1]->seq;
+}
+
+/* The number in a sample's tag, times `sign`; less than all numbers where there is none. */
+static long double worth(const struct model_partition *p, const struct model_sample *sample,
+                         struct span tag, int sign) {
+    size_t i = model_column(&p->tags, tag);
+    long double number;
+    if (i == p->tags.n || !sample->tags[i].produced) return -1e4000L;
+    struct span text = span_of(sample->tags[i].bytes, sample->tags[i].len);
+    return model_read_number(text, &number) ? sign * number : -1e4000L;
+}
+
+/* Again and again the best of those that are left. */
+static void pick_best(struct model_partition *p, const struct take *take, struct model_answer *a,
+                      int sign) {
+    bool *had = calloc(p->n + 1, sizeof(*had));
+    for (size_t best; a->total < most(take); a->seqs[a->total++] = p->samples[best]->seq) {
+        best = p->n;
+        for (size_t i = 0; i < p->n; i++) {
+            if (had[i] || !model_ready_for(p, p->samples[i], take)) continue;
+            if (best == p->n || worth(p, p->samples[i], take->args.tag, sign) >
+                                    worth(p, p->samples[best], take->args.tag, sign))
+                best = i;
+        }
+        if (best == p->n) break;
+        had[best] = true;
+    }
+    free(had);
+}
+
+/* n ready samples whose seqs follow each other; from the oldest on, none twice. */
+static void pick_runs(struct model_partition *p, const struct take *take, struct model_answer *a) {
+    uint64_t size = take->args.number;
+    for (size_t i = 0; i + size <= p->n && a->total + size <= most(take);) {
+        bool whole = true;
+        for (size_t j = 0; j < size; j++)
+            whole &= p->samples[i + j]->seq == p->samples[i]->seq + j &&
+                     model_ready_for(p, p->samples[i + j], take);
+        for (size_t j = 0; whole && j < size; j++) a->seqs[a->total++] = p->samples[i + j]->seq;
+        i += whole ? size : 1;
+    }
+}
+
+static void pick_groups(struct model_partition *p, const struct take *take,
+                        struct model_answer *a) {
+    for (size_t i = 0; i < p->n && a->total + p->group_size <= most(take); i++) {
+        size_t g = p->samples[i]->group;
+        if (g == MODEL_NO_GROUP) continue;
+        bool oldest = true, whole = !p->groups[g].broken && p->groups[g].members == p->group_size;
+        for (size_t j = 0; j < p->n; j++) {
+            if (p->samples[j]->group != g) continue;
+            oldest &= j >= i;
+            whole &= model_ready_for(p, p->samples[j], take);
+        }
+        for (size_t j = 0; oldest && whole && j < p->n; j++)
+            if (p->samples[j]->group == g) a->seqs[a->total++] = p->samples[j]->seq;
+    }
+}
+
+/* All that is ready; how many of it are taken. */
+static void pick_any(struct model_partition *p, const struct take *take, struct model_answer *a) {
+    for (size_t i = 0; i < p->n; i++)
+        if (model_ready_for(p, p->samples[i], take)) a->seqs[a->of++] = p->samples[i]->seq;
+    a->total = a->of < most(take) ? a->of : most(take);
+}
+
+size_t model_unit(const struct model_partition *p, const struct take *take) {
+    if (!take->args.groups) return 1;
+    return take->args.number ? take->args.number : p->group_size;
+}
+
+/* The oldest, as many units for each rank as for the others; the ranks they go to are not foreseen. */
+static void pick_balanced(struct model_partition *p, const struct take *take,
+                          struct model_answer *a) {
+    if (!take->args.groups)
+        pick_sequential(p, take, a);
+    else if (take->args.number)
+        pick_runs(p, take, a);
+    else if (p->group_size)
+        pick_groups(p, take, a);
+    while (a->total && a->total / model_unit(p, take) % take->args.ranks)
+        a->total -= model_unit(p, take);
+    a->of = a->total;
+}
+
+void model_pick(struct model_partition *p, const struct take *take, struct model_answer *a) {
+    if (model_is_by(take, "SEQUENTIAL"))
+        pick_sequential(p, take, a);
+    else if (model_is_by(take, "LIFO"))
+        pick_newest(p, take, a);
+    else if (model_is_by(take, "MAX") || model_is_by(take, "MIN"))
+        pick_best(p, take, a, model_is_by(take, "MAX") ? 1 : -1);
+    else if (model_is_by(take, "RANDOM") || model_is_by(take, "PRIORITY"))
+        pick_any(p, take, a);
+    else if (model_is_by(take, "BALANCED"))
+        pick_balanced(p, take, a);
+    else if (take->args.number)
+        pick_runs(p, take, a);
+    else if (p->group_size)
+        pick_groups(p, take, a);
+}

@@ -1,0 +1,135 @@
+/* Steps of the walk that take samples, and what follows from it: leases, time, what retires. */
+#include <stdlib.h>
+
+#include "fail.h"
+#include "trial.h"
+
+/* ---- RETIRE ------------------------------------------------------------------------------- */
+
+static int compare_seqs(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* These samples were consumed (seqs NULL: any), as the commands say it. */
+static void retire(struct trial *t, struct span partition, const uint64_t *seqs, size_t n) {
+    struct op op;
+    size_t retired;
+    bool has = retire_plan(t->kit.store, partition, seqs, n, t->kit.now_ms, &t->kit.scratch, &op);
+    const uint64_t *expected = model_retire(&t->model, partition, seqs, n, &t->scratch, &retired);
+    trial_expect(t, "retired", has ? op.select.n : 0, retired);
+    if (!has) return;
+    uint64_t *sorted = scratch_alloc(&t->scratch, retired, sizeof(*sorted));
+    memcpy(sorted, op.select.seqs, retired * sizeof(*sorted));
+    qsort(sorted, retired, sizeof(*sorted), compare_seqs);
+    for (size_t i = 0; i < retired; i++) trial_expect(t, "retires", sorted[i], expected[i]);
+    trial_expect(t, "retired", store_apply(t->kit.store, &op), retired);
+}
+
+/* ---- TQ.SAMPLE ---------------------------------------------------------------------------- */
+
+/* A plan changes nothing: asked again, the store says the same. */
+static void expect_again(struct trial *t, const struct take *take, const struct taken *taken) {
+    struct taken again;
+    int code = take_plan(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &again, NULL);
+    EXPECT(code == 0 && again.outcome == taken->outcome && again.n == taken->n &&
+               again.lacks == taken->lacks,
+           "step %u: another answer", t->steps);
+    for (size_t i = 0; i < taken->n; i++) trial_expect(t, "again", again.seqs[i], taken->seqs[i]);
+}
+
+void trial_step_take(struct trial *t) {
+    struct take take;
+    struct taken taken;
+    struct model_answer answer;
+    trial_draw_take(t, &take);
+    scratch_reset(&t->kit.scratch);
+    unsigned due = model_take(&t->model, &take, &t->scratch, &answer);
+    int code =
+        take_plan(t->kit.store, &take, t->kit.now_ms, &t->kit.scratch, &taken, &t->kit.error);
+    if (!trial_agree(t, "take", due, code)) return;
+    model_check_taken(&t->model, &take, &answer, &taken, &t->scratch);
+    expect_again(t, &take, &taken);
+    if (!taken.changes) return;
+    size_t changed = store_apply(t->kit.store, &taken.op);
+    trial_expect(t, "taken", changed, taken.remembered ? 0 : answer.total);
+    model_took(&t->model, &take, &taken);
+    if (!take.lease_ms) retire(t, take.partition, taken.seqs, taken.n);
+}
+
+/* ---- leases ------------------------------------------------------------------------------- */
+
+static void step_ack(struct trial *t, const struct lease_request *request) {
+    struct op op;
+    size_t changed;
+    unsigned due = model_ack(&t->model, request, &changed);
+    int code =
+        lease_plan_ack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
+    if (!trial_agree(t, "ack", due, code)) return;
+    trial_expect(t, "ack", store_apply(t->kit.store, &op), changed);
+    retire(t, request->partition, op.select.seqs, op.select.n);
+}
+
+static void step_nack(struct trial *t, const struct lease_request *request) {
+    struct op op;
+    size_t changed;
+    unsigned due = model_nack(&t->model, request, &changed);
+    int code =
+        lease_plan_nack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
+    if (trial_agree(t, "nack", due, code))
+        trial_expect(t, "nack", store_apply(t->kit.store, &op), changed);
+}
+
+static void step_extend(struct trial *t, const struct lease_request *request) {
+    struct op op;
+    size_t changed;
+    int64_t ms = trial_draw_ms(t), now = t->kit.now_ms;
+    int64_t ends =
+        ms > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ms; /* LEASE_NEVER is one more */
+    unsigned due = model_extend(&t->model, request, ends, &changed);
+    int code = lease_plan_extend(t->kit.store, request, ms, now, &op, &t->kit.error);
+    if (trial_agree(t, "extend", due, code))
+        trial_expect(t, "extend", store_apply(t->kit.store, &op), changed);
+}
+
+void trial_step_lease(struct trial *t) {
+    struct lease_request request;
+    trial_draw_lease(t, &request);
+    scratch_reset(&t->kit.scratch);
+    switch (source_below(&t->source, 4)) {
+    case 0: step_extend(t, &request); break;
+    case 1:
+    case 2: step_nack(t, &request); break;
+    default: step_ack(t, &request);
+    }
+}
+
+/* Time passes, and what has run out comes back, the earliest end first. */
+void trial_step_clock(struct trial *t) {
+    struct op op;
+    t->kit.now_ms += (int64_t)source_below(&t->source, ARENA_IDLE_MS);
+    for (int i = 0; i < 3 && store_tick(t->kit.store, t->kit.now_ms); i++) continue;
+    if (source_below(&t->source, 4) == 0) return; /* whoever drives the store was late */
+    while (lease_plan_expiry(t->kit.store, t->kit.now_ms, &op)) {
+        EXPECT(model_next_end(&t->model) <= t->kit.now_ms, "step %u: too early", t->steps);
+        size_t changed = model_expire(&t->model, op.partition, op.select.task, op.select.lease.id);
+        trial_expect(t, "expired", store_apply(t->kit.store, &op), changed);
+    }
+    EXPECT(model_next_end(&t->model) > t->kit.now_ms, "step %u: a lease is left", t->steps);
+}
+
+/* ---- TQ.CREATE, TQ.ALTER ------------------------------------------------------------------ */
+
+void trial_step_define(struct trial *t) {
+    struct define define;
+    struct op op;
+    if (source_below(&t->source, 2)) return;
+    trial_draw_define(t, &define);
+    scratch_reset(&t->kit.scratch);
+    unsigned due = model_define(&t->model, &define);
+    int code =
+        define_plan(t->kit.store, &define, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
+    if (!trial_agree(t, "define", due, code)) return;
+    store_apply(t->kit.store, &op);
+    if (define.sets_retire) retire(t, define.partition, NULL, 0);
+}
