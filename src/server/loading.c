@@ -78,7 +78,7 @@ static int extend_leases(struct server *s, int64_t then_ms, struct error *e) {
             .partition = lease->partition->name,
             .now_ms = s->now_ms,
             .select = {.all = true,
-                       .n = lease_samples(lease),
+                       .n = lease->n,
                        .task = lease->task->name,
                        .lease = {.id = lease->id, .ends_ms = lease->ends_ms + away}}};
         int failed = persistence_admit(s, &op, 0, e);

@@ -9,7 +9,6 @@ One process is all producers, another all consumers, each with a connection for 
 and printed, not judged, but for what is far beyond any noise. The seed decides who does what; the kernel, when."""
 
 import argparse
-import collections
 import multiprocessing
 import os
 import random
@@ -25,6 +24,10 @@ import threading
 import time
 import traceback
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from server import Failure, Server, expect, pairs, request  # noqa: E402
+
 RESERVED = 100  # descriptors for everything else
 TASKS = 4
 PRODUCERS = 16
@@ -37,24 +40,7 @@ DEFAULT = dict(samples=40000, kills=4, waiters=2000, partitions=200, puts=3000, 
 LONG = dict(samples=1000000, kills=20, waiters=10000, partitions=1000, puts=10000, rounds=9, patience=3600)
 
 
-def expect(holds, *what):
-    if not holds:
-        raise AssertionError(" ".join(str(w) for w in what))
-
-
 # ---------------------------------------------------------------- speaking
-
-def request(*words):
-    out = [b"*%d\r\n" % len(words)]
-    for word in words:
-        word = word if isinstance(word, bytes) else str(word).encode()
-        out.append(b"$%d\r\n%s\r\n" % (len(word), word))
-    return b"".join(out)
-
-
-class Failure(Exception):
-    """An error reply."""
-
 
 def parsed(lines, i):
     """The reply that begins at lines[i] and where the next one begins; IndexError where it is not whole. No bulk
@@ -154,44 +140,6 @@ class Connection:
 
     def close(self):
         self.socket.close()
-
-
-class Server:
-    def __init__(self, path, clients=1000):
-        """A server on a port of its own: 0 is not to be had, so a free one is tried until it is."""
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
-            self.process = subprocess.Popen(
-                [path, "--port", str(self.port), "--bind", "127.0.0.1", "--maxclients", str(clients + 10)],
-                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-            for line in self.process.stderr:
-                if "is ready on" in line:
-                    self.said = collections.deque(maxlen=200)
-                    self.reader = threading.Thread(target=self.said.extend, args=(self.process.stderr,), daemon=True)
-                    self.reader.start()
-                    return
-            expect(self.process.wait() != 0, "the server ended")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        self.process.terminate()
-        status = self.process.wait(60)
-        self.reader.join()
-        if status:
-            sys.stdout.write("".join(self.said))
-            expect(kind, "the server ended with", status)
-
-    def cpu(self):
-        """Seconds of processor time it has had: clock_getcpuclockid(pid)."""
-        return time.clock_gettime(((~self.process.pid) << 3) | 2)
-
-
-def pairs(flat):
-    return dict(zip(flat[::2], flat[1::2]))
 
 
 def standing(connection, partition, task):
@@ -724,7 +672,7 @@ def test_waiters(options):
                for i in range(n)]
     messages = [request("TQ.PUT", "other", "key%d" % i, "FIELDS", 1, "f", b"x" * 16) for i in range(options.puts)]
     without, with_ = [], []
-    with Server(options.server, n) as server:
+    with Server(options.server, clients=n) as server:
         control, writer = Connection(server.port), Connection(server.port)
         waiters = [Connection(server.port) for _ in range(n)]
         poll = select.epoll()
