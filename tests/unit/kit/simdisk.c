@@ -234,7 +234,8 @@ static int sim_reserve(struct disk_file *f, uint64_t until, struct error *e) {
     const struct sim_file *file = FILE_OF(f);
     int failed = begin(DISK(f->disk), "reserve room for", file->path, e);
     uint64_t len = file->node->now.len;
-    return failed ? failed : check_room(DISK(f->disk), until > len ? until - len : 0, file->path, e);
+    return failed ? failed
+                  : check_room(DISK(f->disk), until > len ? until - len : 0, file->path, e);
 }
 
 static int sim_truncate(struct disk_file *f, uint64_t len, struct error *e) {
@@ -318,8 +319,7 @@ static int sim_sync_directory(struct disk *disk, const char *path, struct error 
 
 /* Those that are called for may be removed meanwhile. */
 static int sim_list(struct disk *disk, const char *path,
-                    void (*each)(void *context, const char *name), void *context,
-                    struct error *e) {
+                    void (*each)(void *context, const char *name), void *context, struct error *e) {
     const struct simdisk_node *node = find(DISK(disk), path);
     if (!node || !node->directory) return missing(e, path);
     char name[256];
