@@ -212,6 +212,8 @@ int catalog_open(struct disk *disk, const char *directory, struct catalog *out,
     struct scan scan = {out, complain, context};
     if (!disk->ops->exists(disk, directory)) return 0;
     int failed = disk->ops->list(disk, directory, scan_file, &scan, e);
+    /* A process that was killed may have left a new file whose name is not on the medium yet: it must be, before older ones go. */
+    if (!failed) failed = disk->ops->sync_directory(disk, directory, e);
     if (!failed) failed = supersede(out, e);
     if (!failed) failed = sweep(out, e);
     if (failed) catalog_close(out);

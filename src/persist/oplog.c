@@ -228,8 +228,9 @@ static int frame_write_empty(struct oplog *log, int64_t now_us, int64_t now_ms, 
 int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e) {
     int failed = oplog_job_poll(log, e);
     if (failed) return failed;
-    bool due = log->sync == OPLOG_EVERYSEC && log->dirty_us &&
-               now_us - log->sync_began_us >= SYNC_EVERY_US;
+    /* However it syncs: what stands in another segment than the frames to come must not be in doubt for long. */
+    bool wanted = log->before || (log->sync == OPLOG_EVERYSEC && log->dirty_us);
+    bool due = wanted && now_us - log->sync_began_us >= SYNC_EVERY_US;
     if (!worker_is_busy(log->worker)) oplog_job_next(log, due, now_us);
     if (opcodec_out_len(&log->pending)) return 0;
     bool untold = log->synced >= log->ops_lsn && log->testified < log->ops_lsn;

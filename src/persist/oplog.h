@@ -21,6 +21,7 @@
 
 #include "persist/disk.h"
 #include "persist/manifest.h"
+#include "persist/snapshot.h"
 #include "store/store.h"
 
 enum oplog_sync { OPLOG_ALWAYS, OPLOG_EVERYSEC, OPLOG_NO };
@@ -70,6 +71,17 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
 /* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to
  * a second: leases go by it. Fails like oplog_write. */
 int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e);
+
+/* ---- partitions that come in from a snapshot ---- */
+
+enum { OPLOG_SOURCE_MAX = 256 };
+
+/* An OP_ADOPT names the snapshot that its partitions are in. The snapshot is `name` in `directory`; what it consists of gets second
+ * names with the log, and has them as long as the log holds the op. In the same turn as the op, before it is applied; `source` is
+ * what the op is to say. */
+int oplog_keep(struct oplog *log, const char *directory, const char *name,
+               const struct snapshot *snapshot, char source[static OPLOG_SOURCE_MAX],
+               struct error *e);
 
 /* ---- a new base ---- */
 

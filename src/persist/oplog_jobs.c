@@ -154,10 +154,7 @@ enum oplog_prepared oplog_is_prepared(struct oplog *log, struct error *e) {
 uint64_t oplog_switch(struct oplog *log, uint64_t *base) {
     log->before = log->file;
     log->disk->ops->truncate(log->before, log->offset, NULL); /* what was reserved behind it goes */
-    if (log->sync != OPLOG_EVERYSEC || log->synced >= log->ops_lsn)
-        oplog_close_before(log);
-    else if (!log->dirty_us)
-        log->dirty_us = 1;
+    if (log->synced + 1 >= log->next_lsn) oplog_close_before(log);
     log->file = log->next;
     log->number = log->manifest.last;
     log->next = NULL;

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "persist/oplog.h"
-#include "persist/segment.h"
 #include "server/child.h"
 #include "server/server.h"
 #include "server/waiter.h"
@@ -204,34 +203,16 @@ static int refuse_present(const struct server *s, struct span name, struct error
                      QUOTE(name));
 }
 
-/* Second names for the checkpoint's files, where the log finds them as long as it needs them. */
-static int link_files(struct server *s, char *source, size_t size, struct error *e) {
-    struct checkpoints *c = s->checkpoints;
-    struct disk *disk = s->persistence.disk;
-    char log[PATH_MAX], own[SEGMENT_NAME_MAX], directory[PATH_MAX + SEGMENT_NAME_MAX],
-        file[CATALOG_FILE_MAX], from[2 * PATH_MAX], to[2 * PATH_MAX];
-    persistence_path(s, s->persistence.log_name, log, sizeof(log));
-    segment_directory(oplog_segment(s->persistence.log), own);
-    snprintf(directory, sizeof(directory), "%s/%s", log, own);
-    int failed = disk->ops->make_directory(disk, directory, e);
-    const char *name = catalog_file(c->source, file);
-    snprintf(source, size, "%s/%s", own, name);
-    for (size_t i = 0; !failed && name; name = snapshot_file(c->snapshot, i++)) {
-        snprintf(from, sizeof(from), "%s/%s", c->catalog.directory, name);
-        snprintf(to, sizeof(to), "%s/%s", directory, name);
-        if (!disk->ops->exists(disk, to)) failed = disk->ops->link(disk, from, to, e);
-    }
-    if (!failed) failed = disk->ops->sync_directory(disk, directory, e);
-    return failed ? failed : disk->ops->sync_directory(disk, log, e);
-}
-
 /* All of it was read: it comes in, or nothing does. */
 static int restore_adopt(struct server *s, struct error *e) {
     struct checkpoints *c = s->checkpoints;
-    char source[SEGMENT_NAME_MAX + CATALOG_FILE_MAX] = "";
+    char source[OPLOG_SOURCE_MAX] = "", file[CATALOG_FILE_MAX];
     struct op op;
     int64_t clock = load_clock(c->load);
-    int failed = s->persistence.log ? link_files(s, source, sizeof(source), e) : 0;
+    int failed = 0;
+    if (s->persistence.log)
+        failed = oplog_keep(s->persistence.log, c->catalog.directory, catalog_file(c->source, file),
+                            c->snapshot, source, e);
     if (!failed) failed = load_finish(c->load, &op, e);
     if (failed) return failed;
     op.now_ms = s->now_ms;
