@@ -355,7 +355,7 @@ def read_kept(line, partition):
     there.waiting, there.lengths = {}, {}
     for task in ("once", "lent", "ranks"):
         there.waiting[task], leases = read_task(line, partition, task)
-        there.lengths.update({id_: n for id_, (n, _) in leases.items()})
+        there.lengths.update({id_: n for id_, (n, _) in leases.items() if n})
     return there
 
 
