@@ -120,25 +120,31 @@ static int system_sync(struct disk_file *f, struct error *e) {
     return 0;
 }
 
-/* Where a file system cannot allocate ahead, what it says is free has to do. */
-static int reserve_by_statvfs(const struct system_file *file, uint64_t end, struct error *e) {
+/* Does it say that there is so much? */
+static int ask_for_room(const struct system_file *file, uint64_t end, struct error *e) {
     struct statvfs fs;
     struct stat st;
     if (fstatvfs(file->fd, &fs) || fstat(file->fd, &st))
         return system_error(e, "look at", file->path);
-    uint64_t more = end > (uint64_t)st.st_size ? end - (uint64_t)st.st_size : 0;
+    uint64_t has = (uint64_t)st.st_blocks * 512; /* with what was reserved */
+    if ((uint64_t)st.st_size > has) has = (uint64_t)st.st_size;
+    uint64_t more = end > has ? end - has : 0;
     errno = ENOSPC;
-    return more / fs.f_frsize < fs.f_bavail ? 0 : system_error(e, "reserve room for", file->path);
+    return more / fs.f_frsize < fs.f_bavail || !more ? 0
+                                                     : system_error(e, "reserve room for", file->path);
 }
 
+/* It is asked first, since an attempt in vain takes what there is until it fails, or keeps it: then nobody else has room for anything,
+ * such as the snapshot that would replace the log. Where a file system cannot allocate ahead, its answer has to do. */
 static int system_reserve(struct disk_file *f, uint64_t end, struct error *e) {
     const struct system_file *file = SYSTEM_FILE(f);
-    while (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)end)) {
+    int failed = ask_for_room(file, end, e);
+    while (!failed && fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)end)) {
         if (errno == EINTR) continue;
-        if (errno == EOPNOTSUPP || errno == ENOSYS) return reserve_by_statvfs(file, end, e);
-        return system_error(e, "reserve room for", file->path);
+        if (errno == EOPNOTSUPP || errno == ENOSYS) return 0;
+        failed = system_error(e, "reserve room for", file->path);
     }
-    return 0;
+    return failed;
 }
 
 static int system_truncate(struct disk_file *f, uint64_t len, struct error *e) {
