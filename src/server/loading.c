@@ -62,12 +62,14 @@ void loading_progress(const struct server *s, struct loading_progress *out) {
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* Leases go on with the time they had left: nobody could acknowledge, or ask for more, while the server was down. */
-static int extend_leases(struct server *s, int64_t then_ms, struct error *e) {
+/* Leases go on with the time they had left: nobody could acknowledge, or ask for more, while the server was down. Where the log has no
+ * room for that they end when they would have: a full disk is no reason not to start. */
+static void extend_leases(struct server *s, int64_t then_ms) {
     const struct leases *leases = store_leases(s->store);
     int64_t away = s->now_ms - then_ms;
     size_t n = leases->count;
-    if (!n || then_ms == INT64_MIN || away <= 0) return 0;
+    struct error e;
+    if (!n || then_ms == INT64_MIN || away <= 0) return;
     struct lease **all = scratch_alloc(&s->scratch, n, sizeof(struct lease *));
     memcpy(all, leases->heap, n * sizeof(*all)); /* the heap moves */
     for (size_t i = 0; i < n; i++) {
@@ -81,11 +83,12 @@ static int extend_leases(struct server *s, int64_t then_ms, struct error *e) {
                        .n = lease->n,
                        .task = lease->task->name,
                        .lease = {.id = lease->id, .ends_ms = lease->ends_ms + away}}};
-        int failed = persistence_admit(s, &op, 0, e);
-        if (failed) return failed;
+        if (persistence_admit(s, &op, 0, &e)) {
+            log_warning("leases were not given the time that the server was down: %s", e.text);
+            return;
+        }
         store_apply(s->store, &op);
     }
-    return 0;
 }
 
 /* The log goes on where it ended; without one, and with appendonly, one begins with the dump that was loaded, if any. */
@@ -114,10 +117,10 @@ static int loading_finish(struct server *s, struct loading *l, int64_t then_ms, 
     if (failed) return failed;
     tell(s, l);
     loading_end(s);
-    failed = extend_leases(s, then_ms, e);
+    extend_leases(s, then_ms);
     scratch_reset(&s->scratch);
-    if (!failed) server_ready(s);
-    return failed;
+    server_ready(s);
+    return 0;
 }
 
 /* ---- step by step ------------------------------------------------------------------------- */
