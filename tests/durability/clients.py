@@ -52,10 +52,10 @@ class Client:
 # ---------------------------------------------------------------- writing
 
 class Rows:
-    """What to write next: mixed requests for a table, which stays below `limit` bytes."""
+    """What to write next: mixed requests for a table, which stays below `limit` bytes; `large`: how many of them are of a MiB."""
 
-    def __init__(self, prefix, limit, chance):
-        self.prefix, self.limit, self.chance = prefix, limit, chance
+    def __init__(self, prefix, limit, large, chance):
+        self.prefix, self.limit, self.large, self.chance = prefix, limit, large, chance
         self.version = 0
 
     def key(self):
@@ -86,23 +86,23 @@ class Rows:
         if table.size > self.limit:
             return Clear() if chance.random() < 0.1 else Clear(keys=keys[:len(keys) // 2])
         what = chance.random()
-        if what < 0.2 or len(keys) < 5:
-            return Put(self.key(), {"v": self.tag(), "w": b"x" * chance.randint(0, 50)}, self.small())
-        one = chance.choice(keys)
-        if what < 0.35:
-            return Put(one, {"v": self.tag()}, self.small())
-        if what < 0.42:
-            return Put(one, {}, {"big": self.cell("big")})
-        if what < 0.47:
-            return Put(one, {"w": self.tag()}, {})
-        if what < 0.51:
-            return Put(chance.choice((one, self.key())), {"v": self.tag()}, self.small(), nx=True)
-        if what < 0.55:
-            return Put(one, {"v": self.tag()}, self.small(),
-                       only=table.tag(one, "v") if chance.random() < 0.7 else b"no")
-        if what < 0.68:  # columns of a MiB
+        if chance.random() < self.large:
             n = chance.choice((2, 8, 64))
             return self.batch([self.key() for _ in range(n)], MIB // n + chance.randint(0, 1000))
+        if what < 0.25 or len(keys) < 5:
+            return Put(self.key(), {"v": self.tag(), "w": b"x" * chance.randint(0, 50)}, self.small())
+        one = chance.choice(keys)
+        if what < 0.42:
+            return Put(one, {"v": self.tag()}, self.small())
+        if what < 0.50:
+            return Put(one, {}, {"big": self.cell("big")})
+        if what < 0.56:
+            return Put(one, {"w": self.tag()}, {})
+        if what < 0.60:
+            return Put(chance.choice((one, self.key())), {"v": self.tag()}, self.small(), nx=True)
+        if what < 0.65:
+            return Put(one, {"v": self.tag()}, self.small(),
+                       only=table.tag(one, "v") if chance.random() < 0.7 else b"no")
         if what < 0.86:
             new = [self.key() for _ in range(chance.randint(1, 40))]
             return self.batch(new + chance.sample(keys, chance.randint(0, 5)), 0)
@@ -126,9 +126,9 @@ class Writer(Client):
     """Owns a partition, so that the order of what is done to it is the order of its requests. What is there after a kill is what
     some first part of them makes, with at least all that were acknowledged."""
 
-    def __init__(self, partition, limit, depth, chance):
+    def __init__(self, partition, limit, large, depth, chance):
         self.partition, self.depth = partition, depth
-        self.rows = Rows(partition.encode(), limit, chance)
+        self.rows = Rows(partition.encode(), limit, large, chance)
         self.table = Table()  # acknowledged
         self.ahead = Table()  # sent
         self.pending = []  # requests, and the replies they should have
@@ -384,7 +384,7 @@ class Keeper(Client):
 
     def __init__(self, partition, writers, limit, chance):
         self.partition, self.writers, self.chance = partition, writers, chance
-        self.rows = Rows(partition.encode(), limit, chance)
+        self.rows = Rows(partition.encode(), limit, 0.1, chance)
         self.state = Kept()
         self.pending = None  # what was sent: the state it makes
         self.checkpoints = {}  # name: Checkpoint
