@@ -81,10 +81,11 @@ struct sweep {
 
 static bool is_left_over(const struct manifest *m, const char *name) {
     char own[SEGMENT_NAME_MAX + MANIFEST_BASE_NAME_MAX];
-    uint64_t number;
+    uint64_t number, lsn = 0;
     size_t len = strlen(name);
-    if (sscanf(name, "log.%" SCNu64, &number) == 1 &&
-        (!strcmp(segment_name(number, own), name) || !strcmp(segment_directory(number, own), name)))
+    if (sscanf(name, "log.%" SCNu64 ".%" SCNu64, &number, &lsn) >= 1 &&
+        (!strcmp(segment_name(number, own), name) ||
+         !strcmp(segment_directory(number, lsn, own), name)))
         return number < m->first || number > m->last;
     if (sscanf(name, "base.%" SCNu64, &number) == 1 &&
         !strcmp(manifest_base_name(number, own), name))
