@@ -6,7 +6,8 @@
 #     demo         the demo, on prompts that it makes and on real rollouts
 #     connections  ten thousand of them at once
 #     exactly_once producers, consumers and waiters that come and go: who gets what, and how often
-#     sanitizers   these five again under ASan and UBSan
+#     durability   servers killed with -9, full disks, disks that fail: what is there afterwards
+#     sanitizers   these six again under ASan and UBSan
 #     fuzz         the fuzzers, for a bounded time
 #     long         all of these, or those named beside it, with full numbers: rounds, samples, minutes
 # The last line sums all suites: N passed, N failed, N skipped. Logs are in build/logs.
@@ -14,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    sed -n '2,12s/^# //p' "$0" >&2
+    sed -n '2,13s/^# //p' "$0" >&2
     exit 2
 }
 
@@ -23,13 +24,13 @@ long=
 while [ $# -gt 0 ]; do
     [ "$1" = --suite ] && [ $# -ge 2 ] || usage
     case $2 in
-    unit | tcl | demo | connections | exactly_once | sanitizers | fuzz) suites+=("$2") ;;
+    unit | tcl | demo | connections | exactly_once | durability | sanitizers | fuzz) suites+=("$2") ;;
     long) long=--long ;;
     *) usage ;;
     esac
     shift 2
 done
-[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections exactly_once sanitizers fuzz)
+[ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections exactly_once durability sanitizers fuzz)
 
 fuzz_seconds=20
 unit_seconds=600
@@ -97,6 +98,14 @@ exactly_once() {
     tests/exactly_once/run.py --server "build/$1/src/tq-server" $size
 }
 
+# With fewer kills where the server is slow.
+durability() {
+    local size=$long
+    [ "$1" = sanitizers ] && size="$long --small"
+    # shellcheck disable=SC2086 # none, one or two options
+    tests/durability/run.py --server "build/$1/src/tq-server" $size
+}
+
 fuzz() {
     tests/fuzz/run.sh --seconds "$fuzz_seconds"
 }
@@ -146,12 +155,12 @@ build() {
 deps/install.sh || exit 1
 for suite in "${suites[@]}"; do
     case $suite in
-    unit | tcl | demo | connections | exactly_once)
+    unit | tcl | demo | connections | exactly_once | durability)
         build release "${warnings[@]}" && run_suite "$suite" "$suite" release
         ;;
     sanitizers)
         build sanitizers --enable-sanitizers "${warnings[@]}" &&
-            for part in unit tcl demo connections exactly_once; do
+            for part in unit tcl demo connections exactly_once durability; do
                 run_suite "sanitizers $part" "$part" sanitizers
             done
         ;;

@@ -47,7 +47,7 @@ static _Noreturn void child_main(struct server *s, int pipe, pid_t parent,
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     for (int signal_number = 1; signal_number < NSIG; signal_number++)
-        if (signal_number != SIGPIPE) signal(signal_number, SIG_DFL);
+        if (signal_number != SIGPIPE && signal_number != SIGXFSZ) signal(signal_number, SIG_DFL);
     dup2(pipe, CHILD_PIPE);
     close_range(CHILD_PIPE + 1, ~0u, 0); /* connections that end have to end for their peers */
     int failed = job->run(s, context, &e);

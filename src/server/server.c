@@ -325,7 +325,8 @@ static int make_base(struct server *s, struct error *e) {
 static void arm_events(struct server *s) {
     static const int ending[] = {SIGTERM, SIGINT};
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* the terminal it was started from may go */
+    signal(SIGHUP, SIG_IGN);  /* the terminal it was started from may go */
+    signal(SIGXFSZ, SIG_IGN); /* a write past the limit of files fails, and says why */
     for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
         evsignal_assign(&s->signals[i], s->base, ending[i], on_signal, s);
         event_add(&s->signals[i], NULL);

@@ -18,6 +18,15 @@ def clock():
 
 
 class Client:
+    may_be_refused = False  # with MISCONF: then nothing has happened
+    refused = 0
+
+    def is_refused(self, reply):
+        if not (self.may_be_refused and isinstance(reply, Failure) and str(reply).startswith("MISCONF ")):
+            return False
+        self.refused += 1
+        return True
+
     def run(self, port):
         """False: it was not the connection that ended it."""
         self.failure = None
@@ -127,7 +136,6 @@ class Writer(Client):
         self.acknowledged = 0
         self.lost = set()  # digests of what never came to be, though a child may have seen it
         self.cleared = False  # since the last check?
-        self.refused = 0  # with MISCONF, where that may be
 
     def step(self, line):
         while len(self.pending) < self.depth:
@@ -141,6 +149,11 @@ class Writer(Client):
         line.send(*what.words(self.partition))
 
     def finish(self, reply):
+        if self.is_refused(reply):  # one request at a time: what was ahead was this
+            expect(self.depth == 1, "nothing is sent ahead where it may be refused")
+            self.ahead = self.table.copy()
+            del self.pending[0], self.digests[-1]
+            return
         what, expected = self.pending[0]
         expect(reply == expected, self.partition, type(what).__name__, "was answered with", reply, "instead of", expected)
         what.apply(self.table)
@@ -194,6 +207,7 @@ class Taker(Client):
                       "BLOCK", chance.choice((1, 20)), "AS", "ROWS" if rows else "KEYS")
         reply = line.reply()
         task, n, rows = self.pending.pop(0)
+        reply = None if self.is_refused(reply) else reply
         expect(reply is None or isinstance(reply, list) and len(reply) == n, "SAMPLE of", n, "was answered with", reply)
         if rows and reply:
             for key, a in reply:
@@ -226,6 +240,7 @@ class Borrower(Client):
         line.send("TQ.SAMPLE", task.partition, task.name, "COUNT", n, "FIELDS", 1, "a", *samplers(chance),
                   "LEASE", ms, "BLOCK", chance.choice((1, 20)), "AS", "KEYS")
         reply = line.reply()
+        reply = None if self.is_refused(reply) else reply
         if reply is not None:
             expect(isinstance(reply, list) and len(reply[1]) == n, "SAMPLE of", n, "was answered with", reply)
             task.record(reply[0], reply[1], sent + ms / 1000, clock())
@@ -246,7 +261,7 @@ class Borrower(Client):
             self.kept.append((task, reply[0]))
 
     def ask(self, line, task, id_, doing, *words):
-        """The reply, or None where the lease has ended; and how many of its samples are there for sure."""
+        """The reply, or None where the lease has ended or it was refused; the lease; how many of its samples are there for sure."""
         with task.lock:
             lease = task.leases.get(id_)
             if not lease:  # it had ended when the server was started
@@ -256,6 +271,8 @@ class Borrower(Client):
         reply = line.reply()
         with task.lock:
             lease.doing = None
+            if self.is_refused(reply):
+                return None, lease, 0
             sure = [k for k in lease.keys if k in self.alive[task.partition].ahead.rows]
             if isinstance(reply, Failure):
                 gone = str(reply).startswith("NOLEASE ") and (clock() >= lease.until or not sure)
@@ -355,7 +372,7 @@ def read_kept(line, partition):
     there.waiting, there.lengths = {}, {}
     for task in ("once", "lent", "ranks"):
         there.waiting[task], leases = read_task(line, partition, task)
-        there.lengths.update({id_: n for id_, (n, _) in leases.items()})
+        there.lengths.update({id_: n for id_, (n, _) in leases.items() if n})
     return there
 
 
@@ -382,13 +399,13 @@ class Keeper(Client):
             return
         wish, self.wish = self.wish, None
         what = self.chance.random()
-        if wish == "checkpoint" or not wish and what < 0.06:
+        if wish == "checkpoint" or not wish and what < 0.10:
             self.checkpoint(line)
         elif wish == "restore" and not self.checkpoints:
             self.checkpoint(line)
-        elif wish == "restore" or what < 0.12 and self.checkpoints:
+        elif wish == "restore" or what < 0.18 and self.checkpoints:
             self.restore(line, self.chance.choice(list(self.checkpoints)))
-        elif what < 0.15 and self.checkpoints:
+        elif what < 0.23 and self.checkpoints:
             self.forget(line, self.chance.choice(list(self.checkpoints)[-2:]))
         elif what < 0.65:
             self.write(line)
@@ -503,7 +520,7 @@ class Keeper(Client):
                               "BATCH", b, "AS", "KEYS")
             expect(again == keys, "batch", b, "is", again, "after the restart, it was", keys)
         self.check_catalog(line)
-        if self.checkpoints and self.chance.random() < 0.5:
+        if self.checkpoints and self.chance.random() < 0.7:
             self.check_checkpoint(line, self.chance.choice(list(self.checkpoints)))
 
     def check_catalog(self, line):

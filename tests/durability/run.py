@@ -10,11 +10,10 @@ as it is, so with `everysec`, too, nothing acknowledged may be missing; loss of 
 does what; the kernel, when."""
 
 import argparse
-import ctypes
 import os
 import random
 import resource
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from clients import MIB, Borrower, Keeper, Taker, Writer  # noqa: E402
-from journal import Lent, Mput, Once, Put, read_table  # noqa: E402
+from journal import Clear, Lent, Once, read_table  # noqa: E402
 from server import Failure, Line, Server, expect  # noqa: E402
 
 SMALL, DEFAULT, LONG = 5, 20, 200  # rounds
@@ -36,19 +35,34 @@ PARTITIONS = ["p0", "p1", "p2"]
 class World:
     """All clients of one server, over its lives."""
 
-    def __init__(self, chance):
+    def __init__(self, chance, limit=8 * MIB, keeps=True):
+        """`limit`: about so many bytes are in a partition; without `keeps`, requests may be refused, and nothing is sent ahead."""
+
         def dice():
             return random.Random(chance.random())
 
-        self.writers = [Writer(p, 8 * MIB, 1 + 3 * i, dice()) for i, p in enumerate(PARTITIONS)]
-        once = [Once(p, "once") for p in PARTITIONS]
-        lent = [Lent(p, "lent") for p in PARTITIONS]
-        self.once, self.lent = once, lent
-        self.keeper = Keeper("kept", self.writers, 4 * MIB, dice())
+        self.writers = [Writer(p, limit, 1 + 3 * i * keeps, dice()) for i, p in enumerate(PARTITIONS)]
+        self.once, self.lent = ([kind(p, name) for p in PARTITIONS] for kind, name in ((Once, "once"), (Lent, "lent")))
+        self.keeper = Keeper("kept", self.writers, 4 * MIB, dice()) if keeps else None
         by_name = {w.partition: w for w in self.writers}
-        self.clients = (self.writers + [self.keeper] + [Taker(once, dice()) for _ in range(2)] +
-                        [Borrower(lent, by_name, dice()) for _ in range(2)])
+        self.clients = (self.writers + [Taker(self.once, dice()) for _ in range(2)] +
+                        [Borrower(self.lent, by_name, dice()) for _ in range(2)])
+        if keeps:
+            self.clients.append(self.keeper)
+        for client in self.clients:
+            client.may_be_refused = not keeps
         self.doubtful = self.untold = 0  # requests without a reply that had been done; samples taken by such
+
+    def start(self, port):
+        for client in self.clients:
+            client.start(port)
+
+    def end(self):
+        for client in self.clients:
+            client.end()
+
+    def acknowledged(self):
+        return sum(w.acknowledged for w in self.writers)
 
     def check(self, line):
         for writer, once, lent in zip(self.writers, self.once, self.lent):
@@ -56,7 +70,8 @@ class World:
             self.doubtful += done
             self.untold += once.check(line, writer.table, cleared)
             lent.check(line, writer.table, time.monotonic)
-        self.keeper.check(line)
+        if self.keeper:
+            self.keeper.check(line)
 
     def check_dump(self, server, path):
         """What BGSAVE had made, or what it had made the time before, is whole."""
@@ -115,46 +130,66 @@ def await_moment(world, line, kind, chance):
     time.sleep(chance.choice((0, chance.uniform(0, 0.01), chance.uniform(0, 0.15))))
 
 
+def one_life(options, world, directory, kind, chance):
+    """The server is started, what is there is looked at, and it is killed. Returns how often it was killed while it loaded, after
+    that."""
+    with persistent(options, directory, chance) as server:
+        line = Line(server.port)
+        world.check(line)
+        world.start(server.port)
+        await_moment(world, line, kind, chance)
+        expect(server.process.poll() is None, "the server ended")
+        server.kill()
+        world.end()
+    dump = os.path.join(directory, "dump.tqs")
+    if kind == "BGSAVE" and os.path.exists(dump):
+        world.check_dump(options.server, dump)
+    return sum(kill_loading(options, directory, chance) for _ in range(chance.choice((0, 0, 0, 1, 2))))
+
+
+def last_life(options, world, directory, chance):
+    """Nothing goes on any more: leases come to their end, and every checkpoint restores what it had."""
+    with persistent(options, directory, chance) as server:
+        line = Line(server.port)
+        world.check(line)
+        end = time.monotonic() + 60
+        for writer, lent in zip(world.writers, world.lent):
+            while lent.check(line, writer.table, time.monotonic):
+                expect(time.monotonic() < end, "leases do not end")
+                time.sleep(0.05)
+        for name in world.keeper.checkpoints:
+            world.keeper.check_checkpoint(line, name)
+        for name in list(world.keeper.checkpoints):
+            world.keeper.check_everything(line, name)
+
+
+def place(directory):
+    """Where a file system in memory is, requests are not held up by syncs, and more of them are under way when the kill comes."""
+    if directory and not (os.path.isdir(directory) and shutil.disk_usage(directory).free > 1 << 30):
+        directory = None
+    return tempfile.TemporaryDirectory(prefix="tq-durability-", dir=directory)
+
+
 def test_kill(options):
     kinds = ["load", "BGSAVE", "BGREWRITEAOF", "checkpoint", "restore"]
-    chance = random.Random("%d kill" % options.seed)
-    world, loading_kills, acknowledged = World(chance), 0, 0
-    with tempfile.TemporaryDirectory(prefix="tq-durability-") as directory:
-        for round_ in range(options.rounds + 1):
-            kind = kinds[round_ % len(kinds)]
-            server = persistent(options, directory, chance)
-            try:
-                line = Line(server.port)
-                world.check(line)
-                if round_ == options.rounds:
-                    finish(world, line)
-                    server.process.terminate()
-                    expect(server.process.wait(60) == 0, "the server ended with", server.process.returncode)
-                    break
-                for client in world.clients:
-                    client.start(server.port)
-                await_moment(world, line, kind, chance)
-                expect(server.process.poll() is None, "the server ended:\n" + server.words())
-                server.kill()
-                for client in world.clients:
-                    client.end()
-                dump = os.path.join(directory, "dump.tqs")
-                if kind == "BGSAVE" and os.path.exists(dump):
-                    world.check_dump(options.server, dump)
-                if chance.random() < 0.4:
-                    for _ in range(chance.randint(1, 2)):
-                        loading_kills += kill_loading(options, directory, chance)
-            except (AssertionError, Failure, ConnectionError) as e:
-                server.kill()
-                kept = keep(directory)
-                raise AssertionError("round %d (%s): %s\n%s\nthe directory is kept in %s" % (
-                    round_, kind, e, server.words(), kept)) from e
-            finally:
-                server.kill()
-    acknowledged = sum(w.acknowledged for w in world.writers)
-    print("  %d kills, %d more while it loaded; %d writes acknowledged, %d without a reply had been done, and took %d samples" % (
-        options.rounds, loading_kills, acknowledged, world.doubtful, world.untold))
-    print("  %d checkpoints made, %d restored" % (world.keeper.made, world.keeper.restored))
+    in_memory = options.rounds * 3 // 4
+    for rounds, where in ((in_memory, "/dev/shm"), (options.rounds - in_memory, None)):
+        chance = random.Random("%d kill %s" % (options.seed, where))
+        world, loading_kills = World(chance), 0
+        with place(where) as directory:
+            for round_ in range(rounds + 1):
+                kind = kinds[round_ % len(kinds)] if round_ < rounds else "the last"
+                try:
+                    if round_ < rounds:
+                        loading_kills += one_life(options, world, directory, kind, chance)
+                    else:
+                        last_life(options, world, directory, chance)
+                except (AssertionError, Failure, OSError) as e:
+                    raise AssertionError("%s, round %d, %s: %s; the files are kept in %s" % (
+                        directory, round_, kind, e, keep(directory))) from e
+        print("  %s: %d kills, %d more while it loaded; %d writes acknowledged; without a reply %d had been done, and took %d samples"
+              % (where or "on disk", rounds, loading_kills, world.acknowledged(), world.doubtful, world.untold))
+        print("  %d checkpoints made, %d restored" % (world.keeper.made, world.keeper.restored))
 
 
 def keep(directory):
@@ -163,17 +198,136 @@ def keep(directory):
     return kept
 
 
-def finish(world, line):
-    """Nothing goes on any more: leases come to their end, and every checkpoint restores what it had."""
-    end = time.monotonic() + 40
-    for writer, lent in zip(world.writers, world.lent):
-        while lent.check(line, writer.table, time.monotonic):
-            expect(time.monotonic() < end, "leases do not end")
-            time.sleep(0.05)
-    for name in world.keeper.checkpoints:
-        world.keeper.check_checkpoint(line, name)
-    for name in list(world.keeper.checkpoints):
-        world.keeper.check_everything(line, name)
+# ---------------------------------------------------------------- 2: no room
+
+class Tmpfs:
+    """A file system of so many bytes; `why` there is none."""
+
+    def __init__(self, size):
+        self.directory, self.why = tempfile.mkdtemp(prefix="tq-durability-full-"), None
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d" % size, "tq", self.directory],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            self.why = "no file system can be mounted here: " + done.stderr.strip()
+
+    def ballast(self, name, size):
+        with open(os.path.join(self.directory, name), "wb") as f:
+            f.write(bytes(size))
+
+    def drop(self, name):
+        os.unlink(os.path.join(self.directory, name))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if not self.why:
+            subprocess.run(["umount", "-l", self.directory], check=True)
+        os.rmdir(self.directory)
+
+
+def wait_for(what, holds, server, seconds=120):
+    end = time.monotonic() + seconds
+    while not holds():
+        expect(server.process.poll() is None, "the server ended")
+        expect(time.monotonic() < end, "in vain:", what)
+        time.sleep(0.01)
+
+
+def await_refusals(world, server):
+    before = [c.refused for c in world.writers]
+    wait_for("all writers are refused", lambda: all(w.refused > n + 2 or not w.thread.is_alive()
+                                                    for w, n in zip(world.writers, before)), server)
+
+
+def await_progress(world, server):
+    before = [c.acknowledged for c in world.writers]
+    wait_for("all writers go on", lambda: all(w.acknowledged > n + 10 or not w.thread.is_alive()
+                                              for w, n in zip(world.writers, before)), server)
+
+
+def reads_go_on(line, world):
+    for writer in world.writers:
+        expect(line.call("TQ.COUNT", writer.partition) > 0, "nothing is there")
+        _, keys = line.call("TQ.LIST", writer.partition, "COUNT", 3)
+        expect(line.call("TQ.MGET", writer.partition, "KEYS", 1, keys[0], "FIELDS", 1, "n") is not None, "MGET says nothing")
+    expect(line.info("persistence")["aof_last_write_status"] == "err", "INFO does not tell that there is no room")
+    for words in (["TQ.CHECKPOINT", "full"], ["SAVE"]):
+        line.send(*words)
+        reply = line.reply()
+        expect(isinstance(reply, Failure) and "No space left" in str(reply), words[0], "was answered with", reply)
+    line.call("BGREWRITEAOF")
+
+
+def test_full(options):
+    chance = random.Random("%d full" % options.seed)
+    with Tmpfs(64 * MIB) as disk:
+        if disk.why:
+            return disk.why
+        disk.ballast("large", 12 * MIB)
+        disk.ballast("small", 3 * MIB)
+        world = World(chance, limit=1 << 40, keeps=False)
+
+        def server():
+            return Server(options.server, "--dir", disk.directory, "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0",
+                          "--appendfsync", chance.choice(("always", "everysec")))
+
+        with server() as first:
+            line = Line(first.port)
+            world.start(first.port)
+            await_refusals(world, first)
+            reads_go_on(line, world)
+            disk.drop("large")
+            await_progress(world, first)
+            await_refusals(world, first)
+            first.kill()
+            world.end()
+        with server() as second:  # with as little room as there was
+            line = Line(second.port)
+            world.check(line)
+            for writer in world.writers:
+                writer.begin(line, Clear(keys=list(writer.table.rows)[3:]))
+                writer.finish(line.reply())
+            expect(not any(w.pending for w in world.writers), "CLEAR is refused")
+            disk.drop("small")
+            line.call("BGREWRITEAOF")
+            wait_for("the log is rewritten", lambda: line.info("persistence")["aof_rewrites"] == "1", second)
+            refused = [c.refused for c in world.clients]
+            world.start(second.port)
+            await_progress(world, second)
+            expect(refused == [c.refused for c in world.clients], "requests are refused, though there is room again")
+            second.kill()
+            world.end()
+        with server() as third:
+            world.check(Line(third.port))
+    print("  %d writes acknowledged, %d requests refused" % (world.acknowledged(), sum(c.refused for c in world.clients)))
+    return None
+
+
+# ---------------------------------------------------------------- 3: a disk that fails
+
+def test_failing(options):
+    """What was reserved is taken away: a file may not become as large as that any more."""
+    chance = random.Random("%d failing" % options.seed)
+    for sync in ("always", "everysec"):
+        world = World(chance)
+        with place(None) as directory:
+            words = [options.server, "--dir", directory, "--appendonly", "yes", "--appendfsync", sync]
+            server = Server(*words)
+            world.start(server.port)
+            wait_for("writing has begun", lambda: world.acknowledged() > 20, server)
+            log = os.path.join(directory, "appendonlydir", "log.000001.tql")
+            limit = os.stat(log).st_size + chance.randint(0, 100000)
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+            status = server.process.wait(60)
+            world.end()
+            last = server.words().splitlines()[-3:]
+            server.kill()
+            expect(status == 1, "the server ended with", status, "\n" + "\n".join(last))
+            expect(any("op log: can't write to" in l and "File too large" in l for l in last), "its last words:", last)
+            with Server(*words) as again:
+                world.check(Line(again.port))
+    print("  last words:", last[-1].strip())
 
 
 # ---------------------------------------------------------------- main
@@ -193,6 +347,8 @@ def main():
     tests = [
         ("killed with -9 %d times, under load and at work: what was acknowledged is there, nothing is there in part" % options.rounds,
          test_kill),
+        ("a full disk, then room again: nothing acknowledged is lost, what is refused never was, and all goes on", test_full),
+        ("a log that cannot be written ends the server, which says so, and keeps what it acknowledged", test_failing),
     ]
     print("seed %d" % options.seed)
     passed = failed = skipped = 0

@@ -65,6 +65,18 @@ start_own_server {appendonly yes} {
         assert_equal {k6 k7} [take p t 2]
         assert_equal {} [glob -nocomplain [file join [srv dir] appendonlydir *.d]]
     }
+
+    test "what was restored from a checkpoint is not confused with a later one whose file has the same name" {
+        r TQ.CLEAR p
+        foreach value {old new} {
+            r TQ.PUT p k FIELDS 1 f $value
+            r TQ.CHECKPOINT one
+            r TQ.RESTORE one REPLACE
+            r TQ.FORGET one
+        }
+        restart_killed
+        assert_equal {{f new}} [r TQ.MGET p KEYS 1 k]
+    }
 }
 
 start_own_server {} {
