@@ -250,6 +250,17 @@ int catalog_add(struct catalog *c, uint64_t number, struct error *e) {
     return supersede(c, e);
 }
 
+void catalog_drop(struct catalog *c, uint64_t number) {
+    char path[PATH_MAX], temporary[PATH_MAX + 4], file[CATALOG_FILE_MAX];
+    const struct disk_ops *ops = c->disk->ops;
+    if (entry_find(c, number)) return;
+    catalog_path(c, catalog_file(number, file), path);
+    snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+    if (ops->exists(c->disk, temporary)) ops->remove(c->disk, temporary, NULL);
+    if (!ops->exists(c->disk, path) || ops->remove(c->disk, path, NULL)) return;
+    ops->sync_directory(c->disk, c->directory, NULL);
+}
+
 int catalog_forget(struct catalog *c, struct span name, struct error *e) {
     const struct checkpoint *found = catalog_find(c, name);
     if (!found) return error_set(e, ERROR_NOKEY, "no checkpoint %s", QUOTE(name));
