@@ -116,25 +116,29 @@ static void ended_rebase(struct oplog *log, int failed, const struct error *e) {
     log->older -= log->older_at_switch;
 }
 
-static int job_ended(struct oplog *log, int failed, struct error *e) {
+/* Only a sync that fails concerns whoever asks; how the others went is kept. */
+static int job_ended(struct oplog *log, int failed, const struct error *why, struct error *e) {
     enum oplog_job job = log->job;
     log->job = OPLOG_JOB_NONE;
-    if (job == OPLOG_JOB_SYNC) return ended_sync(log, failed);
-    if (job == OPLOG_JOB_PREPARE) ended_prepare(log, failed, e);
-    if (job == OPLOG_JOB_REBASE) ended_rebase(log, failed, e);
-    return 0;
+    if (job == OPLOG_JOB_PREPARE) ended_prepare(log, failed, why);
+    if (job == OPLOG_JOB_REBASE) ended_rebase(log, failed, why);
+    if (job != OPLOG_JOB_SYNC) return 0;
+    if (failed && e) *e = *why;
+    return ended_sync(log, failed);
 }
 
 int oplog_job_poll(struct oplog *log, struct error *e) {
     int failed;
-    return worker_poll(log->worker, &failed, e) ? job_ended(log, failed, e) : 0;
+    struct error why;
+    return worker_poll(log->worker, &failed, &why) ? job_ended(log, failed, &why, e) : 0;
 }
 
 int oplog_job_wait(struct oplog *log, struct error *e) {
     int failed;
+    struct error why;
     if (!worker_is_busy(log->worker)) return 0;
-    worker_wait(log->worker, &failed, e);
-    return job_ended(log, failed, e);
+    worker_wait(log->worker, &failed, &why);
+    return job_ended(log, failed, &why, e);
 }
 
 /* ---- a new base --------------------------------------------------------------------------- */

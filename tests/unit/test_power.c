@@ -82,6 +82,7 @@ static void checkpoints(struct power *p) {
     power_checkpoint(p, 0);
     power_forget(p, 1);
     power_forget(p, 0);
+    power_forget(p, 0); /* if that failed: else there is none */
     put_alone(p, "g", '6', 12);
     power_checkpoint(p, 2);
     clear(p, "b");
@@ -102,6 +103,7 @@ static void history(struct power *p) {
 
 /* Closed, and opened again. */
 static void history_goes_on(struct power *p, enum oplog_sync sync) {
+    if (p->dead) return;
     power_close(p);
     p->sync = sync;
     if (p->dead || !power_open(p)) return;
@@ -153,11 +155,80 @@ static void test_no(void **state) {
     lose_power("no", OPLOG_NO, OPLOG_ALWAYS);
 }
 
-int main(void) {
+/* ---- errors of the disk ------------------------------------------------------------------- */
+
+/* Whatever has failed, what was acknowledged is there, at once and after a crash, and it goes on. */
+static void expect_recovers(struct power *p, const char *key) {
+    power_crash(p);
+    power_abandon(p);
+    p->sync = OPLOG_ALWAYS;
+    assert_true(power_open(p));
+    put_alone(p, key, 'z', 6000);
+    assert_int_equal(p->safe, p->n - 1);
+    power_crash(p);
+    power_abandon(p);
+    power_free(p);
+    simdisk_free(p->disk);
+}
+
+/* The n-th operation fails. Returns false where there were fewer. */
+static bool fail_once(uint64_t nth, enum oplog_sync sync, enum oplog_sync later,
+                      enum error_code code, struct power_counts *counts) {
+    struct source source = source_of_seed(nth);
+    struct power p = {.disk = simdisk_new(),
+                      .sync = sync,
+                      .source = &source,
+                      .counts = counts,
+                      .outcomes = 2,
+                      .first = true};
+    simdisk_fail(p.disk, nth, code);
+    history(&p);
+    history_goes_on(&p, later);
+    bool failed = simdisk_has_failed(p.disk);
+    simdisk_fail(p.disk, 0, ERROR_NONE); /* no more */
+    expect_recovers(&p, "y");
+    return failed;
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    static const enum oplog_sync syncs[] = {OPLOG_ALWAYS, OPLOG_EVERYSEC, OPLOG_NO, OPLOG_ALWAYS};
+    struct power_counts counts = {0};
+    uint64_t n = 0;
+    for (int i = 0; i < 3; i++)
+        for (uint64_t nth = 1;
+             fail_once(nth, syncs[i], syncs[i + 1], nth % 2 ? ERROR_ERR : ERROR_MISCONF, &counts);
+             nth++)
+            n++;
+    print_message("# %llu errors, %llu outcomes\n", U(n), U(counts.outcomes));
+}
+
+/* Where there is no room writes are refused, and nothing else: the log does not fail. */
+static void test_a_full_disk(void **state) {
+    (void)state;
+    struct power_counts counts = {0};
+    for (uint64_t limit = 500; limit < 300000; limit += limit / 16) {
+        struct source source = source_of_seed(limit);
+        struct power p = {.disk = simdisk_new(),
+                          .source = &source,
+                          .counts = &counts,
+                          .outcomes = 1,
+                          .first = true};
+        simdisk_limit(p.disk, limit);
+        history(&p);
+        assert_false(p.dead);
+        simdisk_limit(p.disk, 0);
+        expect_recovers(&p, "y");
+    }
+    print_message("# %llu outcomes\n", U(counts.outcomes));
+}
+
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_always),
-        cmocka_unit_test(test_everysec),
-        cmocka_unit_test(test_no),
+        cmocka_unit_test(test_always),      cmocka_unit_test(test_everysec),
+        cmocka_unit_test(test_no),          cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_a_full_disk),
     };
+    if (argc > 1) cmocka_set_test_filter(argv[1]); /* one test alone: they take a while */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,10 +25,15 @@ static void on_change(void *context, const struct op *op) {
     oplog_add(p->log, p->kit.store, op);
 }
 
-static void die(struct power *p) {
-    p->dead = true;
+static void leave_log(struct power *p) {
+    p->safe = power_safe_moment(p);
     if (p->log) oplog_abandon(p->log);
     p->log = NULL;
+}
+
+static void die(struct power *p) {
+    p->dead = true;
+    leave_log(p);
 }
 
 static void add_moment(struct power *p, uint64_t lsn) {
@@ -61,6 +66,7 @@ static int open_log(struct power *p, uint64_t *next_lsn, struct error *e) {
 bool power_open(struct power *p) {
     struct error e = {0};
     uint64_t next_lsn;
+    p->dead = false;
     kit_open(&p->kit);
     p->kit.now_ms = now_ms(p);
     if (!p->n) add_moment(p, 0);
@@ -78,24 +84,25 @@ bool power_open(struct power *p) {
 }
 
 static void power_end(struct power *p) {
+    p->log = NULL;
+    if (!p->kit.store) return;
     store_on_change(p->kit.store, NULL, NULL);
     if (p->catalog.directory) catalog_close(&p->catalog);
     kit_close(&p->kit);
-    p->log = NULL;
 }
 
 void power_close(struct power *p) {
     struct error e;
-    struct oplog *log = p->log;
-    if (log && oplog_close(log, &e))
+    p->safe = power_safe_moment(p);
+    if (p->log && oplog_close(p->log, &e))
         p->dead = true;
-    else if (log)
+    else if (p->log)
         p->safe = p->n - 1;
     power_end(p);
 }
 
 void power_abandon(struct power *p) {
-    if (p->log) oplog_abandon(p->log);
+    leave_log(p);
     power_end(p);
 }
 
@@ -210,17 +217,20 @@ void power_checkpoint(struct power *p, int name) {
     uint64_t number;
     if (p->dead) return;
     wish_more(&p->wishes[name], power_sum(p->kit.store));
-    int failed = catalog_prepare(&p->catalog, &number, NULL);
-    if (!failed) failed = write_checkpoint(p, name, number);
+    if (catalog_prepare(&p->catalog, &number, NULL)) return;
+    int failed = write_checkpoint(p, name, number);
     if (!failed) failed = catalog_add(&p->catalog, number, NULL);
-    if (!failed) wish_granted(&p->wishes[name]);
+    if (failed)
+        catalog_drop(&p->catalog, number);
+    else
+        wish_granted(&p->wishes[name]);
 }
 
 void power_forget(struct power *p, int name) {
     if (p->dead) return;
     wish_more(&p->wishes[name], (struct checksum128){0, 0});
-    int failed = catalog_forget(&p->catalog, span_of_string(power_name(name)), NULL);
-    if (!failed || failed == ERROR_NOKEY) wish_granted(&p->wishes[name]);
+    if (!catalog_forget(&p->catalog, span_of_string(power_name(name)), NULL))
+        wish_granted(&p->wishes[name]);
 }
 
 static int load_all(struct snapshot *snapshot, struct load *load) {

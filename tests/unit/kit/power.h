@@ -67,7 +67,7 @@ struct power {
 /* A zeroed struct power with `disk`, `sync` and, to be watched, the last five is ready for this: a start. Aborts unless what is
  * found is right; false, and dead, where the disk failed. */
 bool power_open(struct power *p);
-/* Ends the log properly, or leaves all as it is. */
+/* Ends the log properly, or leaves all as it is; then it can be opened again. */
 void power_close(struct power *p);
 void power_abandon(struct power *p);
 /* The rest of it, but for the disk; nothing is done to that. */
@@ -104,6 +104,9 @@ struct checksum128 power_sum(const struct store *s);
 
 /* What the checkpoint of that name holds; {0, 0} where there is none. */
 struct checksum128 power_checkpoint_sum(const struct catalog *c, int name);
+
+/* The newest moment of which is known that it is on the medium. */
+size_t power_safe_moment(const struct power *p);
 
 /* Is the store that of a moment that may be found, and before the next frame to come? Which one; aborts else. */
 size_t power_find_moment(const struct power *p, const struct store *s, uint64_t next_lsn,

@@ -44,7 +44,7 @@ struct checksum128 power_checkpoint_sum(const struct catalog *c, int name) {
 /* ---- what may be found -------------------------------------------------------------------- */
 
 /* The newest moment of which the log says that it is on the medium. */
-static size_t safe_moment(const struct power *p) {
+size_t power_safe_moment(const struct power *p) {
     struct oplog_stats stats;
     size_t safe = p->safe;
     if (!p->log) return safe;
@@ -56,7 +56,7 @@ static size_t safe_moment(const struct power *p) {
 size_t power_find_moment(const struct power *p, const struct store *s, uint64_t next_lsn,
                          const char *how) {
     struct checksum128 sum = power_sum(s);
-    size_t safe = safe_moment(p), at = p->n;
+    size_t safe = power_safe_moment(p), at = p->n;
     while (at > 0 &&
            (p->moments[at - 1].lsn >= next_lsn || !checksum128_equal(p->moments[at - 1].sum, sum)))
         at--;
@@ -139,7 +139,7 @@ static void power_again(const struct power *p, struct simdisk *d) {
                          .created = p->created,
                          .n = p->n,
                          .capacity = p->n,
-                         .safe = safe_moment(p),
+                         .safe = power_safe_moment(p),
                          .source = p->source,
                          .counts = p->counts,
                          .outcomes = 1,
@@ -179,8 +179,8 @@ void power_crash(struct power *p) {
         crash_and_look(p, SIMDISK_KEPT, false);
     }
     for (unsigned i = 0; i < p->outcomes; i++) crash_and_look(p, SIMDISK_TORN, false);
-    crash_and_look(p, SIMDISK_KILLED, again && source_once_in(p->source, 2));
-    if (again && source_once_in(p->source, 2)) crash_and_look(p, SIMDISK_TORN, true);
+    crash_and_look(p, SIMDISK_KILLED, again && source_once_in(p->source, 4));
+    if (again && source_once_in(p->source, 4)) crash_and_look(p, SIMDISK_TORN, true);
 }
 
 static void after(void *context, struct simdisk *d) {
