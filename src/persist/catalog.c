@@ -121,6 +121,7 @@ const struct checkpoint *catalog_newest(const struct catalog *c) {
 /* ---- what nobody needs -------------------------------------------------------------------- */
 
 static bool is_needed(const struct catalog *c, uint64_t number) {
+    if (number < c->unread) return true;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < c->entries[i].n_needs; k++)
             if (c->entries[i].needs[k] == number) return true;
@@ -203,6 +204,7 @@ static void scan_file(void *context, const char *name) {
     if (!file_number(name, &number)) return;
     if (entry_read(c, number, &entry, &e)) {
         if (scan->complain) scan->complain(scan->context, &e);
+        if (number > c->unread) c->unread = number;
         return;
     }
     if (c->disk->ops->exists(c->disk, catalog_path(c, mark_file(number, mark), path)))
@@ -242,6 +244,7 @@ int catalog_prepare(struct catalog *c, uint64_t *number, struct error *e) {
     int failed = c->disk->ops->make_directory(c->disk, c->directory, e);
     if (!failed) failed = disk_sync_parent(c->disk, c->directory, e);
     *number = c->n ? c->entries[c->n - 1].number + 1 : 1;
+    if (*number <= c->unread) *number = c->unread + 1;
     while (!failed &&
            (c->disk->ops->exists(c->disk, catalog_path(c, catalog_file(*number, file), path)) ||
             c->disk->ops->exists(c->disk, catalog_path(c, mark_file(*number, file), path))))

@@ -33,10 +33,11 @@ struct catalog {
     char *directory;
     struct checkpoint *entries; /* by number, ascending */
     size_t n, capacity;
+    uint64_t unread; /* the highest number of a file that could not be read, 0: none */
 };
 
-/* What is there; `directory` is made when it is first written to. A file that can't be read is left alone, and told by `complain` (may be
- * NULL). */
+/* What is there; `directory` is made when it is first written to. A file that can't be read is told by `complain` (may be NULL) and left
+ * alone, and so are all before it: it may stand on them. */
 int catalog_open(struct disk *disk, const char *directory, struct catalog *out,
                  void (*complain)(void *context, const struct error *e), void *context,
                  struct error *e);

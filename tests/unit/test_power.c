@@ -13,10 +13,16 @@
 
 /* ---- what is done ------------------------------------------------------------------------- */
 
-static void put(struct power *p, const char *key, char what, size_t len) {
+static void put_into(struct power *p, const char *partition, const char *key, char what,
+                     size_t len) {
     char bytes[16384];
     memset(bytes, what, len);
-    if (power_admit(p)) assert_int_equal(kit_field(&p->kit, "p", key, "f", span_of(bytes, len)), 0);
+    if (power_admit(p))
+        assert_int_equal(kit_field(&p->kit, partition, key, "f", span_of(bytes, len)), 0);
+}
+
+static void put(struct power *p, const char *key, char what, size_t len) {
+    put_into(p, "p", key, what, len);
 }
 
 static void put_alone(struct power *p, const char *key, char what, size_t len) {
@@ -58,6 +64,8 @@ static void rewrite(struct power *p, char what) {
 
 static void first_writes(struct power *p) {
     put_alone(p, "a", '1', 40);
+    put_into(p, "still", "x", '0', 5000); /* checkpoints share it */
+    power_turn(p);
     put(p, "b", '2', 9000); /* several ops in one frame */
     put(p, "c", '3', 10);
     if (power_admit(p)) kit_tag(&p->kit, "p", "c", "tag", "x");
@@ -80,6 +88,7 @@ static void checkpoints(struct power *p) {
     power_restore(p, 0);
     take(p, 1, 60000);
     power_checkpoint(p, 0);
+    power_restore(p, 1); /* of two files */
     power_forget(p, 1);
     power_forget(p, 0);
     power_forget(p, 0); /* if that failed: else there is none */
