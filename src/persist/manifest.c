@@ -51,7 +51,8 @@ static int manifest_parse(const char *path, char *text, size_t len, struct manif
     if (found != 6) return error_set(e, ERROR_ERR, "'%s' is no manifest of an op log", path);
     if (manifest_print(m, again) != len || memcmp(again, text, len) != 0)
         return error_set(e, ERROR_ERR, "'%s' does not match its checksum", path);
-    if (!m->lsn || !m->first || m->first > m->last || m->last - m->first > 1000000)
+    if (!m->lsn || !m->first || m->first > m->last || m->last - m->first > 1000000 ||
+        (m->lsn | m->last) > INT64_MAX)
         return error_set(e, ERROR_ERR,
                          "'%s' names segments %" PRIu64 " to %" PRIu64 ", lsn %" PRIu64, path,
                          m->first, m->last, m->lsn);

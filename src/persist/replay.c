@@ -183,6 +183,7 @@ static void replay_frame(struct replay *r, const struct frame *frame, struct spa
 
 /* Does this frame come next? The first one of all may be any that leaves no gap to the base. */
 static bool follows(const struct replay *r, const struct frame *frame) {
+    if (!frame->lsn || frame->lsn > INT64_MAX) return false;
     if (!r->next_lsn || frame->lsn > r->next_lsn) return frame->lsn <= r->manifest.lsn;
     return frame->lsn == r->next_lsn;
 }

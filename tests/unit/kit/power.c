@@ -31,6 +31,30 @@ static void leave_log(struct power *p) {
     p->log = NULL;
 }
 
+/* Stores that were used before: to map the memory of new ones takes longer than to fill it. */
+enum { USED = 4 };
+static struct kit used[USED];
+
+static void get_kit(struct power *p) {
+    for (int i = 0; i < USED; i++)
+        if (used[i].store) {
+            p->kit = used[i];
+            used[i].store = NULL;
+            kit_renew(&p->kit);
+            return;
+        }
+    kit_open(&p->kit);
+}
+
+static void give_kit(struct power *p) {
+    for (int i = 0; i < USED && p->kit.store; i++)
+        if (!used[i].store) {
+            used[i] = p->kit;
+            p->kit.store = NULL;
+        }
+    if (p->kit.store) kit_close(&p->kit);
+}
+
 static void die(struct power *p) {
     p->dead = true;
     leave_log(p);
@@ -67,7 +91,7 @@ bool power_open(struct power *p) {
     struct error e = {0};
     uint64_t next_lsn;
     p->dead = false;
-    kit_open(&p->kit);
+    get_kit(p);
     p->kit.now_ms = now_ms(p);
     if (!p->n) add_moment(p, 0);
     int failed = catalog_open(simdisk_disk(p->disk), POWER_CHECKPOINTS, &p->catalog, power_complain,
@@ -88,7 +112,7 @@ static void power_end(struct power *p) {
     if (!p->kit.store) return;
     store_on_change(p->kit.store, NULL, NULL);
     if (p->catalog.directory) catalog_close(&p->catalog);
-    kit_close(&p->kit);
+    give_kit(p);
 }
 
 void power_close(struct power *p) {

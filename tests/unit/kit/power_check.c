@@ -22,7 +22,7 @@ struct checksum128 power_sum(const struct store *s) {
     return sum;
 }
 
-/* A store to look at things in: to map the memory of a new one takes longer than to fill it. */
+/* A store to look at things in. */
 static struct kit *looking_glass(void) {
     static struct kit kit;
     if (!kit.store) kit_open(&kit);
@@ -118,7 +118,7 @@ static void put(struct power *p, size_t len) {
 static void go_on(struct power *p) {
     if (!power_open(p)) return;
     put(p, 10);
-    put(p, 6000);
+    put(p, 4200);
     power_pass(p, 1200);
     put(p, 20);
     if (power_rewrite_begin(p) && power_rewrite_write(p)) {
@@ -178,8 +178,8 @@ void power_crash(struct power *p) {
         crash_and_look(p, SIMDISK_KEPT, false);
     }
     for (unsigned i = 0; i < p->outcomes; i++) crash_and_look(p, SIMDISK_TORN, false);
-    crash_and_look(p, SIMDISK_KILLED, again && source_once_in(p->source, 4));
-    if (again && source_once_in(p->source, 4)) crash_and_look(p, SIMDISK_TORN, true);
+    crash_and_look(p, SIMDISK_KILLED, again && source_once_in(p->source, 6));
+    if (again && source_once_in(p->source, 6)) crash_and_look(p, SIMDISK_TORN, true);
 }
 
 static void after(void *context, struct simdisk *d) {
