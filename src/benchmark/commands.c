@@ -151,7 +151,7 @@ void commands_reply_columns(struct message *m, const struct batch *b) {
     message_array(m, 1 + b->n_fields);
     message_array(m, 4);
     add_column(m, "@key", "bytes", span_of(b->key_sizes, b->samples * sizeof(*b->key_sizes)),
-               span_of(b->keys, b->samples * BATCH_KEY_LEN));
+               span_of(b->keys, b->samples * b->key_len));
     for (size_t i = 0; i < b->n_fields; i++) {
         message_array(m, 4);
         add_column(m, b->fields[i].name, b->fields[i].read_type, batch_read_shape(b, i),
@@ -163,7 +163,7 @@ void commands_reply_rows(struct message *m, const struct batch *b, bool with_key
     message_array(m, b->samples);
     for (size_t s = 0; s < b->samples; s++) {
         message_array(m, b->n_fields + with_keys);
-        if (with_keys) message_bulk(m, batch_key(b, s).ptr, BATCH_KEY_LEN);
+        if (with_keys) message_bulk(m, batch_key(b, s).ptr, b->key_len);
         for (size_t i = 0; i < b->n_fields; i++)
             message_bulk(m, batch_value(b, s, i).ptr, batch_value(b, s, i).len);
     }

@@ -34,10 +34,9 @@ void control_close(struct control *c) {
     c->context = NULL;
 }
 
-/* The reply, or NULL and an error. */
-static redisReply *ask(struct control *c, struct error *e, const char *format, va_list args) {
-    redisReply *reply = redisvCommand(c->context, format, args);
-    const char *command = format;
+/* The reply as it is, or NULL and an error where there is none or it is one. */
+static redisReply *check(const struct control *c, redisReply *reply, const char *command,
+                         struct error *e) {
     int word = (int)strcspn(command, " ");
     if (!reply) {
         if (!interrupt_check(e))
@@ -48,6 +47,27 @@ static redisReply *ask(struct control *c, struct error *e, const char *format, v
     error_set(e, ERROR_ERR, "%.*s: %s", word, command, reply->str);
     freeReplyObject(reply);
     return NULL;
+}
+
+static redisReply *ask(struct control *c, struct error *e, const char *format, va_list args) {
+    return check(c, redisvCommand(c->context, format, args), format, e);
+}
+
+int control_send(struct control *c, const char *command, struct error *e) {
+    int done = 0;
+    redisAppendCommand(c->context, command);
+    while (!done)
+        if (redisBufferWrite(c->context, &done) != REDIS_OK)
+            return error_set(e, ERROR_ERR, "can't send %s: %s", command, c->context->errstr);
+    return 0;
+}
+
+int control_receive(struct control *c, const char *command, struct error *e) {
+    void *reply = NULL;
+    redisGetReply(c->context, &reply);
+    reply = check(c, reply, command, e);
+    if (reply) freeReplyObject(reply);
+    return reply ? 0 : (int)e->code;
 }
 
 int control_do(struct control *c, int64_t *integer, struct error *e, const char *format, ...) {

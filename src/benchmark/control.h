@@ -21,6 +21,10 @@ void control_close(struct control *c);
  * where it is not NULL, gets an integer reply. */
 int control_do(struct control *c, int64_t *integer, struct error *e, const char *format, ...);
 
+/* The two halves of a command of one word, for who does something else meanwhile. */
+int control_send(struct control *c, const char *command, struct error *e);
+int control_receive(struct control *c, const char *command, struct error *e);
+
 /* A number of INFO, from this section; `fallback` where INFO does not have it. */
 int control_info(struct control *c, const char *section, const char *field, int64_t fallback,
                  int64_t *out, struct error *e);

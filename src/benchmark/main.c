@@ -28,7 +28,12 @@ static void prepare_peers(struct bench *b) {
 static int run(const struct options *o, struct error *e) {
     struct bench bench = {.options = o};
     int code = workdir_make(&bench.workdir, e);
-    if (code) return code;
+    if (!code)
+        code = workdir_make_files(o->directory ? o->directory : bench.workdir.path, bench.files, e);
+    if (code) {
+        workdir_remove(&bench.workdir);
+        return code;
+    }
     report_begin(&bench.report, o->form, stdout);
     prepare_peers(&bench);
     code = scenario_run_all(&bench, e);
@@ -36,6 +41,7 @@ static int run(const struct options *o, struct error *e) {
     peer_stop(&bench.tq);
     peer_stop(&bench.redis);
     report_end(&bench.report);
+    workdir_remove_tree(bench.files);
     workdir_remove(&bench.workdir);
     return code;
 }

@@ -30,6 +30,27 @@ int measure_warm_up(struct measure_peer *p, struct error *e) {
     return one_wave(p, &time, &cpu, &own, e);
 }
 
+/* What a round has done in so much time. */
+static void keep_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
+                       int64_t elapsed, int64_t server_ns) {
+    double seconds = (double)elapsed / 1e9;
+    series_add(&p->gbit, (double)(wave->payload_bytes * waves) * 8 / 1e9 / seconds);
+    series_add(&p->rate, (double)(wave->samples * waves) / seconds);
+    series_add(&p->cpu_us, (double)server_ns / 1e3 / (double)(wave->requests * waves));
+    p->cpu_ns += server_ns;
+    p->elapsed_ns += elapsed;
+    p->requests += wave->requests * waves;
+    size_t resident = timing_resident(p->pid);
+    if (resident > p->resident) p->resident = resident;
+}
+
+void measure_add_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
+                       int64_t ns, int64_t client_cpu_ns) {
+    series_add(&p->latency_us, (double)ns / 1000 / (double)(waves * wave->requests));
+    p->client_cpu_ns += client_cpu_ns;
+    keep_round(p, wave, waves, ns, 0);
+}
+
 int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
                   struct error *e) {
     int64_t elapsed = 0, server_ns = 0;
@@ -42,15 +63,7 @@ int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_
         server_ns += cpu;
         p->client_cpu_ns += own;
     }
-    double seconds = (double)elapsed / 1e9;
-    series_add(&p->gbit, (double)(wave->payload_bytes * waves) * 8 / 1e9 / seconds);
-    series_add(&p->rate, (double)(wave->samples * waves) / seconds);
-    series_add(&p->cpu_us, (double)server_ns / 1e3 / (double)(wave->requests * waves));
-    p->cpu_ns += server_ns;
-    p->elapsed_ns += elapsed;
-    p->requests += wave->requests * waves;
-    size_t resident = timing_resident(p->pid);
-    if (resident > p->resident) p->resident = resident;
+    keep_round(p, wave, waves, elapsed, server_ns);
     return 0;
 }
 

@@ -45,6 +45,10 @@ struct measure_peer {
 int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
                   struct error *e);
 
+/* A round that someone else has run and timed: so many waves in `ns`. */
+void measure_add_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
+                       int64_t ns, int64_t client_cpu_ns);
+
 /* One wave whose figures are thrown away. */
 int measure_warm_up(struct measure_peer *p, struct error *e);
 

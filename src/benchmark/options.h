@@ -24,6 +24,11 @@ enum scenario {
     SCENARIO_WAKE,
     SCENARIO_MEMORY,
     SCENARIO_MEMORY_SMALL,
+    SCENARIO_LOG_MPUT,
+    SCENARIO_LOG_PUT,
+    SCENARIO_LOG_ALWAYS,
+    SCENARIO_LOAD,
+    SCENARIO_BGSAVE,
     SCENARIO_SWEEP,
     SCENARIOS
 };
@@ -58,6 +63,9 @@ struct options {
     bool cold, warm, compare;
     enum report_form form;
     const char *plot;
+    const char *directory; /* for what servers keep on disk; NULL: the run's own */
+    uint64_t size;         /* of the payload of load and bgsave; 0: the scenario's own default */
+    uint64_t writes;       /* a second, of bgsave */
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };

@@ -15,9 +15,10 @@
 #include "benchmark/interrupt.h"
 #include "benchmark/timing.h"
 
-enum { START_SECONDS = 30, STOP_SECONDS = 30, ARGUMENTS_MAX = 64, START_TRIES = 3 };
+enum { START_SECONDS = 30, STOP_SECONDS = 120, ARGUMENTS_MAX = 64, START_TRIES = 3 };
 
 static const char *peer_word(const struct peer *p) {
+    if (p->name) return p->name;
     return p->kind == PEER_REDIS ? "redis" : "tq";
 }
 
@@ -25,8 +26,8 @@ static void pause_ms(long ms) {
     nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
 }
 
-static void log_path(const struct peer *p, char *out, size_t size) {
-    snprintf(out, size, "%s/%s.log", p->workdir->path, peer_word(p));
+void peer_log_path(const struct peer *p, char *out) {
+    snprintf(out, PEER_LOG_MAX, "%s/%s.log", p->workdir->path, peer_word(p));
 }
 
 /* ---- the child ----------------------------------------------------------------------------- */
@@ -44,6 +45,8 @@ static int collect_arguments(const struct peer *p, const char *port, const char 
     argv[n++] = p->address.path;
     for (size_t i = 0; p->kind == PEER_REDIS && i < sizeof(quiet_redis) / sizeof(char *); i++)
         argv[n++] = quiet_redis[i];
+    for (const char *const *own = p->own; own && *own && n < ARGUMENTS_MAX - 1; own++)
+        argv[n++] = *own;
     for (char *const *more = p->arguments; more && *more && n < ARGUMENTS_MAX - 1; more++)
         argv[n++] = *more;
     argv[n] = NULL;
@@ -52,12 +55,12 @@ static int collect_arguments(const struct peer *p, const char *port, const char 
 
 static void become_server(const struct peer *p, pid_t parent) {
     const char *argv[ARGUMENTS_MAX];
-    char port[16], log[WORKDIR_PATH_MAX + 16];
+    char port[16], log[PEER_LOG_MAX];
     interrupt_reset();
     setpgid(0, 0); /* signals to the group are the benchmark's, which then stops its servers */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(1);
-    log_path(p, log, sizeof(log));
+    peer_log_path(p, log);
     int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open("/dev/null", O_RDONLY);
     if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) _exit(1);
     close_range(3, ~0u, 0);
@@ -70,8 +73,8 @@ static void become_server(const struct peer *p, pid_t parent) {
 
 /* The end of what the server wrote before it gave up. */
 static int say_why(const struct peer *p, const char *what, struct error *e) {
-    char path[WORKDIR_PATH_MAX + 16], text[200] = "";
-    log_path(p, path, sizeof(path));
+    char path[PEER_LOG_MAX], text[200] = "";
+    peer_log_path(p, path);
     FILE *file = fopen(path, "re");
     if (file) {
         if (fseek(file, -(long)sizeof(text) + 1, SEEK_END)) rewind(file);
@@ -81,21 +84,29 @@ static int say_why(const struct peer *p, const char *what, struct error *e) {
     return error_set(e, ERROR_ERR, "%s %s: %s", p->program, what, text);
 }
 
+/* The socket comes last, in both programs. One that loads says so, and is waited for. */
+static bool is_ready(struct peer *p, int64_t *deadline) {
+    struct error why;
+    if (!p->control.context && control_open(&p->control, &p->address, LINK_UNIX, &why))
+        return false;
+    if (!control_do(&p->control, NULL, &why, "PING")) return true;
+    if (strstr(why.text, "LOADING"))
+        *deadline = timing_now_ns() + START_SECONDS * INT64_C(1000000000);
+    else
+        control_close(&p->control);
+    return false;
+}
+
 static int await_ready(struct peer *p, struct error *e) {
     int64_t deadline = timing_now_ns() + START_SECONDS * INT64_C(1000000000);
     while (timing_now_ns() < deadline) {
-        struct error ignored;
         int code = interrupt_check(e);
         if (code) return code;
         if (waitpid(p->pid, NULL, WNOHANG) == p->pid) {
             p->pid = 0;
             return say_why(p, "ended while it started", e);
         }
-        /* The socket comes last, in both programs. */
-        if (!control_open(&p->control, &p->address, LINK_UNIX, &ignored)) {
-            if (!control_do(&p->control, NULL, &ignored, "PING")) return 0;
-            control_close(&p->control);
-        }
+        if (is_ready(p, &deadline)) return 0;
         pause_ms(5);
     }
     return say_why(p, "did not answer", e);

@@ -19,6 +19,8 @@ struct peer {
     enum peer_kind kind;
     const char *program;    /* NULL: it runs already, at `address` */
     char *const *arguments; /* more options for the program, NULL-terminated; or NULL */
+    const char *const *own; /* and those of the scenario, likewise */
+    const char *name;       /* of its socket and log in the workdir; NULL: as its kind */
     const struct workdir *workdir;
     struct link_address address;
     struct control control; /* open while it runs */
@@ -26,7 +28,8 @@ struct peer {
     bool running;
 };
 
-/* Start it, or connect to the one that runs, and know its pid. On failure nothing runs. */
+/* Start it, or connect to the one that runs, and know its pid. It may take its time to load what it
+ * kept. On failure nothing runs. */
 int peer_start(struct peer *p, struct error *e);
 
 /* Close the connection; stop what was started and wait for its end. */
@@ -34,6 +37,10 @@ void peer_stop(struct peer *p);
 
 /* A fresh process. Only for peers of this run's own. */
 int peer_restart(struct peer *p, struct error *e);
+
+/* Where what it says goes, into `out` of PEER_LOG_MAX bytes. */
+enum { PEER_LOG_MAX = WORKDIR_PATH_MAX + 32 };
+void peer_log_path(const struct peer *p, char *out);
 
 /* Bytes that the server says it uses (INFO memory). */
 int peer_used_memory(struct peer *p, int64_t *out, struct error *e);

@@ -53,6 +53,17 @@ void report_add_memory(struct report *r, const struct report_memory *m) {
     printed(r);
 }
 
+void report_add_pause(struct report *r, const struct report_pause *p) {
+    separate(r);
+    switch (r->form) {
+    case REPORT_TABLE:
+    case REPORT_QUIET: report_table_pause(r->out, p); break;
+    case REPORT_JSON: report_json_pause(r->out, p); break;
+    case REPORT_CSV: report_csv_pause(r->out, p); break;
+    }
+    printed(r);
+}
+
 void report_note(struct report *r, const char *format, ...) {
     if (r->form != REPORT_TABLE) return;
     va_list args;

@@ -13,7 +13,7 @@
 
 enum report_form { REPORT_TABLE, REPORT_QUIET, REPORT_JSON, REPORT_CSV };
 
-enum { REPORT_PEERS = 3 };
+enum { REPORT_PEERS = 6 };
 
 /* Of ours to the other's, by round. median 0: there is none. */
 struct report_ratio {
@@ -56,6 +56,27 @@ struct report_memory {
     double overhead_sample, overhead_allowed; /* bytes a sample beyond payload; 0: not asked for */
 };
 
+/* Latencies of requests at fixed times: medians of the rounds, and the extremes of them. */
+struct report_pause_phase {
+    double longest_us, longest_min_us, longest_max_us;
+    double beyond_us, beyond_max_us; /* what a server that does nothing did not see at that time */
+    double idle_us, idle_max_us;     /* the longest that one saw */
+    double p999_us;
+};
+
+/* Who waits while a snapshot is made, and what that takes. */
+struct report_pause {
+    const char *scenario, *peer;
+    size_t samples, fields, value_bytes;
+    uint64_t payload_bytes;
+    const char *transport;
+    size_t rounds;
+    double rate;                              /* writes a second */
+    struct report_pause_phase during, before; /* a save; without one */
+    double save_s, fork_us;                   /* medians */
+    uint64_t extra_bytes;                     /* of memory, at most */
+};
+
 struct report {
     enum report_form form;
     FILE *out;
@@ -70,6 +91,7 @@ void report_end(struct report *r);
 
 void report_add(struct report *r, const struct report_result *result);
 void report_add_memory(struct report *r, const struct report_memory *m);
+void report_add_pause(struct report *r, const struct report_pause *p);
 
 /* A remark beside the results, for people alone. */
 void report_note(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -77,13 +99,16 @@ void report_note(struct report *r, const char *format, ...) __attribute__((forma
 /* The forms, each in its file. */
 void report_table(FILE *out, const struct report_result *result);
 void report_table_memory(FILE *out, const struct report_memory *m);
+void report_table_pause(FILE *out, const struct report_pause *p);
 void report_quiet(FILE *out, const struct report_result *result);
 void report_json_begin(FILE *out);
 void report_json(FILE *out, const struct report_result *result);
 void report_json_memory(FILE *out, const struct report_memory *m);
+void report_json_pause(FILE *out, const struct report_pause *p);
 void report_json_end(FILE *out);
 void report_csv_begin(FILE *out);
 void report_csv(FILE *out, const struct report_result *result);
 void report_csv_memory(FILE *out, const struct report_memory *m);
+void report_csv_pause(FILE *out, const struct report_pause *p);
 
 #endif

@@ -100,3 +100,25 @@ void report_json_memory(FILE *out, const struct report_memory *m) {
                 m->overhead_sample, m->overhead_allowed);
     fputc('}', out);
 }
+
+static void print_json_phase(FILE *out, const char *when, const struct report_pause_phase *p) {
+    fprintf(out,
+            ", \"%s\": {\"longest_us\": %.1f, \"longest_min_us\": %.1f, \"longest_max_us\": %.1f, "
+            "\"beyond_idle_us\": %.1f, \"beyond_idle_max_us\": %.1f, \"idle_us\": %.1f, "
+            "\"idle_max_us\": %.1f, \"p999_us\": %.1f}",
+            when, p->longest_us, p->longest_min_us, p->longest_max_us, p->beyond_us,
+            p->beyond_max_us, p->idle_us, p->idle_max_us, p->p999_us);
+}
+
+void report_json_pause(FILE *out, const struct report_pause *p) {
+    fprintf(out,
+            "  {\"scenario\": \"%s\", \"peer\": \"%s\", \"samples\": %zu, \"fields\": %zu, "
+            "\"value_bytes\": %zu, \"payload_bytes\": %" PRIu64
+            ", \"transport\": \"%s\", \"rounds\": %zu, \"writes_s\": %.1f, \"save_s\": %.4f, "
+            "\"fork_us\": %.1f, \"extra_bytes\": %" PRIu64,
+            p->scenario, p->peer, p->samples, p->fields, p->value_bytes, p->payload_bytes,
+            p->transport, p->rounds, p->rate, p->save_s, p->fork_us, p->extra_bytes);
+    print_json_phase(out, "saving", &p->during);
+    print_json_phase(out, "without", &p->before);
+    fputc('}', out);
+}

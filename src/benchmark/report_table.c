@@ -61,7 +61,7 @@ static void print_peer(FILE *out, const struct report_peer *p, bool bulk) {
     /* Of a small command, its own time says more than the sum of a hundred thousand. */
     double each = bulk || !p->requests ? 1 : 1 / (double)p->requests;
     if (bulk) snprintf(gbit, sizeof(gbit), "%.2f", p->gbit);
-    fprintf(out, "  %-6s", p->name);
+    fprintf(out, "  %-8s", p->name);
     print_row(out, (const char *[]){
                        gbit, units_count(p->rate, &rate), units_time(p->p50_us / 1e6, &p50),
                        units_time(p->p99_us / 1e6, &p99), units_time(p->p999_us / 1e6, &p999),
@@ -73,7 +73,7 @@ static void print_peer(FILE *out, const struct report_peer *p, bool bulk) {
 void report_table(FILE *out, const struct report_result *r) {
     bool bulk = r->mix != NULL;
     print_title(out, r);
-    fprintf(out, "  %-6s", "");
+    fprintf(out, "  %-8s", "");
     print_row(out, (const char *[]){bulk ? "Gbit/s" : "", bulk ? "samples/s" : "requests/s", "p50",
                                     "p99", "p99.9", "server CPU", "client CPU", "resident"});
     for (size_t i = 0; i < r->n_peers; i++) print_peer(out, &r->peers[i], bulk);
@@ -115,4 +115,29 @@ void report_table_memory(FILE *out, const struct report_memory *m) {
                 "  %s a sample beyond payload, of %s that 100 B a sample and 16 B a cell make\n",
                 units_bytes((uint64_t)m->overhead_sample, &w),
                 units_bytes((uint64_t)m->overhead_allowed, &x));
+}
+
+static void print_phase(FILE *out, const char *when, const struct report_pause_phase *p) {
+    struct units_text u, v, w, x, y;
+    fprintf(out, "  longest %s: %s (%s–%s), p99.9 %s;", when, units_time(p->longest_us / 1e6, &u),
+            units_time(p->longest_min_us / 1e6, &v), units_time(p->longest_max_us / 1e6, &w),
+            units_time(p->p999_us / 1e6, &x));
+    fprintf(out, " beyond what an idle server saw then: %s", units_time(p->beyond_us / 1e6, &u));
+    fprintf(out, " (at most %s), which saw %s (at most %s)\n",
+            units_time(p->beyond_max_us / 1e6, &v), units_time(p->idle_us / 1e6, &w),
+            units_time(p->idle_max_us / 1e6, &y));
+}
+
+void report_table_pause(FILE *out, const struct report_pause *p) {
+    struct units_text u, v, w;
+    fprintf(out, "%s of %s: %s of payload in values of %s, %s writes a second, %s, %zu round%s\n",
+            p->scenario, p->peer, units_bytes(p->payload_bytes, &u),
+            units_binary(p->value_bytes, &v), units_count(p->rate, &w), p->transport, p->rounds,
+            p->rounds == 1 ? "" : "s");
+    print_phase(out, "while saving", &p->during);
+    print_phase(out, "without", &p->before);
+    fprintf(out, "  fork %s, save %s, extra memory %s, %.2f %% of the payload\n",
+            units_time(p->fork_us / 1e6, &u), units_time(p->save_s, &v),
+            units_bytes(p->extra_bytes, &w),
+            100 * (double)p->extra_bytes / (double)p->payload_bytes);
 }

@@ -35,6 +35,10 @@ static int run_over(struct bench *b, enum scenario s, enum link_transport transp
     const struct options *o = b->options;
     if (s == SCENARIO_SAMPLE_KEYS) return scenario_sample_keys(b, transport, e);
     if (s == SCENARIO_WAKE) return scenario_wake(b, transport, e);
+    if (s == SCENARIO_LOG_MPUT) return scenario_log_mput(b, transport, e);
+    if (s == SCENARIO_LOG_PUT) return scenario_log_put(b, transport, e);
+    if (s == SCENARIO_LOG_ALWAYS) return scenario_log_always(b, transport, e);
+    if (s == SCENARIO_BGSAVE) return scenario_bgsave(b, transport, e);
     if (!is_batch(s) && s != SCENARIO_SWEEP) return scenario_small(b, s, transport, e);
     int code = 0;
     for (size_t i = 0; i < o->n_mixes && !code; i++)
@@ -47,6 +51,7 @@ static int run(struct bench *b, enum scenario s, struct error *e) {
     int code = 0;
     if (s == SCENARIO_MEMORY) return scenario_memory(b, e);
     if (s == SCENARIO_MEMORY_SMALL) return scenario_memory_small(b, e);
+    if (s == SCENARIO_LOAD) return scenario_load(b, e);
     for (int t = 0; t < LINK_TRANSPORTS && !code; t++)
         if (b->options->transports[t]) code = run_over(b, s, (enum link_transport)t, e);
     return code;

@@ -2,7 +2,7 @@
  *
  * All commands of a scenario have one length and lie in one ring, formatted beforehand, so that
  * sending a pipeline is one system call on a slice of it. */
-#include "benchmark/scenario.h"
+#include "benchmark/small.h"
 
 #include <stdio.h>
 
@@ -105,15 +105,14 @@ static int after_round(void *context, struct error *e) {
 
 /* ---- a peer's life ------------------------------------------------------------------------- */
 
-static void peer_make(struct small_peer *p, struct bench *b, enum scenario scenario,
-                      struct peer *server) {
-    const struct options *o = b->options;
-    uint64_t requests = o->requests ? o->requests : REQUESTS;
-    bool redis = server->kind == PEER_REDIS;
-    *p = (struct small_peer){.scenario = scenario, .is_redis = redis, .server = server};
-    p->connections = o->connections ? o->connections : CLIENTS;
-    p->pipeline = o->pipeline ? o->pipeline : 1;
-    p->share = (requests + p->connections - 1) / p->connections;
+static void peer_make(struct small_peer *p, const struct options *o, const struct small_plan *plan,
+                      const struct small_server *server) {
+    *p = (struct small_peer){.scenario = plan->command,
+                             .is_redis = server->peer->kind == PEER_REDIS,
+                             .server = server->peer,
+                             .connections = plan->connections,
+                             .pipeline = plan->pipeline};
+    p->share = (plan->requests + p->connections - 1) / p->connections;
     p->requests = p->share * p->connections;
     p->left = mem_calloc(p->connections, sizeof(*p->left));
     p->at = mem_calloc(p->connections, sizeof(*p->at));
@@ -122,9 +121,9 @@ static void peer_make(struct small_peer *p, struct bench *b, enum scenario scena
     p->ring_commands = RING_BYTES / p->value_bytes;
     if (p->ring_commands > RING) p->ring_commands = RING;
     if (p->ring_commands < p->pipeline) p->ring_commands = p->pipeline;
-    make_ring(p, scenario, &p->ring);
-    p->measure = (struct measure_peer){.name = redis ? "redis" : "tq",
-                                       .pid = server->pid,
+    make_ring(p, plan->command, &p->ring);
+    p->measure = (struct measure_peer){.name = server->name,
+                                       .pid = server->peer->pid,
                                        .drive = &p->drive,
                                        .source = {next_slice, p},
                                        .context = p,
@@ -177,32 +176,57 @@ static int prepare(struct small_peer *p, const struct options *o, enum link_tran
     return code ? code : measure_warm_up(&p->measure, e);
 }
 
+static int run_rounds(struct small_peer *peers, const struct small_plan *plan, size_t rounds,
+                      struct error *e) {
+    struct measure_wave wave = {0, peers[0].requests, peers[0].requests};
+    int code = 0;
+    for (size_t r = 0; r < rounds && !code; r++) {
+        if (plan->before) code = plan->before(plan->context, e);
+        for (size_t i = 0; i < plan->n && !code; i++)
+            code = measure_round(&peers[r % 2 ? plan->n - 1 - i : i].measure, &wave, 1, e);
+    }
+    return code;
+}
+
+static void report(struct bench *b, struct small_peer *peers, const struct small_plan *plan) {
+    struct measure_peer *measures[REPORT_PEERS];
+    struct report_result r = {.scenario = options_scenario_name(plan->scenario),
+                              .transport = link_transport_name(plan->transport),
+                              .connections = plan->connections,
+                              .pipeline = plan->pipeline,
+                              .rounds = b->options->rounds,
+                              .waves = peers[0].requests};
+    for (size_t i = 0; i < plan->n; i++) measures[i] = &peers[i].measure;
+    if (plan->command != SCENARIO_PING) r.value_bytes = peers[0].value_bytes;
+    measure_summarise(measures, plan->n, &r);
+    report_add(&b->report, &r);
+}
+
+int small_run(struct bench *b, const struct small_plan *plan, struct error *e) {
+    const struct options *o = b->options;
+    struct small_peer peers[REPORT_PEERS];
+    int code = 0;
+    for (size_t i = 0; i < plan->n; i++) peer_make(&peers[i], o, plan, &plan->servers[i]);
+    for (size_t i = 0; i < plan->n && !code; i++) code = prepare(&peers[i], o, plan->transport, e);
+    if (!code) code = run_rounds(peers, plan, o->rounds, e);
+    if (!code) report(b, peers, plan);
+    for (size_t i = 0; i < plan->n; i++) peer_free(&peers[i]);
+    return code;
+}
+
 int scenario_small(struct bench *b, enum scenario scenario, enum link_transport transport,
                    struct error *e) {
     const struct options *o = b->options;
-    struct small_peer peers[2];
-    size_t n = 1 + b->has_redis;
     int code = bench_renew(b, true, e);
     if (code) return code;
-    for (size_t i = 0; i < n; i++) peer_make(&peers[i], b, scenario, i ? &b->redis : &b->tq);
-    for (size_t i = 0; i < n && !code; i++) code = prepare(&peers[i], o, transport, e);
-    struct measure_wave wave = {0, peers[0].requests, peers[0].requests};
-    for (size_t r = 0; r < o->rounds && !code; r++)
-        for (size_t i = 0; i < n && !code; i++)
-            code = measure_round(&peers[r % 2 ? n - 1 - i : i].measure, &wave, 1, e);
-    if (!code) {
-        struct measure_peer *measures[2] = {&peers[0].measure, &peers[1].measure};
-        struct report_result r = {.scenario = options_scenario_name(scenario),
-                                  .transport = link_transport_name(transport),
-                                  .connections = peers[0].connections,
-                                  .pipeline = peers[0].pipeline,
-                                  .rounds = o->rounds,
-                                  .waves = peers[0].requests};
-        if (scenario != SCENARIO_PING) r.value_bytes = peers[0].value_bytes;
-        measure_summarise(measures, n, &r);
-        report_add(&b->report, &r);
-    }
-    for (size_t i = 0; i < n; i++) peer_free(&peers[i]);
-    if (!code) code = control_do(&b->tq.control, NULL, e, "TQ.CLEAR benchmark:small");
-    return code;
+    struct small_plan plan = {.scenario = scenario,
+                              .command = scenario,
+                              .servers = {{&b->tq, "tq"}, {&b->redis, "redis"}},
+                              .n = 1 + b->has_redis,
+                              .connections = o->connections ? o->connections : CLIENTS,
+                              .pipeline = o->pipeline ? o->pipeline : 1,
+                              .requests = o->requests ? o->requests : REQUESTS,
+                              .transport = transport};
+    code = small_run(b, &plan, e);
+    return code ? code : control_do(&b->tq.control, NULL, e, "TQ.CLEAR benchmark:small");
 }

@@ -101,7 +101,7 @@ int speech_check_landed(const struct speech *s, const struct inlet *in, struct e
         return error_set(e, ERROR_ERR, "a batch came back as %zu values, %llu expected",
                          landing_values(in), (unsigned long long)s->values);
     int code = check_column(in, 0, "@key", "bytes", span_of(b->key_sizes, shape_bytes),
-                            span_of(b->keys, b->samples * BATCH_KEY_LEN), e);
+                            span_of(b->keys, b->samples * b->key_len), e);
     for (size_t i = 0; i < b->n_fields && !code; i++) {
         const struct batch_field *f = &b->fields[i];
         struct span shape = batch_read_shape(b, i);

@@ -23,7 +23,22 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return remove(path);
 }
 
+void workdir_remove_tree(const char *path) {
+    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void workdir_remove(struct workdir *w) {
-    if (*w->path) nftw(w->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    if (*w->path) workdir_remove_tree(w->path);
     *w->path = 0;
+}
+
+int workdir_make_files(const char *base, char *out, struct error *e) {
+    int len = snprintf(out, WORKDIR_FILES_MAX, "%s/tq-benchmark-XXXXXX", base);
+    int code = 0;
+    if (len >= WORKDIR_FILES_MAX)
+        code = error_set(e, ERROR_ERR, "the path of the directory is too long: %s", base);
+    else if (!mkdtemp(out))
+        code = error_set(e, ERROR_ERR, "can't make a directory in %s: %s", base, strerror(errno));
+    if (code) *out = 0;
+    return code;
 }

@@ -1,4 +1,5 @@
-/* A directory for what this run leaves lying about: sockets and logs of the servers it starts. */
+/* Directories for what this run leaves lying about: sockets and logs of the servers it starts, and
+ * what servers keep on disk. */
 #ifndef TQ_BENCHMARK_WORKDIR_H
 #define TQ_BENCHMARK_WORKDIR_H
 
@@ -6,7 +7,7 @@
 
 #include "base/error.h"
 
-enum { WORKDIR_PATH_MAX = 64 };
+enum { WORKDIR_PATH_MAX = 64, WORKDIR_FILES_MAX = 512 };
 
 struct workdir {
     char path[WORKDIR_PATH_MAX]; /* short, since sockets live in it; empty: none */
@@ -17,5 +18,12 @@ int workdir_make(struct workdir *w, struct error *e);
 
 /* Remove it with all that is in it. */
 void workdir_remove(struct workdir *w);
+
+/* A directory for files that are to lie on some disk: made in `base`, into `out` of
+ * WORKDIR_FILES_MAX bytes, empty after a failure. */
+int workdir_make_files(const char *base, char *out, struct error *e);
+
+/* A directory with all that is in it, or what the path names; one that is not there is no harm. */
+void workdir_remove_tree(const char *path);
 
 #endif

@@ -121,6 +121,7 @@ const struct checkpoint *catalog_newest(const struct catalog *c) {
 /* ---- what nobody needs -------------------------------------------------------------------- */
 
 static bool is_needed(const struct catalog *c, uint64_t number) {
+    if (number < c->unread) return true;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < c->entries[i].n_needs; k++)
             if (c->entries[i].needs[k] == number) return true;
@@ -142,28 +143,33 @@ static int entry_remove(struct catalog *c, struct checkpoint *entry, struct erro
     return failed;
 }
 
-static int sweep(struct catalog *c, struct error *e) {
+/* What can't be removed takes room, and is tried again with the next that goes. */
+static void sweep(struct catalog *c) {
     int failed = 0;
     for (size_t i = c->n; !failed && i-- > 0;) /* the newest first: nothing stands on a later one */
         if (!*c->entries[i].name && !is_needed(c, c->entries[i].number))
-            failed = entry_remove(c, &c->entries[i], e);
-    return failed;
+            failed = entry_remove(c, &c->entries[i], NULL);
 }
 
-/* It is no checkpoint any more, though its file may have to stay. */
-static int entry_forget(struct catalog *c, struct checkpoint *entry, struct error *e) {
+static int entry_mark(const struct catalog *c, const struct checkpoint *entry, struct error *e) {
     char path[PATH_MAX], file[CATALOG_FILE_MAX];
     struct disk_file *mark;
-    int failed = 0;
-    if (is_needed(c, entry->number)) {
-        catalog_path(c, mark_file(entry->number, file), path);
-        failed = c->disk->ops->open(c->disk, path, DISK_CREATE, &mark, e);
-        if (failed) return failed;
-        c->disk->ops->close(mark);
-        failed = c->disk->ops->sync_directory(c->disk, c->directory, e);
-    }
-    entry->name[0] = '\0';
-    return failed ? failed : sweep(c, e);
+    catalog_path(c, mark_file(entry->number, file), path);
+    int failed = c->disk->ops->open(c->disk, path, DISK_CREATE, &mark, e);
+    if (failed) return failed;
+    c->disk->ops->close(mark);
+    return c->disk->ops->sync_directory(c->disk, c->directory, e);
+}
+
+/* It is no checkpoint any more, though its file may have to stay. After an error it still is one, and can be forgotten again: unless
+ * all that failed is the sync behind its removal. */
+static int entry_forget(struct catalog *c, struct checkpoint *entry, struct error *e) {
+    bool stays = is_needed(c, entry->number);
+    int failed = stays ? entry_mark(c, entry, e) : entry_remove(c, entry, e);
+    if (failed) return failed;
+    if (stays) entry->name[0] = '\0';
+    sweep(c);
+    return 0;
 }
 
 /* Of those with one name the newest counts, and the others do not come back when it goes. */
@@ -198,6 +204,7 @@ static void scan_file(void *context, const char *name) {
     if (!file_number(name, &number)) return;
     if (entry_read(c, number, &entry, &e)) {
         if (scan->complain) scan->complain(scan->context, &e);
+        if (number > c->unread) c->unread = number;
         return;
     }
     if (c->disk->ops->exists(c->disk, catalog_path(c, mark_file(number, mark), path)))
@@ -215,8 +222,10 @@ int catalog_open(struct disk *disk, const char *directory, struct catalog *out,
     /* A process that was killed may have left a new file whose name is not on the medium yet: it must be, before older ones go. */
     if (!failed) failed = disk->ops->sync_directory(disk, directory, e);
     if (!failed) failed = supersede(out, e);
-    if (!failed) failed = sweep(out, e);
-    if (failed) catalog_close(out);
+    if (failed)
+        catalog_close(out);
+    else
+        sweep(out);
     return failed;
 }
 
@@ -235,6 +244,7 @@ int catalog_prepare(struct catalog *c, uint64_t *number, struct error *e) {
     int failed = c->disk->ops->make_directory(c->disk, c->directory, e);
     if (!failed) failed = disk_sync_parent(c->disk, c->directory, e);
     *number = c->n ? c->entries[c->n - 1].number + 1 : 1;
+    if (*number <= c->unread) *number = c->unread + 1;
     while (!failed &&
            (c->disk->ops->exists(c->disk, catalog_path(c, catalog_file(*number, file), path)) ||
             c->disk->ops->exists(c->disk, catalog_path(c, mark_file(*number, file), path))))
@@ -248,6 +258,17 @@ int catalog_add(struct catalog *c, uint64_t number, struct error *e) {
     if (failed) return failed;
     entry_insert(c, &entry);
     return supersede(c, e);
+}
+
+void catalog_drop(struct catalog *c, uint64_t number) {
+    char path[PATH_MAX], temporary[PATH_MAX + 4], file[CATALOG_FILE_MAX];
+    const struct disk_ops *ops = c->disk->ops;
+    if (entry_find(c, number)) return;
+    catalog_path(c, catalog_file(number, file), path);
+    snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+    if (ops->exists(c->disk, temporary)) ops->remove(c->disk, temporary, NULL);
+    if (!ops->exists(c->disk, path) || ops->remove(c->disk, path, NULL)) return;
+    ops->sync_directory(c->disk, c->directory, NULL);
 }
 
 int catalog_forget(struct catalog *c, struct span name, struct error *e) {

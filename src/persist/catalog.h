@@ -33,10 +33,11 @@ struct catalog {
     char *directory;
     struct checkpoint *entries; /* by number, ascending */
     size_t n, capacity;
+    uint64_t unread; /* the highest number of a file that could not be read, 0: none */
 };
 
-/* What is there; `directory` is made when it is first written to. A file that can't be read is left alone, and told by `complain` (may be
- * NULL). */
+/* What is there; `directory` is made when it is first written to. A file that can't be read is told by `complain` (may be NULL) and left
+ * alone, and so are all before it: it may stand on them. */
 int catalog_open(struct disk *disk, const char *directory, struct catalog *out,
                  void (*complain)(void *context, const struct error *e), void *context,
                  struct error *e);
@@ -62,6 +63,10 @@ size_t catalog_meta(struct span name, struct span text, char *out);
 
 /* The file of this number has been written: it is a checkpoint from now on, and takes the place of one with the same name. */
 int catalog_add(struct catalog *c, uint64_t number, struct error *e);
+
+/* Writing the file of this number failed, or whoever wrote it died: what there is of it goes, or it would be a checkpoint after the next
+ * start, whatever was done to its name since. Nothing happens where it was added. */
+void catalog_drop(struct catalog *c, uint64_t number);
 
 /* ERROR_NOKEY where there is none of the name. */
 int catalog_forget(struct catalog *c, struct span name, struct error *e);

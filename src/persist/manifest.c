@@ -51,7 +51,8 @@ static int manifest_parse(const char *path, char *text, size_t len, struct manif
     if (found != 6) return error_set(e, ERROR_ERR, "'%s' is no manifest of an op log", path);
     if (manifest_print(m, again) != len || memcmp(again, text, len) != 0)
         return error_set(e, ERROR_ERR, "'%s' does not match its checksum", path);
-    if (!m->lsn || !m->first || m->first > m->last || m->last - m->first > 1000000)
+    if (!m->lsn || !m->first || m->first > m->last || m->last - m->first > 1000000 ||
+        (m->lsn | m->last) > INT64_MAX)
         return error_set(e, ERROR_ERR,
                          "'%s' names segments %" PRIu64 " to %" PRIu64 ", lsn %" PRIu64, path,
                          m->first, m->last, m->lsn);
@@ -81,11 +82,11 @@ struct sweep {
 
 static bool is_left_over(const struct manifest *m, const char *name) {
     char own[SEGMENT_NAME_MAX + MANIFEST_BASE_NAME_MAX];
-    uint64_t number, nth;
+    uint64_t number, lsn = 0;
     size_t len = strlen(name);
-    int found = sscanf(name, "log.%" SCNu64 ".%" SCNu64, &number, &nth);
-    if ((found == 1 && !strcmp(segment_name(number, own), name)) ||
-        (found == 2 && !strcmp(segment_directory(number, nth, own), name)))
+    if (sscanf(name, "log.%" SCNu64 ".%" SCNu64, &number, &lsn) >= 1 &&
+        (!strcmp(segment_name(number, own), name) ||
+         !strcmp(segment_directory(number, lsn, own), name)))
         return number < m->first || number > m->last;
     if (sscanf(name, "base.%" SCNu64, &number) == 1 &&
         !strcmp(manifest_base_name(number, own), name))

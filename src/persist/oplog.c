@@ -73,7 +73,8 @@ int oplog_continue(const struct oplog_options *options, const struct manifest *m
     char path[PATH_MAX];
     log->manifest = *manifest;
     log->next_lsn = next_lsn;
-    log->synced = log->testified = next_lsn - 1; /* recovery has seen to that */
+    log->synced = next_lsn - 1;  /* recovery has seen to that … */
+    log->ops_lsn = next_lsn - 1; /* … and the next frame, with ops or without, is to say so */
     log->number = manifest->last;
     int failed = 0;
     for (uint64_t n = manifest->first; !failed && n <= manifest->last; n++) {

@@ -9,22 +9,32 @@ void oplog_segment_path(const struct oplog *log, uint64_t number, char out[stati
     snprintf(out, PATH_MAX, "%s/%s", log->directory, segment_name(number, name));
 }
 
+static int write_header(const struct oplog *log, const char *path, uint64_t number,
+                        struct error *e) {
+    const struct disk_ops *ops = log->disk->ops;
+    char header[SEGMENT_HEADER];
+    struct disk_file *file;
+    segment_header_pack(log->manifest.log_id, number, header);
+    const struct iovec part = {.iov_base = header, .iov_len = sizeof(header)};
+    int failed = ops->open(log->disk, path, DISK_CREATE, &file, e);
+    if (failed) return failed;
+    failed = ops->write(file, &part, 1, e);
+    if (!failed) failed = ops->sync(file, e);
+    ops->close(file);
+    return failed;
+}
+
+/* Under its own name it is whole from the first: a manifest whose writing failed late may name it already, when it is made again. */
 int oplog_make_segment(const struct oplog *log, uint64_t number, struct disk_file **out,
                        struct error *e) {
     const struct disk_ops *ops = log->disk->ops;
-    char path[PATH_MAX], header[SEGMENT_HEADER];
+    char path[PATH_MAX], temporary[PATH_MAX + 4];
     oplog_segment_path(log, number, path);
-    segment_header_pack(log->manifest.log_id, number, header);
-    const struct iovec part = {.iov_base = header, .iov_len = sizeof(header)};
-    int failed = ops->open(log->disk, path, DISK_CREATE, out, e);
-    if (failed) return failed;
-    failed = ops->write(*out, &part, 1, e);
-    if (!failed) failed = ops->sync(*out, e);
+    snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+    int failed = write_header(log, temporary, number, e);
+    if (!failed) failed = ops->rename(log->disk, temporary, path, e);
     if (!failed) failed = ops->sync_directory(log->disk, log->directory, e);
-    if (!failed) return 0;
-    ops->close(*out);
-    *out = NULL;
-    return failed;
+    return failed ? failed : ops->open(log->disk, path, DISK_APPEND, out, e);
 }
 
 /* ---- in the helper thread ----------------------------------------------------------------- */
@@ -116,25 +126,29 @@ static void ended_rebase(struct oplog *log, int failed, const struct error *e) {
     log->older -= log->older_at_switch;
 }
 
-static int job_ended(struct oplog *log, int failed, struct error *e) {
+/* Only a sync that fails concerns whoever asks; how the others went is kept. */
+static int job_ended(struct oplog *log, int failed, const struct error *why, struct error *e) {
     enum oplog_job job = log->job;
     log->job = OPLOG_JOB_NONE;
-    if (job == OPLOG_JOB_SYNC) return ended_sync(log, failed);
-    if (job == OPLOG_JOB_PREPARE) ended_prepare(log, failed, e);
-    if (job == OPLOG_JOB_REBASE) ended_rebase(log, failed, e);
-    return 0;
+    if (job == OPLOG_JOB_PREPARE) ended_prepare(log, failed, why);
+    if (job == OPLOG_JOB_REBASE) ended_rebase(log, failed, why);
+    if (job != OPLOG_JOB_SYNC) return 0;
+    if (failed && e) *e = *why;
+    return ended_sync(log, failed);
 }
 
 int oplog_job_poll(struct oplog *log, struct error *e) {
     int failed;
-    return worker_poll(log->worker, &failed, e) ? job_ended(log, failed, e) : 0;
+    struct error why;
+    return worker_poll(log->worker, &failed, &why) ? job_ended(log, failed, &why, e) : 0;
 }
 
 int oplog_job_wait(struct oplog *log, struct error *e) {
     int failed;
+    struct error why;
     if (!worker_is_busy(log->worker)) return 0;
-    worker_wait(log->worker, &failed, e);
-    return job_ended(log, failed, e);
+    worker_wait(log->worker, &failed, &why);
+    return job_ended(log, failed, &why, e);
 }
 
 /* ---- a new base --------------------------------------------------------------------------- */

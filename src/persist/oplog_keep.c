@@ -4,23 +4,26 @@
 
 #include "persist/oplog_jobs.h"
 
+/* A file of that name is left from an op that was not logged after all: the name may mean another file by now. */
+static int keep_file(struct disk *disk, const char *from, const char *to, struct error *e) {
+    int failed = disk->ops->exists(disk, to) ? disk->ops->remove(disk, to, e) : 0;
+    return failed ? failed : disk->ops->link(disk, from, to, e);
+}
+
+/* Names of checkpoints' files are given again when the newest are forgotten. So each frame has a directory of its own. */
 int oplog_keep(struct oplog *log, const char *directory, const char *name,
                const struct snapshot *snapshot, char source[static OPLOG_SOURCE_MAX],
                struct error *e) {
     struct disk *disk = log->disk;
     char own[SEGMENT_NAME_MAX], kept[PATH_MAX], from[PATH_MAX], to[2 * PATH_MAX];
-    /* One of its own: checkpoints' files may have had the same name, one after the other. */
-    for (uint64_t nth = 1;; nth++) {
-        snprintf(kept, sizeof(kept), "%s/%s", log->directory,
-                 segment_directory(log->number, nth, own));
-        if (!disk->ops->exists(disk, kept)) break;
-    }
+    segment_directory(log->number, log->next_lsn, own);
+    snprintf(kept, sizeof(kept), "%s/%s", log->directory, own);
     snprintf(source, OPLOG_SOURCE_MAX, "%s/%s", own, name);
     int failed = disk->ops->make_directory(disk, kept, e);
     for (size_t i = 0; !failed && name; name = snapshot_file(snapshot, i++)) {
         snprintf(from, sizeof(from), "%s/%s", directory, name);
         snprintf(to, sizeof(to), "%s/%s", kept, name);
-        failed = disk->ops->link(disk, from, to, e);
+        failed = keep_file(disk, from, to, e);
     }
     if (!failed) failed = disk->ops->sync_directory(disk, kept, e);
     return failed ? failed : disk->ops->sync_directory(disk, log->directory, e);

@@ -183,6 +183,7 @@ static void replay_frame(struct replay *r, const struct frame *frame, struct spa
 
 /* Does this frame come next? The first one of all may be any that leaves no gap to the base. */
 static bool follows(const struct replay *r, const struct frame *frame) {
+    if (!frame->lsn || frame->lsn > INT64_MAX) return false;
     if (!r->next_lsn || frame->lsn > r->next_lsn) return frame->lsn <= r->manifest.lsn;
     return frame->lsn == r->next_lsn;
 }
@@ -253,11 +254,14 @@ static int settle(const struct replay *r, uint64_t number, struct error *e) {
     return failed;
 }
 
-/* From the last segment back, so that a crash in between leaves nothing that seems to be in the middle. */
+/* A manifest that was read need not be on the medium, if whoever wrote it was killed: it has to be before the log goes on in a
+ * segment that only it names, or what only an older one names is removed. Then from the last segment back, so that a crash in
+ * between leaves nothing that seems to be in the middle. */
 int replay_end(struct replay *r, struct error *e) {
     if (r->is_open) segment_close(&r->segment);
     r->is_open = false;
-    int failed = 0;
+    int failed = disk_sync_parent(r->disk, r->directory, e);
+    if (!failed) failed = r->disk->ops->sync_directory(r->disk, r->directory, e);
     for (uint64_t n = r->manifest.last; !failed && n >= r->manifest.first; n--)
         failed = settle(r, n, e);
     if (!failed) manifest_sweep(r->disk, r->directory, &r->manifest);

@@ -17,8 +17,8 @@ const char *segment_name(uint64_t number, char out[static SEGMENT_NAME_MAX]) {
     return out;
 }
 
-const char *segment_directory(uint64_t number, uint64_t nth, char out[static SEGMENT_NAME_MAX]) {
-    snprintf(out, SEGMENT_NAME_MAX, "log.%06" PRIu64 ".%" PRIu64 ".d", number, nth);
+const char *segment_directory(uint64_t number, uint64_t lsn, char out[static SEGMENT_NAME_MAX]) {
+    snprintf(out, SEGMENT_NAME_MAX, "log.%06" PRIu64 ".%" PRIu64 ".d", number, lsn);
     return out;
 }
 

@@ -21,7 +21,7 @@ enum {
     SEGMENT_HEADER = 36, /* bytes: magic 8, version 4, log id 8, number 8, checksum 8 */
     FRAME_HEADER =
         52, /* mark 4, lsn 8, durable 8, now_ms 8, length 8, checksums of body and header 8 each */
-    SEGMENT_NAME_MAX = 56,
+    SEGMENT_NAME_MAX = 64,
 };
 
 /* Where a frame stands: what its checksum is bound to. */
@@ -41,8 +41,8 @@ struct frame {
 /* "log.000007.tql" */
 const char *segment_name(uint64_t number, char out[static SEGMENT_NAME_MAX]);
 
-/* "log.000007.2.d": the directory of the snapshot that an op of the segment speaks of (OP_ADOPT), the second such op here. */
-const char *segment_directory(uint64_t number, uint64_t nth, char out[static SEGMENT_NAME_MAX]);
+/* "log.000007.123.d": the directory of the snapshots that ops of one frame of the segment speak of (OP_ADOPT). */
+const char *segment_directory(uint64_t number, uint64_t lsn, char out[static SEGMENT_NAME_MAX]);
 
 void segment_header_pack(uint64_t log_id, uint64_t number, char out[static SEGMENT_HEADER]);
 void frame_pack(const struct frame *frame, const struct segment_place *place,

@@ -36,7 +36,8 @@ struct snapshot_options {
     uint64_t *written;           /* where not NULL: bytes written, those shared not counted */
 };
 
-/* ERROR_NOPART; ERROR_MISCONF where the disk is full; what the disk says. Then there is no file but what was there. */
+/* ERROR_NOPART; ERROR_MISCONF where the disk is full; what the disk says. Then what was there is there still; or,
+ * where only the directory could not be synced, the new file is. */
 int snapshot_write(struct disk *disk, const char *path, const struct store *s,
                    const struct snapshot_options *options, struct error *e);
 

@@ -167,6 +167,7 @@ static void checkpoint_written(struct server *s, void *context, int failed,
     struct checkpoints *c = context;
     struct error e;
     if (!failed && (failed = catalog_add(&c->catalog, c->number, &e))) why = &e;
+    if (failed) catalog_drop(&c->catalog, c->number);
     job_end(s, &c->making, failed ? why : NULL);
 }
 

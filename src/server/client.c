@@ -308,7 +308,8 @@ void client_output_ready(struct client *c) {
     client_check_output(c);
     if (c->dead || c->is_sending) return;
     c->is_sending = true;
-    TAILQ_INSERT_TAIL(&c->server->clients->sending, c, sending);
+    /* The last first: whoever waited for what a write of this turn brought hears of it before the writer hears that it is done. */
+    TAILQ_INSERT_HEAD(&c->server->clients->sending, c, sending);
     server_turn(c->server);
 }
 

@@ -335,9 +335,13 @@ start_own_server {appendonly yes} {
         set told 0
         wait_for_condition 3000 2 {![catch {resp::open 127.0.0.1 [srv port]} c]}
         while {1} {
-            if {![catch {$c TQ.COUNT p300} why]} break
+            # Sent together, answered in one turn: both speak of the same moment.
+            resp::write_bytes $c "[resp::encode TQ.COUNT p300][resp::encode INFO persistence]"
+            set loaded [expr {![catch {resp::receive $c} why]}]
+            set info [resp::receive $c]
+            if {$loaded} break
             assert_match "LOADING *" $why
-            assert_match "*loading:1*loading_loaded_perc:*" [$c INFO persistence]
+            assert_match "*loading:1*loading_loaded_perc:*" $info
             incr told
         }
         resp::close $c

@@ -118,20 +118,28 @@ static int end(struct simdisk *d) {
     return 0;
 }
 
-/* Of files that have a name; one with several counts with each. */
+/* What the file has, were it this long. */
+static uint64_t bytes_of(const struct simdisk_node *node, uint64_t len) {
+    return len > node->reserved ? len : node->reserved;
+}
+
+/* By files that have a name; one with several counts with each. */
 static uint64_t bytes_used(const struct simdisk *d) {
     uint64_t sum = 0;
     for (size_t i = 0; i < d->n; i++)
         for (size_t k = 0; k < d->nodes[i]->n_entries; k++) {
             int node = simdisk_entry_now(&d->nodes[i]->entries[k]);
-            sum += node == SIMDISK_NOTHING ? 0 : d->nodes[node]->now.len;
+            sum += node == SIMDISK_NOTHING ? 0 : bytes_of(d->nodes[node], d->nodes[node]->now.len);
         }
     return sum;
 }
 
-static int check_room(const struct simdisk *d, uint64_t more, const char *path, struct error *e) {
-    if (!d->limit || bytes_used(d) + more <= d->limit) return 0;
-    return error_set(e, ERROR_MISCONF, "no room for '%s'", path);
+static int check_room(const struct simdisk *d, const struct sim_file *file, uint64_t len,
+                      struct error *e) {
+    const struct simdisk_node *node = file->node;
+    uint64_t more = bytes_of(node, len) - bytes_of(node, node->now.len);
+    if (!d->limit || !more || bytes_used(d) + more <= d->limit) return 0;
+    return error_set(e, ERROR_MISCONF, "no room for '%s'", file->path);
 }
 
 /* ---- files -------------------------------------------------------------------------------- */
@@ -185,7 +193,7 @@ static int sim_write(struct disk_file *f, const struct iovec *parts, size_t n, s
     struct pack bytes = {0};
     for (size_t i = 0; i < n; i++) pack_bytes(&bytes, span_of(parts[i].iov_base, parts[i].iov_len));
     int failed = begin(d, "write to", file->path, e);
-    if (!failed) failed = check_room(d, bytes.len, file->path, e);
+    if (!failed) failed = check_room(d, file, file->node->now.len + bytes.len, e);
     size_t len = failed ? bytes.len / 2 : bytes.len;
     if (!len) {
         pack_free(&bytes);
@@ -231,16 +239,17 @@ static int sim_sync(struct disk_file *f, struct error *e) {
 }
 
 static int sim_reserve(struct disk_file *f, uint64_t until, struct error *e) {
-    const struct sim_file *file = FILE_OF(f);
+    struct sim_file *file = FILE_OF(f);
     int failed = begin(DISK(f->disk), "reserve room for", file->path, e);
-    uint64_t len = file->node->now.len;
-    return failed ? failed
-                  : check_room(DISK(f->disk), until > len ? until - len : 0, file->path, e);
+    if (!failed) failed = check_room(DISK(f->disk), file, until, e);
+    if (!failed && until > file->node->reserved) file->node->reserved = until;
+    return failed;
 }
 
 static int sim_truncate(struct disk_file *f, uint64_t len, struct error *e) {
     int failed = begin(DISK(f->disk), "truncate", FILE_OF(f)->path, e);
     if (failed) return failed;
+    FILE_OF(f)->node->reserved = 0;
     if (len != FILE_OF(f)->node->now.len)
         change(FILE_OF(f)->node, (struct simdisk_change){.truncates = true, .offset = len});
     return end(DISK(f->disk));

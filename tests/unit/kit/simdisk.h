@@ -42,7 +42,8 @@ struct simdisk *simdisk_crash(const struct simdisk *d, enum simdisk_crash how,
 /* Operations so far: those that change something, sync, or reserve room. */
 uint64_t simdisk_operations(const struct simdisk *d);
 
-/* The n-th operation from now on fails with that code: a write has done half of its work by then, anything else nothing. */
+/* The n-th operation from now on fails with that code: a write has done half of its work by then, anything else nothing. 0: none
+ * does. */
 void simdisk_fail(struct simdisk *d, uint64_t nth, enum error_code code);
 
 /* Has that happened? */

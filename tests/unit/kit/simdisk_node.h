@@ -24,6 +24,7 @@ struct simdisk_entry {
 struct simdisk_node {
     bool directory;
     struct pack now, synced;
+    uint64_t reserved;              /* room is kept up to there */
     struct simdisk_change *changes; /* from one to the other */
     size_t n_changes, changes_capacity;
     struct simdisk_entry *entries;

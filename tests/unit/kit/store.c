@@ -38,6 +38,11 @@ void kit_empty(struct kit *k) {
     KIT_CHECK(stats.arena.regions_free == stats.arena.regions);
 }
 
+void kit_renew(struct kit *k) {
+    kit_empty(k);
+    ((struct leases *)store_leases(k->store))->last_id = 0;
+}
+
 size_t kit_close(struct kit *k) {
     kit_empty(k);
     store_free(k->store);

@@ -27,6 +27,9 @@ void kit_open(struct kit *k);
 /* Drops everything; aborts where payload did not come back. The store can be used again. */
 void kit_empty(struct kit *k);
 
+/* Drops everything and forgets which leases there were: as a new one, for which memory would have to be mapped. */
+void kit_renew(struct kit *k);
+
 /* Empties and frees it. Returns how many bytes of memory did not come back. */
 size_t kit_close(struct kit *k);
 

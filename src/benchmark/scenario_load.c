@@ -1,0 +1,217 @@
+/* How long a server takes to have again what it kept: see scenario.h.
+ *
+ * What is to be loaded is made once: the same samples as a snapshot (SAVE) and as an op log. Then
+ * servers are started on either, round by round, and the time is what the server itself says in its
+ * log that loading took. Beside them this process reads the snapshot's file into fresh memory of the
+ * server's kind: less can't be done. Files are in the system's cache, since all have just been read
+ * or written. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "benchmark/fill.h"
+#include "benchmark/interrupt.h"
+#include "benchmark/keeper.h"
+#include "benchmark/measure.h"
+#include "benchmark/timing.h"
+
+#define PARTITION "benchmark:load"
+#define DUMP "dump.tqs"
+
+enum {
+    VALUE_BYTES = 32 * 1024,
+    PAYLOAD_BYTES = 1 << 30,
+    SMALL_SAMPLES = 10 * 1000 * 1000,
+    SMALL_BATCH = 1000,
+    SMALL_VALUE = 64,
+    SMALL_KEY = 12,
+    READ_BYTES = 1 << 20, /* at a time */
+};
+
+enum { SNAPSHOT, LOG, READ, PEERS };
+
+struct load_run {
+    struct bench *bench;
+    struct batch batch;
+    size_t times; /* that it is there, each time under other keys */
+    struct keeper keepers[2];
+    struct measure_wave wave;
+    struct measure_peer measures[PEERS];
+    char *path; /* of the snapshot */
+    uint64_t file_bytes;
+};
+
+/* ---- what is loaded ------------------------------------------------------------------------ */
+
+static enum link_transport transport_of(const struct options *o) {
+    return o->transports[LINK_TCP] ? LINK_TCP : LINK_UNIX;
+}
+
+/* Logs are not synced while they are made: that is not what is measured. */
+static int make_kept(struct load_run *run, size_t which, struct error *e) {
+    static const char *const names[] = {"tq-snapshot", "tq-log"};
+    const struct options *o = run->bench->options;
+    struct keeper *k = &run->keepers[which];
+    int code = keeper_make(k, run->bench, PEER_TQ, names[which], which == LOG ? "no" : NULL, e);
+    if (!code) code = peer_start(&k->peer, e);
+    if (!code)
+        code = fill_partition(&k->peer.address, transport_of(o), (int)o->buffer, PARTITION,
+                              &run->batch, run->times, e);
+    if (!code && which == SNAPSHOT) code = control_do(&k->peer.control, NULL, e, "SAVE");
+    peer_stop(&k->peer);
+    return code;
+}
+
+/* ---- a round ------------------------------------------------------------------------------- */
+
+/* "loaded … in 1.234 s": the last such line. */
+static int loading_ns(const struct peer *p, int64_t *ns, struct error *e) {
+    char path[PEER_LOG_MAX], line[512];
+    double seconds = -1;
+    peer_log_path(p, path);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof(line), file)) {
+        const char *loaded = strstr(line, "loaded "), *in = loaded ? strstr(loaded, " in ") : NULL;
+        for (; in; in = strstr(in + 1, " in ")) sscanf(in, " in %lf s", &seconds);
+    }
+    if (file) fclose(file);
+    if (seconds < 0) return error_set(e, ERROR_ERR, "%s does not say that it has loaded", path);
+    *ns = (int64_t)((seconds > 0.0005 ? seconds : 0.0005) * 1e9); /* it tells milliseconds */
+    return 0;
+}
+
+static int load_round(struct load_run *run, size_t which, struct error *e) {
+    struct peer *p = &run->keepers[which].peer;
+    int64_t samples = 0, ns = 0;
+    int code = peer_start(p, e);
+    if (!code) code = loading_ns(p, &ns, e);
+    if (!code) code = control_do(&p->control, &samples, e, "TQ.COUNT " PARTITION);
+    if (!code && samples != (int64_t)run->wave.samples)
+        code = error_set(e, ERROR_ERR, "%lld samples were loaded, %llu expected",
+                         (long long)samples, (unsigned long long)run->wave.samples);
+    run->measures[which].pid = p->pid;
+    if (!code) measure_add_round(&run->measures[which], &run->wave, 1, ns, 0);
+    peer_stop(p);
+    return code;
+}
+
+static int read_into(int fd, char *out, uint64_t bytes, struct error *e) {
+    while (bytes) {
+        ssize_t got = read(fd, out, bytes < READ_BYTES ? bytes : READ_BYTES);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0)
+            return error_set(e, ERROR_ERR, "can't read a snapshot: %s",
+                             got ? strerror(errno) : "it is too short");
+        out += got;
+        bytes -= (uint64_t)got;
+    }
+    return 0;
+}
+
+static int read_round(struct load_run *run, struct error *e) {
+    struct memory memory;
+    int fd = open(run->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return error_set(e, ERROR_ERR, "can't open %s: %s", run->path, strerror(errno));
+    int64_t began = timing_now_ns(), own = timing_own_cpu_ns();
+    int code = memory_map(&memory, run->file_bytes, false, e);
+    if (!code) code = read_into(fd, memory.bytes, run->file_bytes, e);
+    int64_t ns = timing_now_ns() - began;
+    memory_unmap(&memory);
+    close(fd);
+    measure_add_round(&run->measures[READ], &run->wave, 1, ns, timing_own_cpu_ns() - own);
+    return code;
+}
+
+static int rounds(struct load_run *run, struct error *e) {
+    int code = 0;
+    for (size_t r = 0; r < run->bench->options->rounds && !code; r++) {
+        for (size_t i = 0; i < PEERS && !code; i++) {
+            size_t which = r % 2 ? PEERS - 1 - i : i;
+            code = interrupt_check(e);
+            if (!code) code = which == READ ? read_round(run, e) : load_round(run, which, e);
+        }
+    }
+    return code;
+}
+
+/* ---- the scenario -------------------------------------------------------------------------- */
+
+static int find_snapshot(struct load_run *run, struct error *e) {
+    const struct keeper *k = &run->keepers[SNAPSHOT];
+    run->file_bytes = keeper_file_bytes(k, DUMP);
+    if (!run->file_bytes)
+        return error_set(e, ERROR_ERR, "SAVE has left no %s in %s", DUMP, k->directory);
+    if (asprintf(&run->path, "%s/" DUMP, k->directory) < 0) abort();
+    return 0;
+}
+
+static void report(struct load_run *run) {
+    struct bench *b = run->bench;
+    const struct batch *batch = &run->batch;
+    struct measure_peer *measures[PEERS];
+    struct report_result r = {.scenario = options_scenario_name(SCENARIO_LOAD),
+                              .mix = batch_mix_name(batch->mix),
+                              .samples = batch->samples,
+                              .fields = batch->n_fields,
+                              .value_bytes = batch->value_bytes,
+                              .payload_bytes = batch->payload_bytes,
+                              .transport = link_transport_name(transport_of(b->options)),
+                              .connections = 1,
+                              .pipeline = 1,
+                              .rounds = b->options->rounds,
+                              .waves = 1,
+                              .cold = true,
+                              .partition_samples = run->wave.samples};
+    for (size_t i = 0; i < PEERS; i++) measures[i] = &run->measures[i];
+    measure_summarise(measures, PEERS, &r);
+    report_add(&b->report, &r);
+}
+
+static int run_case(struct load_run *run, struct error *e) {
+    static const char *const names[PEERS] = {"snapshot", "log", "read"};
+    run->wave = (struct measure_wave){run->times * run->batch.payload_bytes,
+                                      run->times * run->batch.samples, 1};
+    for (size_t i = 0; i < PEERS; i++) run->measures[i].name = names[i];
+    int code = make_kept(run, SNAPSHOT, e);
+    if (!code) code = make_kept(run, LOG, e);
+    if (!code) code = find_snapshot(run, e);
+    if (!code) code = rounds(run, e);
+    if (!code) report(run);
+    for (size_t i = 0; i < PEERS; i++) measure_free(&run->measures[i]);
+    for (size_t i = 0; i < 2; i++) keeper_end(&run->keepers[i]);
+    free(run->path);
+    batch_free(&run->batch);
+    return code;
+}
+
+static int run_large(struct bench *b, struct error *e) {
+    const struct options *o = b->options;
+    struct load_run run = {.bench = b};
+    uint64_t size = o->size ? o->size : PAYLOAD_BYTES;
+    int code = batch_make(&run.batch, o->samples, o->fields,
+                          o->value_bytes ? o->value_bytes : VALUE_BYTES, BATCH_MIX_DENSE, e);
+    if (code) return code;
+    run.times = (size + run.batch.payload_bytes / 2) / run.batch.payload_bytes;
+    if (!run.times) run.times = 1;
+    return run_case(&run, e);
+}
+
+static int run_small(struct bench *b, struct error *e) {
+    const struct options *o = b->options;
+    struct load_run run = {.bench = b};
+    uint64_t samples = o->n_partitions ? o->partitions[o->n_partitions - 1] : SMALL_SAMPLES;
+    size_t each = samples < SMALL_BATCH ? samples : SMALL_BATCH;
+    int code = batch_make(&run.batch, each, 1, SMALL_VALUE, BATCH_MIX_DENSE, e);
+    if (code) return code;
+    batch_widen_keys(&run.batch, SMALL_KEY);
+    run.times = samples / each;
+    return run_case(&run, e);
+}
+
+int scenario_load(struct bench *b, struct error *e) {
+    int code = run_large(b, e);
+    return code ? code : run_small(b, e);
+}

@@ -1,0 +1,293 @@
+/* Every bit of every file of a small log, and of checkpoints, and every end that a file can have: it is noticed, or it makes no
+ * difference, or it is a tail of which nobody was promised anything. */
+#include "kit/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "kit/fail.h"
+#include "kit/power.h"
+#include "kit/recover.h"
+#include "persist/segment.h"
+
+static struct kit glass; /* what is found is looked at in there */
+
+/* ---- a small log -------------------------------------------------------------------------- */
+
+static void put_into(struct power *p, const char *partition, const char *key, size_t len) {
+    char bytes[8192];
+    memset(bytes, key[0], len);
+    assert_true(power_admit(p));
+    assert_int_equal(kit_field(&p->kit, partition, key, "f", span_of(bytes, len)), 0);
+    power_turn(p);
+}
+
+static void put(struct power *p, const char *key, size_t len) {
+    put_into(p, "p", key, len);
+}
+
+static void take(struct power *p, int64_t lease_ms) {
+    static const struct span field = SPAN_LITERAL("f");
+    struct taken taken;
+    const struct take take = {.partition = SPAN_LITERAL("p"),
+                              .task = SPAN_LITERAL("t"),
+                              .count = 1,
+                              .at_least = 1,
+                              .n_fields = 1,
+                              .fields = &field,
+                              .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
+                              .lease_ms = lease_ms};
+    assert_true(power_admit(p));
+    assert_int_equal(kit_take(&p->kit, &take, &taken), 0);
+    power_turn(p);
+}
+
+/* A base, a segment behind it, one more that has no base of its own, and the snapshot of a restore. */
+static void make_log(struct power *p) {
+    *p = (struct power){.disk = simdisk_new(), .sync = OPLOG_ALWAYS};
+    assert_true(power_open(p));
+    put(p, "a", 9);
+    put(p, "b", 2);
+    assert_true(power_rewrite_begin(p) && power_rewrite_write(p));
+    power_rewrite_end(p);
+    take(p, 1000);
+    put(p, "c", 5);
+    power_checkpoint(p, 0);
+    put(p, "d", 20);
+    power_restore(p, 0);
+    assert_true(power_rewrite_begin(p) && power_rewrite_write(p)); /* and comes to no end */
+    put(p, "e", 4);
+    take(p, 0);
+    put(p, "f", 3);
+    assert_false(p->dead);
+}
+
+static void free_log(struct power *p) {
+    power_free(p);
+    simdisk_free(p->disk);
+}
+
+enum { FILES = 5 };
+static const char *const files[FILES] = {
+    POWER_LOG "/manifest",       POWER_LOG "/base.000002.tqs",
+    POWER_LOG "/log.000002.tql", POWER_LOG "/log.000002.7.d/000001.tqs",
+    POWER_LOG "/log.000003.tql",
+};
+#define LAST_FILE (FILES - 1)
+static const char *const first_segment = POWER_LOG "/log.000001.tql";
+
+/* ---- what may be found -------------------------------------------------------------------- */
+
+struct outcomes {
+    unsigned long long refused, same, cut, shorter;
+};
+
+/* Which moment is found, -1: none, but an error that says something. *cut: so many bytes were thought to be torn. */
+static long find(const struct power *p, uint64_t *cut) {
+    struct recovered found;
+    struct error e = {0};
+    kit_renew(&glass);
+    if (recover_log(simdisk_disk(p->disk), POWER_LOG, glass.store, false, &found, &e)) {
+        assert_true(e.code != ERROR_NONE && e.text[0]);
+        return -1;
+    }
+    *cut = found.cut;
+    struct checksum128 sum = power_sum(glass.store);
+    for (size_t at = p->n; at-- > 0;)
+        if (checksum128_equal(p->moments[at].sum, sum)) return (long)at;
+    return -2;
+}
+
+/* At least this moment is to be found, or an error. */
+static void expect(const struct power *p, size_t least, const char *path, const char *what,
+                   size_t at, struct outcomes *out) {
+    uint64_t cut = 0;
+    long moment = find(p, &cut), last = (long)p->n - 1;
+    EXPECT(moment != -2, "%s, %s %zu: what is found never was", path, what, at);
+    EXPECT(moment == -1 || moment >= (long)least, "%s, %s %zu: moment %ld of %ld", path, what, at,
+           moment, last);
+    ++*(moment == -1    ? &out->refused
+        : moment < last ? &out->shorter
+        : cut           ? &out->cut
+                        : &out->same);
+}
+
+static void flip_all(const struct power *p, const char *path, size_t from, size_t until,
+                     size_t least, struct outcomes *out) {
+    struct pack *file = simdisk_bytes(p->disk, path);
+    assert_non_null(file);
+    for (size_t at = from; at < until && at < file->len; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            file->bytes[at] ^= (char)(1 << bit);
+            expect(p, least, path, "byte", at, out);
+            file->bytes[at] ^= (char)(1 << bit);
+        }
+}
+
+static void cut_all(const struct power *p, const char *path, size_t least, struct outcomes *out) {
+    struct pack *file = simdisk_bytes(p->disk, path);
+    size_t len = file->len;
+    for (file->len = 0; file->len < len; file->len++) expect(p, least, path, "end", file->len, out);
+}
+
+static void tell(const char *what, const struct outcomes *out) {
+    print_message(
+        "# %s: %llu refused, %llu made no difference, %llu cut off nothing, %llu cut off what "
+        "was not promised\n",
+        what, out->refused, out->same, out->cut, out->shorter);
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+/* The frame that closes a log says of all others that they are on the medium. */
+static void test_a_log_that_was_closed(void **state) {
+    (void)state;
+    struct power p;
+    struct outcomes flips = {0}, ends = {0};
+    make_log(&p);
+    power_close(&p);
+    for (int i = 0; i < FILES; i++) {
+        flip_all(&p, files[i], 0, SIZE_MAX, p.n - 1, &flips);
+        cut_all(&p, files[i], i == LAST_FILE ? 0 : p.n - 1, &ends);
+    }
+    assert_int_equal(flips.same + flips.shorter, 0);
+    assert_int_equal(flips.cut, 8 * FRAME_HEADER); /* in the closing frame itself */
+    assert_true(ends.shorter > 0 && ends.refused > 0);
+    tell("bits of a closed log", &flips);
+    tell("ends of a closed log", &ends);
+    free_log(&p);
+}
+
+/* Of the last frame nobody says that. */
+static void test_a_log_that_was_left(void **state) {
+    (void)state;
+    struct power p;
+    struct outcomes flips = {0}, ends = {0};
+    make_log(&p);
+    power_abandon(&p);
+    for (int i = 0; i < FILES; i++) {
+        flip_all(&p, files[i], 0, SIZE_MAX, p.n - 2, &flips);
+        cut_all(&p, files[i], i == LAST_FILE ? 0 : p.n - 1, &ends);
+    }
+    assert_int_equal(flips.same, 0);
+    assert_true(flips.shorter > 8 * FRAME_HEADER);
+    tell("bits of a log that was left", &flips);
+    tell("ends of a log that was left", &ends);
+    free_log(&p);
+}
+
+/* A start says that what it found is on the medium, as soon as there is time for it. */
+static void test_a_log_that_was_opened_again(void **state) {
+    (void)state;
+    struct power p = {.disk = simdisk_new()};
+    struct outcomes flips = {0};
+    assert_true(power_open(&p));
+    put(&p, "a", 9);
+    put(&p, "b", 2);
+    power_abandon(&p);
+    size_t len = simdisk_bytes(p.disk, first_segment)->len;
+    assert_true(power_open(&p));
+    power_pass(&p, 200);
+    power_abandon(&p);
+    flip_all(&p, first_segment, 0, len, p.n - 1, &flips);
+    assert_int_equal(flips.same + flips.cut + flips.shorter, 0);
+    free_log(&p);
+}
+
+/* ---- checkpoints -------------------------------------------------------------------------- */
+
+static void count_one(void *context, const struct error *e) {
+    assert_true(e->text[0]);
+    ++*(int *)context;
+}
+
+struct wishes {
+    struct checksum128 sums[POWER_NAMES];
+};
+
+/* Each checkpoint is what it was, or can't be read. Returns whether there was something to be noticed. */
+static bool look(struct simdisk *d, const struct wishes *w, const char *what, size_t at) {
+    struct catalog c;
+    struct error e;
+    int complaints = 0;
+    bool noticed = false;
+    assert_int_equal(
+        catalog_open(simdisk_disk(d), POWER_CHECKPOINTS, &c, count_one, &complaints, &e), 0);
+    for (int i = 0; i < POWER_NAMES; i++) {
+        char path[128], file[CATALOG_FILE_MAX];
+        const struct checkpoint *found = catalog_find(&c, span_of_string(power_name(i)));
+        bool was = w->sums[i].low || w->sums[i].high;
+        EXPECT(was || !found, "%s %zu: there is a checkpoint %d", what, at, i);
+        EXPECT(!was || found || complaints, "%s %zu: checkpoint %d is gone", what, at, i);
+        if (!found) continue;
+        snprintf(path, sizeof(path), "%s/%s", POWER_CHECKPOINTS, catalog_file(found->number, file));
+        kit_renew(&glass);
+        if (recover_snapshot(simdisk_disk(d), path, glass.store, &e))
+            noticed = true;
+        else
+            EXPECT(checksum128_equal(power_sum(glass.store), w->sums[i]),
+                   "%s %zu: checkpoint %d holds something else", what, at, i);
+    }
+    catalog_close(&c);
+    return noticed || complaints;
+}
+
+/* On a disk of its own, as looking may remove what it thinks is left over; put right again, all is there again. */
+static void spoil(const struct power *p, const struct wishes *w, const char *path, size_t at,
+                  int bit, size_t len, bool matters) {
+    struct source source = source_of_seed(at);
+    struct simdisk *d = simdisk_crash(p->disk, SIMDISK_KEPT, &source);
+    struct pack *file = simdisk_bytes(d, path);
+    size_t whole = file->len;
+    file->bytes[at] ^= (char)(1 << bit);
+    file->len = len;
+    bool noticed = look(d, w, path, at);
+    EXPECT(noticed || !matters, "%s, byte %zu, of %zu", path, at, len);
+    file->bytes[at] ^= (char)(1 << bit);
+    file->len = whole;
+    EXPECT(!look(d, w, path, at), "%s, byte %zu, of %zu: right again", path, at, len);
+    simdisk_free(d);
+}
+
+/* The second stands on the first, which is forgotten and stays. */
+static void test_checkpoints(void **state) {
+    (void)state;
+    static const char *const paths[] = {POWER_CHECKPOINTS "/000001.tqs",
+                                        POWER_CHECKPOINTS "/000002.tqs"};
+    struct power p = {.disk = simdisk_new()};
+    struct wishes w = {0};
+    assert_true(power_open(&p));
+    put_into(&p, "shared", "a", 4200);
+    power_checkpoint(&p, 0);
+    put(&p, "b", 3);
+    power_checkpoint(&p, 1);
+    power_forget(&p, 0);
+    for (int i = 0; i < POWER_NAMES; i++) w.sums[i] = power_checkpoint_sum(&p.catalog, i);
+    power_close(&p);
+    for (int i = 0; i < 2; i++) {
+        size_t len = simdisk_bytes(p.disk, paths[i])->len;
+        for (size_t at = 0; at < len; at++) {
+            bool all = i == 1; /* of the first, much is of no use any more */
+            if (all || at % 16 == 0) spoil(&p, &w, paths[i], at, (int)(at % 8), len, all);
+            if (all || at % 64 == 0) spoil(&p, &w, paths[i], at, 0, at, true);
+        }
+    }
+    free_log(&p);
+}
+
+static int setup(void **state) {
+    (void)state;
+    kit_open(&glass);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_log_that_was_closed),
+        cmocka_unit_test(test_a_log_that_was_left),
+        cmocka_unit_test(test_a_log_that_was_opened_again),
+        cmocka_unit_test(test_checkpoints),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
