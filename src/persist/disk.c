@@ -130,8 +130,9 @@ static int ask_for_room(const struct system_file *file, uint64_t end, struct err
     if ((uint64_t)st.st_size > has) has = (uint64_t)st.st_size;
     uint64_t more = end > has ? end - has : 0;
     errno = ENOSPC;
-    return more / fs.f_frsize < fs.f_bavail || !more ? 0
-                                                     : system_error(e, "reserve room for", file->path);
+    return more / fs.f_frsize < fs.f_bavail || !more
+               ? 0
+               : system_error(e, "reserve room for", file->path);
 }
 
 /* It is asked first, since an attempt in vain takes what there is until it fails, or keeps it: then nobody else has room for anything,
