@@ -174,7 +174,7 @@ static bool is_applying(const struct replay *r) {
 static void replay_frame(struct replay *r, const struct frame *frame, struct span body,
                          uint64_t offset) {
     r->next_lsn = frame->lsn + 1;
-    if (frame->now_ms > r->last_ms) r->last_ms = frame->now_ms;
+    if (frame->now_ms >= 0 && frame->now_ms > r->last_ms) r->last_ms = frame->now_ms;
     if (frame->lsn < r->manifest.lsn) return; /* the base holds it */
     r->body = unpack_of(body);
     r->frame_offset = offset;
