@@ -59,10 +59,12 @@ static int check_keys(const struct partition *p, const struct op_put *put, struc
         int failed = names_check_key("key", put->keys[i], e);
         if (failed) return failed;
         hashes[i] = hash_bytes(put->keys[i]);
-        if (p && partition_find_hashed(p, put->keys[i], hashes[i]) != SEQ_NONE)
+    }
+    if (p) keyindex_prefetch(&p->index, hashes, put->n_new);
+    for (size_t i = 0; p && i < put->n_new; i++)
+        if (partition_find_hashed(p, put->keys[i], hashes[i]) != SEQ_NONE)
             return error_set(e, ERROR_ERR, "partition %s has key %s already", QUOTE(p->name),
                              QUOTE(put->keys[i]));
-    }
     return put->n_new > 1 ? plan_keys_differ(put->keys, hashes, put->n_new, scratch, e) : 0;
 }
 

@@ -133,11 +133,20 @@ uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span 
     }
 }
 
-void keyindex_prefetch(const struct keyindex *index, uint64_t hash) {
+/* A page says itself how many slots it has: so first the heads of some pages are fetched, then their slots. */
+void keyindex_prefetch(const struct keyindex *index, const uint64_t *hashes, size_t n) {
+    enum { TOGETHER = 16 };
+    const struct keyindex_page *pages[TOGETHER];
     if (!index->directory) return;
-    uint32_t tag = keyindex_tag(hash);
-    const struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
-    __builtin_prefetch(&page->slots[tag & page->mask]);
+    for (size_t i = 0, count; i < n; i += count) {
+        count = n - i < TOGETHER ? n - i : TOGETHER;
+        for (size_t k = 0; k < count; k++) {
+            pages[k] = index->directory[keyindex_place(index, keyindex_tag(hashes[i + k]))];
+            __builtin_prefetch(pages[k]);
+        }
+        for (size_t k = 0; k < count; k++)
+            __builtin_prefetch(&pages[k]->slots[keyindex_tag(hashes[i + k]) & pages[k]->mask]);
+    }
 }
 
 /* The page where a new name of this tag goes: it has room. */

@@ -44,7 +44,8 @@ uint32_t keyindex_add_new(struct keyindex *index, uint64_t hash, struct span nam
 /* The pair must be there. */
 void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value);
 
-/* Bring the slot of a hash into the cache, ahead of a find. */
-void keyindex_prefetch(const struct keyindex *index, uint64_t hash);
+/* Bring the slots of these hashes into the cache, ahead of so many finds: memory is waited for once, not
+ * n times. For no more than what a cache holds, a few thousand. */
+void keyindex_prefetch(const struct keyindex *index, const uint64_t *hashes, size_t n);
 
 #endif

@@ -22,8 +22,8 @@ static int mput_plan_samples(const struct mput *mput, const struct partition *p,
         int failed = names_check_key("key", mput->keys[i], e);
         if (failed) return failed;
         hashes[i] = hash_bytes(mput->keys[i]);
-        if (p) keyindex_prefetch(&p->index, hashes[i]);
     }
+    if (p) keyindex_prefetch(&p->index, hashes, mput->n);
     int failed = plan_keys_differ(mput->keys, hashes, mput->n, scratch, e);
     if (failed) return failed;
     uint64_t next = p ? p->next_seq : 0;

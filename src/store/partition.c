@@ -228,7 +228,7 @@ void partition_load_rows(struct partition *p, const struct range *range, const u
 
 uint64_t partition_load_keys(struct partition *p, const struct range *range,
                              const struct column_values *keys, size_t n) {
-    enum { AHEAD = 16 }; /* slots of the index are fetched while others are filled */
+    enum { AHEAD = 64 }; /* slots of the index are fetched while others are filled */
     struct span names[AHEAD];
     uint64_t hashes[AHEAD];
     const char *key = keys->payload.ptr;
@@ -239,9 +239,9 @@ uint64_t partition_load_keys(struct partition *p, const struct range *range,
             size_t len = keys->lengths ? keys->lengths[i + k] : keys->payload.len / n;
             names[k] = span_of(key, len);
             hashes[k] = hash_bytes(names[k]);
-            keyindex_prefetch(&p->index, hashes[k]);
             key += len;
         }
+        keyindex_prefetch(&p->index, hashes, count);
         for (size_t k = 0; k < count; k++, row = range_next(range, row + 1)) {
             uint64_t seq = range->base + row;
             if (keyindex_add_new(&p->index, hashes[k], names[k], (uint32_t)seq, partition_has_key,

@@ -74,7 +74,7 @@ static bool same_name(const void *context, uint32_t value, struct span name) {
 static uint32_t find(struct names *names, uint32_t value) {
     struct span name = name_of(names, value);
     uint64_t hash = names->hash(value, name);
-    keyindex_prefetch(&names->index, hash);
+    keyindex_prefetch(&names->index, &hash, 1);
     return keyindex_find(&names->index, hash, name, same_name, names);
 }
 
