@@ -35,6 +35,74 @@ int manifest_write(struct disk *disk, const char *directory, const struct manife
     return disk_replace(disk, directory, MANIFEST_NAME, span_of(text, len), e);
 }
 
+/* ---- the files beside it ------------------------------------------------------------------ */
+
+enum role { ROLE_NONE, ROLE_SEGMENT, ROLE_KEPT, ROLE_BASE, ROLE_TEMPORARY };
+
+/* What this file is to a log, by its name; its number, of all but temporary ones. */
+static enum role role_of(const char *name, uint64_t *number) {
+    char own[SEGMENT_NAME_MAX + MANIFEST_BASE_NAME_MAX];
+    uint64_t lsn = 0;
+    size_t len = strlen(name);
+    if (sscanf(name, "log.%" SCNu64 ".%" SCNu64, number, &lsn) >= 1 && *number < INT64_MAX) {
+        if (!strcmp(segment_name(*number, own), name)) return ROLE_SEGMENT;
+        if (!strcmp(segment_directory(*number, lsn, own), name)) return ROLE_KEPT;
+    }
+    if (sscanf(name, "base.%" SCNu64, number) == 1 && *number < INT64_MAX &&
+        !strcmp(manifest_base_name(*number, own), name))
+        return ROLE_BASE;
+    bool ours = !strncmp(name, "log.", 4) || !strncmp(name, "base.", 5) ||
+                !strncmp(name, MANIFEST_NAME, strlen(MANIFEST_NAME));
+    return ours && len > 4 && !strcmp(name + len - 4, ".tmp") ? ROLE_TEMPORARY : ROLE_NONE;
+}
+
+struct look {
+    struct disk *disk;
+    const char *directory;
+    uint64_t highest;
+    char orphan[NAME_MAX + 1]; /* that a manifest must have named */
+};
+
+static void look_one(void *context, const char *name) {
+    struct look *look = context;
+    uint64_t number;
+    enum role role = role_of(name, &number);
+    if (role == ROLE_NONE || role == ROLE_TEMPORARY) return;
+    if (number > look->highest) look->highest = number;
+    if (role == ROLE_KEPT || number > 1) snprintf(look->orphan, sizeof(look->orphan), "%s", name);
+}
+
+/* A log that was begun and has no manifest yet is a base or none, and a segment without frames, both of number 1. */
+static int check_orphans(struct disk *disk, const char *directory, struct error *e) {
+    struct look look = {.disk = disk, .directory = directory};
+    char path[PATH_MAX], name[SEGMENT_NAME_MAX];
+    struct disk_file *first;
+    uint64_t size = 0;
+    int failed = disk->ops->list(disk, directory, look_one, &look, e);
+    snprintf(path, sizeof(path), "%s/%s", directory, segment_name(1, name));
+    if (!failed && disk->ops->exists(disk, path)) {
+        failed = disk->ops->open(disk, path, DISK_READ, &first, e);
+        if (failed) return failed;
+        failed = disk->ops->size(first, &size, e);
+        disk->ops->close(first);
+    }
+    if (failed) return failed;
+    if (size > SEGMENT_HEADER) memcpy(look.orphan, name, strlen(name) + 1);
+    if (!look.orphan[0]) return 0;
+    return error_set(e, ERROR_ERR,
+                     "'%s' holds '%s' of an op log, but its '" MANIFEST_NAME "' is missing",
+                     directory, look.orphan);
+}
+
+int manifest_number(struct disk *disk, const char *directory, uint64_t *out, struct error *e) {
+    struct look look = {.disk = disk, .directory = directory};
+    int failed = disk->ops->list(disk, directory, look_one, &look, e);
+    *out = look.highest + 1;
+    return failed;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
 /* What was read has to be, byte by byte, what would be written for it: then nothing in it can be wrong without showing. */
 static int manifest_parse(const char *path, char *text, size_t len, struct manifest *m,
                           struct error *e) {
@@ -64,8 +132,12 @@ int manifest_read(struct disk *disk, const char *directory, struct manifest *out
     struct disk_file *file;
     size_t len = 0;
     snprintf(path, sizeof(path), "%s/%s", directory, MANIFEST_NAME);
-    if (!disk->ops->exists(disk, path)) return error_set(e, ERROR_NOKEY, "there is no '%s'", path);
-    int failed = disk->ops->open(disk, path, DISK_READ, &file, e);
+    int failed = 0;
+    if (!disk->ops->exists(disk, path)) {
+        if (disk->ops->exists(disk, directory)) failed = check_orphans(disk, directory, e);
+        return failed ? failed : error_set(e, ERROR_NOKEY, "there is no '%s'", path);
+    }
+    failed = disk->ops->open(disk, path, DISK_READ, &file, e);
     if (failed) return failed;
     failed = disk->ops->read(file, 0, text, sizeof(text) - 1, &len, e);
     disk->ops->close(file);
@@ -81,19 +153,14 @@ struct sweep {
 };
 
 static bool is_left_over(const struct manifest *m, const char *name) {
-    char own[SEGMENT_NAME_MAX + MANIFEST_BASE_NAME_MAX];
-    uint64_t number, lsn = 0;
-    size_t len = strlen(name);
-    if (sscanf(name, "log.%" SCNu64 ".%" SCNu64, &number, &lsn) >= 1 &&
-        (!strcmp(segment_name(number, own), name) ||
-         !strcmp(segment_directory(number, lsn, own), name)))
-        return number < m->first || number > m->last;
-    if (sscanf(name, "base.%" SCNu64, &number) == 1 &&
-        !strcmp(manifest_base_name(number, own), name))
-        return number != m->base;
-    bool ours = !strncmp(name, "log.", 4) || !strncmp(name, "base.", 5) ||
-                !strncmp(name, MANIFEST_NAME, strlen(MANIFEST_NAME));
-    return ours && len > 4 && !strcmp(name + len - 4, ".tmp");
+    uint64_t number;
+    switch (role_of(name, &number)) {
+    case ROLE_SEGMENT:
+    case ROLE_KEPT: return number < m->first || number > m->last;
+    case ROLE_BASE: return number != m->base;
+    case ROLE_TEMPORARY: return true;
+    default: return false;
+    }
 }
 
 static void remove_inside(void *context, const char *name) {

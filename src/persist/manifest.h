@@ -28,8 +28,12 @@ const char *manifest_base_name(uint64_t number, char out[static MANIFEST_BASE_NA
 int manifest_write(struct disk *disk, const char *directory, const struct manifest *m,
                    struct error *e);
 
-/* ERROR_ERR names the file and what is wrong with it; ERROR_NOKEY: there is none. */
+/* ERROR_ERR names the file and what is wrong with it; also where there is none, but files that one must have named. ERROR_NOKEY: there
+ * is no log. */
 int manifest_read(struct disk *disk, const char *directory, struct manifest *out, struct error *e);
+
+/* A number that no base and no segment in `directory` has. */
+int manifest_number(struct disk *disk, const char *directory, uint64_t *out, struct error *e);
 
 /* Remove logs, bases and temporary files of `directory` that the manifest does not name. What cannot be removed stays. */
 void manifest_sweep(struct disk *disk, const char *directory, const struct manifest *m);

@@ -146,7 +146,8 @@ static int apply_next(struct replay *r, struct store *s, struct error *e) {
     r->ops++;
     if (op.kind == OP_ADOPT) {
         r->adopt = op;
-        return adopt_open(r, s, e);
+        failed = op_check_time(&op, e);
+        return failed ? failed : adopt_open(r, s, e);
     }
     failed = op_check(s, &op, &r->scratch, e);
     if (failed) return failed;

@@ -9,9 +9,6 @@
 #include "store/names.h"
 #include "store/sampler.h"
 
-/* Times are added and compared; half of what there is leaves room for that. */
-#define TIME_MAX (INT64_MAX / 2)
-
 /* ---- samples ------------------------------------------------------------------------------ */
 
 static int check_alive(const struct partition *p, const struct op_select *select, struct error *e) {
@@ -204,11 +201,16 @@ static int check_present(const struct partition *p, const struct op *op, struct 
     }
 }
 
+int op_check_time(const struct op *op, struct error *e) {
+    if (op->now_ms >= 0 && op->now_ms <= OP_TIME_MAX) return 0;
+    return error_set(e, ERROR_ERR, "an op of the time %lld", (long long)op->now_ms);
+}
+
 int op_check(const struct store *s, const struct op *op, struct scratch *scratch, struct error *e) {
     const struct partition *p = store_find(s, op->partition);
     struct op made;
-    if (op->now_ms < 0 || op->now_ms > TIME_MAX)
-        return error_set(e, ERROR_ERR, "an op of the time %lld", (long long)op->now_ms);
+    int failed = op_check_time(op, e);
+    if (failed) return failed;
     switch (op->kind) {
     case OP_PUT: return check_put(s, p, op, scratch, e);
     case OP_DEFINE: return check_define(s, p, op, scratch, e);

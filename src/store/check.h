@@ -13,6 +13,9 @@
  * sentence of what is wrong. What a plan made passes. Arrays in `scratch`; time in proportion to the op. */
 int op_check(const struct store *s, const struct op *op, struct scratch *scratch, struct error *e);
 
+/* Its time alone, 0 to OP_TIME_MAX: for an OP_ADOPT, whose partitions were checked as they were loaded. */
+int op_check_time(const struct op *op, struct error *e);
+
 /* ---- for the files of the check ---- */
 
 /* OP_PUT; `p` NULL: the partition will be made. */

@@ -145,13 +145,9 @@ static int check_form(const struct op_put *put, const struct op_column *column, 
         good = good && total % put->n == 0;
     }
     good = good && total == v->payload.len;
-    if (!good)
-        return error_set(e, ERROR_SCHEMA,
-                         "%s: %zu bytes for %zu samples of %s do not come out even",
-                         QUOTE(column->name), v->payload.len, put->n, DTYPE_NAME(&column->type));
-    if (v->adopt || column_values_bytes(v, put->n) <= ARENA_CHUNK_MAX) return 0;
-    return error_set(e, ERROR_OOM, "%s: %zu bytes are more than fit into one piece of memory",
-                     QUOTE(column->name), column_values_bytes(v, put->n));
+    if (good) return 0;
+    return error_set(e, ERROR_SCHEMA, "%s: %zu bytes for %zu samples of %s do not come out even",
+                     QUOTE(column->name), v->payload.len, put->n, DTYPE_NAME(&column->type));
 }
 
 static struct span values_item(const struct op_put *put, const struct column_values *v, size_t i,
@@ -226,22 +222,12 @@ static int check_tags(const struct partition *p, const struct op *op, struct err
 
 /* ---- all ---------------------------------------------------------------------------------- */
 
-/* Keys go into memory as one piece, as values do. */
-static int check_keys_bytes(const struct op_put *put, struct error *e) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < put->n_new; i++) bytes += put->keys[i].len;
-    if (bytes <= ARENA_CHUNK_MAX) return 0;
-    return error_set(e, ERROR_OOM, "keys: %llu bytes are more than fit into one piece of memory",
-                     (unsigned long long)bytes);
-}
-
 int check_put(const struct store *s, const struct partition *p, const struct op *op,
               struct scratch *scratch, struct error *e) {
     int failed = check_samples(p, op, scratch, e);
     if (!failed) failed = check_groups(p, op, scratch, e);
     if (!failed) failed = check_tags(p, op, e);
     if (!failed) failed = check_fields(p, op, e);
-    if (!failed) failed = check_keys_bytes(&op->put, e);
     if (!failed) failed = bounds_check_put(p, &op->put, e);
     return failed ? failed : plan_reserve(s, p, &op->put, e);
 }

@@ -59,7 +59,8 @@ static int load_store_head(struct load *l, struct unpack *u, uint64_t payload_le
     l->last_lease = unpack_varint(u);
     l->now_ms = unpack_signed(u);
     if (l->has_store) return load_bad(l, e, "the store is described twice");
-    if (u->bad || unpack_left(u) || l->last_lease > LOAD_NUMBER_MAX)
+    if (u->bad || unpack_left(u) || l->last_lease > LOAD_NUMBER_MAX || l->now_ms < 0 ||
+        l->now_ms > OP_TIME_MAX)
         return load_bad(l, e, "the store's head makes no sense");
     l->has_store = true;
     return 0;
@@ -120,6 +121,7 @@ static void extend_lease(struct lease *lease, int64_t ms) {
 }
 
 void load_extend_leases(const struct op *op, int64_t ms) {
+    if (ms <= 0) return; /* the clock was set back: they keep the end that they were given */
     for (size_t i = 0; i < op->adopt.n; i++)
         for (size_t t = 0; t < op->adopt.partitions[i]->tasks_count; t++) {
             const struct consumer *task = op->adopt.partitions[i]->tasks[t];

@@ -36,7 +36,7 @@ int load_finish(struct load *l, struct op *op, struct error *e);
 /* It is not applied after all: what it owns is freed with the load. */
 void load_take_back(struct load *l, const struct op *op);
 
-/* Leases of an OP_ADOPT that is not applied yet end so much later. */
+/* Leases of an OP_ADOPT that is not applied yet end so much later; nothing where ms is not positive. */
 void load_extend_leases(const struct op *op, int64_t ms);
 
 /* The clock when it was dumped, once the STORE section is there. */

@@ -110,6 +110,9 @@ struct op_adopt {
     const struct span *names;
 };
 
+/* The last moment of an op from a file: times are added and compared, half of what there is leaves room for that. */
+#define OP_TIME_MAX (INT64_MAX / 2)
+
 struct op {
     enum op_kind kind;
     struct span partition;

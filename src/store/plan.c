@@ -134,22 +134,39 @@ int plan_columns(const struct column_set *present, const char *what, size_t max,
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static size_t plan_reserve_columns(const struct column_set *set, const struct op_put *put,
-                                   const struct op_column *columns, size_t n) {
-    size_t need = 0;
-    for (size_t i = 0; i < n; i++)
+/* What is copied into a column goes there in one piece. */
+static int plan_room(const struct column *c, const char *what, struct span name, size_t bytes,
+                     size_t *need, struct error *e) {
+    if (bytes > ARENA_CHUNK_MAX)
+        return error_set(e, ERROR_OOM, "%s %s: %zu bytes, one write can bring below 4 GiB of it",
+                         what, QUOTE(name), bytes);
+    *need += column_reserve(c, bytes);
+    return 0;
+}
+
+static int plan_columns_room(const struct column_set *set, const char *what,
+                             const struct op_put *put, const struct op_column *columns, size_t n,
+                             size_t *need, struct error *e) {
+    int failed = 0;
+    for (size_t i = 0; i < n && !failed; i++)
         if (!columns[i].values.adopt)
-            need += column_reserve(set ? column_set_find(set, columns[i].name) : NULL,
-                                   column_values_bytes(&columns[i].values, put->n));
-    return need;
+            failed =
+                plan_room(set ? column_set_find(set, columns[i].name) : NULL, what, columns[i].name,
+                          column_values_bytes(&columns[i].values, put->n), need, e);
+    return failed;
 }
 
 int plan_reserve(const struct store *s, const struct partition *p, const struct op_put *put,
                  struct error *e) {
     const struct column_values keys = {.items = put->keys};
-    size_t need = column_reserve(p ? &p->keys : NULL,
-                                 put->n_new ? column_values_bytes(&keys, put->n_new) : 0);
-    need += plan_reserve_columns(p ? &p->tags : NULL, put, put->tags, put->n_tags);
-    need += plan_reserve_columns(p ? &p->fields : NULL, put, put->columns, put->n_columns);
-    return arena_reserve(store_arena(s), need, e);
+    size_t need = 0;
+    int failed = plan_room(p ? &p->keys : NULL, "column", SPAN_LITERAL("key"),
+                           put->n_new ? column_values_bytes(&keys, put->n_new) : 0, &need, e);
+    if (!failed)
+        failed =
+            plan_columns_room(p ? &p->tags : NULL, "tag", put, put->tags, put->n_tags, &need, e);
+    if (!failed)
+        failed = plan_columns_room(p ? &p->fields : NULL, "field", put, put->columns,
+                                   put->n_columns, &need, e);
+    return failed ? failed : arena_reserve(store_arena(s), need, e);
 }

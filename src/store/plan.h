@@ -41,7 +41,7 @@ int plan_misfit(struct span name, const struct dtype *field, const char *got, st
 int plan_columns(const struct column_set *present, const char *what, size_t max,
                  const struct op_column *columns, size_t n, struct span partition, struct error *e);
 
-/* Reserve memory for all that the op will copy. ERROR_OOM. */
+/* Reserve memory for all that the op will copy: into each column less than 4 GiB. ERROR_OOM. */
 int plan_reserve(const struct store *s, const struct partition *p, const struct op_put *put,
                  struct error *e);
 

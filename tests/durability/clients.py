@@ -287,7 +287,7 @@ class Borrower(Client):
         if reply is not None:
             with task.lock:
                 expect(sure <= reply, "ACK of", sure, "was answered with", reply)
-                task.acknowledged |= lease.keys
+                task.acknowledge(id_, lease.keys)
                 del task.leases[id_]
 
     def give_back(self, line, task, id_, keys, some):

@@ -277,25 +277,37 @@ class Lent:
 
     def __init__(self, partition, name):
         self.partition, self.name, self.lock = partition, name, threading.Lock()
-        self.acknowledged = set()
+        self.acknowledged = {}  # by which lease
         self.leases = {}
         self.unsure = set()  # in a lease that nobody was told of, or acknowledged without an answer
         self.unknown = set()  # leases that nobody was told of
         self.pending = []
 
     def record(self, id_, keys, until, now):
+        """Consumers write down what they get in another order than they got it. Ids rise: what a later lease has, this one lost."""
         with self.lock:
-            again = self.acknowledged.intersection(keys)
-            expect(not again and len(set(keys)) == len(keys), self.partition, self.name, "acknowledged, and given again:",
-                   sorted(again)[:5])
-            for other, lease in self.leases.items():
-                both = lease.keys.intersection(keys)
-                gives_back = lease.doing == "nack" or isinstance(lease.doing, list)
-                expect(not both or gives_back or now >= lease.until, self.partition, self.name, "given again",
-                       lease.until - now, "s before the end of lease", other, sorted(both)[:5])
-                lease.keys -= both
-            self.leases[id_] = Lease(keys, until)
+            expect(len(set(keys)) == len(keys), self.partition, self.name, "was given the same twice:", keys)
+            this = Lease(keys, until)
             self.unsure.difference_update(keys)
+            again = {k for k in this.keys.intersection(self.acknowledged) if int(self.acknowledged[k]) < int(id_)}
+            expect(not again, self.partition, self.name, "acknowledged, and given again:", sorted(again)[:5])
+            self.lose(id_, this, this.keys.intersection(self.acknowledged), now)
+            for other, lease in self.leases.items():
+                both = lease.keys & this.keys
+                if int(other) < int(id_):
+                    self.lose(other, lease, both, now)
+                else:
+                    self.lose(id_, this, both, now)
+            self.leases[id_] = this
+
+    def lose(self, id_, lease, keys, now):
+        gives_back = lease.doing == "nack" or isinstance(lease.doing, list)
+        expect(not keys or gives_back or now >= lease.until, self.partition, self.name, "given again",
+               lease.until - now, "s before the end of lease", id_, sorted(keys)[:5])
+        lease.keys -= keys
+
+    def acknowledge(self, id_, keys):
+        self.acknowledged.update(dict.fromkeys(keys, id_))
 
     def check(self, line, table, clock):
         """After a restart."""
@@ -306,11 +318,11 @@ class Lent:
         for id_, lease in list(self.leases.items()):
             lease.keys.intersection_update(table.rows)
             self.check_lease(id_, lease, listed, ready_set, now)
-        again = self.acknowledged & ready_set
+        again = ready_set.intersection(self.acknowledged)
         expect(not again, self.partition, self.name, "acknowledged, and would be given again:", sorted(again)[:5])
         held = set().union(*[lease.keys for lease in self.leases.values()])
         expect(not held & ready_set, self.partition, self.name, "leased, and would be given:", sorted(held & ready_set)[:5])
-        gone = with_a - ready_set - self.acknowledged - held - self.unsure
+        gone = with_a.difference(ready_set, self.acknowledged, held, self.unsure)
         untold = {i: n for i, (n, _) in listed.items() if i not in self.leases and i not in self.unknown}
         expect(len(untold) <= len(self.pending), self.partition, self.name, "has leases", untold, "with", self.pending, "not answered")
         expect(all(n <= max(self.pending) for n in untold.values()), "leases", untold, "with", self.pending, "not answered")
@@ -318,7 +330,7 @@ class Lent:
                len(gone), "leases that nobody was told of have", untold)
         self.unknown = (self.unknown | set(untold)).intersection(listed)
         self.unsure = (self.unsure | gone).intersection(table.rows) - ready_set
-        self.acknowledged.intersection_update(table.rows)
+        self.acknowledged = {k: id_ for k, id_ in self.acknowledged.items() if k in table.rows}
         self.pending = []
         return len(listed)
 
@@ -340,7 +352,7 @@ class Lent:
         if doing == "ack":
             if before_its_end:
                 expect(not lease.keys & ready, "an acknowledgement was applied in part: lease", id_)
-                self.acknowledged |= lease.keys
+                self.acknowledge(id_, lease.keys)
             else:
                 self.unsure |= lease.keys - ready
         elif doing is None or doing == "extend":

@@ -159,6 +159,27 @@ static void test_a_log_that_was_closed(void **state) {
     free_log(&p);
 }
 
+/* The manifest too: a log is never begun over one that is there. */
+static void test_a_file_that_is_missing(void **state) {
+    (void)state;
+    struct power p;
+    uint64_t cut;
+    make_log(&p);
+    power_close(&p);
+    struct disk *disk = simdisk_disk(p.disk);
+    for (int i = 0; i < FILES; i++) {
+        assert_int_equal(disk->ops->rename(disk, files[i], "/elsewhere", NULL), 0);
+        struct recovered found;
+        struct error e = {0};
+        kit_renew(&glass);
+        EXPECT(recover_log(disk, POWER_LOG, glass.store, false, &found, &e) == ERROR_ERR,
+               "without %s: %s", files[i], e.text);
+        assert_int_equal(disk->ops->rename(disk, "/elsewhere", files[i], NULL), 0);
+    }
+    assert_int_equal(find(&p, &cut), (long)p.n - 1);
+    free_log(&p);
+}
+
 /* Of the last frame nobody says that. */
 static void test_a_log_that_was_left(void **state) {
     (void)state;
@@ -285,6 +306,7 @@ static int setup(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_log_that_was_closed),
+        cmocka_unit_test(test_a_file_that_is_missing),
         cmocka_unit_test(test_a_log_that_was_left),
         cmocka_unit_test(test_a_log_that_was_opened_again),
         cmocka_unit_test(test_checkpoints),

@@ -518,6 +518,38 @@ static void test_sections_that_are_missing_or_come_twice(void **state) {
     kit_close(&empty);
 }
 
+/* Times are added to others when it is loaded. */
+static void test_clocks_that_make_no_sense(void **state) {
+    static const int64_t clocks[] = {-1, INT64_MIN, INT64_MAX, OP_TIME_MAX + 1};
+    struct kit *k = *state, empty;
+    kit_open(&empty);
+    write_everything(k);
+    for (size_t i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++) {
+        struct tape tape = tape_record(k->store, clocks[i]);
+        assert_false(try_tape(&empty, &tape));
+        tape_free(&tape);
+    }
+    kit_close(&empty);
+}
+
+/* They end later by the time that passed while nobody could use them; a clock that was set back takes nothing from them. */
+static void test_leases_that_are_extended(void **state) {
+    struct kit *k = *state;
+    struct op op;
+    fill(k, 0, 2);
+    take(k, "t", 1, 1000);
+    take(k, "t", 1, LEASE_NEVER - k->now_ms - 2);
+    struct partition *p = kit_partition(k, "p");
+    op = (struct op){.kind = OP_ADOPT, .adopt = {.n = 1, .partitions = &p}};
+    const struct lease *const *leases = (const struct lease *const *)p->tasks[0]->leases;
+    int64_t ends = leases[0]->ends_ms, last = leases[1]->ends_ms;
+    load_extend_leases(&op, 5000);
+    assert_true(leases[0]->ends_ms == ends + 5000 && leases[1]->ends_ms == last);
+    load_extend_leases(&op, INT64_MIN);
+    load_extend_leases(&op, -1);
+    assert_true(leases[0]->ends_ms == ends + 5000 && leases[1]->ends_ms == last);
+}
+
 static void test_values_that_do_not_fit_their_types(void **state) {
     struct kit *k = *state, empty;
     kit_open(&empty);
@@ -561,6 +593,8 @@ int main(void) {
         KIT_TEST(test_partitions_come_back_in_place_of_others),
         KIT_TEST(test_every_byte_of_a_head_is_looked_at),
         KIT_TEST(test_sections_that_are_missing_or_come_twice),
+        KIT_TEST(test_clocks_that_make_no_sense),
+        KIT_TEST(test_leases_that_are_extended),
         KIT_TEST(test_values_that_do_not_fit_their_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,15 @@ static void test_overflows(void **state) {
     assert_string_equal(kit_item(k, "p", "a", "f"), "u8[4294967294,4294967294,0]");
 }
 
+/* Each value is small enough, all of them are not: nothing of them is looked at. */
+static void test_more_than_a_column_takes(void **state) {
+    struct kit *k = *state;
+    struct mput_column column =
+        column_of("f", "bytes", U32(UINT32_MAX, 1), span_of("", (size_t)UINT32_MAX + 1));
+    struct mput mput = batch_of(2, &column);
+    assert_refused(k, &mput, ERROR_OOM, "field 'f': 4294967296 bytes");
+}
+
 static void test_bad_values(void **state) {
     struct kit *k = *state;
     refuse_column(k, 3, "s", "str", U32(1, 2, 1),
@@ -377,6 +386,7 @@ int main(void) {
         KIT_TEST(test_adopted),
         KIT_TEST(test_parts_that_disagree),
         KIT_TEST(test_overflows),
+        KIT_TEST(test_more_than_a_column_takes),
         KIT_TEST(test_bad_values),
         KIT_TEST(test_keys),
         KIT_TEST(test_group_errors),
