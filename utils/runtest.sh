@@ -33,7 +33,7 @@ done
 [ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections exactly_once durability sanitizers fuzz)
 
 fuzz_seconds=20
-unit_seconds=600
+unit_seconds=1200
 if [ -n "$long" ]; then
     export TQ_LONG=1
     fuzz_seconds=600
@@ -52,6 +52,10 @@ unit() {
     local tree=build/$1 passed=0 failed=0 skipped=0 result
     find "$tree/tests" "$tree/utils" \( -name '*.trs' -o -name '*.log' \) -delete 2>/dev/null
     timeout "$unit_seconds" make -C "$tree" -j"$(nproc)" check-fast
+    if [ $? -eq 124 ]; then
+        echo "the unit tests did not end within $unit_seconds s"
+        failed=1
+    fi
     for result in $(find "$tree/tests" "$tree/utils" -name '*.trs' | sort); do
         local log=${result%.trs}.log verdict counts
         verdict=$(sed -n 's/^:test-result: //p' "$result")

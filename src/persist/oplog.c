@@ -48,23 +48,40 @@ static uint64_t new_log_id(void) {
     return id ? id : 1;
 }
 
-int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
-    struct oplog *log = oplog_new(options);
-    struct disk *disk = log->disk;
+/* A log of one segment, which is made. */
+static int oplog_first(struct oplog *log, uint64_t number, uint64_t base, struct error *e) {
     log->manifest = (struct manifest){
-        .log_id = new_log_id(), .base = options->base, .lsn = 1, .first = 1, .last = 1};
+        .log_id = new_log_id(), .base = base, .lsn = 1, .first = number, .last = number};
     log->next_lsn = 1;
-    int failed = disk->ops->make_directory(disk, log->directory, e);
-    if (!failed) failed = oplog_make_segment(log, 1, &log->file, e);
-    if (!failed) failed = manifest_write(disk, log->directory, &log->manifest, e);
-    if (!failed) failed = disk_sync_parent(disk, log->directory, e);
-    log->number = 1;
+    log->number = number;
     log->offset = SEGMENT_HEADER;
+    return oplog_make_segment(log, number, &log->file, e);
+}
+
+static int oplog_made(struct oplog *log, int failed, struct oplog **out) {
     if (failed)
         oplog_abandon(log);
     else
         *out = log;
     return failed;
+}
+
+int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
+    struct oplog *log = oplog_new(options);
+    struct disk *disk = log->disk;
+    int failed = disk->ops->make_directory(disk, log->directory, e);
+    if (!failed) failed = oplog_first(log, 1, options->base, e);
+    if (!failed) failed = manifest_write(disk, log->directory, &log->manifest, e);
+    if (!failed) failed = disk_sync_parent(disk, log->directory, e);
+    return oplog_made(log, failed, out);
+}
+
+int oplog_begin(const struct oplog_options *options, uint64_t *base, struct oplog **out,
+                struct error *e) {
+    struct oplog *log = oplog_new(options);
+    int failed = manifest_number(log->disk, log->directory, base, e);
+    if (!failed) failed = oplog_first(log, *base, 0, e);
+    return oplog_made(log, failed, out);
 }
 
 int oplog_continue(const struct oplog_options *options, const struct manifest *manifest,
@@ -88,11 +105,7 @@ int oplog_continue(const struct oplog_options *options, const struct manifest *m
         log->older += n < manifest->last ? size : 0;
         log->offset = size;
     }
-    if (failed)
-        oplog_abandon(log);
-    else
-        *out = log;
-    return failed;
+    return oplog_made(log, failed, out);
 }
 
 void oplog_set_sync(struct oplog *log, enum oplog_sync sync) {

@@ -41,6 +41,12 @@ struct oplog;
  * manifest. */
 int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e);
 
+/* Begin a log for a store that holds something that no log has: beside what is in `directory`, which is there, and which stays in force
+ * until oplog_rebase has this log's base named: a snapshot of this moment, of the number *base and lsn 1. Before that no other
+ * base may be prepared. */
+int oplog_begin(const struct oplog_options *options, uint64_t *base, struct oplog **out,
+                struct error *e);
+
 /* Go on with one that was read to its end: `next_lsn` follows the last frame. */
 int oplog_continue(const struct oplog_options *options, const struct manifest *manifest,
                    uint64_t next_lsn, struct oplog **out, struct error *e);

@@ -196,11 +196,11 @@ static int loading_open(struct server *s, struct loading *l, struct error *e) {
     int failed = manifest_read(p->disk, directory, &l->manifest, e);
     bool has_log = !failed;
     if (has_log && p->appendonly) return open_log(s, l, directory, e);
-    if (has_log || failed != ERROR_NOKEY)
+    if (!p->appendonly && (has_log || failed != ERROR_NOKEY))
         log_warning("there is an op log in '%s', which appendonly no leaves as it is", directory);
     if (failed && failed != ERROR_NOKEY && p->appendonly) return failed;
     if (!p->disk->ops->exists(p->disk, dump)) return 0;
-    failed = p->appendonly ? persistence_adopt_dump(s, dump, &l->manifest, e) : 0;
+    failed = p->appendonly ? persistence_make_log(s, dump, &l->manifest, e) : 0;
     if (failed) return failed;
     return p->appendonly ? open_log(s, l, directory, e) : open_base(s, l, dump, e);
 }

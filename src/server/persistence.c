@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "persist/opcodec.h"
 #include "persist/oplog.h"
+#include "server/appendonly.h"
 #include "server/checkpoints.h"
 #include "server/loading.h"
 #include "server/saves.h"
@@ -38,12 +39,15 @@ int persistence_start(struct server *s, struct error *e) {
     p->directory = mem_dup(path, strlen(path) + 1);
     p->saves.ended_s = s->now_ms / 1000;
     int failed = checkpoints_start(s, e);
-    return failed ? failed : loading_begin(s, e);
+    if (!failed) failed = loading_begin(s, e);
+    p->started = !failed;
+    return failed;
 }
 
-static struct oplog_options log_options(const struct server *s, char path[static PATH_MAX]) {
+void persistence_log_options(const struct server *s, char path[static PATH_MAX],
+                             struct oplog_options *out) {
     persistence_path(s, s->persistence.log_name, path, PATH_MAX);
-    return (struct oplog_options){.disk = s->persistence.disk,
+    *out = (struct oplog_options){.disk = s->persistence.disk,
                                   .directory = path,
                                   .sync = (enum oplog_sync)s->persistence.appendfsync};
 }
@@ -51,8 +55,9 @@ static struct oplog_options log_options(const struct server *s, char path[static
 int persistence_begin_log(struct server *s, const struct manifest *manifest, uint64_t next_lsn,
                           struct error *e) {
     char path[PATH_MAX];
-    struct oplog_options options = log_options(s, path);
+    struct oplog_options options;
     struct persistence *p = &s->persistence;
+    persistence_log_options(s, path, &options);
     int failed = manifest ? oplog_continue(&options, manifest, next_lsn, &p->log, e)
                           : oplog_create(&options, &p->log, e);
     if (failed) return failed;
@@ -60,18 +65,24 @@ int persistence_begin_log(struct server *s, const struct manifest *manifest, uin
     return 0;
 }
 
-int persistence_adopt_dump(struct server *s, const char *dump, struct manifest *out,
-                           struct error *e) {
-    char directory[PATH_MAX], base[PATH_MAX + MANIFEST_BASE_NAME_MAX], name[MANIFEST_BASE_NAME_MAX];
-    struct oplog_options options = log_options(s, directory);
-    struct disk *disk = s->persistence.disk;
+static int adopt_dump(struct disk *disk, const char *dump, const struct oplog_options *options,
+                      struct error *e) {
+    char base[PATH_MAX + MANIFEST_BASE_NAME_MAX], name[MANIFEST_BASE_NAME_MAX];
+    snprintf(base, sizeof(base), "%s/%s", options->directory,
+             manifest_base_name(options->base, name));
+    int failed = disk->ops->make_directory(disk, options->directory, e);
+    if (!failed && disk->ops->exists(disk, base)) failed = disk->ops->remove(disk, base, e);
+    return failed ? failed : disk->ops->link(disk, dump, base, e);
+}
+
+int persistence_make_log(struct server *s, const char *dump, struct manifest *out,
+                         struct error *e) {
+    char directory[PATH_MAX];
+    struct oplog_options options;
     struct oplog *log;
-    options.base = 1;
-    snprintf(base, sizeof(base), "%s/%s", directory, manifest_base_name(options.base, name));
-    int failed = disk->ops->make_directory(disk, directory, e);
-    if (failed) return failed;
-    if (disk->ops->exists(disk, base)) failed = disk->ops->remove(disk, base, e);
-    if (!failed) failed = disk->ops->link(disk, dump, base, e);
+    persistence_log_options(s, directory, &options);
+    options.base = dump ? 1 : 0;
+    int failed = dump ? adopt_dump(s->persistence.disk, dump, &options, e) : 0;
     if (!failed) failed = oplog_create(&options, &log, e);
     if (failed) return failed;
     *out = *oplog_manifest(log);
@@ -92,7 +103,7 @@ void persistence_measure_log(struct server *s) {
     p->size_at_base = p->base_bytes ? p->base_bytes + stats.bytes : 0;
 }
 
-void persistence_end(struct server *s) {
+void persistence_close_log(struct server *s) {
     struct persistence *p = &s->persistence;
     struct error e;
     if (!p->log) return;
@@ -145,8 +156,8 @@ bool persistence_write(struct server *s) {
     struct persistence *p = &s->persistence;
     struct error e;
     if (p->failed) return false;
-    if (!p->log) return true;
-    if (oplog_write(p->log, s->now_us, s->now_ms, &e)) return log_failed(s, &e);
+    if (p->log && oplog_write(p->log, s->now_us, s->now_ms, &e)) return log_failed(s, &e);
+    appendonly_turn(s);
     saves_turn(s);
     return true;
 }
@@ -158,4 +169,5 @@ void persistence_tick(struct server *s) {
     bool leases = store_leases(s->store)->count > 0;
     if (p->log && oplog_tick(p->log, s->now_us, s->now_ms, leases, &e)) log_failed(s, &e);
     saves_tick(s);
+    appendonly_tick(s);
 }

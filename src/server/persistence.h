@@ -4,10 +4,12 @@
  * turn is sent; the log's base is renewed by BGREWRITEAOF, or by itself when the log has grown. `save` rules, SAVE and BGSAVE
  * write a snapshot of their own, `dbfilename`, which is what a server without a log begins with.
  *
- * Here are options, the turn, and the figures; loading.h is the start, saves.h makes snapshots, checkpoints.h those with names. */
+ * Here are options, the turn, and the figures; loading.h is the start, appendonly.h turns the log on and off, saves.h makes snapshots,
+ * checkpoints.h those with names. */
 #ifndef TQ_SERVER_PERSISTENCE_H
 #define TQ_SERVER_PERSISTENCE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +22,7 @@ struct loading;
 struct manifest;
 struct op;
 struct oplog;
+struct oplog_options;
 struct server;
 
 enum { SAVE_RULES_MAX = 16 };
@@ -50,7 +53,10 @@ struct persistence {
     struct save_rule rules[SAVE_RULES_MAX];
     size_t n_rules;
 
+    bool started;
     struct oplog *log;       /* NULL: there is none */
+    struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
+    bool baseless;           /* `log` has no base yet and is not in force */
     struct loading *loading; /* NULL: the store is complete */
     bool failed;             /* the log can't be written any more: the process ends */
 
@@ -75,9 +81,12 @@ int persistence_start(struct server *s, struct error *e);
 int persistence_begin_log(struct server *s, const struct manifest *manifest, uint64_t next_lsn,
                           struct error *e);
 
-/* Begin a log whose base is this snapshot: another name for the same file. */
-int persistence_adopt_dump(struct server *s, const char *dump, struct manifest *out,
-                           struct error *e);
+/* Make a log that holds what this snapshot does (another name for the same file), or nothing where it is NULL. */
+int persistence_make_log(struct server *s, const char *dump, struct manifest *out, struct error *e);
+
+/* Where the log is, and how it is kept; `path` holds the name of its directory. */
+void persistence_log_options(const struct server *s, char path[static PATH_MAX],
+                             struct oplog_options *out);
 
 /* May this op be applied, as far as the disk is concerned, and with it another that names so many `more` samples, or those of the
  * op once more (RETIRE)? Asked before every store_apply but those of loading; room for both is set aside. ERROR_MISCONF. */
@@ -97,8 +106,8 @@ void persistence_tick(struct server *s);
 /* The base has changed, or the log has begun: see how large it is. */
 void persistence_measure_log(struct server *s);
 
-/* The last thing that is done with a store: the log is closed. */
-void persistence_end(struct server *s);
+/* The log is closed, if there is one. */
+void persistence_close_log(struct server *s);
 
 /* `directory`/name; cut where too long for a path. */
 const char *persistence_path(const struct server *s, const char *name, char *out, size_t size);

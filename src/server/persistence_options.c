@@ -3,6 +3,7 @@
 
 #include "base/number.h"
 #include "persist/oplog.h"
+#include "server/appendonly.h"
 #include "server/config.h"
 #include "server/config_value.h"
 #include "server/server.h"
@@ -10,8 +11,9 @@
 static int apply_appendfsync(void *context, struct error *e) {
     (void)e;
     struct server *s = context;
-    if (s->persistence.log)
-        oplog_set_sync(s->persistence.log, (enum oplog_sync)s->persistence.appendfsync);
+    struct persistence *p = &s->persistence;
+    struct oplog *log = p->log ? p->log : p->begun;
+    if (log) oplog_set_sync(log, (enum oplog_sync)p->appendfsync);
     return 0;
 }
 
@@ -72,9 +74,10 @@ void persistence_register_options(struct server *s) {
         {.name = "appendonly",
          .kind = CONFIG_BOOL,
          .value = &p->appendonly,
-         .fixed = true,
          .summary = "keep an op log: what is acknowledged outlives the process",
-         .fallback = "no"},
+         .fallback = "no",
+         .apply = appendonly_apply,
+         .context = s},
         {.name = "appendfsync",
          .kind = CONFIG_ENUM,
          .value = &p->appendfsync,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "persist/oplog.h"
 #include "persist/snapshot.h"
+#include "server/appendonly.h"
 #include "server/child.h"
 #include "server/server.h"
 
@@ -86,6 +87,9 @@ bool saves_is_saving(const struct server *s) {
 }
 
 int saves_at_end(struct server *s, enum saves_end how, struct error *e) {
+    if (appendonly_begins(s))
+        return error_set(e, ERROR_ERR,
+                         "the op log is being begun and does not hold everything yet");
     if (s->persistence.loading || how == SAVES_NEVER) return 0;
     if (how == SAVES_AUTO && !s->persistence.n_rules) return 0;
     child_kill(s);
@@ -125,8 +129,9 @@ bool saves_is_rewriting(const struct server *s) {
 int saves_begin_rewrite(struct server *s, bool *waits, struct error *e) {
     struct persistence *p = &s->persistence;
     *waits = false;
-    if (!p->log) return error_set(e, ERROR_ERR, "there is no op log to rewrite: appendonly is no");
-    if (p->rewrite_runs || p->rewrite_wanted)
+    if (!p->appendonly)
+        return error_set(e, ERROR_ERR, "there is no op log to rewrite: appendonly is no");
+    if (!p->log || p->rewrite_runs || p->rewrite_wanted)
         return error_set(e, ERROR_ERR, "Background append only file rewriting already in progress");
     *waits = child_is_running(&s->child);
     p->rewrite_wanted = true;
@@ -160,6 +165,24 @@ void saves_turn(struct server *s) {
     p->rewrite_prepares = false;
     p->rewrite_lsn = oplog_switch(p->log, &p->rewrite_base);
     if (child_start(s, &base_job, NULL, &e)) rewrite_failed(s, &e);
+}
+
+int saves_begin_base(struct server *s, struct error *e) {
+    struct persistence *p = &s->persistence;
+    p->rewrite_wanted = false;
+    p->rewrite_runs = true;
+    p->rewrite_lsn = 1;
+    int failed = child_start(s, &base_job, NULL, e);
+    if (!failed) return 0;
+    p->rewrite_runs = false;
+    record(&p->rewrites, s, failed, 0);
+    return failed;
+}
+
+void saves_stop_rewrite(struct server *s) {
+    struct persistence *p = &s->persistence;
+    if (child_is_running(&s->child) && s->child.job == &base_job) child_kill(s);
+    p->rewrite_wanted = p->rewrite_runs = p->rewrite_prepares = false;
 }
 
 static void rewrite_finish(struct server *s) {

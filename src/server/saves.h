@@ -17,6 +17,12 @@ int saves_begin(struct server *s, bool later, bool *waits, struct error *e);
 /* A new base for the log. *waits as above. ERROR_ERR: there is no log, or one is under way. */
 int saves_begin_rewrite(struct server *s, bool *waits, struct error *e);
 
+/* The first base of a log that was just begun beside a store that holds something (persistence.baseless). */
+int saves_begin_base(struct server *s, struct error *e);
+
+/* The log is closed, and with it any work on a new base comes to its end. */
+void saves_stop_rewrite(struct server *s);
+
 /* Is a child at it, and which? */
 bool saves_is_saving(const struct server *s);
 bool saves_is_rewriting(const struct server *s);

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/appendonly.h"
 #include "server/checkpoints.h"
 #include "server/client.h"
 #include "server/config.h"
@@ -407,7 +408,7 @@ void server_free(struct server *s) {
     loading_end(s);
     if (s->base) checkpoints_free(s);
     close_base(s);
-    persistence_end(s);
+    appendonly_end(s);
     if (s->pidfile_written) unlink(s->pidfile);
     if (s->store) store_free(s->store);
     if (s->reply_pool) reply_pool_free(s->reply_pool);

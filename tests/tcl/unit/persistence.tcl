@@ -247,6 +247,98 @@ start_own_server {} {
     }
 }
 
+# ---------------------------------------------------------------- on and off
+
+proc turn_on {} {
+    assert_equal OK [r CONFIG SET appendonly yes]
+    wait_for_condition 600 50 {[info_field aof_rewrites] > 0 && [info_field aof_rewrite_in_progress] == 0} "no base"
+}
+
+start_own_server {} {
+    test "a log that is turned on while the server runs holds what was there and what comes" {
+        do_everything
+        assert_equal 0 [info_field aof_enabled]
+        assert_equal OK [r CONFIG SET appendonly yes]
+        fill p 50 60
+        assert_equal 1 [info_field aof_enabled]
+        turn_on
+        fill p 61 70
+        set before [picture]
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+    }
+
+    test "one that is turned off is closed, and one that is turned on again takes its place" {
+        restart_server TERM --appendonly yes
+        fill p 80 90
+        set before [picture]
+        assert_equal OK [r CONFIG SET appendonly no]
+        assert_equal 0 [info_field aof_enabled]
+        fill p 91 99
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+        r CONFIG SET appendonly no
+        fill p 100 110
+        turn_on
+        set before [picture]
+        assert_equal 1 [llength [glob [log_file log.*.tql]]]
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+    }
+
+    test "turned off and on within a transaction it goes on" {
+        restart_server TERM --appendonly yes
+        r MULTI
+        r TQ.PUT p a1 FIELDS 1 f v
+        r CONFIG SET appendonly no
+        r TQ.PUT p a2 FIELDS 1 f v
+        r CONFIG SET appendonly yes
+        r EXEC
+        set before [picture]
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+    }
+}
+
+start_own_server {} {
+    test "a log that can't be begun is an error, and what was there stays" {
+        fill p 1 9
+        file mkdir [file join [srv dir] appendonlydir]
+        write_file [log_file manifest] "something else"
+        assert_refused "ERR *manifest*" {r CONFIG SET appendonly yes}
+        assert_equal {appendonly no} [r CONFIG GET appendonly]
+        file rename [log_file manifest] [log_file log.000007.tql]
+        assert_refused "ERR *log.000007.tql*" {r CONFIG SET appendonly yes}
+        file delete [log_file log.000007.tql]
+        turn_on
+        set before [picture]
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+    }
+
+    test "a log without a base is begun again until it has one" {
+        restart_server TERM
+        fill p 10 19
+        # A name in the way of the base that is going to be written.
+        set manifest [read_file [log_file manifest]]
+        regexp {segments \d+ (\d+)} $manifest - last
+        set base [log_file [format base.%06d.tqs.tmp [expr {$last + 1}]]]
+        file mkdir $base
+        r CONFIG SET appendonly yes
+        wait_for_condition 600 50 {[info_field aof_last_bgrewrite_status] eq "err"}
+        assert_equal $manifest [read_file [log_file manifest]]
+        wait_for_condition 600 20 {[string match "*has no base and is given up*" [said]]}
+        fill p 20 29
+        file delete $base
+        wait_for_condition 600 50 {[info_field aof_last_bgrewrite_status] eq "ok"}
+        wait_for_condition 600 20 {[string match "*is in force*" [said]]}
+        set before [picture]
+        restart_server KILL --appendonly yes
+        assert_equal $before [picture]
+    }
+}
+
 # ---------------------------------------------------------------- damage
 
 start_own_server {appendonly yes appendfsync always} {
@@ -288,6 +380,9 @@ start_own_server {appendonly yes appendfsync always} {
         flip [log_file manifest] 30
         start_fails "*manifest'*"
         flip [log_file manifest] 30
+        file rename [log_file manifest] [log_file elsewhere]
+        start_fails "*'log.000001.tql' of an op log, but its 'manifest' is missing*"
+        file rename [log_file elsewhere] [log_file manifest]
         file rename [log_file log.000001.tql] [log_file elsewhere]
         start_fails "*log.000001.tql'*No such file*"
         file rename [log_file elsewhere] [log_file log.000001.tql]

@@ -1,0 +1,109 @@
+/* See appendonly.h. */
+#include "server/appendonly.h"
+
+#include <limits.h>
+
+#include "base/log.h"
+#include "persist/oplog.h"
+#include "server/child.h"
+#include "server/saves.h"
+#include "server/server.h"
+
+enum { RETRY_S = 5 };
+
+bool appendonly_begins(const struct server *s) {
+    return s->persistence.begun || s->persistence.baseless;
+}
+
+/* ---- on ----------------------------------------------------------------------------------- */
+
+/* What a start with appendonly would make, if there is no log: after a crash that is what counts. */
+static int ensure_log(struct server *s, struct error *e) {
+    struct persistence *p = &s->persistence;
+    struct manifest found;
+    char directory[PATH_MAX], dump[PATH_MAX];
+    persistence_path(s, p->log_name, directory, sizeof(directory));
+    persistence_path(s, p->dump_name, dump, sizeof(dump));
+    int failed = manifest_read(p->disk, directory, &found, e);
+    if (failed != ERROR_NOKEY) return failed;
+    return persistence_make_log(s, p->disk->ops->exists(p->disk, dump) ? dump : NULL, &found, e);
+}
+
+static int begin(struct server *s, struct error *e) {
+    struct persistence *p = &s->persistence;
+    struct oplog_options options;
+    char directory[PATH_MAX];
+    int failed = ensure_log(s, e);
+    if (failed) return failed;
+    persistence_log_options(s, directory, &options);
+    return oplog_begin(&options, &p->rewrite_base, &p->begun, e);
+}
+
+/* Nobody but this process knows of it yet. */
+static void drop(struct server *s) {
+    struct persistence *p = &s->persistence;
+    if (p->begun) oplog_abandon(p->begun);
+    if (p->baseless) oplog_abandon(p->log);
+    if (p->baseless) p->log = NULL;
+    p->begun = NULL;
+    p->baseless = false;
+}
+
+/* ---- the end of a turn -------------------------------------------------------------------- */
+
+static void turn_on(struct server *s) {
+    struct persistence *p = &s->persistence;
+    struct error e;
+    p->log = p->begun;
+    p->begun = NULL;
+    p->baseless = true;
+    if (saves_begin_base(s, &e)) log_warning("the op log can't be begun: %s", e.text);
+}
+
+static void turn_off(struct server *s) {
+    saves_stop_rewrite(s);
+    appendonly_end(s);
+    log_notice("the op log is turned off: it does not hold what happens from now on");
+}
+
+void appendonly_turn(struct server *s) {
+    struct persistence *p = &s->persistence;
+    if (!p->appendonly && (p->log || p->begun)) turn_off(s);
+    if (p->begun && !child_is_running(&s->child) && !s->stopping) turn_on(s);
+}
+
+int appendonly_apply(void *context, struct error *e) {
+    struct server *s = context;
+    struct persistence *p = &s->persistence;
+    if (!p->started) return 0;
+    if (p->loading) return error_set(e, ERROR_ERR, "not while data is loaded");
+    return !p->appendonly || p->log || p->begun ? 0 : begin(s, e);
+}
+
+/* ---- now and then ------------------------------------------------------------------------- */
+
+static void base_ended(struct server *s) {
+    struct persistence *p = &s->persistence;
+    if (p->rewrites.failed) {
+        drop(s);
+        log_warning("the op log has no base and is given up; it is begun again in %d s", RETRY_S);
+    } else {
+        p->baseless = false;
+        log_notice("the op log is in force");
+    }
+}
+
+void appendonly_tick(struct server *s) {
+    struct persistence *p = &s->persistence;
+    struct error e;
+    int64_t now_s = s->now_ms / 1000;
+    if (p->baseless && !p->rewrite_runs) base_ended(s);
+    if (!p->appendonly || p->log || p->begun || now_s - p->rewrites.tried_s < RETRY_S) return;
+    p->rewrites.tried_s = now_s;
+    if (begin(s, &e)) log_warning("the op log can't be begun: %s", e.text);
+}
+
+void appendonly_end(struct server *s) {
+    drop(s);
+    persistence_close_log(s);
+}
