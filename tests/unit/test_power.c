@@ -110,6 +110,17 @@ static void history(struct power *p) {
     power_pass(p, 200);
 }
 
+/* A log that is turned off, and another that takes its place. */
+static void off_and_on(struct power *p) {
+    power_log_off(p);
+    put_alone(p, "l", 'b', 4200);
+    if (!power_log_begin(p)) return;
+    put_alone(p, "m", 'c', 4200);
+    take(p, 1, 0);
+    power_log_end(p);
+    put_alone(p, "n", 'd', 50);
+}
+
 /* Closed, and opened again. */
 static void history_goes_on(struct power *p, enum oplog_sync sync) {
     if (p->dead) return;
@@ -120,6 +131,9 @@ static void history_goes_on(struct power *p, enum oplog_sync sync) {
     power_pass(p, 1100);
     rewrite(p, '3');
     put_alone(p, "k", 'a', 50);
+    off_and_on(p);
+    rewrite(p, '4');
+    power_pass(p, 1100);
 }
 
 /* ---- loss of power ------------------------------------------------------------------------ */

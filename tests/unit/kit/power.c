@@ -22,13 +22,14 @@ static int64_t now_ms(const struct power *p) {
 
 static void on_change(void *context, const struct op *op) {
     const struct power *p = context;
-    oplog_add(p->log, p->kit.store, op);
+    if (p->log) oplog_add(p->log, p->kit.store, op);
 }
 
 static void leave_log(struct power *p) {
     p->safe = power_safe_moment(p);
     if (p->log) oplog_abandon(p->log);
     p->log = NULL;
+    p->baseless = false;
 }
 
 /* Stores that were used before: to map the memory of new ones takes longer than to fill it. */
@@ -67,7 +68,10 @@ static void add_moment(struct power *p, uint64_t lsn) {
 
 /* What was found is what there is from now on, and nothing less will do. */
 static void settle_on(struct power *p, uint64_t next_lsn) {
+    struct oplog *log = p->log;
+    p->log = NULL; /* which has nothing to say of moments before */
     p->safe = power_find_moment(p, p->kit.store, next_lsn, "a start");
+    p->log = log;
     p->n = p->safe + 1;
     for (int i = 0; i < POWER_NAMES; i++)
         p->wishes[i] = (struct power_wish){{power_checkpoint_sum(&p->catalog, i)}, 1};
@@ -137,17 +141,17 @@ void power_free(struct power *p) {
 /* ---- turns -------------------------------------------------------------------------------- */
 
 bool power_admit(struct power *p) {
-    return !p->dead && !oplog_reserve(p->log, ROOM, NULL);
+    return !p->dead && (!p->log || !oplog_reserve(p->log, ROOM, NULL));
 }
 
 void power_turn(struct power *p) {
     struct oplog_stats stats;
-    if (p->dead || !oplog_has_pending(p->log)) return;
+    if (!p->log || !oplog_has_pending(p->log)) return;
     oplog_stats(p->log, &stats);
     add_moment(p, stats.lsn + 1);
     if (oplog_write(p->log, p->now_us, now_ms(p), NULL))
         die(p);
-    else if (p->sync == OPLOG_ALWAYS)
+    else if (p->sync == OPLOG_ALWAYS && !p->baseless)
         p->safe = p->n - 1;
 }
 
@@ -160,7 +164,7 @@ void power_pass(struct power *p, int64_t ms) {
             store_apply(p->kit.store, &op);
         power_turn(p);
         bool leases = store_leases(p->kit.store)->count > 0;
-        if (!p->dead && oplog_tick(p->log, p->now_us, now_ms(p), leases, NULL)) die(p);
+        if (p->log && oplog_tick(p->log, p->now_us, now_ms(p), leases, NULL)) die(p);
     }
 }
 
@@ -168,7 +172,7 @@ void power_pass(struct power *p, int64_t ms) {
 
 bool power_rewrite_begin(struct power *p) {
     enum oplog_prepared prepared = OPLOG_NOT_YET;
-    if (p->dead) return false;
+    if (!p->log) return false;
     oplog_prepare(p->log);
     for (int i = 0; i < 100 && !p->dead && prepared == OPLOG_NOT_YET; i++) {
         power_pass(p, TICK_MS);
@@ -178,24 +182,72 @@ bool power_rewrite_begin(struct power *p) {
     return !p->dead && prepared == OPLOG_PREPARED;
 }
 
-bool power_rewrite_write(struct power *p) {
+static bool write_base(struct power *p) {
     char path[PATH_MAX], name[MANIFEST_BASE_NAME_MAX];
-    if (p->dead) return false;
-    p->base_lsn = oplog_switch(p->log, &p->base);
     snprintf(path, sizeof(path), "%s/%s", POWER_LOG, manifest_base_name(p->base, name));
     const struct snapshot_options options = {.now_ms = now_ms(p), .lsn = p->base_lsn};
     return !snapshot_write(simdisk_disk(p->disk), path, p->kit.store, &options, NULL);
 }
 
-void power_rewrite_end(struct power *p) {
-    int failed;
-    if (p->dead) return;
+bool power_rewrite_write(struct power *p) {
+    if (!p->log) return false;
+    p->base_lsn = oplog_switch(p->log, &p->base);
+    return write_base(p);
+}
+
+/* Is it in force? */
+static bool rebase(struct power *p) {
+    int failed = 0;
     oplog_rebase(p->log, p->base, p->base_lsn);
     for (int i = 0; i < 100; i++) {
-        if (p->dead || oplog_is_rebased(p->log, &failed, NULL)) return;
+        if (p->dead || oplog_is_rebased(p->log, &failed, NULL)) return !p->dead && !failed;
         power_pass(p, TICK_MS);
     }
     EXPECT(false, "the new base is never in force");
+    return false;
+}
+
+void power_rewrite_end(struct power *p) {
+    if (p->log) rebase(p);
+}
+
+/* ---- off and on --------------------------------------------------------------------------- */
+
+void power_log_off(struct power *p) {
+    struct error e;
+    if (!p->log) return;
+    p->safe = power_safe_moment(p);
+    if (oplog_close(p->log, &e))
+        p->dead = true;
+    else
+        p->safe = p->n - 1;
+    p->log = NULL;
+}
+
+bool power_log_begin(struct power *p) {
+    const struct oplog_options options = {
+        .disk = simdisk_disk(p->disk), .directory = POWER_LOG, .sync = p->sync, .threadless = true};
+    if (p->dead || oplog_begin(&options, &p->base, &p->log, NULL)) return false;
+    p->base_lsn = 1;
+    p->baseless = true;
+    p->base_moment = p->n;
+    add_moment(p, 0);
+    if (write_base(p)) return true;
+    leave_log(p);
+    return false;
+}
+
+/* A manifest that was written and not synced may be in force or not. */
+void power_log_end(struct power *p) {
+    if (!p->log) return;
+    if (!rebase(p)) {
+        leave_log(p);
+        return;
+    }
+    p->baseless = false;
+    p->safe = p->base_moment;
+    p->safe = power_safe_moment(p);
+    if (p->sync == OPLOG_ALWAYS) p->safe = p->n - 1;
 }
 
 /* ---- checkpoints -------------------------------------------------------------------------- */
@@ -283,7 +335,7 @@ void power_restore(struct power *p, int name) {
     char path[PATH_MAX], file[CATALOG_FILE_MAX];
     struct snapshot *snapshot;
     const struct checkpoint *found =
-        p->dead ? NULL : catalog_find(&p->catalog, span_of_string(power_name(name)));
+        p->log ? catalog_find(&p->catalog, span_of_string(power_name(name))) : NULL;
     if (!found) return;
     uint64_t number = found->number;
     if (snapshot_open(simdisk_disk(p->disk), checkpoint_path(p, number, path), &snapshot, NULL))

@@ -43,7 +43,7 @@ struct power_counts {
 struct power {
     struct simdisk *disk;
     struct kit kit;
-    struct oplog *log; /* NULL: not begun, or dead */
+    struct oplog *log; /* NULL: not begun, off, or dead */
     struct catalog catalog;
     enum oplog_sync sync;
     int64_t now_us;
@@ -55,6 +55,8 @@ struct power {
     size_t safe;  /* this moment or a later one is found */
     struct power_wish wishes[POWER_NAMES];
     uint64_t base, base_lsn;
+    bool baseless; /* the log is not in force: what was there before it is */
+    size_t base_moment;
 
     /* Watching. */
     struct source *source;
@@ -91,6 +93,12 @@ void power_pass(struct power *p, int64_t ms);
 bool power_rewrite_begin(struct power *p);
 bool power_rewrite_write(struct power *p);
 void power_rewrite_end(struct power *p);
+
+/* The log is closed, and what is done then is not acknowledged; then one is begun beside it and its base is written, and then that comes into
+ * force. Before the second and the third there may be turns. False where that came to nothing. */
+void power_log_off(struct power *p);
+bool power_log_begin(struct power *p);
+void power_log_end(struct power *p);
 
 /* Checkpoints have the names "0", "1", "2". */
 void power_checkpoint(struct power *p, int name);

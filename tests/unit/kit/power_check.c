@@ -46,7 +46,7 @@ struct checksum128 power_checkpoint_sum(const struct catalog *c, int name) {
 size_t power_safe_moment(const struct power *p) {
     struct oplog_stats stats;
     size_t safe = p->safe;
-    if (!p->log) return safe;
+    if (!p->log || p->baseless) return safe;
     oplog_stats(p->log, &stats);
     while (safe + 1 < p->n && p->moments[safe + 1].lsn <= stats.synced) safe++;
     return safe;
