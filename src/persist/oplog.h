@@ -60,7 +60,9 @@ void oplog_abandon(struct oplog *log);
 
 void oplog_set_sync(struct oplog *log, enum oplog_sync sync);
 
-/* ---- each turn ---- */
+/* ---- each turn ----
+ *
+ * now_us is a clock that only goes forward, from above 0; now_ms the wall's. */
 
 /* Room for frames of so many bytes more than what was reserved since the last oplog_write. ERROR_MISCONF. */
 int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);

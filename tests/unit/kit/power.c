@@ -63,7 +63,7 @@ static void die(struct power *p) {
 
 static void add_moment(struct power *p, uint64_t lsn) {
     p->moments = mem_grow(p->moments, &p->capacity, p->n + 1, sizeof(*p->moments));
-    p->moments[p->n++] = (struct power_moment){power_sum(p->kit.store), lsn};
+    p->moments[p->n++] = (struct power_moment){power_sum(p->kit.store), lsn, p->now_us};
 }
 
 /* What was found is what there is from now on, and nothing less will do. */
@@ -95,6 +95,7 @@ bool power_open(struct power *p) {
     struct error e = {0};
     uint64_t next_lsn;
     p->dead = false;
+    if (!p->now_us) p->now_us = 1;
     get_kit(p);
     p->kit.now_ms = now_ms(p);
     if (!p->n) add_moment(p, 0);
@@ -155,6 +156,18 @@ void power_turn(struct power *p) {
         p->safe = p->n - 1;
 }
 
+/* With `everysec` a loss of power takes a second, and the time until a sync that was due is begun and was seen to end. */
+static void check_lag(const struct power *p) {
+    struct oplog_stats stats;
+    if (!p->log || p->baseless || p->sync != OPLOG_EVERYSEC) return;
+    oplog_stats(p->log, &stats);
+    for (size_t i = p->n; i-- > p->safe + 1;)
+        EXPECT(p->moments[i].lsn <= stats.synced ||
+                   p->now_us - p->moments[i].us <= (1000 + 2 * TICK_MS) * 1000,
+               "moment %zu was written %lld ms ago and is not safe", i,
+               (long long)(p->now_us - p->moments[i].us) / 1000);
+}
+
 void power_pass(struct power *p, int64_t ms) {
     for (int64_t left = ms; !p->dead && left > 0; left -= TICK_MS) {
         struct op op;
@@ -165,6 +178,7 @@ void power_pass(struct power *p, int64_t ms) {
         power_turn(p);
         bool leases = store_leases(p->kit.store)->count > 0;
         if (p->log && oplog_tick(p->log, p->now_us, now_ms(p), leases, NULL)) die(p);
+        check_lag(p);
     }
 }
 

@@ -25,6 +25,7 @@ enum { POWER_NAMES = 3, POWER_VALUES = 8 };
 struct power_moment {
     struct checksum128 sum;
     uint64_t lsn; /* of its frame */
+    int64_t us;   /* when it was written */
 };
 
 /* What a checkpoint may be found to be: {0, 0}, there is none. */
