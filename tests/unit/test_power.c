@@ -146,8 +146,8 @@ static void lose_power(const char *name, enum oplog_sync sync, enum oplog_sync l
                           .sync = sync,
                           .source = &source,
                           .counts = &counts,
-                          .outcomes = 3,
-                          .depth = 1,
+                          .outcomes = TEST_IS_SLOW ? 1 : 3,
+                          .depth = TEST_IS_SLOW ? 0 : 1,
                           .first = true};
         power_watch(&p);
         history(&p);
@@ -221,7 +221,7 @@ static void test_errors(void **state) {
     for (int i = 0; i < 3; i++)
         for (uint64_t nth = 1;
              fail_once(nth, syncs[i], syncs[i + 1], nth % 2 ? ERROR_ERR : ERROR_MISCONF, &counts);
-             nth++)
+             nth += TEST_IS_SLOW ? 5 : 1)
             n++;
     print_message("# %llu errors, %llu outcomes\n", U(n), U(counts.outcomes));
 }
@@ -230,7 +230,7 @@ static void test_errors(void **state) {
 static void test_a_second_try(void **state) {
     (void)state;
     struct power_counts counts = {0};
-    for (uint64_t nth = 1; nth < 16; nth++) {
+    for (uint64_t nth = 1; nth < 16; nth += TEST_IS_SLOW ? 2 : 1) {
         struct source source = source_of_seed(nth);
         struct power p = {.disk = simdisk_new(),
                           .source = &source,
@@ -258,7 +258,7 @@ static void test_a_second_try(void **state) {
 static void test_a_full_disk(void **state) {
     (void)state;
     struct power_counts counts = {0};
-    for (uint64_t limit = 500; limit < 300000; limit += limit / 16) {
+    for (uint64_t limit = 500; limit < 300000; limit += limit / (TEST_IS_SLOW ? 4 : 16)) {
         struct source source = source_of_seed(limit);
         struct power p = {.disk = simdisk_new(),
                           .source = &source,

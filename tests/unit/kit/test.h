@@ -16,4 +16,11 @@ static inline uint64_t test_rounds(uint64_t usual) {
     return is_long && *is_long && *is_long != '0' ? usual * 100 : usual;
 }
 
+/* Everything takes ten times as long: a campaign may try less. */
+#ifdef TQ_SANITIZERS
+#define TEST_IS_SLOW 1
+#else
+#define TEST_IS_SLOW 0
+#endif
+
 #endif
