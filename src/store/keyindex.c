@@ -19,11 +19,13 @@ struct keyindex_slot {
     uint32_t tag, value; /* value KEYINDEX_NONE: free */
 };
 
+/* Apart from its slots: of large indexes, directory and pages stay in the cache, and a name costs one wait for memory, for its slot. Slots
+ * alone also fill the allocator's sizes, which are powers of two, to the last byte. */
 struct keyindex_page {
+    struct keyindex_slot *slots;
     uint32_t mask; /* slots - 1 */
     uint32_t count;
     unsigned depth; /* how many bits of the tag all names in here share */
-    struct keyindex_slot slots[];
 };
 
 static uint32_t keyindex_tag(uint64_t hash) {
@@ -39,15 +41,17 @@ static size_t page_bytes(uint32_t slots) {
 }
 
 static struct keyindex_page *page_new(struct keyindex *index, uint32_t slots, unsigned depth) {
-    struct keyindex_page *page = mem_alloc(page_bytes(slots));
-    *page = (struct keyindex_page){.mask = slots - 1, .depth = depth};
-    memset(page->slots, 0xff, slots * sizeof(page->slots[0]));
+    struct keyindex_page *page = mem_alloc(sizeof(*page));
+    *page = (struct keyindex_page){
+        .slots = mem_alloc(slots * sizeof(*page->slots)), .mask = slots - 1, .depth = depth};
+    memset(page->slots, 0xff, slots * sizeof(*page->slots));
     index->bytes += page_bytes(slots);
     return page;
 }
 
 static void page_free(struct keyindex *index, struct keyindex_page *page) {
     index->bytes -= page_bytes(page->mask + 1);
+    mem_free(page->slots);
     mem_free(page);
 }
 
@@ -115,7 +119,7 @@ void keyindex_free(struct keyindex *index) {
     for (size_t i = 0; i < entries;) {
         struct keyindex_page *page = index->directory[i];
         i += (size_t)1 << (index->depth - page->depth);
-        mem_free(page);
+        page_free(index, page);
     }
     mem_free(index->directory);
     *index = (struct keyindex){0};
@@ -133,7 +137,7 @@ uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span 
     }
 }
 
-/* A page says itself how many slots it has: so first the heads of some pages are fetched, then their slots. */
+/* A page says how many slots it has and where: so first some pages are fetched, then their slots. */
 void keyindex_prefetch(const struct keyindex *index, const uint64_t *hashes, size_t n) {
     enum { TOGETHER = 16 };
     const struct keyindex_page *pages[TOGETHER];
