@@ -392,6 +392,10 @@ void arena_hold(struct arena *arena) {
     arena->holds++;
 }
 
+bool arena_is_held(const struct arena *arena) {
+    return arena->holds > 0;
+}
+
 void arena_release(struct arena *arena) {
     assert(arena->holds > 0);
     arena->holds--;

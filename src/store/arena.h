@@ -99,6 +99,8 @@ void arena_tick(struct arena *arena, int64_t now_ms);
 
 /* From now on, and until as many calls of arena_release, no chunk that is in use now is used again: O(1). */
 void arena_hold(struct arena *arena);
+/* Then who still has a chunk must not write again what others may read in it. */
+bool arena_is_held(const struct arena *arena);
 void arena_release(
     struct arena *arena); /* what was given back meanwhile is free within a few ticks */
 

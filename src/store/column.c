@@ -188,8 +188,9 @@ size_t column_reserve(const struct column *c, size_t len) {
 /* Room for `len` bytes in a row: in the open chunk, in a new one, or, for a long run, in one of its own. Returns
  * the memory, and where it is in *chunk and *offset. */
 static char *column_room(struct column *c, size_t len, struct chunk **chunk, uint32_t *offset) {
-    /* Nothing in the open chunk is alive or lent: a steady stream goes round in the same memory. */
-    if (c->open && c->open->cells == 0 && c->open->pins == 1) c->open_used = 0;
+    /* Nothing in the open chunk is alive or lent: a steady stream goes round in the same memory. But what a child sees in it stays. */
+    if (c->open && c->open->cells == 0 && c->open->pins == 1 && !arena_is_held(c->arena))
+        c->open_used = 0;
     if (c->open && chunk_size(c->open) - c->open_used >= len) {
         *chunk = c->open;
         *offset = c->open_used;

@@ -327,6 +327,32 @@ static void test_lent_memory_is_not_reused(void **state) {
     arena_free(f.arena);
 }
 
+/* A child of a fork still reads what was cleared behind its back. */
+static void test_held_memory_is_not_reused(void **state) {
+    (void)state;
+    struct fixture f;
+    struct span seen, value;
+    open_column(&f, "bytes");
+    put(&f, 0, "seen", 4, NULL);
+    column_get(&f.column, 0, &seen);
+    arena_hold(f.arena);
+    column_clear(&f.column, 0);
+    for (uint64_t seq = 1; seq < 3000; seq++) {
+        put_filled(&f, seq, 100);
+        column_clear(&f.column, seq);
+        assert_memory_equal(seen.ptr, "seen", 4);
+    }
+    arena_release(f.arena);
+    put_filled(&f, 3000, 100);
+    column_get(&f.column, 3000, &value);
+    column_clear(&f.column, 3000);
+    put_filled(&f, 3001, 100); /* in the same place again */
+    column_get(&f.column, 3001, &seen);
+    assert_ptr_equal(seen.ptr, value.ptr);
+    arena_tick(f.arena, 1);
+    close_column(&f);
+}
+
 /* What is behind a value in its last unit is the column's to use. */
 static void test_open_chunk_is_used_to_its_end(void **state) {
     (void)state;
@@ -402,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_adopted_memory),
         cmocka_unit_test(test_steady_stream_reuses_its_chunk),
         cmocka_unit_test(test_lent_memory_is_not_reused),
+        cmocka_unit_test(test_held_memory_is_not_reused),
         cmocka_unit_test(test_open_chunk_is_used_to_its_end),
         cmocka_unit_test(test_large_values_go_at_once),
         cmocka_unit_test(test_reserve_is_enough),
