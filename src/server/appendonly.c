@@ -9,8 +9,6 @@
 #include "server/saves.h"
 #include "server/server.h"
 
-enum { RETRY_S = 5 };
-
 bool appendonly_begins(const struct server *s) {
     return s->persistence.begun || s->persistence.baseless;
 }
@@ -86,7 +84,8 @@ static void base_ended(struct server *s) {
     struct persistence *p = &s->persistence;
     if (p->rewrites.failed) {
         drop(s);
-        log_warning("the op log has no base and is given up; it is begun again in %d s", RETRY_S);
+        log_warning("the op log has no base and is given up; it is begun again in %d s",
+                    SAVES_RETRY_S);
     } else {
         p->baseless = false;
         log_notice("the op log is in force");
@@ -98,7 +97,7 @@ void appendonly_tick(struct server *s) {
     struct error e;
     int64_t now_s = s->now_ms / 1000;
     if (p->baseless && !p->rewrite_runs) base_ended(s);
-    if (!p->appendonly || p->log || p->begun || now_s - p->rewrites.tried_s < RETRY_S) return;
+    if (!p->appendonly || p->log || p->begun || now_s - p->rewrites.tried_s < SAVES_RETRY_S) return;
     p->rewrites.tried_s = now_s;
     if (begin(s, &e)) log_warning("the op log can't be begun: %s", e.text);
 }

@@ -12,8 +12,6 @@
 #include "server/child.h"
 #include "server/server.h"
 
-enum { RETRY_S = 5 }; /* a rule whose snapshot failed waits so long, as in Redis */
-
 /* ---- writing one -------------------------------------------------------------------------- */
 
 static void progress(void *context, uint64_t done, uint64_t total) {
@@ -89,7 +87,8 @@ bool saves_is_saving(const struct server *s) {
 int saves_at_end(struct server *s, enum saves_end how, struct error *e) {
     if (appendonly_begins(s))
         return error_set(e, ERROR_ERR,
-                         "the op log is being begun and does not hold everything yet");
+                         "the op log is being begun and does not hold everything yet (SHUTDOWN "
+                         "FORCE ends the server all the same)");
     if (s->persistence.loading || how == SAVES_NEVER) return 0;
     if (how == SAVES_AUTO && !s->persistence.n_rules) return 0;
     child_kill(s);
@@ -199,7 +198,7 @@ static void rewrite_finish(struct server *s) {
 /* ---- by themselves ------------------------------------------------------------------------ */
 
 static bool rule_is_due(const struct persistence *p, int64_t now_s) {
-    if (p->saves.failed && now_s - p->saves.tried_s < RETRY_S) return false;
+    if (p->saves.failed && now_s - p->saves.tried_s < SAVES_RETRY_S) return false;
     for (size_t i = 0; i < p->n_rules; i++)
         if (p->changes && p->changes >= (uint64_t)p->rules[i].changes &&
             now_s - p->saves.ended_s >= p->rules[i].seconds)
@@ -210,7 +209,7 @@ static bool rule_is_due(const struct persistence *p, int64_t now_s) {
 static bool growth_is_due(const struct persistence *p, int64_t now_s) {
     struct oplog_stats stats;
     if (!p->log || !p->rewrite_percentage || p->rewrite_runs || p->rewrite_wanted) return false;
-    if (p->rewrites.failed && now_s - p->rewrites.tried_s < RETRY_S) return false;
+    if (p->rewrites.failed && now_s - p->rewrites.tried_s < SAVES_RETRY_S) return false;
     oplog_stats(p->log, &stats);
     uint64_t size = p->base_bytes + stats.bytes, base = p->size_at_base ? p->size_at_base : 1;
     return size >= (uint64_t)p->rewrite_min_size && size > base &&

@@ -8,6 +8,9 @@
 
 struct server;
 
+/* What failed by itself is tried again after so long, as in Redis. */
+enum { SAVES_RETRY_S = 5 };
+
 /* In this process, while everything waits. */
 int saves_now(struct server *s, struct error *e);
 
@@ -17,7 +20,8 @@ int saves_begin(struct server *s, bool later, bool *waits, struct error *e);
 /* A new base for the log. *waits as above. ERROR_ERR: there is no log, or one is under way. */
 int saves_begin_rewrite(struct server *s, bool *waits, struct error *e);
 
-/* The first base of a log that was just begun beside a store that holds something (persistence.baseless). */
+/* The first base of a log that was just begun beside a store that holds something (persistence.baseless), from its
+ * first frame on. How it ends is in persistence.rewrites, where there is no child too: ERROR_ERR. */
 int saves_begin_base(struct server *s, struct error *e);
 
 /* The log is closed, and with it any work on a new base comes to its end. */

@@ -218,7 +218,8 @@ static void on_signal(evutil_socket_t signal, short what, void *context) {
     server_turn(s);
     log_notice("%s: ending", signal == SIGINT ? "SIGINT" : "SIGTERM");
     if (saves_at_end(s, SAVES_AUTO, &e))
-        log_warning("not ending, since saving failed (SHUTDOWN NOSAVE ends it): %s", e.text);
+        log_warning("not ending, since not all could be kept (SHUTDOWN NOSAVE FORCE ends it): %s",
+                    e.text);
     else
         server_stop(s);
 }

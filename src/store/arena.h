@@ -99,10 +99,10 @@ void arena_tick(struct arena *arena, int64_t now_ms);
 
 /* From now on, and until as many calls of arena_release, no chunk that is in use now is used again: O(1). */
 void arena_hold(struct arena *arena);
-/* Then who still has a chunk must not write again what others may read in it. */
+/* What was given back meanwhile is free within a few ticks. */
+void arena_release(struct arena *arena);
+/* While it is, who still has a chunk must not write again where others may read. */
 bool arena_is_held(const struct arena *arena);
-void arena_release(
-    struct arena *arena); /* what was given back meanwhile is free within a few ticks */
 
 /* Back `bytes` of free memory now instead of when it is first touched, and keep as much. ERROR_OOM where the system
  * has not so much. */

@@ -20,7 +20,7 @@ struct keyindex_slot {
 };
 
 /* Apart from its slots: of large indexes, directory and pages stay in the cache, and a name costs one wait for memory, for its slot. Slots
- * alone also fill the allocator's sizes, which are powers of two, to the last byte. */
+ * alone are a power of two in bytes, which the allocator has a size for. */
 struct keyindex_page {
     struct keyindex_slot *slots;
     uint32_t mask; /* slots - 1 */
