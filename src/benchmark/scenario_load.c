@@ -2,9 +2,10 @@
  *
  * What is to be loaded is made once: the same samples as a snapshot (SAVE) and as an op log. Then
  * servers are started on either, round by round, and the time is what the server itself says in its
- * log that loading took. Beside them this process reads the snapshot's file into fresh memory of the
- * server's kind: less can't be done. Files are in the system's cache, since all have just been read
- * or written. */
+ * log that loading took. Beside them this process reads the snapshot's file into fresh memory of
+ * the server's kind (`read`); and again, and then touches as much more as the server has resident
+ * when it has loaded (`keep`): less can't be done by who ends up with that much memory. Files are
+ * in the system's cache, since all have just been read or written. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,9 +30,10 @@ enum {
     SMALL_VALUE = 64,
     SMALL_KEY = 12,
     READ_BYTES = 1 << 20, /* at a time */
+    PAGE_BYTES = 4096,
 };
 
-enum { SNAPSHOT, LOG, READ, PEERS };
+enum { SNAPSHOT, LOG, READ, KEEP, PEERS };
 
 struct load_run {
     struct bench *bench;
@@ -111,17 +113,26 @@ static int read_into(int fd, char *out, uint64_t bytes, struct error *e) {
     return 0;
 }
 
-static int read_round(struct load_run *run, struct error *e) {
+/* A byte a page. */
+static void touch(char *bytes, uint64_t n) {
+    for (uint64_t i = 0; i < n; i += PAGE_BYTES) ((volatile char *)bytes)[i] = 1;
+}
+
+/* With READ into so much memory as the file needs, with KEEP as the server did. */
+static int read_round(struct load_run *run, size_t which, struct error *e) {
+    uint64_t resident = run->measures[SNAPSHOT].resident, more = 0;
+    if (which == KEEP && resident > run->file_bytes) more = resident - run->file_bytes;
     struct memory memory;
     int fd = open(run->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return error_set(e, ERROR_ERR, "can't open %s: %s", run->path, strerror(errno));
     int64_t began = timing_now_ns(), own = timing_own_cpu_ns();
-    int code = memory_map(&memory, run->file_bytes, false, e);
+    int code = memory_map(&memory, run->file_bytes + more, false, e);
     if (!code) code = read_into(fd, memory.bytes, run->file_bytes, e);
+    if (!code) touch(memory.bytes + run->file_bytes, more);
     int64_t ns = timing_now_ns() - began;
     memory_unmap(&memory);
     close(fd);
-    measure_add_round(&run->measures[READ], &run->wave, 1, ns, timing_own_cpu_ns() - own);
+    measure_add_round(&run->measures[which], &run->wave, 1, ns, timing_own_cpu_ns() - own);
     return code;
 }
 
@@ -131,7 +142,7 @@ static int rounds(struct load_run *run, struct error *e) {
         for (size_t i = 0; i < PEERS && !code; i++) {
             size_t which = r % 2 ? PEERS - 1 - i : i;
             code = interrupt_check(e);
-            if (!code) code = which == READ ? read_round(run, e) : load_round(run, which, e);
+            if (!code) code = which >= READ ? read_round(run, which, e) : load_round(run, which, e);
         }
     }
     return code;
@@ -171,7 +182,7 @@ static void report(struct load_run *run) {
 }
 
 static int run_case(struct load_run *run, struct error *e) {
-    static const char *const names[PEERS] = {"snapshot", "log", "read"};
+    static const char *const names[PEERS] = {"snapshot", "log", "read", "keep"};
     run->wave = (struct measure_wave){run->times * run->batch.payload_bytes,
                                       run->times * run->batch.samples, 1};
     for (size_t i = 0; i < PEERS; i++) run->measures[i].name = names[i];

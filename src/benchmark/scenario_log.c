@@ -1,22 +1,13 @@
 /* What it costs to keep a log: see scenario.h.
  *
- * The same work goes to a server with `appendonly yes` and to one without, round by round. Of a
- * batch, what the log adds can't be less than one more copy of its bytes, into the system's cache
- * of a file; so a plain loop of writes into a file of the same directory takes its turn as well,
- * and `both` is what one after the other would take: without a log, then that loop. With `synced`
- * the loop ends with a sync, as a log does once a second: what the disk can do. Logs and files are
- * emptied before each round, off the clock, so that nobody writes back what another has written. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
+ * The same work goes to a server with `appendonly yes` and to one without, round by round; beside
+ * them the bytes that the log takes are written to a file (file_peer.h). Logs and files are emptied
+ * before each round, off the clock, so that nobody writes back what another has written. */
+#include "base/mem.h"
 #include "benchmark/batch_peer.h"
-#include "benchmark/interrupt.h"
+#include "benchmark/file_peer.h"
 #include "benchmark/keeper.h"
 #include "benchmark/small.h"
-#include "benchmark/timing.h"
 
 enum {
     VALUE_BYTES = 32 * 1024,
@@ -56,13 +47,6 @@ static int logs_empty(void *context, struct error *e) {
 
 /* ---- batches ------------------------------------------------------------------------------- */
 
-/* A file that is written, and nothing else. */
-struct file_peer {
-    char path[WORKDIR_FILES_MAX + 32];
-    bool sync;
-    struct measure_peer measure;
-};
-
 enum { LOG, WITHOUT, REDIS, SERVERS };
 
 struct bulk {
@@ -76,52 +60,16 @@ struct bulk {
     struct measure_peer both; /* without, then plain */
 };
 
-static int write_all(int fd, const char *bytes, size_t len, struct error *e) {
-    while (len) {
-        ssize_t wrote = write(fd, bytes, len);
-        if (wrote < 0 && errno != EINTR)
-            return error_set(e, ERROR_ERR, "can't write to a file: %s", strerror(errno));
-        if (wrote < 0) continue;
-        bytes += wrote;
-        len -= (size_t)wrote;
-    }
-    return 0;
-}
-
-/* The columns of the batch, each in one write if the system likes, as a log does with its ops. */
-static int write_batches(int fd, const struct batch *b, uint64_t times, struct error *e) {
-    int code = 0;
-    for (uint64_t t = 0; t < times && !code; t++)
-        for (size_t i = 0; i < b->n_fields && !code; i++)
-            code = write_all(fd, b->fields[i].payload, batch_column_bytes(b, i), e);
-    return code ? code : interrupt_check(e);
-}
-
-/* The file is new, and gone after, so that the system forgets what it has not written back. */
+/* The columns of the batch, each a piece, as a log does with its ops. */
 static int file_round(struct bulk *k, struct file_peer *p, struct error *e) {
-    struct measure_peer *m = &p->measure;
-    uint64_t batches = k->waves * k->wave.requests;
-    int fd = open(p->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0) return error_set(e, ERROR_ERR, "can't make %s: %s", p->path, strerror(errno));
-    int64_t began = timing_now_ns(), own = timing_own_cpu_ns();
-    int code = write_batches(fd, &k->batch, batches, e);
-    if (!code && p->sync && fdatasync(fd))
-        code = error_set(e, ERROR_ERR, "can't sync %s: %s", p->path, strerror(errno));
-    int64_t ns = timing_now_ns() - began;
-    unlink(p->path);
-    close(fd);
-    measure_add_round(m, &k->wave, k->waves, ns, timing_own_cpu_ns() - own);
+    const struct batch *b = &k->batch;
+    struct iovec *columns = mem_calloc(b->n_fields, sizeof(*columns));
+    for (size_t i = 0; i < b->n_fields; i++)
+        columns[i] = (struct iovec){b->fields[i].payload, batch_column_bytes(b, i)};
+    int code = file_peer_round(p, columns, b->n_fields, k->waves * k->wave.requests, &k->wave,
+                               k->waves, e);
+    mem_free(columns);
     return code;
-}
-
-/* Of the round that just was. */
-static void both_round(struct bulk *k) {
-    const struct series *without = &k->servers[WITHOUT].measure.rate,
-                        *plain = &k->plain.measure.rate;
-    double samples = (double)(k->wave.samples * k->waves);
-    double seconds =
-        samples / without->values[without->n - 1] + samples / plain->values[plain->n - 1];
-    measure_add_round(&k->both, &k->wave, k->waves, (int64_t)(seconds * 1e9), 0);
 }
 
 static int server_round(struct bulk *k, size_t server, struct error *e) {
@@ -137,16 +85,12 @@ static int bulk_round(struct bulk *k, size_t round, struct error *e) {
     if (!code) code = logs_empty(&k->logs, e);
     if (!code) code = file_round(k, &k->plain, e);
     if (!code) code = file_round(k, &k->synced, e);
-    if (!code) both_round(k);
+    if (!code)
+        file_peer_add_both(&k->both, &k->servers[WITHOUT].measure, &k->plain, &k->wave, k->waves);
     return code;
 }
 
 /* ---- batches: life ------------------------------------------------------------------------- */
-
-static void file_make(struct file_peer *p, const struct bench *b, const char *name, bool sync) {
-    *p = (struct file_peer){.sync = sync, .measure = {.name = name}};
-    snprintf(p->path, sizeof(p->path), "%s/%s", b->files, name);
-}
 
 static int bulk_make(struct bulk *k, struct bench *b, enum link_transport transport,
                      struct error *e) {
@@ -168,8 +112,8 @@ static int bulk_make(struct bulk *k, struct bench *b, enum link_transport transp
     k->servers[LOG].measure.name = "log";
     if (b->has_redis)
         batch_peer_make(&k->servers[REDIS], BATCH_PEER_REDIS, &k->setting, &k->logs.redis.peer);
-    file_make(&k->plain, b, "write", false);
-    file_make(&k->synced, b, "synced", true);
+    file_peer_make(&k->plain, b, "write", false);
+    file_peer_make(&k->synced, b, "synced", true);
     return 0;
 }
 
@@ -219,31 +163,75 @@ int scenario_log_mput(struct bench *b, enum link_transport transport, struct err
 
 /* ---- small commands ------------------------------------------------------------------------ */
 
-static struct small_plan small_plan(struct logs *l, enum scenario scenario,
-                                    enum link_transport transport) {
-    struct bench *b = l->bench;
-    return (struct small_plan){
+/* What of a round goes to the log, written to a file by a pipeline at a time. */
+struct small_logs {
+    struct logs logs;
+    struct small_plan plan;
+    struct file_peer plain;
+    struct measure_peer both;
+    uint64_t logged; /* bytes of a round; 0: no round yet */
+};
+
+static int empty_small(void *context, struct error *e) {
+    struct small_logs *s = context;
+    return logs_empty(&s->logs, e);
+}
+
+/* The log was empty when the round began. */
+static int note_logged(struct small_logs *s, struct error *e) {
+    int64_t bytes = 0;
+    int code =
+        control_info(&s->logs.log.peer.control, "persistence", "aof_current_size", 0, &bytes, e);
+    if (!code && bytes <= 0) code = error_set(e, ERROR_ERR, "a round has left nothing in the log");
+    s->logged = (uint64_t)bytes;
+    return code;
+}
+
+static int write_small(void *context, const struct small_round *r, struct error *e) {
+    struct small_logs *s = context;
+    int code = s->logged ? 0 : note_logged(s, e);
+    if (!code) code = logs_empty(&s->logs, e);
+    if (code) return code;
+    uint64_t writes = (r->wave.requests + s->plan.pipeline - 1) / s->plan.pipeline;
+    struct iovec piece = {.iov_len = s->logged / writes + 1};
+    piece.iov_base = mem_calloc(1, piece.iov_len);
+    code = file_peer_round(&s->plain, &piece, 1, writes, &r->wave, 1, e);
+    mem_free(piece.iov_base);
+    if (!code) file_peer_add_both(&s->both, r->servers[1], &s->plain, &r->wave, 1);
+    return code;
+}
+
+static void small_make(struct small_logs *s, struct bench *b, enum scenario scenario,
+                       enum link_transport transport) {
+    s->plan = (struct small_plan){
         .scenario = scenario,
         .command = SCENARIO_PUT_ONE,
-        .servers = {{&l->log.peer, "log"}, {&b->tq, "tq"}, {&l->redis.peer, "redis"}},
+        .servers = {{&s->logs.log.peer, "log"}, {&b->tq, "tq"}, {&s->logs.redis.peer, "redis"}},
         .n = 2 + b->has_redis,
         .transport = transport,
-        .before = logs_empty,
-        .context = l};
+        .before = empty_small,
+        .context = s};
 }
 
 int scenario_log_put(struct bench *b, enum link_transport transport, struct error *e) {
     const struct options *o = b->options;
-    struct logs l;
-    int code = logs_start(&l, b, "everysec", e);
+    struct small_logs s = {.both = {.name = "both"}};
+    int code = logs_start(&s.logs, b, "everysec", e);
     if (!code) {
-        struct small_plan plan = small_plan(&l, SCENARIO_LOG_PUT, transport);
-        plan.connections = o->connections ? o->connections : CLIENTS;
-        plan.pipeline = o->pipeline ? o->pipeline : PIPELINE;
-        plan.requests = o->requests ? o->requests : REQUESTS;
-        code = small_run(b, &plan, e);
+        small_make(&s, b, SCENARIO_LOG_PUT, transport);
+        file_peer_make(&s.plain, b, "write", false);
+        s.plan.connections = o->connections ? o->connections : CLIENTS;
+        s.plan.pipeline = o->pipeline ? o->pipeline : PIPELINE;
+        s.plan.requests = o->requests ? o->requests : REQUESTS;
+        s.plan.after = write_small;
+        s.plan.others[0] = &s.plain.measure;
+        s.plan.others[1] = &s.both;
+        s.plan.n_others = 2;
+        code = small_run(b, &s.plan, e);
     }
-    logs_end(&l);
+    measure_free(&s.plain.measure);
+    measure_free(&s.both);
+    logs_end(&s.logs);
     return code;
 }
 
@@ -251,15 +239,15 @@ int scenario_log_put(struct bench *b, enum link_transport transport, struct erro
 int scenario_log_always(struct bench *b, enum link_transport transport, struct error *e) {
     static const size_t clients[] = {1, 16, 64};
     const struct options *o = b->options;
-    struct logs l;
-    int code = logs_start(&l, b, "always", e);
+    struct small_logs s = {0};
+    int code = logs_start(&s.logs, b, "always", e);
     for (size_t i = 0; i < (o->connections ? 1 : 3) && !code; i++) {
-        struct small_plan plan = small_plan(&l, SCENARIO_LOG_ALWAYS, transport);
-        plan.connections = o->connections ? o->connections : clients[i];
-        plan.pipeline = o->pipeline ? o->pipeline : 1;
-        plan.requests = o->requests ? o->requests : ALWAYS_REQUESTS * plan.connections;
-        code = small_run(b, &plan, e);
+        small_make(&s, b, SCENARIO_LOG_ALWAYS, transport);
+        s.plan.connections = o->connections ? o->connections : clients[i];
+        s.plan.pipeline = o->pipeline ? o->pipeline : 1;
+        s.plan.requests = o->requests ? o->requests : ALWAYS_REQUESTS * s.plan.connections;
+        code = small_run(b, &s.plan, e);
     }
-    logs_end(&l);
+    logs_end(&s.logs);
     return code;
 }

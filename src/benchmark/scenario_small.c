@@ -178,12 +178,15 @@ static int prepare(struct small_peer *p, const struct options *o, enum link_tran
 
 static int run_rounds(struct small_peer *peers, const struct small_plan *plan, size_t rounds,
                       struct error *e) {
-    struct measure_wave wave = {0, peers[0].requests, peers[0].requests};
+    const struct measure_peer *servers[REPORT_PEERS];
+    struct small_round round = {{0, peers[0].requests, peers[0].requests}, servers};
     int code = 0;
+    for (size_t i = 0; i < plan->n; i++) servers[i] = &peers[i].measure;
     for (size_t r = 0; r < rounds && !code; r++) {
         if (plan->before) code = plan->before(plan->context, e);
         for (size_t i = 0; i < plan->n && !code; i++)
-            code = measure_round(&peers[r % 2 ? plan->n - 1 - i : i].measure, &wave, 1, e);
+            code = measure_round(&peers[r % 2 ? plan->n - 1 - i : i].measure, &round.wave, 1, e);
+        if (plan->after && !code) code = plan->after(plan->context, &round, e);
     }
     return code;
 }
@@ -197,8 +200,9 @@ static void report(struct bench *b, struct small_peer *peers, const struct small
                               .rounds = b->options->rounds,
                               .waves = peers[0].requests};
     for (size_t i = 0; i < plan->n; i++) measures[i] = &peers[i].measure;
+    for (size_t i = 0; i < plan->n_others; i++) measures[plan->n + i] = plan->others[i];
     if (plan->command != SCENARIO_PING) r.value_bytes = peers[0].value_bytes;
-    measure_summarise(measures, plan->n, &r);
+    measure_summarise(measures, plan->n + plan->n_others, &r);
     report_add(&b->report, &r);
 }
 

@@ -205,6 +205,10 @@ test "benchmark log-put and log-always send small commands to a log" {
             assert_equal 402 [dict get $peer requests]
         }
     }
+    set put [dict get [lindex $results 0] peers]
+    assert_equal {write both} [lrange [peer_names [lindex $results 0]] end-1 end]
+    lassign [lmap peer [list [lindex $put 1] {*}[lrange $put end-1 end]] {dict get $peer rate_s}] tq write both
+    assert {$both < $tq && $both < $write}
     assert_equal {1 16 64} [lmap result [bench_kept -t log-always -n 1 --rounds 1] {dict get $result connections}]
 }
 
@@ -213,7 +217,7 @@ test "benchmark load starts servers on what they kept" {
     assert_equal {72 2000} [lmap result [list $large $small] {dict get $result partition_samples}]
     assert_equal {cold cold} [lmap result [list $large $small] {dict get $result state}]
     foreach result [list $large $small] {
-        assert_equal {snapshot log read} [peer_names $result]
+        assert_equal {snapshot log read keep} [peer_names $result]
         foreach peer [dict get $result peers] {
             assert {[dict get $peer rate_s] > 0}
         }
@@ -231,6 +235,7 @@ test "benchmark bgsave counts latencies from when writes were due" {
             assert {[dict get $seen longest_min_us] <= [dict get $seen longest_us]}
             assert {[dict get $seen p999_us] <= [dict get $seen longest_us]}
             assert {[dict get $seen beyond_idle_us] <= [dict get $seen longest_us]}
+            assert {[dict get $seen busy_us] > 0}
         }
         assert {[dict get $result save_s] > 0 && [dict get $result fork_us] > 0}
     }
