@@ -67,6 +67,10 @@ int keeper_empty(struct keeper *k, struct error *e) {
     return code;
 }
 
+void keeper_warm(const struct keeper *k) {
+    workdir_read_tree(k->directory);
+}
+
 static void file_path(const struct keeper *k, const char *name, char *out, size_t size) {
     snprintf(out, size, "%s/%s", k->directory, name);
 }

@@ -28,6 +28,9 @@ void keeper_end(struct keeper *k);
 /* Drop all data, and all of the log with it. */
 int keeper_empty(struct keeper *k, struct error *e);
 
+/* Have all that it keeps in the system's cache. */
+void keeper_warm(const struct keeper *k);
+
 /* The length of a file in its directory; 0 where there is none. */
 uint64_t keeper_file_bytes(const struct keeper *k, const char *name);
 

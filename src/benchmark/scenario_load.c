@@ -5,7 +5,7 @@
  * log that loading took. Beside them this process reads the snapshot's file into fresh memory of
  * the server's kind (`read`); and again, and then touches as much more as the server has resident
  * when it has loaded (`keep`): less can't be done by who ends up with that much memory. Files are
- * in the system's cache, since all have just been read or written. */
+ * in the system's cache: they are read before, off the clock. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -88,6 +88,7 @@ static int loading_ns(const struct peer *p, int64_t *ns, struct error *e) {
 static int load_round(struct load_run *run, size_t which, struct error *e) {
     struct peer *p = &run->keepers[which].peer;
     int64_t samples = 0, ns = 0;
+    keeper_warm(&run->keepers[which]);
     int code = peer_start(p, e);
     if (!code) code = loading_ns(p, &ns, e);
     if (!code) code = control_do(&p->control, &samples, e, "TQ.COUNT " PARTITION);
@@ -123,6 +124,7 @@ static int read_round(struct load_run *run, size_t which, struct error *e) {
     uint64_t resident = run->measures[SNAPSHOT].resident, more = 0;
     if (which == KEEP && resident > run->file_bytes) more = resident - run->file_bytes;
     struct memory memory;
+    keeper_warm(&run->keepers[SNAPSHOT]);
     int fd = open(run->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return error_set(e, ERROR_ERR, "can't open %s: %s", run->path, strerror(errno));
     int64_t began = timing_now_ns(), own = timing_own_cpu_ns();

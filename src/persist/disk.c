@@ -18,6 +18,7 @@ struct system_file {
     struct disk_file file;
     int fd;
     char *path;
+    uint64_t synced, uncached; /* bytes from its beginning */
     void *mapped;
     size_t mapped_len;
 };
@@ -115,9 +116,24 @@ static int system_map(struct disk_file *f, struct span *out, struct error *e) {
 }
 
 static int system_sync(struct disk_file *f, struct error *e) {
+    uint64_t size;
+    int failed = system_size(f, &size, e);
+    if (failed) return failed;
     while (fdatasync(SYSTEM_FILE(f)->fd))
         if (errno != EINTR) return system_error(e, "sync", SYSTEM_FILE(f)->path);
+    SYSTEM_FILE(f)->synced = size;
     return 0;
+}
+
+/* Whole pages, and not a few at a time. A system that does not do it keeps them: that is no error. */
+static void system_uncache(struct disk_file *f) {
+    enum { PAGE = 4096, AT_ONCE = 1024 * 1024 };
+    struct system_file *file = SYSTEM_FILE(f);
+    uint64_t end = file->synced - file->synced % PAGE;
+    if (end < file->uncached + AT_ONCE) return;
+    posix_fadvise(file->fd, (off_t)file->uncached, (off_t)(end - file->uncached),
+                  POSIX_FADV_DONTNEED);
+    file->uncached = end;
 }
 
 /* Does it say that there is so much? */
@@ -217,6 +233,7 @@ struct disk *disk_system(void) {
         .map = system_map,
         .size = system_size,
         .sync = system_sync,
+        .uncache = system_uncache,
         .reserve = system_reserve,
         .truncate = system_truncate,
         .close = system_close,

@@ -42,6 +42,9 @@ struct disk_ops {
     int (*size)(struct disk_file *file, uint64_t *out, struct error *e);
     /* What was written is on the medium. May be called by another thread than the one that writes. */
     int (*sync)(struct disk_file *file, struct error *e);
+    /* What was synced will not be read soon: the system need not keep it in its cache, and can use that memory for what is
+     * written next. A hint; by the thread that syncs. */
+    void (*uncache)(struct disk_file *file);
     /* Writes up to this offset will find room. ERROR_MISCONF where there is none, or the medium is read-only. */
     int (*reserve)(struct disk_file *file, uint64_t end, struct error *e);
     int (*truncate)(struct disk_file *file, uint64_t len, struct error *e);

@@ -207,8 +207,8 @@ static int frame_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct
 
 /* With `always` nothing goes out before it is on the medium. */
 static int sync_now(struct oplog *log, struct error *e) {
-    int failed = log->before ? log->disk->ops->sync(log->before, e) : 0;
-    if (!failed) failed = log->disk->ops->sync(log->file, e);
+    int failed = log->before ? oplog_sync_file(log->before, e) : 0;
+    if (!failed) failed = oplog_sync_file(log->file, e);
     if (failed) return failed;
     oplog_close_before(log);
     log->syncs++;

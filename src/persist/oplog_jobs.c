@@ -37,13 +37,20 @@ int oplog_make_segment(const struct oplog *log, uint64_t number, struct disk_fil
     return failed ? failed : ops->open(log->disk, path, DISK_APPEND, out, e);
 }
 
+int oplog_sync_file(struct disk_file *file, struct error *e) {
+    int failed = file->disk->ops->sync(file, e);
+    if (!failed) file->disk->ops->uncache(file);
+    return failed;
+}
+
 /* ---- in the helper thread ----------------------------------------------------------------- */
 
 static int job_sync(void *context, struct error *e) {
     struct oplog *log = context;
-    const struct disk_ops *ops = log->disk->ops;
-    int failed = log->job_files[0] ? ops->sync(log->job_files[0], e) : 0;
-    return failed ? failed : ops->sync(log->job_files[1], e);
+    int failed = 0;
+    for (int i = 0; i < 2 && !failed; i++)
+        if (log->job_files[i]) failed = oplog_sync_file(log->job_files[i], e);
+    return failed;
 }
 
 static int job_prepare(void *context, struct error *e) {

@@ -62,6 +62,9 @@ void oplog_segment_path(const struct oplog *log, uint64_t number, char out[stati
 int oplog_make_segment(const struct oplog *log, uint64_t number, struct disk_file **out,
                        struct error *e);
 
+/* Sync it, and let go of the system's copy: a log is read at the next start, not before. */
+int oplog_sync_file(struct disk_file *file, struct error *e);
+
 /* See whether the job has ended, or wait until none is left to wait for. Fails where a sync failed. */
 int oplog_job_poll(struct oplog *log, struct error *e);
 int oplog_job_wait(struct oplog *log, struct error *e);

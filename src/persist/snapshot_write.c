@@ -9,6 +9,7 @@
 enum {
     SMALL = 64 * 1024,      /* payloads that are copied, to be written together */
     GATHERED = 1024 * 1024, /* bytes that are */
+    UNSYNCED = 32 << 20,    /* bytes that may wait for a sync */
 };
 
 struct writer {
@@ -17,6 +18,7 @@ struct writer {
     const char *name;
     struct disk_file *file;
     uint64_t offset;     /* of the next section */
+    uint64_t unsynced;   /* bytes written since the last sync */
     struct pack out;     /* not written yet */
     struct pack frame;   /* of the section under way */
     struct iovec *parts; /* of a large payload */
@@ -31,6 +33,15 @@ struct writer {
 
 /* ---- bytes -------------------------------------------------------------------------------- */
 
+/* Now and then and not all at the end: a system that is left with gigabytes to write back makes others wait who write to the disk,
+ * the log before all, and its cache has taken as much memory. */
+static int writer_sync(struct writer *w, struct error *e) {
+    int failed = w->file->disk->ops->sync(w->file, e);
+    if (!failed) w->file->disk->ops->uncache(w->file);
+    w->unsynced = 0;
+    return failed;
+}
+
 static int writer_flush(struct writer *w, const struct dump_section *section, struct error *e) {
     size_t n = section ? section->n_runs : 0;
     w->parts = mem_grow(w->parts, &w->parts_capacity, n + 1, sizeof(*w->parts));
@@ -38,8 +49,9 @@ static int writer_flush(struct writer *w, const struct dump_section *section, st
     for (size_t i = 0; i < n; i++)
         w->parts[i + 1] = (struct iovec){(void *)section->runs[i].ptr, section->runs[i].len};
     int failed = w->file->disk->ops->write(w->file, w->parts, n + 1, e);
+    w->unsynced += w->out.len + (section ? section->payload_len : 0);
     pack_clear(&w->out);
-    return failed;
+    return failed || w->unsynced < UNSYNCED ? failed : writer_sync(w, e);
 }
 
 /* Small payloads are copied behind what waits, large ones go out from where they are. */
@@ -201,7 +213,7 @@ static int writer_end(struct writer *w, struct error *e) {
     pack_bytes(out, SPAN_LITERAL(SNAPSHOT_END));
     if (w->options->written) *w->options->written = w->offset + out->len;
     failed = writer_flush(w, NULL, e);
-    return failed ? failed : w->file->disk->ops->sync(w->file, e);
+    return failed ? failed : writer_sync(w, e);
 }
 
 static void writer_free(struct writer *w) {

@@ -363,6 +363,38 @@ static void test_what_an_earlier_one_has(void **state) {
     kit_close(&copy);
 }
 
+/* ---- syncing ------------------------------------------------------------------------------ */
+
+static uint64_t unsynced, most_unsynced;
+
+static int counted_write(struct disk_file *file, const struct iovec *parts, size_t n,
+                         struct error *e) {
+    for (size_t i = 0; i < n; i++) unsynced += parts[i].iov_len;
+    if (unsynced > most_unsynced) most_unsynced = unsynced;
+    return disk_system()->ops->write(file, parts, n, e);
+}
+
+static int counted_sync(struct disk_file *file, struct error *e) {
+    unsynced = 0;
+    return disk_system()->ops->sync(file, e);
+}
+
+/* Whoever writes to the same disk meanwhile, the log before all, does not wait for gigabytes. */
+static void test_it_is_synced_as_it_grows(void **state) {
+    enum { MIB = 1 << 20, TOTAL = 70, MOST = 34 };
+    struct kit *k = *state;
+    struct disk_ops ops = *disk_system()->ops;
+    struct disk counted = {.ops = &ops};
+    ops.write = counted_write;
+    ops.sync = counted_sync;
+    unsynced = most_unsynced = 0;
+    fill(k, "p", 0, TOTAL, MIB);
+    struct snapshot_options options = {.now_ms = 1};
+    assert_int_equal(snapshot_write(&counted, path_of("one"), k->store, &options, &k->error), 0);
+    assert_int_equal(unsynced, 0);
+    assert_true(most_unsynced > 0 && most_unsynced < MOST * MIB);
+}
+
 static int setup(void **state) {
     return make_directory(state) || kit_setup(state);
 }
@@ -378,7 +410,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FILE_TEST(test_a_file_comes_back),        FILE_TEST(test_in_slices_and_selected),
         FILE_TEST(test_every_byte_and_every_end), FILE_TEST(test_a_version_to_come_is_named),
-        FILE_TEST(test_what_an_earlier_one_has),
+        FILE_TEST(test_what_an_earlier_one_has),  FILE_TEST(test_it_is_synced_as_it_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,10 @@ static int sim_sync(struct disk_file *f, struct error *e) {
     return end(DISK(f->disk));
 }
 
+static void sim_uncache(struct disk_file *f) {
+    (void)f;
+}
+
 static int sim_reserve(struct disk_file *f, uint64_t until, struct error *e) {
     struct sim_file *file = FILE_OF(f);
     int failed = begin(DISK(f->disk), "reserve room for", file->path, e);
@@ -351,6 +355,7 @@ const struct disk_ops simdisk_ops = {
     .map = sim_map,
     .size = sim_size,
     .sync = sim_sync,
+    .uncache = sim_uncache,
     .reserve = sim_reserve,
     .truncate = sim_truncate,
     .close = sim_close,
