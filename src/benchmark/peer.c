@@ -43,6 +43,8 @@ static int collect_arguments(const struct peer *p, const char *port, const char 
     argv[n++] = port;
     argv[n++] = "--unixsocket";
     argv[n++] = p->address.path;
+    argv[n++] = "--dir"; /* what lies where the benchmark is started is nobody's to load */
+    argv[n++] = p->workdir->path;
     for (size_t i = 0; p->kind == PEER_REDIS && i < sizeof(quiet_redis) / sizeof(char *); i++)
         argv[n++] = quiet_redis[i];
     for (const char *const *own = p->own; own && *own && n < ARGUMENTS_MAX - 1; own++)

@@ -182,6 +182,17 @@ proc bench_kept {args} {
     return $results
 }
 
+test "benchmark does not load what lies where it is started" {
+    set here [pwd]
+    set dir [file join $::work_dir lies-there]
+    file mkdir $dir
+    write_file [file join $dir dump.tqs] "no snapshot"
+    cd $dir
+    set failed [catch {bench -t put-one -n 100 --rounds 1 -q} out]
+    cd $here
+    assert_match "0 put-one tcp: tq */s\n" "$failed $out"
+}
+
 test "benchmark log-mput sets a log beside none, and a file" {
     set result [lindex [bench_kept -t log-mput --compare] 0]
     set redis [expr {[auto_execok redis-server] eq "" ? {} : "redis"}]
