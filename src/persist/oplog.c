@@ -226,7 +226,8 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
         if (failed) return failed;
     }
     int failed = frame_write(log, now_us, now_ms, e);
-    if (!failed && log->sync == OPLOG_ALWAYS && log->before) failed = oplog_job_wait(log, e);
+    bool shared = log->before || log->job == OPLOG_JOB_SYNC; /* the helper may be at these files */
+    if (!failed && log->sync == OPLOG_ALWAYS && shared) failed = oplog_job_wait(log, e);
     if (!failed && log->sync == OPLOG_ALWAYS) failed = sync_now(log, e);
     return failed;
 }
