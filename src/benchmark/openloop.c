@@ -32,19 +32,6 @@ void openloop_close(struct openloop_lane *l) {
     l->inlet = NULL;
 }
 
-static void look_at_server(struct openloop_lane *l) {
-    int64_t before = l->cpu_ns;
-    if (!l->pid) return;
-    l->cpu_ns = timing_cpu_ns(l->pid);
-    double us = (double)(l->cpu_ns - before) / 1000;
-    if (us > l->busiest_us) l->busiest_us = us;
-}
-
-void openloop_mark(struct openloop_lane *l) {
-    look_at_server(l);
-    l->busiest_us = 0;
-}
-
 /* ---- a run --------------------------------------------------------------------------------- */
 
 struct run {
@@ -87,7 +74,6 @@ static int receive(struct run *r, size_t lane, struct error *e) {
     int64_t now = timing_now_ns();
     for (uint64_t k = before; k < replies_of(r, lane); k++)
         series_add(&l->us, (double)(now - due_ns(r, k)) / 1000);
-    look_at_server(l);
     return code;
 }
 

@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/span.h"
 #include "benchmark/inlet.h"
@@ -26,20 +25,12 @@ struct openloop_lane {
     struct span (*next)(void *context, uint64_t number);
     void *context;
     struct series us; /* of a run, in the order of the requests */
-    pid_t pid;        /* of its server; 0: how long that one works is not looked at */
-    int64_t cpu_ns;   /* that the server had used when it was last looked at */
-    double busiest_us;
 };
 
 /* Connected; NULL `next` and *l closed after a failure. */
 int openloop_open(struct openloop_lane *l, const struct link_address *a,
                   enum link_transport transport, int buffer, struct error *e);
 void openloop_close(struct openloop_lane *l);
-
-/* From here on, until the next call, *l keeps in busiest_us the most processor time that its server
- * has used from one look at it to the next; it is looked at with each reply. So a single long turn
- * shows, and what the machine does with the processor meanwhile does not. */
-void openloop_mark(struct openloop_lane *l);
 
 struct openloop {
     struct openloop_lane *lanes;

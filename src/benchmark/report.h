@@ -62,7 +62,6 @@ struct report_pause_phase {
     double beyond_us, beyond_max_us; /* what a server that does nothing did not see at that time */
     double idle_us, idle_max_us;     /* the longest that one saw */
     double p999_us;
-    double busy_us, busy_max_us; /* the most processor time at a stretch (openloop_mark) */
 };
 
 /* Who waits while a snapshot is made, and what that takes. */

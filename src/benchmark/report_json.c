@@ -105,9 +105,9 @@ static void print_json_phase(FILE *out, const char *when, const struct report_pa
     fprintf(out,
             ", \"%s\": {\"longest_us\": %.1f, \"longest_min_us\": %.1f, \"longest_max_us\": %.1f, "
             "\"beyond_idle_us\": %.1f, \"beyond_idle_max_us\": %.1f, \"idle_us\": %.1f, "
-            "\"idle_max_us\": %.1f, \"p999_us\": %.1f, \"busy_us\": %.1f, \"busy_max_us\": %.1f}",
+            "\"idle_max_us\": %.1f, \"p999_us\": %.1f}",
             when, p->longest_us, p->longest_min_us, p->longest_max_us, p->beyond_us,
-            p->beyond_max_us, p->idle_us, p->idle_max_us, p->p999_us, p->busy_us, p->busy_max_us);
+            p->beyond_max_us, p->idle_us, p->idle_max_us, p->p999_us);
 }
 
 void report_json_pause(FILE *out, const struct report_pause *p) {

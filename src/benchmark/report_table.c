@@ -126,8 +126,6 @@ static void print_phase(FILE *out, const char *when, const struct report_pause_p
     fprintf(out, " (at most %s), which saw %s (at most %s)\n",
             units_time(p->beyond_max_us / 1e6, &v), units_time(p->idle_us / 1e6, &w),
             units_time(p->idle_max_us / 1e6, &y));
-    fprintf(out, "    the most processor time that it used at a stretch: %s (at most %s)\n",
-            units_time(p->busy_us / 1e6, &u), units_time(p->busy_max_us / 1e6, &v));
 }
 
 void report_table_pause(FILE *out, const struct report_pause *p) {

@@ -3,9 +3,7 @@
  * A server holds so many bytes of payload, and a writer sends it small writes at fixed times
  * (openloop.h) to samples that are there, in no order. A round is a BGSAVE from its command to the
  * end of its child, then as long without one; the longest latency of each is told. At the same times a PING goes to a
- * tq-server that does nothing: what that one sees too is the machine's. And of the server that saves,
- * the most processor time that it used at a stretch is told: a turn of its own that is long shows
- * there, however the machine shares its processors out. The last round is for
+ * tq-server that does nothing: what that one sees too is the machine's. The last round is for
  * memory (footprint.h), since looking at it holds servers up, and its latencies are not told. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +29,6 @@ enum { VALUE_BYTES = 32 * 1024, SMALL_BYTES = 64, ROUNDS = 3 };
 /* What a phase of all rounds has seen. */
 struct phase {
     struct series longest_us, beyond_us, idle_us, p999_us; /* idle: of the PINGs */
-    struct series busy_us;
 };
 
 struct saver {
@@ -125,7 +122,6 @@ static void keep(struct phase *p, struct openloop_lane *lanes, double rate) {
     series_add(&p->beyond_us, openloop_longest_beyond(&lanes[0], &lanes[1], rate));
     series_add(&p->idle_us, openloop_longest(&lanes[1]));
     series_add(&p->p999_us, series_quantile(&lanes[0].us, 0.999));
-    series_add(&p->busy_us, lanes[0].busiest_us);
 }
 
 /* NULL: what was seen is forgotten. */
@@ -164,7 +160,6 @@ static int check_saved(struct saver *s, struct error *e) {
  * fork. */
 static int save(struct saver *s, struct watch *w, struct phase *phase, struct error *e) {
     struct control *c = &s->keeper.peer.control;
-    openloop_mark(&s->lanes[0]); /* the fork counts */
     int code = control_send(c, "BGSAVE", e);
     if (!code) code = run_phase(s, w, phase, e);
     if (!code) code = control_receive(c, "BGSAVE", e);
@@ -177,7 +172,6 @@ static int one_round(struct saver *s, struct error *e) {
     if (code) return code;
     before.seconds = during.ended_s > SHORTEST_S ? during.ended_s : SHORTEST_S;
     series_add(&s->save_s, during.ended_s);
-    openloop_mark(&s->lanes[0]);
     code = run_phase(s, &before, &s->before, e);
     return code ? code : note_fork(s, e);
 }
@@ -223,7 +217,6 @@ static int saver_open(struct saver *s, struct bench *b, enum peer_kind kind,
     s->lanes[0].next = next_write;
     s->lanes[1].next = next_ping;
     s->lanes[0].context = s->lanes[1].context = s;
-    s->lanes[0].pid = s->keeper.peer.pid;
     code = openloop_open(&s->lanes[0], &s->keeper.peer.address, transport, buffer, e);
     return code ? code : openloop_open(&s->lanes[1], &b->tq.address, transport, buffer, e);
 }
@@ -233,7 +226,6 @@ static void phase_free(struct phase *p) {
     series_free(&p->beyond_us);
     series_free(&p->idle_us);
     series_free(&p->p999_us);
-    series_free(&p->busy_us);
 }
 
 static void saver_close(struct saver *s) {
@@ -257,9 +249,7 @@ static void summarise(struct phase *p, struct report_pause_phase *out) {
                                        .beyond_max_us = series_quantile(&p->beyond_us, 1),
                                        .idle_us = series_median(&p->idle_us),
                                        .idle_max_us = series_quantile(&p->idle_us, 1),
-                                       .p999_us = series_median(&p->p999_us),
-                                       .busy_us = series_median(&p->busy_us),
-                                       .busy_max_us = series_quantile(&p->busy_us, 1)};
+                                       .p999_us = series_median(&p->p999_us)};
 }
 
 static void report(struct bench *b, struct saver *s, size_t rounds, enum link_transport transport) {
