@@ -15,11 +15,11 @@ void file_peer_make(struct file_peer *p, const struct bench *b, const char *name
     snprintf(p->path, sizeof(p->path), "%s/%s", b->files, name);
 }
 
-static int write_all(int fd, const char *bytes, size_t len, struct error *e) {
+static int write_all(int fd, const char *path, const char *bytes, size_t len, struct error *e) {
     while (len) {
         ssize_t wrote = write(fd, bytes, len);
         if (wrote < 0 && errno != EINTR)
-            return error_set(e, ERROR_ERR, "can't write to a file: %s", strerror(errno));
+            return error_set(e, ERROR_ERR, "can't write to %s: %s", path, strerror(errno));
         if (wrote < 0) continue;
         bytes += wrote;
         len -= (size_t)wrote;
@@ -27,12 +27,12 @@ static int write_all(int fd, const char *bytes, size_t len, struct error *e) {
     return 0;
 }
 
-static int write_pieces(int fd, const struct iovec *pieces, size_t n, uint64_t times,
-                        struct error *e) {
+static int write_pieces(int fd, const char *path, const struct iovec *pieces, size_t n,
+                        uint64_t times, struct error *e) {
     int code = 0;
     for (uint64_t t = 0; t < times && !code; t++)
         for (size_t i = 0; i < n && !code; i++)
-            code = write_all(fd, pieces[i].iov_base, pieces[i].iov_len, e);
+            code = write_all(fd, path, pieces[i].iov_base, pieces[i].iov_len, e);
     return code ? code : interrupt_check(e);
 }
 
@@ -41,7 +41,7 @@ int file_peer_round(struct file_peer *p, const struct iovec *pieces, size_t n, u
     int fd = open(p->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return error_set(e, ERROR_ERR, "can't make %s: %s", p->path, strerror(errno));
     int64_t began = timing_now_ns(), own = timing_own_cpu_ns();
-    int code = write_pieces(fd, pieces, n, times, e);
+    int code = write_pieces(fd, p->path, pieces, n, times, e);
     if (!code && p->sync && fdatasync(fd))
         code = error_set(e, ERROR_ERR, "can't sync %s: %s", p->path, strerror(errno));
     int64_t ns = timing_now_ns() - began;

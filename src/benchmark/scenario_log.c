@@ -163,7 +163,8 @@ int scenario_log_mput(struct bench *b, enum link_transport transport, struct err
 
 /* ---- small commands ------------------------------------------------------------------------ */
 
-/* What of a round goes to the log, written to a file by a pipeline at a time. */
+/* What of a round goes to the log, written to a file by a pipeline at a time. The server itself writes
+ * what came in a turn, which is more at once. */
 struct small_logs {
     struct logs logs;
     struct small_plan plan;

@@ -29,7 +29,6 @@ void workdir_remove_tree(const char *path) {
     nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* What can't be read stays out of the cache: no harm here. */
 static int read_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
     static char bytes[1 << 20];
     (void)st, (void)where;
