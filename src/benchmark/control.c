@@ -8,8 +8,6 @@
 
 #include <hiredis.h>
 
-#include "benchmark/interrupt.h"
-
 enum { PATIENCE_S = 120 };
 
 int control_open(struct control *c, const struct link_address *a, enum link_transport transport,
@@ -39,8 +37,7 @@ static redisReply *check(const struct control *c, redisReply *reply, const char 
                          struct error *e) {
     int word = (int)strcspn(command, " ");
     if (!reply) {
-        if (!interrupt_check(e))
-            error_set(e, ERROR_ERR, "no reply to %.*s: %s", word, command, c->context->errstr);
+        error_set(e, ERROR_ERR, "no reply to %.*s: %s", word, command, c->context->errstr);
         return NULL;
     }
     if (reply->type != REDIS_REPLY_ERROR) return reply;

@@ -15,7 +15,7 @@ void interrupt_install(void);
 /* In a forked child: all of them as they were. */
 void interrupt_reset(void);
 
-/* 0, or an error once a signal has come. */
+/* 0, or an error once a signal has come; it takes the place of what `e` says already. */
 int interrupt_check(struct error *e);
 
 #endif

@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
     }
     interrupt_install();
     if (run(&options, &e)) {
+        interrupt_check(&e); /* the signal may be why a call failed: it is the better reason */
         fprintf(stderr, "tq-benchmark: %s\n", e.text);
         return EXIT_FAILED;
     }

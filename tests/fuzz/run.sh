@@ -38,7 +38,7 @@ for name in "${names[@]}"; do
         passed=$((passed + 1))
     else
         echo "FAILED   $name: see $log; the input is in $crashes"
-        grep -aE -m 3 'ERROR: |SUMMARY: |runtime error: |No such file' "$log"
+        grep -aE -m 4 ': broken: |ERROR: |SUMMARY: |runtime error: |No such file|^Base64: ' "$log"
         failed=$((failed + 1))
     fi
 done

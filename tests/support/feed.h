@@ -36,6 +36,7 @@ struct feed {
     size_t run_len;
     size_t live;   /* landings not given back */
     size_t landed; /* landings ever made */
+    bool array; /* the request that is parsed is an array, not a line (it may unquote to a '*') */
     bool broken;
     void (*seen)(const struct resp_parser *p); /* each request; may be NULL */
     char *transcript;                          /* a C string */
@@ -129,7 +130,7 @@ static inline void feed_check_arg(const struct feed *f, const struct resp_arg *a
     } else {
         size_t at = (size_t)(arg->bytes.ptr - f->run);
         FEED_CHECK(at <= f->parser.used && arg->bytes.len <= f->parser.used - at);
-        FEED_CHECK(arg->bytes.len < f->limits.land_from || *f->run != '*' || !arg->bytes.len);
+        FEED_CHECK(arg->bytes.len < f->limits.land_from || !f->array || !arg->bytes.len);
     }
 }
 
@@ -167,6 +168,11 @@ static inline void feed_move(struct feed *f, size_t skip, const char *bytes, siz
     f->run_len = keep + len;
 }
 
+static inline enum resp_status feed_parse(struct feed *f, struct error *error) {
+    f->array = f->run_len && *f->run == '*';
+    return resp_parse(&f->parser, span_of(f->run, f->run_len), error);
+}
+
 /* One read: first into the landing, where there is one, then behind the run. */
 static inline void feed_piece(struct feed *f, const char *bytes, size_t len) {
     if (f->broken) return;
@@ -182,7 +188,7 @@ static inline void feed_piece(struct feed *f, const char *bytes, size_t len) {
 
     struct error error;
     enum resp_status status;
-    while ((status = resp_parse(&f->parser, span_of(f->run, f->run_len), &error)) == RESP_COMMAND) {
+    while ((status = feed_parse(f, &error)) == RESP_COMMAND) {
         feed_request(f);
         feed_move(f, f->parser.used, NULL, 0);
     }

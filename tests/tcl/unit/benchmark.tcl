@@ -477,6 +477,37 @@ start_own_server {unixsocket tq.sock} {
 
 # ---------------------------------------------------------------- its end
 
+# A port whose connections are never completed: its queue of one is full. Answers {channel port}.
+proc open_full_port {} {
+    set script {
+import socket, sys
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(0)
+waiting = [socket.socket() for _ in range(4)]
+for c in waiting: c.setblocking(False); c.connect_ex(s.getsockname())
+print(s.getsockname()[1], flush=True); sys.stdin.read()
+}
+    set chan [open "|[list python3 -c $script]" r+]
+    return [list $chan [gets $chan]]
+}
+
+# How many connections to the port have not been answered: state 2 is SYN_SENT (proc(5), tcp_states.h).
+proc unanswered {port} {
+    return [regexp -all [format {:%04X 02 } $port] [read_file /proc/net/tcp]]
+}
+
+test "benchmark says that it was interrupted when that is why it can't connect" {
+    lassign [open_full_port] queue port
+    set before [unanswered $port]
+    set errors [file join $::work_dir benchmark-stderr]
+    set chan [open "|[list [benchmark_path] -p $port -t ping 2> $errors]" r]
+    wait_for_condition 200 20 {[unanswered $port] > $before}
+    signal_process INT [pid $chan]
+    catch {read $chan}
+    catch {close $chan}
+    assert_equal "tq-benchmark: interrupted\n" [read_file $errors]
+    close $queue
+}
+
 test "benchmark ends in order when it is interrupted" {
     set dir [file join $::work_dir tmp]
     file mkdir $dir
