@@ -119,7 +119,7 @@ static int adopt_open(struct replay *r, struct store *s, struct error *e) {
              adopt->source.ptr);
     int failed = snapshot_open(r->disk, path, &r->snapshot, e);
     if (!failed) failed = snapshot_select(r->snapshot, adopt->names, adopt->n_names, e);
-    if (!failed) r->load = load_new(s);
+    if (!failed) r->load = load_new(s, snapshot_total(r->snapshot));
     return failed;
 }
 

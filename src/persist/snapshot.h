@@ -74,8 +74,13 @@ const char *snapshot_file(const struct snapshot *snapshot, size_t i);
 /* Load these partitions only, from the beginning. ERROR_NOPART. */
 int snapshot_select(struct snapshot *snapshot, const struct span *names, size_t n, struct error *e);
 
+/* From here on a thread of its own reads and checks what comes next while the caller puts together what came before. Once; not for a
+ * disk that one thread only may use. */
+void snapshot_read_ahead(struct snapshot *snapshot);
+
 /* Load sections of about `budget` bytes, one at least; *done: that was all, load_finish may follow. Any error is final and names
- * file and offset. */
+ * file and offset. Payload that is read ahead is in the store's arena: who ends before *done or an error closes the snapshot before
+ * the store. */
 int snapshot_load_step(struct snapshot *snapshot, struct load *load, uint64_t budget, bool *done,
                        struct error *e);
 

@@ -7,6 +7,8 @@
 #include "base/checksum.h"
 #include "base/pack.h"
 #include "persist/snapshot.h"
+#include "persist/worker.h"
+#include "store/arena.h"
 #include "store/keyindex.h"
 
 #define SNAPSHOT_MAGIC "tq-snap\n"
@@ -20,6 +22,8 @@ enum {
     SNAPSHOT_HEAD_SUM = 8,          /* behind it */
     SNAPSHOT_SHARE_MIN = 4096,      /* smaller sections are always written */
     SNAPSHOT_NAME_MAX = 255,
+
+    SNAPSHOT_BATCH = 64, /* sections that are read together at most */
 };
 
 /* A section, as the index has it. */
@@ -44,6 +48,22 @@ struct snapshot_listed {
     bool wanted;       /* by snapshot_select */
 };
 
+/* A section that is read: its frame and head, and where its payload goes, pinned; NULL where it has none. */
+struct snapshot_fetch {
+    const struct snapshot_section *section;
+    struct pack frame;
+    struct chunk *chunk;
+};
+
+/* Sections that one job of the reader fetches. Behind those that could be planned, and read, comes the error. */
+struct snapshot_batch {
+    struct snapshot *snapshot;
+    struct snapshot_fetch fetches[SNAPSHOT_BATCH];
+    size_t n, at; /* how many there are; which one is next to be loaded */
+    int failed;
+    struct error error;
+};
+
 struct snapshot {
     struct disk *disk;
     char *directory, *name;
@@ -59,10 +79,12 @@ struct snapshot {
     struct disk_file **opened; /* by file number, NULL until it is needed */
     size_t n_opened;           /* how many places that has beside this file's own */
     uint64_t *sizes;           /* of those */
-    struct pack frame;
     uint64_t section, partition,
-        left; /* next section; of which partition, and how many it still has */
+        left; /* next to be planned; of which partition, and how many it still has */
     uint64_t done, total;
+    struct worker *reader;
+    struct snapshot_batch batches[2]; /* one is loaded while the other is read */
+    unsigned current;                 /* the one that is loaded */
 };
 
 /* The hash under which a section is found by its identity. */
@@ -81,6 +103,24 @@ static inline struct checksum128 snapshot_identify(struct pack *frame, struct ch
     frame->len -= 8;
     return identity;
 }
+
+/* ---- what reading a snapshot's parts has in common ---- */
+
+const char *snapshot_name(const struct snapshot *s, uint32_t file);
+
+/* ERROR_ERR: "snapshot 'file' at 123: " and the sentence. */
+int snapshot_bad(const struct snapshot *s, uint32_t file, uint64_t offset, struct error *e,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* The file of that number is open, and its size known. */
+int snapshot_open_file(struct snapshot *s, uint32_t file, struct error *e);
+
+/* All of these bytes, which the file has. */
+int snapshot_read(struct snapshot *s, uint32_t file, uint64_t offset, void *out, size_t len,
+                  struct error *e);
+
+/* Waits for the reader; whatever it has read is let go. */
+void snapshot_forget_batches(struct snapshot *s);
 
 /* The directory and the name of a path. False where one is too long. */
 bool snapshot_split(const char *path, char directory[static PATH_MAX], const char **name);

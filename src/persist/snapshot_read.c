@@ -1,4 +1,4 @@
-/* See snapshot.h: reading. Files may be hostile: nothing is believed that is not checked, and no more is allocated than a file's
+/* See snapshot.h: opening, and what the index says. Files may be hostile: nothing is believed that is not checked, and no more is allocated than a file's
  * size justifies. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,16 +20,12 @@ bool snapshot_split(const char *path, char directory[static PATH_MAX], const cha
     return true;
 }
 
-static const char *snapshot_name(const struct snapshot *s, uint32_t file) {
+const char *snapshot_name(const struct snapshot *s, uint32_t file) {
     return file ? s->files[file - 1] : s->name;
 }
 
-/* "snapshot 'file' at 123: sentence" */
-static int snapshot_bad(const struct snapshot *s, uint32_t file, uint64_t offset, struct error *e,
-                        const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static int snapshot_bad(const struct snapshot *s, uint32_t file, uint64_t offset, struct error *e,
-                        const char *format, ...) {
+int snapshot_bad(const struct snapshot *s, uint32_t file, uint64_t offset, struct error *e,
+                 const char *format, ...) {
     char text[ERROR_TEXT_MAX];
     va_list args;
     va_start(args, format);
@@ -41,7 +37,7 @@ static int snapshot_bad(const struct snapshot *s, uint32_t file, uint64_t offset
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-static int snapshot_open_file(struct snapshot *s, uint32_t file, struct error *e) {
+int snapshot_open_file(struct snapshot *s, uint32_t file, struct error *e) {
     char path[PATH_MAX];
     if (s->opened[file]) return 0;
     int len = snprintf(path, sizeof(path), "%s/%s", s->directory, snapshot_name(s, file));
@@ -52,9 +48,8 @@ static int snapshot_open_file(struct snapshot *s, uint32_t file, struct error *e
     return failed ? failed : s->disk->ops->size(s->opened[file], &s->sizes[file], e);
 }
 
-/* All of these bytes, which the file has. */
-static int snapshot_read(struct snapshot *s, uint32_t file, uint64_t offset, void *out, size_t len,
-                         struct error *e) {
+int snapshot_read(struct snapshot *s, uint32_t file, uint64_t offset, void *out, size_t len,
+                  struct error *e) {
     size_t got;
     int failed = s->disk->ops->read(s->opened[file], offset, out, len, &got, e);
     if (failed || got == len) return failed;
@@ -246,6 +241,7 @@ int snapshot_open(struct disk *disk, const char *path, struct snapshot **out, st
     s->disk = disk;
     s->directory = mem_dup(directory, strlen(directory) + 1);
     s->name = mem_dup(name, strlen(name) + 1);
+    s->reader = worker_new(true);
     int failed = snapshot_open_all(s, e);
     if (failed)
         snapshot_close(s);
@@ -255,6 +251,8 @@ int snapshot_open(struct disk *disk, const char *path, struct snapshot **out, st
 }
 
 void snapshot_close(struct snapshot *s) {
+    snapshot_forget_batches(s);
+    worker_free(s->reader);
     if (s->opened[0]) s->disk->ops->close(s->opened[0]);
     for (size_t i = 0; i < s->n_files; i++) {
         if (s->n_opened && s->opened[i + 1]) s->disk->ops->close(s->opened[i + 1]);
@@ -268,7 +266,6 @@ void snapshot_close(struct snapshot *s) {
     mem_free(s->index);
     mem_free(s->directory);
     mem_free(s->name);
-    pack_free(&s->frame);
     keyindex_free(&s->identities);
     mem_free(s);
 }
@@ -292,128 +289,4 @@ uint64_t snapshot_done(const struct snapshot *s) {
 
 uint64_t snapshot_total(const struct snapshot *s) {
     return s->total;
-}
-
-/* ---- loading ------------------------------------------------------------------------------ */
-
-static bool snapshot_want(struct snapshot *s, struct span name) {
-    bool found = false;
-    for (uint64_t i = 0; i < s->info.partitions; i++)
-        if (span_equal(s->partitions[i].name, name)) s->partitions[i].wanted = found = true;
-    return found;
-}
-
-/* The bytes of what is wanted. */
-static uint64_t snapshot_wanted(const struct snapshot *s) {
-    uint64_t at = 1, bytes = snapshot_section_bytes(&s->sections[0]);
-    for (uint64_t i = 0; i < s->info.partitions; i++)
-        for (uint64_t n = s->partitions[i].sections; n; n--, at++)
-            bytes += s->partitions[i].wanted ? snapshot_section_bytes(&s->sections[at]) : 0;
-    return bytes;
-}
-
-int snapshot_select(struct snapshot *s, const struct span *names, size_t n, struct error *e) {
-    for (uint64_t i = 0; i < s->info.partitions; i++) s->partitions[i].wanted = false;
-    for (size_t i = 0; i < n; i++)
-        if (!snapshot_want(s, names[i]))
-            return error_set(e, ERROR_NOPART, "snapshot %s has no partition %s",
-                             QUOTE(span_of_string(s->name)), QUOTE(names[i]));
-    s->section = s->partition = s->left = s->done = 0;
-    s->total = snapshot_wanted(s);
-    return 0;
-}
-
-/* Frame and head are in s->frame, and are what the index says. */
-static int section_frame(struct snapshot *s, const struct snapshot_section *section,
-                         uint64_t *payload_sum, struct error *e) {
-    size_t len = SNAPSHOT_FRAME + (size_t)section->head_len + SNAPSHOT_HEAD_SUM;
-    uint64_t size = s->sizes[section->file];
-    if (section->offset > size || size - section->offset < snapshot_section_bytes(section))
-        return snapshot_bad(s, section->file, section->offset, e,
-                            "a section of %llu bytes, but the file has %llu",
-                            U(snapshot_section_bytes(section)), U(size));
-    pack_clear(&s->frame);
-    int failed =
-        snapshot_read(s, section->file, section->offset, pack_room(&s->frame, len), len, e);
-    if (failed) return failed;
-    struct unpack u = unpack_of(pack_span_of(&s->frame));
-    uint8_t kind = unpack_u8(&u);
-    uint32_t head_len = unpack_u32(&u), payload_len = unpack_u32(&u);
-    *payload_sum = unpack_u64(&u);
-    unpack_bytes(&u, section->head_len);
-    uint64_t sum = unpack_u64(&u);
-    s->frame.len -= SNAPSHOT_HEAD_SUM;
-    if (sum != checksum64(pack_span_of(&s->frame)) || kind != section->kind ||
-        head_len != section->head_len || payload_len != section->payload_len)
-        return snapshot_bad(s, section->file, section->offset, e,
-                            "the checksum of a section's head is wrong");
-    return 0;
-}
-
-/* The payload is where it belongs, and is the one that was written. */
-static int section_payload(struct snapshot *s, const struct snapshot_section *section, char *into,
-                           uint64_t payload_sum, struct error *e) {
-    uint64_t offset = section->offset + SNAPSHOT_FRAME + section->head_len + SNAPSHOT_HEAD_SUM;
-    int failed = section->payload_len
-                     ? snapshot_read(s, section->file, offset, into, section->payload_len, e)
-                     : 0;
-    if (failed) return failed;
-    struct checksum128 sum =
-        checksum128(span_of(section->payload_len ? into : "", section->payload_len));
-    if (sum.low != payload_sum ||
-        !checksum128_equal(snapshot_identify(&s->frame, sum), section->identity))
-        return snapshot_bad(s, section->file, offset, e, "the checksum of a payload is wrong");
-    return 0;
-}
-
-/* What the load says of it, with the place. */
-static int section_refused(const struct snapshot *s, const struct snapshot_section *section,
-                           const struct error *inner, struct error *e) {
-    return error_set(e, inner->code, "snapshot %s at %llu: %s",
-                     QUOTE(span_of_string(snapshot_name(s, section->file))), U(section->offset),
-                     inner->text);
-}
-
-static int snapshot_load_section(struct snapshot *s, const struct snapshot_section *section,
-                                 struct load *load, struct error *e) {
-    uint64_t payload_sum = 0;
-    struct error inner;
-    char *into;
-    int failed = snapshot_open_file(s, section->file, e);
-    if (!failed) failed = section_frame(s, section, &payload_sum, e);
-    if (failed) return failed;
-    struct span head = span_of(s->frame.bytes + SNAPSHOT_FRAME, section->head_len);
-    if (load_begin(load, section->kind, head, section->payload_len, &into, &inner))
-        return section_refused(s, section, &inner, e);
-    failed = section_payload(s, section, into, payload_sum, e);
-    if (failed) return failed;
-    return load_end(load, &inner) ? section_refused(s, section, &inner, e) : 0;
-}
-
-/* Past partitions that nobody wants. */
-static void snapshot_skip(struct snapshot *s) {
-    while (s->section && s->left == 0 && s->partition < s->info.partitions) {
-        const struct snapshot_listed *p = &s->partitions[s->partition++];
-        if (p->wanted)
-            s->left = p->sections;
-        else
-            s->section += p->sections;
-    }
-}
-
-int snapshot_load_step(struct snapshot *s, struct load *load, uint64_t budget, bool *done,
-                       struct error *e) {
-    uint64_t begin = s->done;
-    snapshot_skip(s);
-    while (s->section < s->info.sections) {
-        const struct snapshot_section *section = &s->sections[s->section];
-        int failed = snapshot_load_section(s, section, load, e);
-        if (failed) return failed;
-        s->done += snapshot_section_bytes(section);
-        if (s->section++) s->left--;
-        snapshot_skip(s);
-        if (s->done - begin >= budget) break;
-    }
-    *done = s->section >= s->info.sections;
-    return 0;
 }

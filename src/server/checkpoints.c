@@ -271,6 +271,7 @@ static int restore_open(struct server *s, const struct checkpoint_request *reque
     int failed =
         snapshot_open(s->persistence.disk, number_path(c, c->source, path), &c->snapshot, e);
     if (failed) return failed;
+    snapshot_read_ahead(c->snapshot);
     if (request->n_partitions)
         failed = snapshot_select(c->snapshot, request->partitions, request->n_partitions, e);
     const struct snapshot_info *info = snapshot_info(c->snapshot);
@@ -290,7 +291,7 @@ static int restore_begin(struct server *s, const struct checkpoint_request *requ
         restore_close(c);
         return failed;
     }
-    c->load = load_new(s->store);
+    c->load = load_new(s->store, snapshot_total(c->snapshot));
     event_add(&c->step, &(struct timeval){0, 0});
     job_begin(&c->restoring, ticket);
     return 0;

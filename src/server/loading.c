@@ -172,8 +172,10 @@ static void on_step(evutil_socket_t fd, short what, void *context) {
 
 static int open_base(struct server *s, struct loading *l, const char *path, struct error *e) {
     int failed = snapshot_open(s->persistence.disk, path, &l->base, e);
-    if (!failed) l->load = load_new(s->store);
-    return failed;
+    if (failed) return failed;
+    snapshot_read_ahead(l->base);
+    l->load = load_new(s->store, snapshot_total(l->base));
+    return 0;
 }
 
 static int open_log(struct server *s, struct loading *l, const char *directory, struct error *e) {

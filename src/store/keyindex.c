@@ -125,6 +125,19 @@ void keyindex_free(struct keyindex *index) {
     *index = (struct keyindex){0};
 }
 
+/* A page that splits leaves two that are half as full as it may be: as many pages are made as leave none emptier than that. */
+void keyindex_reserve(struct keyindex *index, size_t n) {
+    enum { HALF_FULL = PAGE_SPLIT / 16 * 7 };
+    assert(!index->directory);
+    while (index->depth < DEPTH_MAX && n >> index->depth >= 2 * HALF_FULL) index->depth++;
+    if (index->depth == 0) return; /* one page grows fast enough */
+    size_t entries = (size_t)1 << index->depth;
+    index->directory = mem_alloc(entries * sizeof(*index->directory));
+    index->bytes += entries * sizeof(*index->directory);
+    for (size_t i = 0; i < entries; i++)
+        index->directory[i] = page_new(index, PAGE_SPLIT, index->depth);
+}
+
 uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span name,
                        keyindex_same *same, const void *context) {
     if (!index->directory) return KEYINDEX_NONE;

@@ -31,6 +31,9 @@ typedef bool keyindex_same(const void *context, uint32_t value, struct span name
 /* A zeroed struct keyindex is empty. */
 void keyindex_free(struct keyindex *index);
 
+/* An empty index gets the pages that `n` names would make it grow to, of which most then need not move. */
+void keyindex_reserve(struct keyindex *index, size_t n);
+
 uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span name,
                        keyindex_same *same, const void *context);
 

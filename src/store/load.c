@@ -11,6 +11,9 @@
 
 #define U(number) ((unsigned long long)(number))
 
+/* Bytes of a sample: where they are fewer, indexes grow by themselves. */
+enum { LOAD_SAMPLE_MIN = 16 };
+
 /* Numbers that only grow by one can't have got any further. */
 #define LOAD_NUMBER_MAX (UINT64_C(1) << 62)
 
@@ -24,9 +27,10 @@ int load_bad(const struct load *l, struct error *e, const char *format, ...) {
     return error_set(e, ERROR_ERR, "partition %s: %s", QUOTE(l->p->name), text);
 }
 
-struct load *load_new(const struct store *s) {
+struct load *load_new(const struct store *s, uint64_t bytes) {
     struct load *l = mem_calloc(1, sizeof(*l));
     l->arena = store_arena(s);
+    l->room = bytes / LOAD_SAMPLE_MIN;
     return l;
 }
 
@@ -36,10 +40,8 @@ static void load_discard(struct partition *p) {
 }
 
 void load_free(struct load *l) {
-    if (l->chunk) chunk_unpin(l->chunk);
     for (size_t i = 0; i < l->n; i++) load_discard(l->all[i]);
     mem_free(l->all);
-    mem_free(l->ids);
     keyindex_free(&l->names);
     scratch_free(&l->scratch);
     scratch_free(&l->counts_scratch);
@@ -52,10 +54,7 @@ int64_t load_clock(const struct load *l) {
 
 /* ---- the store ---------------------------------------------------------------------------- */
 
-static int load_store_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                           struct error *e) {
-    (void)payload_len;
-    (void)into;
+static int load_store(struct load *l, struct unpack *u, struct error *e) {
     l->last_lease = unpack_varint(u);
     l->now_ms = unpack_signed(u);
     if (l->has_store) return load_bad(l, e, "the store is described twice");
@@ -173,6 +172,12 @@ static int load_numbers(struct load *l, struct unpack *u, struct error *e) {
     return 0;
 }
 
+static void load_reserve(struct load *l) {
+    uint64_t n = l->counts.samples < l->room ? l->counts.samples : l->room;
+    keyindex_reserve(&l->p->index, n);
+    l->room -= n;
+}
+
 static int load_bounds(struct load *l, struct unpack *u, struct error *e) {
     struct bounds bounds = {.samples = unpack_varint(u)};
     bounds.bytes = unpack_varint(u);
@@ -265,10 +270,7 @@ static int load_tasks(struct load *l, struct unpack *u, struct error *e) {
     return failed;
 }
 
-static int load_partition_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                               struct error *e) {
-    (void)payload_len;
-    (void)into;
+static int load_partition(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_check_complete(l, e);
     if (!failed) failed = load_make(l, u, e);
     if (!failed) failed = load_numbers(l, u, e);
@@ -279,6 +281,7 @@ static int load_partition_head(struct load *l, struct unpack *u, uint64_t payloa
     if (!failed) failed = load_tasks(l, u, e);
     if (!failed && (u->bad || unpack_left(u)))
         failed = load_bad(l, e, "its head has not the length it should have");
+    if (!failed) load_reserve(l);
     return failed;
 }
 
@@ -342,10 +345,7 @@ static int load_lease(struct load *l, struct consumer *task, struct unpack *u, s
     return load_lease_samples(l, task, &lease, e);
 }
 
-static int load_leases_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                            struct error *e) {
-    (void)payload_len;
-    (void)into;
+static int load_leases(struct load *l, struct unpack *u, struct error *e) {
     struct consumer *task;
     int failed = load_find_task(l, u, &task, e);
     while (!failed && unpack_left(u)) failed = load_lease(l, task, u, e);
@@ -367,10 +367,7 @@ static int load_batch(struct load *l, struct consumer *task, struct unpack *u, s
     return 0;
 }
 
-static int load_ranks_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                           struct error *e) {
-    (void)payload_len;
-    (void)into;
+static int load_ranks(struct load *l, struct unpack *u, struct error *e) {
     struct consumer *task;
     int failed = load_find_task(l, u, &task, e);
     while (!failed && unpack_left(u)) failed = load_batch(l, task, u, e);
@@ -380,38 +377,35 @@ static int load_ranks_head(struct load *l, struct unpack *u, uint64_t payload_le
 /* ---- sections ------------------------------------------------------------------------------ */
 
 static const struct {
-    int (*head)(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                struct error *e);
-    int (*end)(struct load *l, struct error *e); /* NULL: it has no payload */
+    int (*load)(struct load *l, struct unpack *u, struct error *e);
+    bool has_payload;
 } load_kinds[SECTION_KINDS] = {
-    [SECTION_STORE] = {load_store_head, NULL},
-    [SECTION_PARTITION] = {load_partition_head, NULL},
-    [SECTION_ROWS] = {load_rows_head, load_rows_end},
-    [SECTION_GROUPS] = {load_groups_head, load_groups_end},
-    [SECTION_COLUMN] = {load_column_head, load_column_end},
-    [SECTION_CONSUMED] = {load_consumed_head, NULL},
-    [SECTION_LEASES] = {load_leases_head, NULL},
-    [SECTION_RANKS] = {load_ranks_head, NULL},
+    [SECTION_STORE] = {load_store, false},   [SECTION_PARTITION] = {load_partition, false},
+    [SECTION_ROWS] = {load_rows, true},      [SECTION_GROUPS] = {load_groups, true},
+    [SECTION_COLUMN] = {load_column, true},  [SECTION_CONSUMED] = {load_consumed, false},
+    [SECTION_LEASES] = {load_leases, false}, [SECTION_RANKS] = {load_ranks, false},
 };
 
-int load_begin(struct load *l, unsigned kind, struct span head, uint64_t payload_len, char **into,
-               struct error *e) {
+int load_room(const struct load *l, uint64_t payload_len, struct chunk **out, struct error *e) {
+    *out = payload_len <= ARENA_CHUNK_MAX ? arena_take(l->arena, payload_len) : NULL;
+    if (*out) return 0;
+    return error_set(e, ERROR_OOM, "no memory for %llu bytes of payload", U(payload_len));
+}
+
+int load_section(struct load *l, unsigned kind, struct span head, struct chunk *chunk,
+                 uint64_t payload_len, struct error *e) {
     struct unpack u = unpack_of(head);
-    *into = NULL;
-    l->kind = kind;
+    l->chunk = chunk;
+    l->payload = span_of(chunk ? chunk->memory : "", payload_len);
     scratch_reset(&l->scratch);
-    if (kind >= SECTION_KINDS || !load_kinds[kind].head)
+    if (kind >= SECTION_KINDS || !load_kinds[kind].load)
         return load_bad(l, e, "unknown kind of section %u", kind);
     if (kind != SECTION_STORE && !l->has_store)
         return load_bad(l, e, "the store is not described before its partitions");
     if (kind > SECTION_PARTITION && !l->p)
         return load_bad(l, e, "a section of kind %u before any partition", kind);
-    if (payload_len > (load_kinds[kind].end ? ARENA_CHUNK_MAX : 0))
+    if (payload_len && !load_kinds[kind].has_payload)
         return load_bad(l, e, "a section of kind %u with a payload of %llu bytes", kind,
                         U(payload_len));
-    return load_kinds[kind].head(l, &u, payload_len, into, e);
-}
-
-int load_end(struct load *l, struct error *e) {
-    return load_kinds[l->kind].end ? load_kinds[l->kind].end(l, e) : 0;
+    return load_kinds[kind].load(l, &u, e);
 }

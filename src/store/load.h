@@ -16,18 +16,21 @@
 #include "store/section.h"
 #include "store/store.h"
 
+struct chunk;
 struct load;
 
-/* Into this store, which outlives the load. It may change meanwhile. */
-struct load *load_new(const struct store *s);
+/* Into this store, which outlives the load. It may change meanwhile. `bytes`: how much will come, which says for how many samples room
+ * is made when a partition begins, whatever it claims to hold; 0: none. */
+struct load *load_new(const struct store *s, uint64_t bytes);
 
-/* A section comes: its head is checked (and not needed any more after), *into is where its payload is to be read to, NULL where it has
- * none. The caller knows that so many bytes are there. ERROR_OOM where there is no memory for them. */
-int load_begin(struct load *l, unsigned kind, struct span head, uint64_t payload_len, char **into,
-               struct error *e);
+/* Memory in the store's arena for the payload of a section to come, pinned once for the caller, who knows that so many bytes are
+ * there. ERROR_OOM. */
+int load_room(const struct load *l, uint64_t payload_len, struct chunk **out, struct error *e);
 
-/* Its payload is there. After an error of either the load can only be freed. */
-int load_end(struct load *l, struct error *e);
+/* A section comes, whole. Its payload is the beginning of `chunk`, which came from load_room and stays the caller's to unpin; NULL
+ * where it has none. The head is not needed after. After an error the load can only be freed. */
+int load_section(struct load *l, unsigned kind, struct span head, struct chunk *chunk,
+                 uint64_t payload_len, struct error *e);
 
 /* All sections have come: an OP_ADOPT of what they make, to be applied to the store before the load is freed. It owns the
  * partitions. */

@@ -50,8 +50,7 @@ static int load_alive_set(struct load *l, struct unpack *u, struct error *e) {
 }
 
 /* Lengths of all rows' values, no longer than `most`, that make up the payload. */
-static int load_lengths(struct load *l, struct unpack *u, uint64_t payload_len, uint64_t most,
-                        struct error *e) {
+static int load_lengths(struct load *l, struct unpack *u, uint64_t most, struct error *e) {
     uint8_t how = unpack_u8(u);
     size_t n = l->n_rows, given = how == SECTION_LENGTHS_SAME ? 1 : n;
     uint64_t sum = 0;
@@ -65,9 +64,10 @@ static int load_lengths(struct load *l, struct unpack *u, uint64_t payload_len, 
         sum += length;
     }
     if (how == SECTION_LENGTHS_SAME) sum *= n;
-    if (u->bad || how > SECTION_LENGTHS_EACH || sum != payload_len)
-        return load_bad(l, e, "values of %llu bytes in a payload of %llu", U(sum), U(payload_len));
-    l->values = (struct column_values){.payload = {"", (size_t)payload_len},
+    if (u->bad || how > SECTION_LENGTHS_EACH || sum != l->payload.len)
+        return load_bad(l, e, "values of %llu bytes in a payload of %zu", U(sum), l->payload.len);
+    l->values = (struct column_values){.payload = l->payload,
+                                       .adopt = l->chunk,
                                        .lengths = how == SECTION_LENGTHS_SAME ? NULL : lengths};
     return 0;
 }
@@ -81,23 +81,6 @@ static uint32_t load_length(const struct load *l, size_t i) {
 static int load_head_ends(const struct load *l, const struct unpack *u, struct error *e) {
     if (!u->bad && unpack_left(u) == 0) return 0;
     return load_bad(l, e, "a section's head is %s", u->bad ? "too short" : "too long");
-}
-
-/* A chunk for the payload. */
-static int load_land(struct load *l, char **into, struct error *e) {
-    size_t len = l->values.payload.len;
-    if (len == 0) return 0;
-    l->chunk = arena_take(l->arena, len);
-    if (!l->chunk) return error_set(e, ERROR_OOM, "no memory for %zu bytes of payload", len);
-    l->values.adopt = l->chunk;
-    l->values.payload.ptr = *into = l->chunk->memory;
-    return 0;
-}
-
-/* The column has taken the chunk over. */
-static void load_landed(struct load *l) {
-    if (l->chunk) chunk_unpin(l->chunk);
-    l->chunk = NULL;
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -134,22 +117,21 @@ static int load_written(struct load *l, struct unpack *u, struct error *e) {
     return 0;
 }
 
-int load_rows_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                   struct error *e) {
+static int load_rows_head(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_stretch(l, u, e);
     if (!failed) failed = load_set(l, u, NULL, e);
     if (!failed) failed = load_check_seqs(l, e);
     if (!failed) failed = load_written(l, u, e);
-    if (!failed) failed = load_lengths(l, u, payload_len, NAMES_KEY_MAX, e);
+    if (!failed) failed = load_lengths(l, u, NAMES_KEY_MAX, e);
     for (size_t i = 0; !failed && i < (l->values.lengths ? l->n_rows : 1); i++)
         if (load_length(l, i) == 0) failed = load_bad(l, e, "a key is empty");
-    if (!failed) failed = load_head_ends(l, u, e);
-    return failed ? failed : load_land(l, into, e);
+    return failed ? failed : load_head_ends(l, u, e);
 }
 
-int load_rows_end(struct load *l, struct error *e) {
+int load_rows(struct load *l, struct unpack *u, struct error *e) {
+    int failed = load_rows_head(l, u, e);
+    if (failed) return failed;
     column_load(&l->p->keys, &l->rows, l->n_rows, &l->values);
-    load_landed(l);
     l->rows_end = l->rows.base + l->end;
     uint64_t twice = partition_load_keys(l->p, &l->rows, &l->values, l->n_rows);
     if (twice == SEQ_NONE) return 0;
@@ -159,8 +141,7 @@ int load_rows_end(struct load *l, struct error *e) {
 /* ---- groups ------------------------------------------------------------------------------- */
 
 /* Lengths of ids, and which groups are broken. */
-static int load_group_table(struct load *l, struct unpack *u, uint64_t payload_len,
-                            struct error *e) {
+static int load_group_table(struct load *l, struct unpack *u, struct error *e) {
     l->n_groups = unpack_count(u, 2);
     uint32_t *lengths = scratch_alloc(&l->scratch, l->n_groups, sizeof(*lengths));
     l->broken = scratch_alloc(&l->scratch, l->n_groups, 1);
@@ -172,9 +153,9 @@ static int load_group_table(struct load *l, struct unpack *u, uint64_t payload_l
             return load_bad(l, e, "a group's id of %llu bytes", U(length));
         sum += lengths[i] = (uint32_t)length;
     }
-    if (u->bad || l->n_groups < 1 || sum != payload_len)
-        return load_bad(l, e, "ids of groups of %llu bytes in a payload of %llu", U(sum),
-                        U(payload_len));
+    if (u->bad || l->n_groups < 1 || sum != l->payload.len)
+        return load_bad(l, e, "ids of groups of %llu bytes in a payload of %zu", U(sum),
+                        l->payload.len);
     l->values = (struct column_values){.lengths = lengths};
     return 0;
 }
@@ -206,20 +187,17 @@ static int load_group_rows(struct load *l, struct unpack *u, struct error *e) {
     return 0;
 }
 
-int load_groups_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                     struct error *e) {
+static int load_groups_head(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_group_rows(l, u, e);
-    if (!failed) failed = load_group_table(l, u, payload_len, e);
+    if (!failed) failed = load_group_table(l, u, e);
     if (!failed) failed = load_members(l, u, e);
-    if (!failed) failed = load_head_ends(l, u, e);
-    if (!failed) *into = l->ids = mem_alloc(payload_len);
-    return failed;
+    return failed ? failed : load_head_ends(l, u, e);
 }
 
 /* The groups' numbers in the partition. */
 static int load_group_numbers(struct load *l, uint32_t *numbers, struct error *e) {
     struct groups *groups = &l->p->groups;
-    const char *at = l->ids;
+    const char *at = l->payload.ptr;
     for (size_t i = 0; i < l->n_groups; i++) {
         struct span id = span_of(at, l->values.lengths[i]);
         at += id.len;
@@ -237,11 +215,11 @@ static int load_group_numbers(struct load *l, uint32_t *numbers, struct error *e
     return 0;
 }
 
-int load_groups_end(struct load *l, struct error *e) {
+int load_groups(struct load *l, struct unpack *u, struct error *e) {
+    int failed = load_groups_head(l, u, e);
+    if (failed) return failed;
     uint32_t *numbers = scratch_alloc(&l->scratch, l->n_groups, sizeof(*numbers));
-    int failed = load_group_numbers(l, numbers, e);
-    mem_free(l->ids);
-    l->ids = NULL;
+    failed = load_group_numbers(l, numbers, e);
     size_t row = range_next(&l->rows, 0);
     for (size_t i = 0; !failed && i < l->n_rows; i++, row = range_next(&l->rows, row + 1)) {
         if (!l->members[i]) continue;
@@ -313,19 +291,17 @@ static int load_check_new(struct load *l, struct error *e) {
     return 0;
 }
 
-int load_column_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                     struct error *e) {
+static int load_column_head(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_find_column(l, u, e);
     if (failed) return failed;
     uint64_t most = l->column_is_tag ? NAMES_TAG_VALUE_MAX : DTYPE_MAX_BYTES;
     failed = load_alive_set(l, u, e);
     if (!failed) failed = load_check_new(l, e);
-    if (!failed) failed = load_lengths(l, u, payload_len, most, e);
+    if (!failed) failed = load_lengths(l, u, most, e);
     if (!failed)
         failed = column_sizes_kept(column_type(l->column)) ? load_sizes(l, u, e)
                                                            : load_check_lengths(l, e);
-    if (!failed) failed = load_head_ends(l, u, e);
-    return failed ? failed : load_land(l, into, e);
+    return failed ? failed : load_head_ends(l, u, e);
 }
 
 static bool load_values_valid(const struct load *l) {
@@ -340,21 +316,19 @@ static bool load_values_valid(const struct load *l) {
     return true;
 }
 
-int load_column_end(struct load *l, struct error *e) {
+int load_column(struct load *l, struct unpack *u, struct error *e) {
+    int failed = load_column_head(l, u, e);
+    if (failed) return failed;
     if (!load_values_valid(l))
         return load_bad(l, e, "column %s has a value that is no %s", QUOTE(l->column->name),
                         DTYPE_NAME(column_type(l->column)));
     column_load(l->column, &l->rows, l->n_rows, &l->values);
-    load_landed(l);
     return 0;
 }
 
 /* ---- consumed ----------------------------------------------------------------------------- */
 
-int load_consumed_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                       struct error *e) {
-    (void)payload_len;
-    (void)into;
+int load_consumed(struct load *l, struct unpack *u, struct error *e) {
     uint64_t task = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
         return load_bad(l, e, "a section is about task %llu of %zu", U(task), l->p->tasks_count);

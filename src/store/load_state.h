@@ -4,6 +4,7 @@
 
 #include "base/pack.h"
 #include "base/scratch.h"
+#include "store/arena.h"
 #include "store/load.h"
 #include "store/range.h"
 
@@ -24,6 +25,7 @@ struct load {
     size_t n, capacity;
     struct keyindex names; /* → index in all */
     bool has_store;        /* the STORE section came */
+    uint64_t room;         /* names that indexes may still be made room for */
     uint64_t last_lease;
     int64_t now_ms;
 
@@ -32,8 +34,9 @@ struct load {
     struct scratch counts_scratch;
     uint64_t rows_end, groups_end; /* rows, groups of rows are loaded up to here */
 
-    /* The section under way: from load_begin to load_end. */
-    unsigned kind;
+    /* The section under way. */
+    struct chunk *chunk; /* the caller's; NULL: no payload */
+    struct span payload;
     struct scratch scratch;
     struct range alive, rows; /* rows: those that it is about */
     size_t first, end;        /* in `rows` */
@@ -41,29 +44,20 @@ struct load {
     struct column *column;
     bool column_is_tag;
     struct column_values values;
-    struct chunk *chunk; /* pinned */
     size_t n_groups;
     uint8_t *broken;
     uint32_t *members; /* of each row: 0, or the place of its group + 1 */
-    char *ids;         /* payload of SECTION_GROUPS; owned */
 };
 
 /* ERROR_ERR: "partition 'x': " and the sentence. */
 int load_bad(const struct load *l, struct error *e, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* ---- load_rows.c: heads of sections about rows, and what becomes of them when the payload is there ---- */
+/* ---- load_rows.c: sections about rows ---- */
 
-int load_rows_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                   struct error *e);
-int load_rows_end(struct load *l, struct error *e);
-int load_groups_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                     struct error *e);
-int load_groups_end(struct load *l, struct error *e);
-int load_column_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                     struct error *e);
-int load_column_end(struct load *l, struct error *e);
-int load_consumed_head(struct load *l, struct unpack *u, uint64_t payload_len, char **into,
-                       struct error *e);
+int load_rows(struct load *l, struct unpack *u, struct error *e);
+int load_groups(struct load *l, struct unpack *u, struct error *e);
+int load_column(struct load *l, struct unpack *u, struct error *e);
+int load_consumed(struct load *l, struct unpack *u, struct error *e);
 
 #endif

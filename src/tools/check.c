@@ -27,7 +27,7 @@ static int complain(const struct error *e) {
 
 /* What is selected is loaded into `s`, and thrown away or applied. */
 static int load_all(struct snapshot *snapshot, struct store *s, bool apply, struct error *e) {
-    struct load *load = load_new(s);
+    struct load *load = load_new(s, snapshot_total(snapshot));
     bool done = false;
     int failed = 0;
     while (!failed && !done) failed = snapshot_load_step(snapshot, load, STEP_BYTES, &done, e);

@@ -28,7 +28,7 @@ static int load_snapshot(const char *path, struct store *s, struct error *e) {
     json_text(&j, "meta", info->meta);
     json_end(&j, '}');
     json_line(&j);
-    struct load *load = load_new(s);
+    struct load *load = load_new(s, snapshot_total(snapshot));
     bool done = false;
     while (!failed && !done) failed = snapshot_load_step(snapshot, load, 1 << 24, &done, e);
     struct op op;

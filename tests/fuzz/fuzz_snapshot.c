@@ -5,7 +5,6 @@
  * down and read again it is the same store, its leases run out, its samples can be taken, forgotten and cleared, and in the end
  * all payload is back. */
 #include <stdint.h>
-#include <string.h>
 
 #include "../unit/kit/fail.h"
 #include "../unit/kit/store.h"
@@ -19,16 +18,13 @@ static bool load_bytes(struct load *l, struct unpack u, struct error *e) {
     while (unpack_left(&u)) {
         uint8_t kind = unpack_u8(&u);
         struct span head = unpack_span(&u), payload = unpack_span(&u);
-        char *into;
-        if (u.bad || load_begin(l, kind, head, payload.len, &into, e)) return false;
-        if (payload.len) memcpy(into, payload.ptr, payload.len);
-        if (load_end(l, e)) return false;
+        if (u.bad || tape_load_section(l, kind, head, payload, e)) return false;
     }
     return true;
 }
 
 static bool adopt_bytes(struct kit *k, const uint8_t *data, size_t size) {
-    struct load *l = load_new(k->store);
+    struct load *l = load_new(k->store, size);
     struct op op;
     bool loaded =
         load_bytes(l, unpack_of(span_of(data, size)), &k->error) && !load_finish(l, &op, &k->error);

@@ -163,12 +163,43 @@ static void test_empty(void **state) {
     assert_int_equal(find(&names, 7), KEYINDEX_NONE);
 }
 
+static void add_all(struct names *names) {
+    for (uint32_t value = 0; value < names->n; value++) {
+        assert_int_equal(find(names, value), KEYINDEX_NONE);
+        flip(names, value);
+    }
+    check_all(names);
+}
+
+/* Room made ahead costs what growing would have led to; a name more or less, or a wrong guess, changes nothing. */
+static void test_reserved(void **state) {
+    (void)state;
+    static const size_t guesses[] = {0, 1, 447, 448, 895, 896, 20000, 30000, 39999};
+    for (size_t i = 0; i < sizeof(guesses) / sizeof(*guesses); i++) {
+        for (uint32_t n = 1; n < 40000; n = n * 3 + (uint32_t)i) {
+            bool present[2][40000 * 3] = {{false}};
+            struct names grown = {.hash = hash_of_name, .n = n, .present = present[0]};
+            struct names ahead = {.hash = hash_of_name, .n = n, .present = present[1]};
+            keyindex_reserve(&ahead.index, guesses[i]);
+            size_t before = ahead.index.bytes;
+            assert_true(before <= 64 + 20 * guesses[i]);
+            add_all(&grown);
+            add_all(&ahead);
+            assert_true(ahead.index.bytes <=
+                        (before > grown.index.bytes ? before : grown.index.bytes * 5 / 4));
+            keyindex_free(&grown.index);
+            keyindex_free(&ahead.index);
+            assert_int_equal(ahead.index.bytes, 0);
+        }
+    }
+}
+
 int main(void) {
     hash_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_names),  cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_equal_tags), cmocka_unit_test(test_other_bad_hashes),
-        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_empty),      cmocka_unit_test(test_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

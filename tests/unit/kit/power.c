@@ -354,7 +354,7 @@ void power_restore(struct power *p, int name) {
     uint64_t number = found->number;
     if (snapshot_open(simdisk_disk(p->disk), checkpoint_path(p, number, path), &snapshot, NULL))
         return;
-    struct load *load = load_new(p->kit.store);
+    struct load *load = load_new(p->kit.store, 0);
     if (!load_all(snapshot, load)) adopt(p, catalog_file(number, file), snapshot, load);
     load_free(load);
     snapshot_close(snapshot);

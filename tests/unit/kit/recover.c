@@ -26,7 +26,7 @@ int recover_snapshot(struct disk *disk, const char *path, struct store *s, struc
     struct snapshot *snapshot;
     int failed = snapshot_open(disk, path, &snapshot, e);
     if (failed) return failed;
-    struct load *load = load_new(s);
+    struct load *load = load_new(s, snapshot_total(snapshot));
     failed = load_all(snapshot, load, s, e);
     load_free(load);
     snapshot_close(snapshot);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "fail.h"
+#include "store/arena.h"
 
 static int tape_add(void *context, const struct dump_section *section, struct error *e) {
     (void)e;
@@ -53,22 +54,28 @@ bool tape_equal(const struct tape *a, const struct tape *b) {
     return true;
 }
 
+int tape_load_section(struct load *l, unsigned kind, struct span head, struct span payload,
+                      struct error *e) {
+    struct chunk *chunk = NULL;
+    int failed = payload.len ? load_room(l, payload.len, &chunk, e) : 0;
+    if (failed) return failed;
+    if (chunk) memcpy(chunk->memory, payload.ptr, payload.len);
+    failed = load_section(l, kind, head, chunk, payload.len, e);
+    if (chunk) chunk_unpin(chunk);
+    return failed;
+}
+
 static int tape_load(const struct tape *tape, struct load *l, struct error *e) {
     int failed = 0;
     for (size_t i = 0; !failed && i < tape->n; i++) {
         const struct tape_section *section = &tape->sections[i];
-        char *into;
-        failed = load_begin(l, section->kind, section->head, section->payload.len, &into, e);
-        if (failed) break;
-        EXPECT(into || !section->payload.len, "section %zu", i);
-        if (into) memcpy(into, section->payload.ptr, section->payload.len);
-        failed = load_end(l, e);
+        failed = tape_load_section(l, section->kind, section->head, section->payload, e);
     }
     return failed;
 }
 
 int tape_play(const struct tape *tape, struct store *s, struct error *e) {
-    struct load *l = load_new(s);
+    struct load *l = load_new(s, 0);
     struct op op;
     int failed = tape_load(tape, l, e);
     if (!failed) failed = load_finish(l, &op, e);

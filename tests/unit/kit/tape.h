@@ -22,6 +22,10 @@ void tape_free(struct tape *tape);
 /* The same sections, byte by byte? */
 bool tape_equal(const struct tape *a, const struct tape *b);
 
+/* One section into a load, by load_room and load_section. */
+int tape_load_section(struct load *l, unsigned kind, struct span head, struct span payload,
+                      struct error *e);
+
 /* Loads all of it and applies the OP_ADOPT that comes out. After an error the store is what it was. */
 int tape_play(const struct tape *tape, struct store *s, struct error *e);
 
