@@ -29,7 +29,7 @@ struct openloop_lane {
     struct span (*next)(void *context, uint64_t number);
     void *context;
     /* Of the last run, in the order of the requests: when replies came, since its begin; latencies by
-     * the clock, by the machine's, and without what any processor stood. */
+     * the clock, by the machine's, and of that what all processors were seen at work. */
     struct series came_ns, clock_us, machine_us, beyond_us;
 };
 

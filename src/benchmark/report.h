@@ -65,7 +65,7 @@ struct report_spread {
 struct report_pause_phase {
     struct report_spread longest_us, p999_us;
     struct report_spread machine_us, machine_p999_us;
-    struct report_spread beyond_us; /* the longest without what any processor stood */
+    struct report_spread beyond_us; /* the longest, of it what all processors were seen at work */
     struct report_spread idle_us; /* what a server that does nothing saw, by the machine's clock */
     double took_s, stood_s;       /* all rounds */
 };

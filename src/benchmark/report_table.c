@@ -134,7 +134,7 @@ static void print_phase(FILE *out, const char *when, const struct report_pause_p
         print_spread(out, "longest", &p->machine_us);
         print_spread(out, ", p99.9", &p->machine_p999_us);
         print_spread(out, "\n    of an idle server: longest", &p->idle_us);
-        print_spread(out, "; without what any processor stood: longest", &p->beyond_us);
+        print_spread(out, "; while all processors were seen at work: longest", &p->beyond_us);
     }
     fputc('\n', out);
 }

@@ -175,13 +175,14 @@ static struct gap next_all(struct witness *w, int64_t t) {
     return never;
 }
 
-/* The first time after t in which one processor stands; another's may follow at once. */
+/* The first time after t in which one processor may stand; another's may follow at once. */
 static struct gap next_any(struct witness *w, int64_t t) {
     struct gap any = never;
     for (size_t i = 0; i < w->n; i++) {
         const struct gap *gap = seek(&w->processors[i], t);
         if (gap->begin < any.begin) any = *gap;
     }
+    if (any.begin != INT64_MAX) any.begin -= SLEEP_NS;
     if (any.begin < t) any.begin = t;
     return any;
 }
@@ -234,5 +235,5 @@ int64_t witness_clock_ns(struct witness *w) {
 }
 
 void witness_settle(const struct witness *w, int64_t until) {
-    while (w && known_before(w) <= until) sleep_until(timing_now_ns() + SLEEP_NS);
+    while (w && known_before(w) <= until + SLEEP_NS) sleep_until(timing_now_ns() + SLEEP_NS);
 }

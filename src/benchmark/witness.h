@@ -7,8 +7,11 @@
  * stood. While some are, it was either a stop of that processor or work of the kernel
  * that can't be interrupted, which may be a server's: that is told, but is no excuse.
  *
- * A stop is seen from when a witness was due: up to 0.2 ms of each is missed, and counts as a
- * server's. One thread may ask. Where w is NULL nothing ever stood. */
+ * When a stop began is known to one sleep, 0.2 ms, and a machine that gets its processors in
+ * crumbs has a hundred stops in a second: that adds up. So the two figures err on opposite sides.
+ * All stood at least so long: each from when it was due. Any stood at most so long: each from when
+ * it was seen last; in the rest all processors were seen at work. One thread may ask. Where w is NULL
+ * nothing ever stood. */
 #ifndef TQ_BENCHMARK_WITNESS_H
 #define TQ_BENCHMARK_WITNESS_H
 
@@ -29,7 +32,7 @@ int64_t witness_clock_ns(struct witness *w);
  * known. */
 void witness_settle(const struct witness *w, int64_t until);
 
-/* Of the time from..to: how long all processors stood, and any of them. */
+/* Of the time from..to: how long all processors stood at least, and any of them at most. */
 int64_t witness_all_ns(struct witness *w, int64_t from, int64_t to);
 int64_t witness_any_ns(struct witness *w, int64_t from, int64_t to);
 
