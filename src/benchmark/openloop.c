@@ -25,25 +25,34 @@ int openloop_open(struct openloop_lane *l, const struct link_address *a,
     return code;
 }
 
+static void forget(struct openloop_lane *l) {
+    series_free(&l->came_ns);
+    series_free(&l->clock_us);
+    series_free(&l->machine_us);
+    series_free(&l->beyond_us);
+}
+
 void openloop_close(struct openloop_lane *l) {
     if (l->inlet) close(l->fd);
     inlet_free(l->inlet);
-    series_free(&l->us);
+    forget(l);
     l->inlet = NULL;
 }
 
-/* ---- a run --------------------------------------------------------------------------------- */
+/* ---- requests and replies ---------------------------------------------------------------------- */
 
 struct run {
     const struct openloop *o;
-    int64_t began_ns, period_ns;
+    int64_t began_ns;              /* by the clock */
+    int64_t machine_ns, period_ns; /* by the machine's; its begin as well */
     uint64_t sent;                 /* by each lane */
     uint64_t seen[OPENLOOP_LANES]; /* replies, before this run */
     int64_t asked_ns;
 };
 
+/* By the machine's clock. */
 static int64_t due_ns(const struct run *r, uint64_t number) {
-    return r->began_ns + (int64_t)number * r->period_ns;
+    return r->machine_ns + (int64_t)number * r->period_ns;
 }
 
 static int send_one(const struct openloop_lane *l, uint64_t number, struct error *e) {
@@ -54,7 +63,8 @@ static int send_one(const struct openloop_lane *l, uint64_t number, struct error
                      sent < 0 ? strerror(errno) : "its socket is full");
 }
 
-static int send_due(struct run *r, int64_t now, struct error *e) {
+static int send_due(struct run *r, struct error *e) {
+    int64_t now = witness_clock_ns(r->o->witness);
     int code = 0;
     while (!code && due_ns(r, r->sent) <= now) {
         for (size_t i = 0; i < r->o->n && !code; i++) code = send_one(&r->o->lanes[i], r->sent, e);
@@ -73,14 +83,13 @@ static int receive(struct run *r, size_t lane, struct error *e) {
     int code = inlet_fill(l->inlet, l->fd, e);
     int64_t now = timing_now_ns();
     for (uint64_t k = before; k < replies_of(r, lane); k++)
-        series_add(&l->us, (double)(now - due_ns(r, k)) / 1000);
+        series_add(&l->came_ns, (double)(now - r->began_ns));
     return code;
 }
 
-/* Until something comes, or `until`. */
-static int wait_some(struct run *r, int64_t until, struct error *e) {
+/* Until something comes, or that time is over. */
+static int wait_some(struct run *r, int64_t left, struct error *e) {
     struct pollfd fds[OPENLOOP_LANES];
-    int64_t left = until - timing_now_ns();
     if (left < 0) left = 0;
     const struct timespec time = {left / 1000000000, left % 1000000000};
     for (size_t i = 0; i < r->o->n; i++)
@@ -93,7 +102,8 @@ static int wait_some(struct run *r, int64_t until, struct error *e) {
     return code;
 }
 
-static bool goes_on(struct run *r, int64_t now) {
+static bool goes_on(struct run *r) {
+    int64_t now = timing_now_ns();
     if (now - r->asked_ns < ASK_EVERY_NS) return true;
     r->asked_ns = now;
     return r->o->goes_on(r->o->context, (double)(now - r->began_ns) / 1e9);
@@ -105,18 +115,13 @@ static bool is_waiting(const struct run *r) {
     return false;
 }
 
-int openloop_run(const struct openloop *o, struct error *e) {
-    struct run r = {.o = o, .began_ns = timing_now_ns(), .period_ns = (int64_t)(1e9 / o->rate)};
-    int code = 0;
-    for (size_t i = 0; i < o->n; i++) r.seen[i] = o->lanes[i].inlet->replies;
-    for (int64_t now = r.began_ns; !code && goes_on(&r, now); now = timing_now_ns()) {
-        code = send_due(&r, now, e);
-        if (!code) code = wait_some(&r, due_ns(&r, r.sent), e);
-    }
+static int wait_for_last(struct run *r, struct error *e) {
     int64_t until = timing_now_ns() + PATIENCE_S * INT64_C(1000000000);
-    while (!code && is_waiting(&r)) {
-        code = wait_some(&r, until, e);
-        if (!code && timing_now_ns() > until)
+    int code = 0;
+    while (!code && is_waiting(r)) {
+        int64_t left = until - timing_now_ns();
+        code = wait_some(r, left, e);
+        if (!code && left < 0)
             code = error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_S);
     }
     return code;
@@ -124,30 +129,48 @@ int openloop_run(const struct openloop *o, struct error *e) {
 
 /* ---- what was seen ------------------------------------------------------------------------- */
 
-double openloop_longest(const struct openloop_lane *l) {
-    double longest = 0;
-    for (size_t i = 0; i < l->us.n; i++)
-        if (l->us.values[i] > longest) longest = l->us.values[i];
-    return longest;
-}
-
-/* The other's longest among those that were due while request i was under way, and just before. */
-static double beside(const struct openloop_lane *other, size_t i, double us, double rate) {
-    size_t end = i + 2 + (size_t)(us * rate / 1e6);
-    double longest = 0;
-    for (size_t k = i ? i - 1 : 0; k < end && k < other->us.n; k++)
-        if (other->us.values[k] > longest) longest = other->us.values[k];
-    return longest;
-}
-
-double openloop_longest_beyond(const struct openloop_lane *l, const struct openloop_lane *other,
-                               double rate) {
-    double longest = 0;
-    for (size_t i = 0; i < l->us.n; i++) {
-        double us = l->us.values[i];
-        if (us <= longest) continue;
-        us -= beside(other, i, us, rate);
-        if (us > longest) longest = us;
+static void tell(const struct run *r, struct openloop_lane *l) {
+    struct witness *w = r->o->witness;
+    int64_t due = r->began_ns;
+    for (size_t i = 0; i < l->came_ns.n; i++) {
+        int64_t came = r->began_ns + (int64_t)l->came_ns.values[i], took = came - due;
+        series_add(&l->clock_us, (double)took / 1000);
+        series_add(&l->machine_us, (double)(took - witness_all_ns(w, due, came)) / 1000);
+        series_add(&l->beyond_us, (double)(took - witness_any_ns(w, due, came)) / 1000);
+        due = witness_after(w, due, r->period_ns);
     }
-    return longest;
+}
+
+static void tell_all(const struct run *r, struct openloop_time *time) {
+    struct witness *w = r->o->witness;
+    int64_t now = timing_now_ns();
+    witness_settle(w, now);
+    for (size_t i = 0; i < r->o->n; i++) tell(r, &r->o->lanes[i]);
+    time->took_s = (double)(now - r->began_ns) / 1e9;
+    time->stood_s = (double)witness_all_ns(w, r->began_ns, now) / 1e9;
+}
+
+/* ---- a run --------------------------------------------------------------------------------- */
+
+static void run_begin(struct run *r, const struct openloop *o) {
+    *r = (struct run){.o = o, .period_ns = (int64_t)(1e9 / o->rate)};
+    for (size_t i = 0; i < o->n; i++) {
+        forget(&o->lanes[i]);
+        r->seen[i] = o->lanes[i].inlet->replies;
+    }
+    r->began_ns = timing_now_ns();
+    r->machine_ns = witness_clock_ns(o->witness);
+}
+
+int openloop_run(const struct openloop *o, struct openloop_time *time, struct error *e) {
+    struct run r;
+    int code = 0;
+    run_begin(&r, o);
+    while (!code && goes_on(&r)) {
+        code = send_due(&r, e);
+        if (!code) code = wait_some(&r, due_ns(&r, r.sent) - witness_clock_ns(o->witness), e);
+    }
+    if (!code) code = wait_for_last(&r, e);
+    if (!code) tell_all(&r, time);
+    return code;
 }

@@ -3,8 +3,11 @@
  * Who waits for a reply before it asks again sends nothing while a server pauses, and so hardly sees
  * the pause. Here request k is due at k / rate seconds, and its latency counts from then: a pause of
  * 50 ms at 1,000 requests a second is 50 late replies. Several lanes, each to a server of its own,
- * send at the same times from one thread: what they all see at once is the machine's, or this
- * process's, and not a server's. */
+ * send at the same times from one thread.
+ *
+ * The times are those of the machine's clock (witness.h). By a clock that goes on while the machine
+ * stands, a second of that would make a thousand requests due at one instant, and their queue would
+ * pass for a server's pause. */
 #ifndef TQ_BENCHMARK_OPENLOOP_H
 #define TQ_BENCHMARK_OPENLOOP_H
 
@@ -15,6 +18,7 @@
 #include "benchmark/inlet.h"
 #include "benchmark/link.h"
 #include "benchmark/series.h"
+#include "benchmark/witness.h"
 
 enum { OPENLOOP_LANES = 2 };
 
@@ -24,7 +28,9 @@ struct openloop_lane {
     /* Request `number`; stays until the next one is asked for. */
     struct span (*next)(void *context, uint64_t number);
     void *context;
-    struct series us; /* of a run, in the order of the requests */
+    /* Of the last run, in the order of the requests: when replies came, since its begin; latencies by
+     * the clock, by the machine's, and of that what all processors were seen at work. */
+    struct series came_ns, clock_us, machine_us, beyond_us;
 };
 
 /* Connected; NULL `next` and *l closed after a failure. */
@@ -35,19 +41,19 @@ void openloop_close(struct openloop_lane *l);
 struct openloop {
     struct openloop_lane *lanes;
     size_t n;
-    double rate; /* requests a second, each lane */
+    double rate;             /* requests a second, each lane */
+    struct witness *witness; /* NULL: the machine's clock is the clock */
     /* Asked now and then; when it says no, no more are sent, and replies are waited for. Quick. */
     bool (*goes_on)(void *context, double seconds);
     void *context;
 };
 
-/* Adds to the lanes' series. */
-int openloop_run(const struct openloop *o, struct error *e);
+/* How long it took, and how long the machine stood meanwhile; in seconds, by the clock. */
+struct openloop_time {
+    double took_s, stood_s;
+};
 
-/* The longest of a lane, in µs, and of what is left of each of its latencies when what the other lane saw at
- * the same time is taken off. */
-double openloop_longest(const struct openloop_lane *l);
-double openloop_longest_beyond(const struct openloop_lane *l, const struct openloop_lane *other,
-                               double rate);
+/* Fills the lanes' series anew. */
+int openloop_run(const struct openloop *o, struct openloop_time *time, struct error *e);
 
 #endif

@@ -56,12 +56,18 @@ struct report_memory {
     double overhead_sample, overhead_allowed; /* bytes a sample beyond payload; 0: not asked for */
 };
 
-/* Latencies of requests at fixed times: medians of the rounds, and the extremes of them. */
+/* The median of the rounds, and the extremes. */
+struct report_spread {
+    double median, min, max;
+};
+
+/* Latencies of requests at fixed times, by the clock and by the machine's (witness.h). */
 struct report_pause_phase {
-    double longest_us, longest_min_us, longest_max_us;
-    double beyond_us, beyond_max_us; /* what a server that does nothing did not see at that time */
-    double idle_us, idle_max_us;     /* the longest that one saw */
-    double p999_us;
+    struct report_spread longest_us, p999_us;
+    struct report_spread machine_us, machine_p999_us;
+    struct report_spread beyond_us; /* the longest, of it what all processors were seen at work */
+    struct report_spread idle_us; /* what a server that does nothing saw, by the machine's clock */
+    double took_s, stood_s;       /* all rounds */
 };
 
 /* Who waits while a snapshot is made, and what that takes. */
@@ -72,6 +78,7 @@ struct report_pause {
     const char *transport;
     size_t rounds;
     double rate;                              /* writes a second */
+    bool has_machine;                         /* its clock could be told */
     struct report_pause_phase during, before; /* a save; without one */
     double save_s, fork_us;                   /* medians */
     uint64_t extra_bytes;                     /* of memory, at most */

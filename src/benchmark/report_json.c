@@ -101,13 +101,29 @@ void report_json_memory(FILE *out, const struct report_memory *m) {
     fputc('}', out);
 }
 
-static void print_json_phase(FILE *out, const char *when, const struct report_pause_phase *p) {
-    fprintf(out,
-            ", \"%s\": {\"longest_us\": %.1f, \"longest_min_us\": %.1f, \"longest_max_us\": %.1f, "
-            "\"beyond_idle_us\": %.1f, \"beyond_idle_max_us\": %.1f, \"idle_us\": %.1f, "
-            "\"idle_max_us\": %.1f, \"p999_us\": %.1f}",
-            when, p->longest_us, p->longest_min_us, p->longest_max_us, p->beyond_us,
-            p->beyond_max_us, p->idle_us, p->idle_max_us, p->p999_us);
+static void print_json_spread(FILE *out, const char *name, const struct report_spread *us) {
+    fprintf(out, "\"%s_us\": %.1f, \"%s_min_us\": %.1f, \"%s_max_us\": %.1f", name, us->median,
+            name, us->min, name, us->max);
+}
+
+static void print_json_phase(FILE *out, const char *when, const struct report_pause_phase *p,
+                             bool has_machine) {
+    fprintf(out, ", \"%s\": {", when);
+    print_json_spread(out, "longest", &p->longest_us);
+    fputs(", ", out);
+    print_json_spread(out, "p999", &p->p999_us);
+    fprintf(out, ", \"took_s\": %.4f", p->took_s);
+    if (has_machine) {
+        fprintf(out, ", \"stood_s\": %.4f, ", p->stood_s);
+        print_json_spread(out, "machine_longest", &p->machine_us);
+        fputs(", ", out);
+        print_json_spread(out, "machine_p999", &p->machine_p999_us);
+        fputs(", ", out);
+        print_json_spread(out, "machine_idle", &p->idle_us);
+        fputs(", ", out);
+        print_json_spread(out, "beyond_any", &p->beyond_us);
+    }
+    fputc('}', out);
 }
 
 void report_json_pause(FILE *out, const struct report_pause *p) {
@@ -118,7 +134,7 @@ void report_json_pause(FILE *out, const struct report_pause *p) {
             "\"fork_us\": %.1f, \"extra_bytes\": %" PRIu64,
             p->scenario, p->peer, p->samples, p->fields, p->value_bytes, p->payload_bytes,
             p->transport, p->rounds, p->rate, p->save_s, p->fork_us, p->extra_bytes);
-    print_json_phase(out, "saving", &p->during);
-    print_json_phase(out, "without", &p->before);
+    print_json_phase(out, "saving", &p->during, p->has_machine);
+    print_json_phase(out, "without", &p->before, p->has_machine);
     fputc('}', out);
 }

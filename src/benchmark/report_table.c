@@ -117,15 +117,26 @@ void report_table_memory(FILE *out, const struct report_memory *m) {
                 units_bytes((uint64_t)m->overhead_allowed, &x));
 }
 
-static void print_phase(FILE *out, const char *when, const struct report_pause_phase *p) {
-    struct units_text u, v, w, x, y;
-    fprintf(out, "  longest %s: %s (%s–%s), p99.9 %s;", when, units_time(p->longest_us / 1e6, &u),
-            units_time(p->longest_min_us / 1e6, &v), units_time(p->longest_max_us / 1e6, &w),
-            units_time(p->p999_us / 1e6, &x));
-    fprintf(out, " beyond what an idle server saw then: %s", units_time(p->beyond_us / 1e6, &u));
-    fprintf(out, " (at most %s), which saw %s (at most %s)\n",
-            units_time(p->beyond_max_us / 1e6, &v), units_time(p->idle_us / 1e6, &w),
-            units_time(p->idle_max_us / 1e6, &y));
+static void print_spread(FILE *out, const char *name, const struct report_spread *us) {
+    struct units_text u, v, w;
+    fprintf(out, "%s %s (%s–%s)", name, units_time(us->median / 1e6, &u),
+            units_time(us->min / 1e6, &v), units_time(us->max / 1e6, &w));
+}
+
+static void print_phase(FILE *out, const char *when, const struct report_pause_phase *p,
+                        bool has_machine) {
+    fprintf(out, "  %s, by the clock: ", when);
+    print_spread(out, "longest", &p->longest_us);
+    print_spread(out, ", p99.9", &p->p999_us);
+    if (has_machine) {
+        fprintf(out, "\n    by the machine's, which stood %.0f %% of %.1f s: ",
+                100 * p->stood_s / p->took_s, p->took_s);
+        print_spread(out, "longest", &p->machine_us);
+        print_spread(out, ", p99.9", &p->machine_p999_us);
+        print_spread(out, "\n    of an idle server: longest", &p->idle_us);
+        print_spread(out, "; while all processors were seen at work: longest", &p->beyond_us);
+    }
+    fputc('\n', out);
 }
 
 void report_table_pause(FILE *out, const struct report_pause *p) {
@@ -134,8 +145,10 @@ void report_table_pause(FILE *out, const struct report_pause *p) {
             p->scenario, p->peer, units_bytes(p->payload_bytes, &u),
             units_binary(p->value_bytes, &v), units_count(p->rate, &w), p->transport, p->rounds,
             p->rounds == 1 ? "" : "s");
-    print_phase(out, "while saving", &p->during);
-    print_phase(out, "without", &p->before);
+    print_phase(out, "while saving", &p->during, p->has_machine);
+    print_phase(out, "without", &p->before, p->has_machine);
+    if (!p->has_machine)
+        fputs("  when the machine stood is not known: real-time priority is not permitted\n", out);
     fprintf(out, "  fork %s, save %s, extra memory %s, %.2f %% of the payload\n",
             units_time(p->fork_us / 1e6, &u), units_time(p->save_s, &v),
             units_bytes(p->extra_bytes, &w),

@@ -2,9 +2,10 @@
  *
  * A server holds so many bytes of payload, and a writer sends it small writes at fixed times
  * (openloop.h) to samples that are there, in no order. A round is a BGSAVE from its command to the
- * end of its child, then as long without one; the longest latency of each is told. At the same times a PING goes to a
- * tq-server that does nothing: what that one sees too is the machine's. The last round is for
- * memory (footprint.h), since looking at it holds servers up, and its latencies are not told. */
+ * end of its child, then as long without one; the longest latency of each is told, by the clock and
+ * by one that stands while the machine does (witness.h). At the same times a PING goes to a tq-server
+ * that does nothing, and shows what these processors make anybody wait. The last round is for memory
+ * (footprint.h), since looking at it holds servers up, and its latencies are not told. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,11 +29,14 @@ enum { VALUE_BYTES = 32 * 1024, SMALL_BYTES = 64, ROUNDS = 3 };
 
 /* What a phase of all rounds has seen. */
 struct phase {
-    struct series longest_us, beyond_us, idle_us, p999_us; /* idle: of the PINGs */
+    struct series longest_us, p999_us, machine_us, machine_p999_us, beyond_us;
+    struct series idle_us; /* the longest PING by the machine's clock */
+    double took_s, stood_s;
 };
 
 struct saver {
     struct bench *bench;
+    struct witness *witness;
     struct keeper keeper;
     struct openloop_lane lanes[OPENLOOP_LANES]; /* writes, PINGs */
     struct message write, ping;
@@ -117,11 +121,15 @@ static bool goes_on(void *context, double seconds) {
     return seconds < BEGIN_S && !keeper_file_bytes(&w->saver->keeper, dump_name(w->saver));
 }
 
-static void keep(struct phase *p, struct openloop_lane *lanes, double rate) {
-    series_add(&p->longest_us, openloop_longest(&lanes[0]));
-    series_add(&p->beyond_us, openloop_longest_beyond(&lanes[0], &lanes[1], rate));
-    series_add(&p->idle_us, openloop_longest(&lanes[1]));
-    series_add(&p->p999_us, series_quantile(&lanes[0].us, 0.999));
+static void keep(struct phase *p, struct openloop_lane *lanes, const struct openloop_time *time) {
+    series_add(&p->longest_us, series_quantile(&lanes[0].clock_us, 1));
+    series_add(&p->p999_us, series_quantile(&lanes[0].clock_us, 0.999));
+    series_add(&p->machine_us, series_quantile(&lanes[0].machine_us, 1));
+    series_add(&p->machine_p999_us, series_quantile(&lanes[0].machine_us, 0.999));
+    series_add(&p->beyond_us, series_quantile(&lanes[0].beyond_us, 1));
+    series_add(&p->idle_us, series_quantile(&lanes[1].machine_us, 1));
+    p->took_s += time->took_s;
+    p->stood_s += time->stood_s;
 }
 
 /* NULL: what was seen is forgotten. */
@@ -129,11 +137,12 @@ static int run_phase(struct saver *s, struct watch *w, struct phase *phase, stru
     struct openloop loop = {.lanes = s->lanes,
                             .n = OPENLOOP_LANES,
                             .rate = (double)s->bench->options->writes,
+                            .witness = s->witness,
                             .goes_on = goes_on,
                             .context = w};
-    for (size_t i = 0; i < OPENLOOP_LANES; i++) series_free(&s->lanes[i].us);
-    int code = openloop_run(&loop, e);
-    if (!code && phase) keep(phase, s->lanes, loop.rate);
+    struct openloop_time time;
+    int code = openloop_run(&loop, &time, e);
+    if (!code && phase) keep(phase, s->lanes, &time);
     return code;
 }
 
@@ -223,9 +232,11 @@ static int saver_open(struct saver *s, struct bench *b, enum peer_kind kind,
 
 static void phase_free(struct phase *p) {
     series_free(&p->longest_us);
+    series_free(&p->p999_us);
+    series_free(&p->machine_us);
+    series_free(&p->machine_p999_us);
     series_free(&p->beyond_us);
     series_free(&p->idle_us);
-    series_free(&p->p999_us);
 }
 
 static void saver_close(struct saver *s) {
@@ -241,15 +252,19 @@ static void saver_close(struct saver *s) {
 
 /* ---- the scenario -------------------------------------------------------------------------- */
 
+static struct report_spread spread(struct series *s) {
+    return (struct report_spread){series_median(s), series_quantile(s, 0), series_quantile(s, 1)};
+}
+
 static void summarise(struct phase *p, struct report_pause_phase *out) {
-    *out = (struct report_pause_phase){.longest_us = series_median(&p->longest_us),
-                                       .longest_min_us = series_quantile(&p->longest_us, 0),
-                                       .longest_max_us = series_quantile(&p->longest_us, 1),
-                                       .beyond_us = series_median(&p->beyond_us),
-                                       .beyond_max_us = series_quantile(&p->beyond_us, 1),
-                                       .idle_us = series_median(&p->idle_us),
-                                       .idle_max_us = series_quantile(&p->idle_us, 1),
-                                       .p999_us = series_median(&p->p999_us)};
+    *out = (struct report_pause_phase){.longest_us = spread(&p->longest_us),
+                                       .p999_us = spread(&p->p999_us),
+                                       .machine_us = spread(&p->machine_us),
+                                       .machine_p999_us = spread(&p->machine_p999_us),
+                                       .beyond_us = spread(&p->beyond_us),
+                                       .idle_us = spread(&p->idle_us),
+                                       .took_s = p->took_s,
+                                       .stood_s = p->stood_s};
 }
 
 static void report(struct bench *b, struct saver *s, size_t rounds, enum link_transport transport) {
@@ -261,6 +276,7 @@ static void report(struct bench *b, struct saver *s, size_t rounds, enum link_tr
                              .transport = link_transport_name(transport),
                              .rounds = rounds,
                              .rate = (double)b->options->writes,
+                             .has_machine = s->witness != NULL,
                              .save_s = series_median(&s->save_s),
                              .fork_us = series_median(&s->fork_us),
                              .extra_bytes = s->extra_bytes};
@@ -279,18 +295,31 @@ static int check_memory(const struct bench *b, struct error *e) {
                      units_bytes(need, &need_text), units_bytes(there, &there_text));
 }
 
-int scenario_bgsave(struct bench *b, enum link_transport transport, struct error *e) {
+static int run_all(struct bench *b, struct witness *w, enum link_transport transport,
+                   struct error *e) {
     const struct options *o = b->options;
     struct saver savers[2] = {0};
     size_t n = 1 + b->has_redis, rounds = o->rounds_given ? o->rounds : ROUNDS;
-    int code = check_memory(b, e);
-    if (!code) code = bench_renew(b, false, e);
-    for (size_t i = 0; i < n && !code; i++)
+    int code = 0;
+    for (size_t i = 0; i < n && !code; i++) {
         code = saver_open(&savers[i], b, i ? PEER_REDIS : PEER_TQ, transport, e);
+        savers[i].witness = w;
+    }
     for (size_t r = 0; r < rounds && !code; r++)
         for (size_t i = 0; i < n && !code; i++) code = one_round(&savers[r % 2 ? n - 1 - i : i], e);
     for (size_t i = 0; i < n && !code; i++) code = memory_round(&savers[i], e);
     for (size_t i = 0; i < n && !code; i++) report(b, &savers[i], rounds, transport);
     for (size_t i = 0; i < n; i++) saver_close(&savers[i]);
+    return code;
+}
+
+int scenario_bgsave(struct bench *b, enum link_transport transport, struct error *e) {
+    struct error why_not;
+    int code = check_memory(b, e);
+    if (!code) code = bench_renew(b, false, e);
+    if (code) return code;
+    struct witness *w = witness_start(&why_not); /* without one, the clock alone is told */
+    code = run_all(b, w, transport, e);
+    witness_stop(w);
     return code;
 }
