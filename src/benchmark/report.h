@@ -43,6 +43,8 @@ struct report_result {
     bool cold;
     uint64_t partition_samples; /* 0: the batch is all that there is */
     double cpu_ratio; /* server CPU time a request, to that of the first partition; 0: none */
+    double took_s,
+        stood_s; /* all rounds, and how long the machine stood (witness.h), which is taken off; 0: not asked */
     size_t n_peers;
     struct report_peer peers[REPORT_PEERS];
 };

@@ -71,6 +71,7 @@ static void print_json_peer(FILE *out, const struct report_peer *p) {
 void report_json(FILE *out, const struct report_result *r) {
     fprintf(out, "  {\"scenario\": \"%s\"", r->scenario);
     if (r->mix) fprintf(out, ", \"mix\": \"%s\"", r->mix);
+    if (r->took_s > 0) fprintf(out, ", \"took_s\": %.3f, \"stood_s\": %.3f", r->took_s, r->stood_s);
     fprintf(out,
             ", \"samples\": %zu, \"fields\": %zu, \"value_bytes\": %zu, "
             "\"payload_bytes\": %" PRIu64 ", \"partition_samples\": %" PRIu64

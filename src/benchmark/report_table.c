@@ -78,6 +78,9 @@ void report_table(FILE *out, const struct report_result *r) {
                                     "p99", "p99.9", "server CPU", "client CPU", "resident"});
     for (size_t i = 0; i < r->n_peers; i++) print_peer(out, &r->peers[i], bulk);
     print_ratios(out, r);
+    if (r->stood_s > 0)
+        fprintf(out, "  the machine stood %.0f %% of %.1f s: taken off\n",
+                100 * r->stood_s / r->took_s, r->took_s);
 }
 
 void report_quiet(FILE *out, const struct report_result *r) {

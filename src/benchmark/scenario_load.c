@@ -5,12 +5,14 @@
  * log that loading took. Beside them this process reads the snapshot's file into fresh memory of
  * the server's kind (`read`); and again, and then touches as much more as the server has resident
  * when it has loaded (`keep`): less can't be done by who ends up with that much memory. Files are
- * in the system's cache: they are read before, off the clock. */
+ * in the system's cache: they are read before, off the clock. The clock is the machine's (witness.h),
+ * where there may be one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "benchmark/fill.h"
@@ -18,6 +20,7 @@
 #include "benchmark/keeper.h"
 #include "benchmark/measure.h"
 #include "benchmark/timing.h"
+#include "benchmark/witness.h"
 
 #define PARTITION "benchmark:load"
 #define DUMP "dump.tqs"
@@ -44,6 +47,8 @@ struct load_run {
     struct measure_peer measures[PEERS];
     char *path; /* of the snapshot */
     uint64_t file_bytes;
+    struct witness *witness;
+    int64_t took_ns, stood_ns; /* all rounds, by the clock */
 };
 
 /* ---- what is loaded ------------------------------------------------------------------------ */
@@ -69,14 +74,29 @@ static int make_kept(struct load_run *run, size_t which, struct error *e) {
 
 /* ---- a round ------------------------------------------------------------------------------- */
 
-/* "loaded … in 1.234 s": the last such line. */
-static int loading_ns(const struct peer *p, int64_t *ns, struct error *e) {
+/* When a line was logged ("PID 22 Nov 2026 02:08:50.235 …"), as of timing_now_ns. */
+static int64_t logged_at(const char *line) {
+    struct tm tm = {.tm_isdst = -1};
+    struct timespec now;
+    int ms = 0;
+    const char *date = strchr(line, ' '),
+               *rest = date ? strptime(date + 1, "%d %b %Y %H:%M:%S", &tm) : NULL;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t at = timing_now_ns();
+    if (!rest || sscanf(rest, ".%3d", &ms) != 1) return at;
+    return at - ((int64_t)now.tv_sec * 1000000000 + now.tv_nsec) +
+           (int64_t)mktime(&tm) * 1000000000 + (int64_t)ms * 1000000;
+}
+
+/* "loaded … in 1.234 s": the last such line, and when it was written. */
+static int loading_ns(const struct peer *p, int64_t *ns, int64_t *end, struct error *e) {
     char path[PEER_LOG_MAX], line[512];
     double seconds = -1;
     peer_log_path(p, path);
     FILE *file = fopen(path, "re");
     while (file && fgets(line, sizeof(line), file)) {
         const char *loaded = strstr(line, "loaded "), *in = loaded ? strstr(loaded, " in ") : NULL;
+        if (loaded) *end = logged_at(line);
         for (; in; in = strstr(in + 1, " in ")) sscanf(in, " in %lf s", &seconds);
     }
     if (file) fclose(file);
@@ -85,18 +105,30 @@ static int loading_ns(const struct peer *p, int64_t *ns, struct error *e) {
     return 0;
 }
 
+/* A round took so long until `end`: what the machine stood meanwhile is taken off. */
+static void add_round(struct load_run *run, size_t which, int64_t end, int64_t ns,
+                      int64_t client_cpu_ns) {
+    witness_settle(run->witness, end);
+    int64_t stood = witness_all_ns(run->witness, end - ns, end);
+    if (stood > ns / 2 && ns < 10 * 1000000)
+        stood = ns / 2; /* servers tell milliseconds: something is left of them */
+    run->took_ns += ns;
+    run->stood_ns += stood;
+    measure_add_round(&run->measures[which], &run->wave, 1, ns - stood, client_cpu_ns);
+}
+
 static int load_round(struct load_run *run, size_t which, struct error *e) {
     struct peer *p = &run->keepers[which].peer;
-    int64_t samples = 0, ns = 0;
+    int64_t samples = 0, ns = 0, end = 0;
     keeper_warm(&run->keepers[which]);
     int code = peer_start(p, e);
-    if (!code) code = loading_ns(p, &ns, e);
+    if (!code) code = loading_ns(p, &ns, &end, e);
     if (!code) code = control_do(&p->control, &samples, e, "TQ.COUNT " PARTITION);
     if (!code && samples != (int64_t)run->wave.samples)
         code = error_set(e, ERROR_ERR, "%lld samples were loaded, %llu expected",
                          (long long)samples, (unsigned long long)run->wave.samples);
     run->measures[which].pid = p->pid;
-    if (!code) measure_add_round(&run->measures[which], &run->wave, 1, ns, 0);
+    if (!code) add_round(run, which, end, ns, 0);
     peer_stop(p);
     return code;
 }
@@ -131,10 +163,10 @@ static int read_round(struct load_run *run, size_t which, struct error *e) {
     int code = memory_map(&memory, run->file_bytes + more, false, e);
     if (!code) code = read_into(fd, memory.bytes, run->file_bytes, e);
     if (!code) touch(memory.bytes + run->file_bytes, more);
-    int64_t ns = timing_now_ns() - began;
+    int64_t end = timing_now_ns(), cpu = timing_own_cpu_ns() - own;
     memory_unmap(&memory);
     close(fd);
-    measure_add_round(&run->measures[which], &run->wave, 1, ns, timing_own_cpu_ns() - own);
+    if (!code) add_round(run, which, end, end - began, cpu);
     return code;
 }
 
@@ -177,7 +209,9 @@ static void report(struct load_run *run) {
                               .rounds = b->options->rounds,
                               .waves = 1,
                               .cold = true,
-                              .partition_samples = run->wave.samples};
+                              .partition_samples = run->wave.samples,
+                              .took_s = (double)run->took_ns / 1e9,
+                              .stood_s = (double)run->stood_ns / 1e9};
     for (size_t i = 0; i < PEERS; i++) measures[i] = &run->measures[i];
     measure_summarise(measures, PEERS, &r);
     report_add(&b->report, &r);
@@ -200,9 +234,9 @@ static int run_case(struct load_run *run, struct error *e) {
     return code;
 }
 
-static int run_large(struct bench *b, struct error *e) {
+static int run_large(struct bench *b, struct witness *w, struct error *e) {
     const struct options *o = b->options;
-    struct load_run run = {.bench = b};
+    struct load_run run = {.bench = b, .witness = w};
     uint64_t size = o->size ? o->size : PAYLOAD_BYTES;
     int code = batch_make(&run.batch, o->samples, o->fields,
                           o->value_bytes ? o->value_bytes : VALUE_BYTES, BATCH_MIX_DENSE, e);
@@ -212,9 +246,9 @@ static int run_large(struct bench *b, struct error *e) {
     return run_case(&run, e);
 }
 
-static int run_small(struct bench *b, struct error *e) {
+static int run_small(struct bench *b, struct witness *w, struct error *e) {
     const struct options *o = b->options;
-    struct load_run run = {.bench = b};
+    struct load_run run = {.bench = b, .witness = w};
     uint64_t samples = o->n_partitions ? o->partitions[o->n_partitions - 1] : SMALL_SAMPLES;
     size_t each = samples < SMALL_BATCH ? samples : SMALL_BATCH;
     int code = batch_make(&run.batch, each, 1, SMALL_VALUE, BATCH_MIX_DENSE, e);
@@ -225,6 +259,10 @@ static int run_small(struct bench *b, struct error *e) {
 }
 
 int scenario_load(struct bench *b, struct error *e) {
-    int code = run_large(b, e);
-    return code ? code : run_small(b, e);
+    struct error why_not;
+    struct witness *w = witness_start(&why_not); /* without one, the clock is told as it is */
+    int code = run_large(b, w, e);
+    if (!code) code = run_small(b, w, e);
+    witness_stop(w);
+    return code;
 }
