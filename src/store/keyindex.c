@@ -12,11 +12,9 @@ enum {
     PAGE_SPLIT = 512, /* slots from which on a full page splits instead of doubling */
     DEPTH_MAX = 26,   /* 2^32 names need no more */
     ENTRY_NAMES =
-        32 /* the directory has at most one entry for so many names; honest hashes need one for 180 */
-};
-
-struct keyindex_slot {
-    uint32_t tag, value; /* value KEYINDEX_NONE: free */
+        32, /* the directory has at most one entry for so many names; honest hashes need one for 180 */
+    SORT_BITS =
+        9, /* of tags: so many places at once can be written to, and read, without waiting for a TLB */
 };
 
 /* Apart from its slots: of large indexes, directory and pages stay in the cache, and a name costs one wait for memory, for its slot. Slots
@@ -189,17 +187,43 @@ void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value) {
     index->count++;
 }
 
-uint32_t keyindex_add_new(struct keyindex *index, uint64_t hash, struct span name, uint32_t value,
-                          keyindex_same *same, const void *context) {
-    uint32_t tag = keyindex_tag(hash);
-    struct keyindex_page *page = keyindex_room(index, tag);
-    uint32_t at = tag & page->mask;
+/* By the topmost bits of the tag, which are those that choose the page. */
+static void slots_sort(const struct keyindex_slot *slots, size_t n, struct keyindex_slot *out) {
+    size_t places[1 << SORT_BITS] = {0}, at = 0;
+    for (size_t i = 0; i < n; i++) places[slots[i].tag >> (32 - SORT_BITS)]++;
+    for (size_t i = 0; i < 1 << SORT_BITS; i++) {
+        size_t count = places[i];
+        places[i] = at;
+        at += count;
+    }
+    for (size_t i = 0; i < n; i++) out[places[slots[i].tag >> (32 - SORT_BITS)]++] = slots[i];
+}
+
+static bool keyindex_add_slot(struct keyindex *index, struct keyindex_slot slot,
+                              keyindex_twins *twins, const void *context) {
+    struct keyindex_page *page = keyindex_room(index, slot.tag);
+    uint32_t at = slot.tag & page->mask;
     for (; page->slots[at].value != KEYINDEX_NONE; at = (at + 1) & page->mask)
-        if (page->slots[at].tag == tag && same(context, page->slots[at].value, name))
-            return page->slots[at].value;
-    page->slots[at] = (struct keyindex_slot){tag, value};
+        if (page->slots[at].tag == slot.tag && twins(context, page->slots[at].value, slot.value))
+            return false;
+    page->slots[at] = slot;
     page->count++;
     index->count++;
+    return true;
+}
+
+uint32_t keyindex_add_all(struct keyindex *index, const struct keyindex_slot *slots, size_t n,
+                          struct keyindex_slot *spare, keyindex_twins *twins, const void *context) {
+    enum { AHEAD = 16 };
+    slots_sort(slots, n, spare);
+    for (size_t i = 0; i < n; i++) {
+        if (index->directory && i + AHEAD < n) {
+            uint32_t tag = spare[i + AHEAD].tag;
+            const struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
+            __builtin_prefetch(&page->slots[tag & page->mask]);
+        }
+        if (!keyindex_add_slot(index, spare[i], twins, context)) return spare[i].value;
+    }
     return KEYINDEX_NONE;
 }
 

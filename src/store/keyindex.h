@@ -18,6 +18,11 @@
 
 #define KEYINDEX_NONE UINT32_MAX /* no such name; values stay below it */
 
+/* A name in the index: 32 bits of its hash, and what it stands for. */
+struct keyindex_slot {
+    uint32_t tag, value; /* value KEYINDEX_NONE: free */
+};
+
 struct keyindex {
     struct keyindex_page **directory; /* 2^depth entries; NULL while empty */
     unsigned depth;
@@ -40,9 +45,18 @@ uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span 
 /* The name must not be there yet. */
 void keyindex_add(struct keyindex *index, uint64_t hash, uint32_t value);
 
-/* As keyindex_find, and where the name is not there, as keyindex_add: in one go. */
-uint32_t keyindex_add_new(struct keyindex *index, uint64_t hash, struct span name, uint32_t value,
-                          keyindex_same *same, const void *context);
+static inline struct keyindex_slot keyindex_slot_of(uint64_t hash, uint32_t value) {
+    return (struct keyindex_slot){(uint32_t)(hash >> 32), value};
+}
+
+/* Do two values stand for the same name? */
+typedef bool keyindex_twins(const void *context, uint32_t a, uint32_t b);
+
+/* Add many names, in the order of the places they go to: memory of an index that no cache holds is then gone through once, with its
+ * pages one after the other, where in any other order each name waits for one. `spare` has room for n; the order of `slots` stays.
+ * Returns the value of a name that is there already or comes twice, KEYINDEX_NONE where all are in. */
+uint32_t keyindex_add_all(struct keyindex *index, const struct keyindex_slot *slots, size_t n,
+                          struct keyindex_slot *spare, keyindex_twins *twins, const void *context);
 
 /* The pair must be there. */
 void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value);

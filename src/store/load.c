@@ -42,6 +42,7 @@ static void load_discard(struct partition *p) {
 void load_free(struct load *l) {
     for (size_t i = 0; i < l->n; i++) load_discard(l->all[i]);
     mem_free(l->all);
+    mem_free(l->slots);
     keyindex_free(&l->names);
     scratch_free(&l->scratch);
     scratch_free(&l->counts_scratch);
@@ -88,20 +89,22 @@ static int load_check_tasks(const struct load *l, struct error *e) {
     return 0;
 }
 
-static int load_check_complete(const struct load *l, struct error *e) {
+static int load_complete(struct load *l, struct error *e) {
     if (!l->p) return 0;
+    int failed = load_index(l, e);
+    if (failed) return failed;
     if (l->p->samples != l->counts.samples || l->p->groups.count != l->counts.groups)
         return load_bad(l, e, "%llu of %llu samples and %zu of %llu groups are there",
                         U(l->p->samples), U(l->counts.samples), l->p->groups.count,
                         U(l->counts.groups));
-    int failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
+    failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
     if (!failed) failed = load_check_columns(l, &l->p->tags, l->counts.tags, e);
     return failed ? failed : load_check_tasks(l, e);
 }
 
 int load_finish(struct load *l, struct op *op, struct error *e) {
     if (!l->has_store) return load_bad(l, e, "the store is not described");
-    int failed = load_check_complete(l, e);
+    int failed = load_complete(l, e);
     if (failed) return failed;
     *op = (struct op){.kind = OP_ADOPT, .now_ms = l->now_ms};
     op->adopt = (struct op_adopt){.n = l->n, .partitions = l->all, .last_lease = l->last_lease};
@@ -271,7 +274,7 @@ static int load_tasks(struct load *l, struct unpack *u, struct error *e) {
 }
 
 static int load_partition(struct load *l, struct unpack *u, struct error *e) {
-    int failed = load_check_complete(l, e);
+    int failed = load_complete(l, e);
     if (!failed) failed = load_make(l, u, e);
     if (!failed) failed = load_numbers(l, u, e);
     if (!failed) failed = load_bounds(l, u, e);

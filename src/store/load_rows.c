@@ -8,6 +8,9 @@
 
 #define U(number) ((unsigned long long)(number))
 
+/* So many keys wait for the index at most: dozens for each of its pages, and no more than 16 MiB for both copies. */
+enum { LOAD_SLOTS = 1 << 20 };
+
 /* ---- parts of heads ----------------------------------------------------------------------- */
 
 /* From which row to which: within one range, of seqs that were given out. */
@@ -117,6 +120,15 @@ static int load_written(struct load *l, struct unpack *u, struct error *e) {
     return 0;
 }
 
+int load_index(struct load *l, struct error *e) {
+    struct keyindex_slot *spare = mem_alloc(l->n_slots * sizeof(*spare));
+    uint64_t twice = partition_load_index(l->p, l->slots, l->n_slots, spare);
+    mem_free(spare);
+    l->n_slots = 0;
+    if (twice == SEQ_NONE) return 0;
+    return load_bad(l, e, "two samples have the key %s", QUOTE(partition_key(l->p, twice)));
+}
+
 static int load_rows_head(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_stretch(l, u, e);
     if (!failed) failed = load_set(l, u, NULL, e);
@@ -133,9 +145,10 @@ int load_rows(struct load *l, struct unpack *u, struct error *e) {
     if (failed) return failed;
     column_load(&l->p->keys, &l->rows, l->n_rows, &l->values);
     l->rows_end = l->rows.base + l->end;
-    uint64_t twice = partition_load_keys(l->p, &l->rows, &l->values, l->n_rows);
-    if (twice == SEQ_NONE) return 0;
-    return load_bad(l, e, "two samples have the key %s", QUOTE(partition_key(l->p, twice)));
+    l->slots = mem_grow(l->slots, &l->slots_capacity, l->n_slots + l->n_rows, sizeof(*l->slots));
+    partition_load_keys(&l->rows, &l->values, l->n_rows, l->slots + l->n_slots);
+    l->n_slots += l->n_rows;
+    return l->n_slots < LOAD_SLOTS ? 0 : load_index(l, e);
 }
 
 /* ---- groups ------------------------------------------------------------------------------- */

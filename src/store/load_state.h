@@ -33,6 +33,8 @@ struct load {
     struct load_counts counts;
     struct scratch counts_scratch;
     uint64_t rows_end, groups_end; /* rows, groups of rows are loaded up to here */
+    struct keyindex_slot *slots;   /* of keys that are not in the index yet */
+    size_t n_slots, slots_capacity;
 
     /* The section under way. */
     struct chunk *chunk; /* the caller's; NULL: no payload */
@@ -56,6 +58,8 @@ int load_bad(const struct load *l, struct error *e, const char *format, ...)
 /* ---- load_rows.c: sections about rows ---- */
 
 int load_rows(struct load *l, struct unpack *u, struct error *e);
+/* Keys that were put by enter the partition's index. */
+int load_index(struct load *l, struct error *e);
 int load_groups(struct load *l, struct unpack *u, struct error *e);
 int load_column(struct load *l, struct unpack *u, struct error *e);
 int load_consumed(struct load *l, struct unpack *u, struct error *e);

@@ -226,30 +226,27 @@ void partition_load_rows(struct partition *p, const struct range *range, const u
     }
 }
 
-uint64_t partition_load_keys(struct partition *p, const struct range *range,
-                             const struct column_values *keys, size_t n) {
-    enum { AHEAD = 64 }; /* slots of the index are fetched while others are filled */
-    struct span names[AHEAD];
-    uint64_t hashes[AHEAD];
+void partition_load_keys(const struct range *range, const struct column_values *keys, size_t n,
+                         struct keyindex_slot *out) {
     const char *key = keys->payload.ptr;
     size_t row = range_next(range, 0);
-    for (size_t i = 0, count; i < n; i += count) {
-        count = n - i < AHEAD ? n - i : AHEAD;
-        for (size_t k = 0; k < count; k++) {
-            size_t len = keys->lengths ? keys->lengths[i + k] : keys->payload.len / n;
-            names[k] = span_of(key, len);
-            hashes[k] = hash_bytes(names[k]);
-            key += len;
-        }
-        keyindex_prefetch(&p->index, hashes, count);
-        for (size_t k = 0; k < count; k++, row = range_next(range, row + 1)) {
-            uint64_t seq = range->base + row;
-            if (keyindex_add_new(&p->index, hashes[k], names[k], (uint32_t)seq, partition_has_key,
-                                 p) != KEYINDEX_NONE)
-                return seq;
-        }
+    for (size_t i = 0; i < n; i++, row = range_next(range, row + 1)) {
+        size_t len = keys->lengths ? keys->lengths[i] : keys->payload.len / n;
+        out[i] = keyindex_slot_of(hash_bytes(span_of(key, len)), (uint32_t)(range->base + row));
+        key += len;
     }
-    return SEQ_NONE;
+}
+
+static bool partition_same_key(const void *context, uint32_t a, uint32_t b) {
+    const struct partition *p = context;
+    return span_equal(partition_key(p, partition_widen_seq(p, a)),
+                      partition_key(p, partition_widen_seq(p, b)));
+}
+
+uint64_t partition_load_index(struct partition *p, const struct keyindex_slot *slots, size_t n,
+                              struct keyindex_slot *spare) {
+    uint32_t twice = keyindex_add_all(&p->index, slots, n, spare, partition_same_key, p);
+    return twice == KEYINDEX_NONE ? SEQ_NONE : partition_widen_seq(p, twice);
 }
 
 void partition_load_member(struct partition *p, uint64_t seq, uint32_t group) {

@@ -133,10 +133,14 @@ void partition_bound(struct partition *p, const struct bounds *bounds);
 /* Rows of a range that were not there, with when they were made, one after the other. next_seq and written are the caller's. */
 void partition_load_rows(struct partition *p, const struct range *range, const uint32_t *written);
 
-/* The keys of such rows (column_load has put them there) enter the index. Returns the first sample whose key another one
- * has, SEQ_NONE where all are in. */
-uint64_t partition_load_keys(struct partition *p, const struct range *range,
-                             const struct column_values *keys, size_t n);
+/* What will be in the index for the keys of such rows: n slots, in the order of the rows. */
+void partition_load_keys(const struct range *range, const struct column_values *keys, size_t n,
+                         struct keyindex_slot *out);
+
+/* Such keys, many at once, enter the index; column_load has put them where they belong. `spare` has room for n. Returns a sample whose
+ * key another one has, SEQ_NONE where all are in. */
+uint64_t partition_load_index(struct partition *p, const struct keyindex_slot *slots, size_t n,
+                              struct keyindex_slot *spare);
 
 /* The sample is a member of the group with this number; members come in order. */
 void partition_load_member(struct partition *p, uint64_t seq, uint32_t group);

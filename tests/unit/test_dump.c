@@ -573,8 +573,9 @@ static void test_values_that_do_not_fit_their_types(void **state) {
     tape = tape_record(k->store, k->now_ms);
     bytes = (char *)tape.sections[2].payload.ptr;
     assert_int_equal(tape.sections[2].kind, SECTION_ROWS);
-    bytes[3] = '0'; /* two keys k0 */
+    bytes[3] = '0';
     assert_false(try_tape(&empty, &tape));
+    assert_non_null(strstr(empty.error.text, "two samples have the key 'k0'"));
     tape_free(&tape);
     kit_close(&empty);
 }

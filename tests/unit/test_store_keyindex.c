@@ -194,12 +194,53 @@ static void test_reserved(void **state) {
     }
 }
 
+static bool same_value_below(const void *context, uint32_t a, uint32_t b) {
+    uint32_t names = *(const uint32_t *)context; /* value v and v + names stand for the same name */
+    return a % names == b % names;
+}
+
+/* In any order, with any hashes, in several helpings; a name that comes again is found. */
+static void test_many_at_once(void **state) {
+    (void)state;
+    static uint64_t (*const hashes[])(uint32_t, struct span) = {
+        hash_of_name, hash_all_equal, hash_counting_up, hash_same_place, hash_same_page};
+    for (size_t h = 0; h < sizeof(hashes) / sizeof(*hashes); h++) {
+        uint32_t n = hashes[h] == hash_all_equal ? 1000 : 30000, given = 0;
+        struct names names = {.hash = hashes[h], .n = n, .present = calloc(n, sizeof(bool))};
+        struct keyindex_slot *slots = calloc(2 * n, sizeof(*slots)), *spare = slots + n;
+        struct source source = source_of_seed(h);
+        if (h % 2) keyindex_reserve(&names.index, n);
+        while (given < n) {
+            uint32_t count = 1 + (uint32_t)source_below(&source, n - given);
+            for (uint32_t i = 0; i < count; i++) {
+                uint32_t value = given + i;
+                slots[i] = keyindex_slot_of(names.hash(value, name_of(&names, value)), value);
+                names.present[value] = true;
+            }
+            assert_int_equal(
+                keyindex_add_all(&names.index, slots, count, spare, same_value_below, &n),
+                KEYINDEX_NONE);
+            given += count;
+        }
+        assert_int_equal(names.index.count, n);
+        check_all(&names);
+        uint32_t again = (uint32_t)source_below(&source, n);
+        *slots = keyindex_slot_of(names.hash(again, name_of(&names, again)), n + again);
+        assert_int_equal(keyindex_add_all(&names.index, slots, 1, spare, same_value_below, &n),
+                         n + again);
+        keyindex_free(&names.index);
+        free(names.present);
+        free(slots);
+    }
+}
+
 int main(void) {
     hash_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_names),  cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_equal_tags), cmocka_unit_test(test_other_bad_hashes),
-        cmocka_unit_test(test_empty),      cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_few_names),    cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_equal_tags),   cmocka_unit_test(test_other_bad_hashes),
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_many_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
