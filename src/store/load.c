@@ -43,6 +43,7 @@ void load_free(struct load *l) {
     for (size_t i = 0; i < l->n; i++) load_discard(l->all[i]);
     mem_free(l->all);
     mem_free(l->slots);
+    mem_free(l->sorted);
     keyindex_free(&l->names);
     scratch_free(&l->scratch);
     scratch_free(&l->counts_scratch);

@@ -121,9 +121,8 @@ static int load_written(struct load *l, struct unpack *u, struct error *e) {
 }
 
 int load_index(struct load *l, struct error *e) {
-    struct keyindex_slot *spare = mem_alloc(l->n_slots * sizeof(*spare));
-    uint64_t twice = partition_load_index(l->p, l->slots, l->n_slots, spare);
-    mem_free(spare);
+    l->sorted = mem_grow(l->sorted, &l->sorted_capacity, l->n_slots, sizeof(*l->sorted));
+    uint64_t twice = partition_load_index(l->p, l->slots, l->n_slots, l->sorted);
     l->n_slots = 0;
     if (twice == SEQ_NONE) return 0;
     return load_bad(l, e, "two samples have the key %s", QUOTE(partition_key(l->p, twice)));

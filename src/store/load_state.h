@@ -34,7 +34,8 @@ struct load {
     struct scratch counts_scratch;
     uint64_t rows_end, groups_end; /* rows, groups of rows are loaded up to here */
     struct keyindex_slot *slots;   /* of keys that are not in the index yet */
-    size_t n_slots, slots_capacity;
+    struct keyindex_slot *sorted;  /* room to sort them, kept: fresh memory is dear */
+    size_t n_slots, slots_capacity, sorted_capacity;
 
     /* The section under way. */
     struct chunk *chunk; /* the caller's; NULL: no payload */
