@@ -503,7 +503,7 @@ test "benchmark says that it was interrupted when that is why it can't connect" 
     set before [unanswered $port]
     set errors [file join $::work_dir benchmark-stderr]
     set chan [open "|[list [benchmark_path] -p $port -t ping 2> $errors]" r]
-    wait_for_condition 200 20 {[unanswered $port] > $before}
+    wait_for_condition 1000 20 {[unanswered $port] > $before}
     signal_process INT [pid $chan]
     catch {read $chan}
     catch {close $chan}
