@@ -260,7 +260,9 @@ static int run_small(struct bench *b, struct witness *w, struct error *e) {
 
 int scenario_load(struct bench *b, struct error *e) {
     struct error why_not;
-    struct witness *w = witness_start(&why_not); /* without one, the clock is told as it is */
+    struct witness *w = witness_start(&why_not);
+    if (!w)
+        report_note(&b->report, "load: what the machine stood is not taken off: %s", why_not.text);
     int code = run_large(b, w, e);
     if (!code) code = run_small(b, w, e);
     witness_stop(w);

@@ -3,7 +3,7 @@
  * A virtual machine may be stopped by its host, as a whole, for longer than any server pauses; its
  * clock goes on, and a latency then tells of the host. Who sits inside can see it: on each processor
  * a witness of real-time priority sleeps for a moment, again and again, and notes when it woke late.
- * While all processors are late at once no task of this system can be the cause: the machine
+ * While all processors are late at once hardly any task of this system can be the cause: the machine
  * stood. While some are, it was either a stop of that processor or work of the kernel
  * that can't be interrupted, which may be a server's: that is told, but is no excuse.
  *

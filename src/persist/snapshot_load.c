@@ -7,9 +7,8 @@
 
 #define U(number) ((unsigned long long)(number))
 
-enum {
-    BATCH_BYTES = 2 << 20
-}; /* so that two threads rarely wait for each other, and a cache holds it */
+/* So that two threads rarely wait for each other, and a loop that serves does not wait long for one; a section more, at most. */
+enum { BATCH_BYTES = 2 << 20 };
 
 /* ---- what is wanted ----------------------------------------------------------------------- */
 
