@@ -118,6 +118,7 @@ static int adopt_open(struct replay *r, struct store *s, struct error *e) {
     snprintf(path, sizeof(path), "%s/%.*s", r->directory, (int)adopt->source.len,
              adopt->source.ptr);
     int failed = snapshot_open(r->disk, path, &r->snapshot, e);
+    if (!failed && r->read_ahead) snapshot_read_ahead(r->snapshot);
     if (!failed) failed = snapshot_select(r->snapshot, adopt->names, adopt->n_names, e);
     if (!failed) r->load = load_new(s, snapshot_total(r->snapshot));
     return failed;

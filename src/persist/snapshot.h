@@ -78,9 +78,13 @@ int snapshot_select(struct snapshot *snapshot, const struct span *names, size_t 
  * disk that one thread only may use. */
 void snapshot_read_ahead(struct snapshot *snapshot);
 
-/* Load sections of about `budget` bytes, one at least; *done: that was all, load_finish may follow. Any error is final and names
- * file and offset. Payload that is read ahead is in the store's arena: who ends before *done or an error closes the snapshot before
- * the store. */
+/* With such a thread: begins to read, and says whether a step would find something read, or the end. Where it would not, a step reads
+ * along with the thread, and waits for it. */
+bool snapshot_is_ready(struct snapshot *snapshot, const struct load *load);
+
+/* Load sections of about `budget` bytes, or of what is read of them, one at least; *done: that was all, load_finish may follow. Any
+ * error is final and names file and offset. Payload that is read ahead is in the store's arena: who ends before *done or an error
+ * closes the snapshot before the store. */
 int snapshot_load_step(struct snapshot *snapshot, struct load *load, uint64_t budget, bool *done,
                        struct error *e);
 

@@ -6,8 +6,8 @@
 
 #include "base/checksum.h"
 #include "base/pack.h"
+#include "persist/readahead.h"
 #include "persist/snapshot.h"
-#include "persist/worker.h"
 #include "store/arena.h"
 #include "store/keyindex.h"
 
@@ -23,7 +23,8 @@ enum {
     SNAPSHOT_SHARE_MIN = 4096,      /* smaller sections are always written */
     SNAPSHOT_NAME_MAX = 255,
 
-    SNAPSHOT_BATCH = 64, /* sections that are read together at most */
+    SNAPSHOT_BATCH = 64,  /* sections that are read together at most */
+    SNAPSHOT_BATCHES = 8, /* the one that is loaded, and those that are read ahead */
 };
 
 /* A section, as the index has it. */
@@ -55,9 +56,10 @@ struct snapshot_fetch {
     struct chunk *chunk;
 };
 
-/* Sections that one job of the reader fetches. Behind those that could be planned, and read, comes the error. */
+/* Sections that are fetched by one job. Behind those that could be planned, and read, comes the error. */
 struct snapshot_batch {
     struct snapshot *snapshot;
+    struct readahead_job job; /* where there is a section */
     struct snapshot_fetch fetches[SNAPSHOT_BATCH];
     size_t n, at; /* how many there are; which one is next to be loaded */
     int failed;
@@ -82,9 +84,11 @@ struct snapshot {
     uint64_t section, partition,
         left; /* next to be planned; of which partition, and how many it still has */
     uint64_t done, total;
-    struct worker *reader;
-    struct snapshot_batch batches[2]; /* one is loaded while the other is read */
-    unsigned current;                 /* the one that is loaded */
+    struct readahead *reader;
+    struct snapshot_batch
+        batches[SNAPSHOT_BATCHES]; /* a ring: the first is loaded, the others are read */
+    size_t first, n_batches;
+    bool planned; /* there is nothing more to plan */
 };
 
 /* The hash under which a section is found by its identity. */
@@ -119,7 +123,7 @@ int snapshot_open_file(struct snapshot *s, uint32_t file, struct error *e);
 int snapshot_read(struct snapshot *s, uint32_t file, uint64_t offset, void *out, size_t len,
                   struct error *e);
 
-/* Waits for the reader; whatever it has read is let go. */
+/* Whatever was read, or was to be, is let go. */
 void snapshot_forget_batches(struct snapshot *s);
 
 /* The directory and the name of a path. False where one is too long. */

@@ -1,13 +1,13 @@
-/* See snapshot.h: loading. Sections are read and checked in batches by the reader (worker.h): while one batch is put together, the
- * next one is on its way. Whatever allocates, opens files or knows the store is done by the caller's thread; the reader fills memory
- * that is given to it and computes checksums, which is most of the work, and takes the page faults of fresh memory. */
+/* See snapshot.h: loading. Sections are read and checked in batches (readahead.h): while one is put together, the next ones are on
+ * their way. Whatever allocates, opens files or knows the store is done by the caller's thread; a job fills memory that is given to it
+ * and computes checksums, which takes the page faults of fresh memory too. */
 #include <string.h>
 
 #include "persist/snapshot_format.h"
 
 #define U(number) ((unsigned long long)(number))
 
-/* So that two threads rarely wait for each other, and a loop that serves does not wait long for one; a section more, at most. */
+/* So that threads rarely meet, and a loop that serves is not held up long; a section more, at most. */
 enum { BATCH_BYTES = 2 << 20 };
 
 /* ---- what is wanted ----------------------------------------------------------------------- */
@@ -60,7 +60,7 @@ static const struct snapshot_section *snapshot_next(struct snapshot *s) {
     return section;
 }
 
-/* ---- in the reader's thread --------------------------------------------------------------- */
+/* ---- in either thread --------------------------------------------------------------------- */
 
 /* Frame and head are in f->frame, and are what the index says. */
 static int fetch_frame(struct snapshot *s, struct snapshot_fetch *f, uint64_t *payload_sum,
@@ -97,17 +97,19 @@ static int fetch_payload(struct snapshot *s, struct snapshot_fetch *f, uint64_t 
     return 0;
 }
 
-static int read_batch(void *context, struct error *e) {
+static void read_batch(void *context) {
     struct snapshot_batch *b = context;
-    for (size_t i = 0; i < b->n; i++) {
+    int failed = 0;
+    for (size_t i = 0; i < b->n && !failed; i++) {
         uint64_t payload_sum = 0;
-        int failed = fetch_frame(b->snapshot, &b->fetches[i], &payload_sum, e);
-        if (!failed) failed = fetch_payload(b->snapshot, &b->fetches[i], payload_sum, e);
+        struct error e;
+        failed = fetch_frame(b->snapshot, &b->fetches[i], &payload_sum, &e);
+        if (!failed) failed = fetch_payload(b->snapshot, &b->fetches[i], payload_sum, &e);
         if (!failed) continue;
-        b->n = i; /* those before it are whole */
-        return failed;
+        b->n = i; /* those before it are whole; what planning found comes later */
+        b->failed = failed;
+        b->error = e;
     }
-    return 0;
 }
 
 /* ---- batches ------------------------------------------------------------------------------ */
@@ -117,6 +119,7 @@ static void batch_clear(struct snapshot_batch *b) {
         if (b->fetches[i].chunk) chunk_unpin(b->fetches[i].chunk);
         b->fetches[i].chunk = NULL;
     }
+    b->job.run = NULL;
     b->n = b->at = 0;
     b->failed = 0;
 }
@@ -151,51 +154,72 @@ static void batch_plan(struct snapshot *s, struct snapshot_batch *b, const struc
     }
 }
 
-static void batch_start(struct snapshot *s, struct snapshot_batch *b, const struct load *load) {
-    batch_plan(s, b, load);
-    if (b->n) worker_start(s->reader, read_batch, b);
+static struct snapshot_batch *batch_at(struct snapshot *s, size_t i) {
+    return &s->batches[(s->first + i) % SNAPSHOT_BATCHES];
 }
 
-/* What the reader found takes the place of what planning did: it came earlier. */
-static void batch_wait(struct snapshot *s, struct snapshot_batch *b) {
-    int failed = 0;
-    struct error e;
-    if (!worker_is_busy(s->reader)) return;
-    worker_wait(s->reader, &failed, &e);
-    if (!failed) return;
-    b->failed = failed;
-    b->error = e;
+/* As many as are to be on their way; none behind an error, or the last section. */
+static void plan_ahead(struct snapshot *s, const struct load *load) {
+    size_t most = readahead_has_thread(s->reader) ? SNAPSHOT_BATCHES : 1;
+    while (s->n_batches < most && !s->planned) {
+        struct snapshot_batch *b = batch_at(s, s->n_batches);
+        batch_plan(s, b, load);
+        s->planned = b->failed || !b->n;
+        s->n_batches += b->failed || b->n;
+        if (!b->n) continue;
+        b->job = (struct readahead_job){.run = read_batch, .context = b};
+        readahead_give(s->reader, &b->job);
+    }
+}
+
+/* Is it read? Until then it is not to be looked at. */
+static bool batch_ended(struct snapshot *s, struct snapshot_batch *b) {
+    return !b->job.run || readahead_ended(s->reader, &b->job);
+}
+
+/* The batch that is loaded, with something left in it or an error; NULL at the end. It may not have ended. */
+static struct snapshot_batch *batch_current(struct snapshot *s, const struct load *load) {
+    struct snapshot_batch *b = batch_at(s, 0);
+    if (s->n_batches && batch_ended(s, b) && b->at == b->n && !b->failed) {
+        batch_clear(b);
+        s->first = (s->first + 1) % SNAPSHOT_BATCHES;
+        s->n_batches--;
+    }
+    plan_ahead(s, load);
+    return s->n_batches ? batch_at(s, 0) : NULL;
 }
 
 void snapshot_read_ahead(struct snapshot *s) {
-    worker_free(s->reader);
-    s->reader = worker_new(false);
+    readahead_free(s->reader);
+    s->reader = readahead_new(true);
+}
+
+bool snapshot_is_ready(struct snapshot *s, const struct load *load) {
+    struct snapshot_batch *b = batch_current(s, load);
+    return !b || batch_ended(s, b);
 }
 
 void snapshot_forget_batches(struct snapshot *s) {
-    for (size_t i = 0; i < 2; i++) {
+    readahead_drop(s->reader);
+    for (size_t i = 0; i < SNAPSHOT_BATCHES; i++) {
         struct snapshot_batch *b = &s->batches[i];
-        batch_wait(s, b);
         batch_clear(b);
         for (size_t k = 0; k < SNAPSHOT_BATCH; k++) pack_free(&b->fetches[k].frame);
     }
+    s->n_batches = 0;
+    s->planned = false;
 }
 
 /* The next section, read and whole: NULL and no error behind the last. */
 static int snapshot_fetch(struct snapshot *s, const struct load *load, struct snapshot_fetch **out,
                           struct error *e) {
-    struct snapshot_batch *b = &s->batches[s->current];
+    struct snapshot_batch *b = batch_current(s, load);
     *out = NULL;
-    if (b->at == b->n && !b->failed) {
-        batch_clear(b);
-        b = &s->batches[s->current ^= 1];
-        if (!worker_is_busy(s->reader)) batch_start(s, b, load); /* the first one */
-        batch_wait(s, b);
-        if (b->n && !b->failed) batch_start(s, &s->batches[!s->current], load);
-    }
+    if (!b) return 0;
+    if (b->job.run) readahead_wait(s->reader, &b->job);
     if (b->at < b->n)
         *out = &b->fetches[b->at++];
-    else if (b->failed)
+    else
         *e = b->error;
     return *out ? 0 : b->failed;
 }
@@ -227,7 +251,7 @@ int snapshot_load_step(struct snapshot *s, struct load *load, uint64_t budget, b
                        struct error *e) {
     uint64_t begin = s->done;
     *done = false;
-    while (!*done && s->done - begin < budget) {
+    while (!*done && s->done - begin < budget && (s->done == begin || snapshot_is_ready(s, load))) {
         struct snapshot_fetch *f;
         int failed = snapshot_fetch(s, load, &f, e);
         if (!failed && f) failed = section_load(s, f, load, e);

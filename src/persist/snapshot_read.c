@@ -241,7 +241,7 @@ int snapshot_open(struct disk *disk, const char *path, struct snapshot **out, st
     s->disk = disk;
     s->directory = mem_dup(directory, strlen(directory) + 1);
     s->name = mem_dup(name, strlen(name) + 1);
-    s->reader = worker_new(true);
+    s->reader = readahead_new(false);
     int failed = snapshot_open_all(s, e);
     if (failed)
         snapshot_close(s);
@@ -252,7 +252,7 @@ int snapshot_open(struct disk *disk, const char *path, struct snapshot **out, st
 
 void snapshot_close(struct snapshot *s) {
     snapshot_forget_batches(s);
-    worker_free(s->reader);
+    readahead_free(s->reader);
     if (s->opened[0]) s->disk->ops->close(s->opened[0]);
     for (size_t i = 0; i < s->n_files; i++) {
         if (s->n_opened && s->opened[i + 1]) s->disk->ops->close(s->opened[i + 1]);

@@ -19,6 +19,7 @@
 enum {
     SLICE_US = 5 * 1000, /* of restoring between other work */
     SLICE_BYTES = 1024 * 1024,
+    READ_US = 1000, /* until it is asked again whether something was read */
 };
 
 /* One kind of job: what is under way, or how the last one went that nobody has asked for yet. */
@@ -244,16 +245,18 @@ static void on_step(evutil_socket_t fd, short what, void *context) {
     struct checkpoints *c = context;
     struct server *s = c->server;
     struct error e;
-    bool done = false;
+    bool done = false, ready = true;
     int failed = 0;
     server_turn(s);
     int64_t until = clock_monotonic_us() + SLICE_US;
-    while (!failed && !done && clock_monotonic_us() < until) {
+    while (!failed && !done && ready && clock_monotonic_us() < until) {
         failed = server_check_memory(s, &e);
-        if (!failed) failed = snapshot_load_step(c->snapshot, c->load, SLICE_BYTES, &done, &e);
+        ready = snapshot_is_ready(c->snapshot, c->load);
+        if (!failed && ready)
+            failed = snapshot_load_step(c->snapshot, c->load, SLICE_BYTES, &done, &e);
     }
-    if (!failed && !done) {
-        event_add(&c->step, &(struct timeval){0, 0});
+    if (!failed && !done) { /* others are served while a disk is slow */
+        event_add(&c->step, &(struct timeval){.tv_usec = ready ? 0 : READ_US});
         return;
     }
     if (!failed) failed = restore_adopt(s, &e);

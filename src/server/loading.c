@@ -183,7 +183,7 @@ static int open_log(struct server *s, struct loading *l, const char *directory, 
     char path[PATH_MAX + MANIFEST_BASE_NAME_MAX], name[MANIFEST_BASE_NAME_MAX];
     int failed = replay_open(&l->replay, disk, directory, &l->manifest, e);
     if (failed) return failed;
-    l->has_log = true;
+    l->has_log = l->replay.read_ahead = true;
     if (!l->manifest.base) return 0;
     snprintf(path, sizeof(path), "%s/%s", directory, manifest_base_name(l->manifest.base, name));
     return open_base(s, l, path, e);

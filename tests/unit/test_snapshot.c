@@ -2,6 +2,7 @@
 #include "kit/test.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,13 +143,17 @@ static uint64_t write_one(struct kit *k, const char *name, const char *base) {
     return written;
 }
 
-/* In steps of `budget` bytes. Where it fails, the store is what it was. */
-static int load_all(struct snapshot *snapshot, struct store *s, uint64_t budget, struct error *e) {
+/* In steps of `budget` bytes, perhaps only when they find something read. Where it fails, the store is what it was. */
+static int load_all(struct snapshot *snapshot, struct store *s, uint64_t budget, bool when_ready,
+                    struct error *e) {
     struct load *load = load_new(s, snapshot_total(snapshot));
     struct op op;
     bool done = false;
     int failed = 0;
-    while (!failed && !done) failed = snapshot_load_step(snapshot, load, budget, &done, e);
+    while (!failed && !done) {
+        while (when_ready && !snapshot_is_ready(snapshot, load)) sched_yield();
+        failed = snapshot_load_step(snapshot, load, budget, &done, e);
+    }
     if (!failed) assert_true(snapshot_done(snapshot) == snapshot_total(snapshot));
     if (!failed) failed = load_finish(load, &op, e);
     if (!failed) store_apply(s, &op);
@@ -160,7 +165,7 @@ static int try_file(struct disk *disk, const char *name, struct store *s, struct
     struct snapshot *snapshot;
     int failed = snapshot_open(disk, path_of(name), &snapshot, e);
     if (failed) return failed;
-    failed = load_all(snapshot, s, UINT64_MAX, e);
+    failed = load_all(snapshot, s, UINT64_MAX, false, e);
     snapshot_close(snapshot);
     return failed;
 }
@@ -236,21 +241,38 @@ static void test_a_file_comes_back(void **state) {
     assert_int_equal(files, 1);
 }
 
-/* Loads from a file, with a thread or without, into a store of its own. Returns the dump, or why there is none (both the caller's to
- * free); then the store has kept nothing. */
-static struct span load_with(const char *name, bool ahead) {
+/* Enough for more batches than are read ahead. */
+static void fill_many_partitions(struct kit *k) {
+    char name[16];
+    for (unsigned i = 0; i < 400; i++) {
+        snprintf(name, sizeof(name), "p%u", i);
+        fill(k, name, 0, 2, 5);
+    }
+}
+
+enum way { ALONE, AHEAD, AHEAD_WHEN_READY };
+
+/* Loads from a file into a store of its own. Returns the dump, or why there is none, for kit_dump_free; then the store has kept
+ * nothing. */
+static struct span load_with(const char *name, enum way way) {
     struct kit copy;
     kit_open(&copy);
     struct snapshot *snapshot = open_one(disk_system(), name);
-    if (ahead) snapshot_read_ahead(snapshot);
-    int failed = load_all(snapshot, copy.store, 1, &copy.error);
+    if (way != ALONE) snapshot_read_ahead(snapshot);
+    int failed = load_all(snapshot, copy.store, 1, way == AHEAD_WHEN_READY, &copy.error);
     if (failed) assert_int_equal(arena_allocated(store_arena(copy.store)), 0);
     snapshot_close(snapshot);
-    struct span out =
-        failed ? span_of(mem_dup(copy.error.text, strlen(copy.error.text)), strlen(copy.error.text))
-               : kit_dump(copy.store);
+    struct span out = failed ? span_of_string(strdup(copy.error.text)) : kit_dump(copy.store);
     kit_close(&copy);
     return out;
+}
+
+static void expect_same(const char *name, struct span expected) {
+    for (enum way way = ALONE; way <= AHEAD_WHEN_READY; way++) {
+        struct span out = load_with(name, way);
+        assert_true(span_equal(out, expected));
+        kit_dump_free(out);
+    }
 }
 
 static void test_read_ahead(void **state) {
@@ -258,20 +280,18 @@ static void test_read_ahead(void **state) {
     write_a_bit(k);
     fill(k, "large", 0, 3, 3000000);
     fill(k, "many", 0, 20000, 7);
+    fill_many_partitions(k);
     write_one(k, "one", NULL);
     struct span whole = kit_dump(k->store), bytes = slurp("one");
-    struct span loaded = load_with("one", true);
-    assert_true(span_equal(whole, loaded));
-    kit_dump_free(loaded);
+    expect_same("one", whole);
     kit_dump_free(whole);
-    for (size_t at = 100; at < bytes.len - 20000; at += bytes.len / 20) {
+    for (size_t at = 100; at < bytes.len - 100000; at += bytes.len / 20) {
         ((char *)(uintptr_t)bytes.ptr)[at] ^= 1;
         assert_int_equal(disk_replace(disk_system(), directory, "bad", bytes, &k->error), 0);
-        struct span with = load_with("bad", true), without = load_with("bad", false);
-        assert_true(span_equal(with, without));
-        assert_non_null(memmem(with.ptr, with.len, "checksum", 8));
-        mem_free((void *)(uintptr_t)with.ptr);
-        mem_free((void *)(uintptr_t)without.ptr);
+        struct span why = load_with("bad", ALONE);
+        assert_non_null(memmem(why.ptr, why.len, "checksum", 8));
+        expect_same("bad", why);
+        kit_dump_free(why);
         ((char *)(uintptr_t)bytes.ptr)[at] ^= 1;
     }
     mem_free((void *)(uintptr_t)bytes.ptr);
@@ -280,15 +300,18 @@ static void test_read_ahead(void **state) {
 static void test_given_up_in_the_midst(void **state) {
     struct kit *k = *state, copy;
     fill(k, "large", 0, 3, 3000000);
+    fill_many_partitions(k);
     write_one(k, "one", NULL);
-    for (int ahead = 0; ahead < 2; ahead++) {
-        bool done;
+    for (int i = 0; i < 20; i++) {
+        bool done = false;
         kit_open(&copy);
         struct snapshot *snapshot = open_one(disk_system(), "one");
-        if (ahead) snapshot_read_ahead(snapshot);
+        if (i) snapshot_read_ahead(snapshot);
         struct load *load = load_new(copy.store, snapshot_total(snapshot));
-        assert_int_equal(snapshot_load_step(snapshot, load, 1, &done, &copy.error), 0);
-        assert_false(done);
+        for (int steps = 0; steps <= i * 40; steps++) {
+            assert_int_equal(snapshot_load_step(snapshot, load, 1, &done, &copy.error), 0);
+            assert_false(done);
+        }
         load_free(load);
         snapshot_close(snapshot);
         assert_int_equal(arena_allocated(store_arena(copy.store)), 0);
@@ -316,7 +339,7 @@ static void test_in_slices_and_selected(void **state) {
     struct span names[] = {SPAN_LITERAL("many"), SPAN_LITERAL("none")};
     assert_int_equal(snapshot_select(snapshot, names, 2, &copy.error), ERROR_NOPART);
     assert_int_equal(snapshot_select(snapshot, names, 1, &copy.error), 0);
-    assert_int_equal(load_all(snapshot, copy.store, 100000, &copy.error), 0);
+    assert_int_equal(load_all(snapshot, copy.store, 100000, false, &copy.error), 0);
     assert_int_equal(store_partitions(copy.store), 1);
     assert_int_equal(kit_partition(&copy, "many")->samples, 20000);
     snapshot_close(snapshot);
