@@ -95,9 +95,13 @@ proc server_tail {id} {
     return [string range [server_output $id] end-4000 end]
 }
 
+# A port that the server has let go of first may be taken again at once, by the one who asks.
 proc wait_gone {addresses} {
-    wait_for_condition 200 20 {![any_listed $addresses [r CLIENT LIST]]} \
-        "closed clients are still in CLIENT LIST: $addresses"
+    set own [resp::local_address [r]]
+    set others [lsearch -all -inline -not -exact $addresses $own]
+    set listing ""
+    wait_for_condition 200 20 {![any_listed $others [set listing [r CLIENT LIST]]]} \
+        "closed clients are still in CLIENT LIST: $others\n$listing"
 }
 
 proc any_listed {addresses listing} {
