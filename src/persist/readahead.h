@@ -1,5 +1,5 @@
 /* Jobs that are done in the order in which they were given: by a thread of their own, and by the thread that gave them while it waits
- * for one. So neither stands idle while there is something to read.
+ * for one. So neither stands idle while there is something to read. (worker.h is for jobs that only the helper may do, one at a time.)
  *
  * A job's data belongs to who does it, from when it is given until it has ended. Jobs of one queue may run at the same time, on two
  * threads at most. */

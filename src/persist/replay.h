@@ -19,8 +19,7 @@
 struct replay {
     struct disk *disk;
     char *directory;
-    bool
-        read_ahead; /* snapshots that come back in are loaded so; the caller's choice after replay_open */
+    bool read_ahead; /* snapshots that come back in (snapshot.h); may be set after replay_open */
     struct manifest manifest;
     uint64_t next_lsn; /* of the frame that is expected; those below manifest.lsn are in the base */
     int64_t last_ms;   /* the newest time that a frame tells; INT64_MIN: none */

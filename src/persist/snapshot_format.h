@@ -85,10 +85,9 @@ struct snapshot {
         left; /* next to be planned; of which partition, and how many it still has */
     uint64_t done, total;
     struct readahead *reader;
-    struct snapshot_batch
-        batches[SNAPSHOT_BATCHES]; /* a ring: the first is loaded, the others are read */
-    size_t first, n_batches;
-    bool planned; /* there is nothing more to plan */
+    struct snapshot_batch batches[SNAPSHOT_BATCHES]; /* a ring */
+    size_t first, n_batches; /* the one that is loaded; how many are planned, with it */
+    bool planned;            /* there is nothing more to plan */
 };
 
 /* The hash under which a section is found by its identity. */

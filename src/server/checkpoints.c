@@ -251,7 +251,7 @@ static void on_step(evutil_socket_t fd, short what, void *context) {
     int64_t until = clock_monotonic_us() + SLICE_US;
     while (!failed && !done && ready && clock_monotonic_us() < until) {
         failed = server_check_memory(s, &e);
-        ready = snapshot_is_ready(c->snapshot, c->load);
+        if (!failed) ready = snapshot_is_ready(c->snapshot, c->load);
         if (!failed && ready)
             failed = snapshot_load_step(c->snapshot, c->load, SLICE_BYTES, &done, &e);
     }
