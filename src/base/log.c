@@ -1,13 +1,13 @@
 /* See log.h. */
 #include "base/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 static enum log_level log_threshold = LOG_NOTICE;
 static int log_fd = STDERR_FILENO;
@@ -23,10 +23,9 @@ int log_descriptor(void) {
 int log_open(const char *path, struct error *e) {
     int fd = STDERR_FILENO;
     if (*path) {
-        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-        if (fd < 0)
-            return error_set(e, ERROR_ERR, "can't open the log file '%s': %s", path,
-                             strerror(errno));
+        const char *why;
+        fd = file_open(path, O_WRONLY | O_CREAT | O_APPEND, 0644, FILE_OR_DEVICE, &why);
+        if (fd < 0) return error_set(e, ERROR_ERR, "can't open the log file '%s': %s", path, why);
     }
     if (log_fd != STDERR_FILENO) close(log_fd);
     log_fd = fd;

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 struct system_file {
@@ -25,11 +26,16 @@ struct system_file {
 
 #define SYSTEM_FILE(f) ((struct system_file *)(f))
 
-static int system_error(struct error *e, const char *what, const char *path) {
+/* The code follows errno. */
+static int system_refused(struct error *e, const char *what, const char *path, const char *why) {
     enum error_code code = errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == EFBIG
                                ? ERROR_MISCONF
                                : ERROR_ERR;
-    return error_set(e, code, "can't %s '%s': %s", what, path, strerror(errno));
+    return error_set(e, code, "can't %s '%s': %s", what, path, why);
+}
+
+static int system_error(struct error *e, const char *what, const char *path) {
+    return system_refused(e, what, path, strerror(errno));
 }
 
 /* ---- files -------------------------------------------------------------------------------- */
@@ -39,8 +45,9 @@ static int system_open(struct disk *disk, const char *path, enum disk_mode mode,
     static const int flags[] = {[DISK_READ] = O_RDONLY,
                                 [DISK_CREATE] = O_RDWR | O_CREAT | O_TRUNC | O_APPEND,
                                 [DISK_APPEND] = O_RDWR | O_APPEND};
-    int fd = open(path, flags[mode] | O_CLOEXEC, 0644);
-    if (fd < 0) return system_error(e, mode == DISK_CREATE ? "create" : "open", path);
+    const char *why;
+    int fd = file_open(path, flags[mode], 0644, FILE_REGULAR, &why);
+    if (fd < 0) return system_refused(e, mode == DISK_CREATE ? "create" : "open", path, why);
     struct system_file *file = mem_calloc(1, sizeof(*file));
     file->file.disk = disk;
     file->fd = fd;

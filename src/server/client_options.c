@@ -85,7 +85,7 @@ static int apply_output_limit(void *context, struct error *e) {
     struct client_output_limit limits[CLIENT_CLASSES];
     memcpy(limits, clients->output_limits, sizeof(limits));
     struct config_words words;
-    int code = config_split(span_of_string(clients->output_limit_words), &words, e);
+    int code = config_split(span_of_string(clients->output_limit_words), CONFIG_WORD, &words, e);
     if (!code && parse_output_limits(&words, limits))
         code = error_set(e, ERROR_ERR,
                          "argument must be 'CLASS HARD SOFT SECONDS', CLASS being normal or "

@@ -39,7 +39,7 @@ static int option_apply(const struct config_option *o, struct error *e) {
 static int option_restore(const struct config_option *o, struct span text, struct error *e) {
     struct config_words words = {0};
     bool split = o->kind == CONFIG_WORDS;
-    int code = split ? config_split(text, &words, e) : 0;
+    int code = split ? config_split(text, CONFIG_WORD, &words, e) : 0;
     if (!code) code = config_parse(o, split ? words.words : &text, split ? words.n : 1, e);
     if (!code) code = option_apply(o, e);
     config_words_free(&words);
@@ -81,7 +81,7 @@ static int set_words(const struct config_option *o, const struct span *words, si
     int code;
     if (o->kind == CONFIG_WORDS && n == 1) {
         struct config_words parts;
-        code = config_split(words[0], &parts, e);
+        code = config_split(words[0], CONFIG_WORD, &parts, e);
         if (!code) code = config_parse(o, parts.words, parts.n, e);
         config_words_free(&parts);
     } else {
@@ -106,7 +106,7 @@ static int load_line(struct config *c, struct span line, struct error *e) {
     if (memchr(line.ptr, '\0', line.len))
         return error_set(e, ERROR_ERR, "the line holds a NUL byte");
     struct config_words words;
-    int code = config_split(line, &words, e);
+    int code = config_split(line, CONFIG_COMMENT, &words, e);
     if (!code && words.n) code = load_option(c, words.words[0], words.words + 1, words.n - 1, e);
     config_words_free(&words);
     return code;

@@ -46,12 +46,13 @@ static size_t split_quoted(struct span line, size_t at, char **out) {
     return at == line.len || isspace((unsigned char)line.ptr[at]) ? at : 0;
 }
 
-int config_split(struct span line, struct config_words *out, struct error *e) {
+int config_split(struct span line, enum config_hash hash, struct config_words *out,
+                 struct error *e) {
     *out = (struct config_words){.bytes = mem_alloc(line.len * 2 + 1)};
     char *at_out = out->bytes;
     for (size_t at = 0;;) {
         while (at < line.len && isspace((unsigned char)line.ptr[at])) at++;
-        if (at == line.len) return 0;
+        if (at == line.len || (line.ptr[at] == '#' && hash == CONFIG_COMMENT)) return 0;
         char *begin = at_out;
         if (line.ptr[at] == '"' || line.ptr[at] == '\'') {
             at = split_quoted(line, at + 1, &at_out);

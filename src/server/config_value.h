@@ -11,10 +11,14 @@ struct config_words {
     size_t n, capacity;
 };
 
+/* Where a word that begins with # stands: ends the line, or is a word like others. */
+enum config_hash { CONFIG_COMMENT, CONFIG_WORD };
+
 /* Split a line at blanks. "…" knows \n \r \t \b \a \xHH and \ before a literal; '…' knows \'
  * only. A quote that does not end, or ends inside a word, is an error. Free the words in either
  * case. */
-int config_split(struct span line, struct config_words *out, struct error *e);
+int config_split(struct span line, enum config_hash hash, struct config_words *out,
+                 struct error *e);
 void config_words_free(struct config_words *words);
 
 /* Set the option's value from words. On failure it is unchanged. Does not call apply. */

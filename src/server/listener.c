@@ -67,7 +67,7 @@ static int resolve(const char *word, int64_t port, struct addrinfo **out, struct
 static int apply_bind(void *context, struct error *e) {
     struct listener *l = context;
     struct config_words words;
-    int code = config_split(span_of_string(l->bind), &words, e);
+    int code = config_split(span_of_string(l->bind), CONFIG_WORD, &words, e);
     for (size_t i = 0; i < words.n && !code; i++) {
         struct addrinfo *found;
         code = resolve(words.words[i].ptr, 0, &found, e);
@@ -281,7 +281,7 @@ int listener_open(struct listener *l, struct error *e) {
     event_assign(&l->pause, l->server->base, -1, 0, on_pause_over, l);
     struct config_words words = {0};
     int code = 0;
-    if (l->port) code = config_split(span_of_string(l->bind), &words, e);
+    if (l->port) code = config_split(span_of_string(l->bind), CONFIG_WORD, &words, e);
     for (size_t i = 0; i < words.n && !code; i++) code = listen_tcp(l, words.words[i].ptr, e);
     config_words_free(&words);
     if (!code && *l->unixsocket) code = listen_unix(l, e);

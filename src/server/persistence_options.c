@@ -40,7 +40,7 @@ static int apply_log_name(void *context, struct error *e) {
 static int apply_save(void *context, struct error *e) {
     struct persistence *p = &((struct server *)context)->persistence;
     struct config_words words;
-    int failed = config_split(span_of_string(p->save_words), &words, e);
+    int failed = config_split(span_of_string(p->save_words), CONFIG_WORD, &words, e);
     if (failed) return failed;
     struct save_rule rules[SAVE_RULES_MAX];
     size_t n = words.n / 2;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -89,6 +90,7 @@ static void register_options(struct server *s) {
         {.name = "logfile",
          .kind = CONFIG_STRING,
          .value = &s->logfile,
+         .fixed = true,
          .summary = "append the log to this file; empty: standard error",
          .fallback = "",
          .apply = apply_logfile,
@@ -224,6 +226,19 @@ static void on_signal(evutil_socket_t signal, short what, void *context) {
         server_stop(s);
 }
 
+/* The log was moved away (logrotate), or the terminal is gone. */
+static void on_hangup(evutil_socket_t signal, short what, void *context) {
+    (void)signal, (void)what;
+    struct server *s = context;
+    struct error e;
+    server_turn(s);
+    if (!*s->logfile) return;
+    if (log_open(s->logfile, &e))
+        log_warning("SIGHUP: %s; the log stays where it was", e.text);
+    else
+        log_notice("SIGHUP: the log file is opened anew");
+}
+
 void server_stop(struct server *s) {
     s->stopping = true;
     server_turn(s);
@@ -327,12 +342,13 @@ static int make_base(struct server *s, struct error *e) {
 static void arm_events(struct server *s) {
     static const int ending[] = {SIGTERM, SIGINT};
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);  /* the terminal it was started from may go */
     signal(SIGXFSZ, SIG_IGN); /* a write past the limit of files fails, and says why */
     for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
         evsignal_assign(&s->signals[i], s->base, ending[i], on_signal, s);
         event_add(&s->signals[i], NULL);
     }
+    evsignal_assign(&s->hangup, s->base, SIGHUP, on_hangup, s);
+    event_add(&s->hangup, NULL);
     event_assign(&s->turn_end, s->base, -1, 0, on_turn_end, s);
     event_assign(&s->next_turn, s->base, -1, 0, on_next_turn, s);
     event_assign(&s->lease_end, s->base, -1, 0, on_lease_end, s);
@@ -342,12 +358,14 @@ static void arm_events(struct server *s) {
 
 static int write_pidfile(struct server *s, struct error *e) {
     if (!*s->pidfile) return 0;
-    FILE *file = fopen(s->pidfile, "we");
-    bool failed = !file || fprintf(file, "%d\n", (int)getpid()) < 0;
-    if (file && fclose(file)) failed = true;
-    if (failed)
-        return error_set(e, ERROR_ERR, "can't write the pid file '%s': %s", s->pidfile,
-                         strerror(errno));
+    /* A symbolic link, in a directory that others may write, would have any file overwritten. */
+    const char *why;
+    int fd = file_open(s->pidfile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644, FILE_REGULAR,
+                       &why);
+    if (fd < 0 && errno == ELOOP) why = "is a symbolic link";
+    if (fd >= 0 && dprintf(fd, "%d\n", (int)getpid()) < 0) why = strerror(errno);
+    if (fd >= 0 && close(fd) && !why) why = strerror(errno);
+    if (why) return error_set(e, ERROR_ERR, "can't write the pid file '%s': %s", s->pidfile, why);
     s->pidfile_written = true;
     return 0;
 }
@@ -400,6 +418,7 @@ static void close_base(struct server *s) {
     event_del(&s->turn_end);
     for (size_t i = 0; i < sizeof(s->signals) / sizeof(*s->signals); i++)
         if (event_initialized(&s->signals[i])) event_del(&s->signals[i]);
+    if (event_initialized(&s->hangup)) event_del(&s->hangup);
     event_base_free(s->base);
     s->base = NULL;
 }

@@ -79,7 +79,8 @@ struct server {
     struct error failure; /* why it ends, where it has to */
     struct event turn_end, next_turn, cron, lease_end;
     int64_t lease_end_ms; /* what lease_end is armed for */
-    struct event signals[2];
+    struct event signals[2]; /* that end the server */
+    struct event hangup;     /* SIGHUP */
 };
 
 /* An empty server: options are registered with their defaults, nothing is open. */

@@ -60,6 +60,18 @@ test "an option whose value is malformed stops the start, with file, line and na
     }
 }
 
+test "a comment may stand behind a value" {
+    set port [free_port]
+    set conf "maxclients 77 # how many\nsave 3600 1   # after an hour\nport $port # no \"end\n"
+    append conf "logfile \"#1 # log\" # quoted\n"
+    set c [assert_start {my.conf} $port [list my.conf $conf]]
+    set said [$c CONFIG GET maxclients save logfile]
+    foreach {name value} {maxclients 77 save {3600 1} logfile {#1 # log}} {
+        assert_equal $value [dict get $said $name]
+    }
+    assert_match "*my.conf*1*port*" [assert_no_start {my.conf} {my.conf "port 1#no blank before\n"}]
+}
+
 test "quotes without an end stop the start, with file and line" {
     set said [assert_no_start {my.conf} {my.conf "port 0\nlogfile \"abc\n"}]
     assert_match "*my.conf*2*" $said
@@ -149,6 +161,46 @@ test "the log goes where logfile says" {
     assert {[file size [file join $::server($::server_serial,dir) here.log]] > 0}
 }
 
+test "SIGHUP opens the log file anew, after it was moved away" {
+    set port [free_port]
+    set c [assert_start [list --port $port --logfile here.log] $port]
+    set log [file join $::server($::server_serial,dir) here.log]
+    file rename $log $log.1
+    signal_process HUP $::server($::server_serial,pid)
+    wait_for_condition 100 20 {[file exists $log] && [string match "*SIGHUP*" [read_file $log]]}
+    assert_equal PONG [$c PING]
+}
+
+test "SIGHUP without a log file ends nothing" {
+    set port [free_port]
+    set c [assert_start [list --port $port] $port]
+    signal_process HUP $::server($::server_serial,pid)
+    assert_equal PONG [$c PING]
+    assert_equal PONG [$c PING]
+}
+
+# Whatever opens a FIFO as a file waits for ever: nobody is at its other end.
+foreach option {logfile pidfile dbfilename} {
+    test "a pipe in place of the file of $option stops the start and is named" {
+        set dir [file join $::work_dir pipe-$::option]
+        file mkdir $dir
+        exec mkfifo [file join $dir a.pipe]
+        set value [expr {$::option eq "dbfilename" ? "a.pipe" : [file join $dir a.pipe]}]
+        set said [assert_no_start [list --port 0 --unixsocket x.sock --dir $dir --$::option $value]]
+        assert_match "*a.pipe*pipe*" $said
+    }
+}
+
+test "a pid file that is a symbolic link stops the start, and what it points to is kept" {
+    set dir [file join $::work_dir linked-pidfile]
+    file mkdir $dir
+    write_file [file join $dir precious] "some bytes"
+    file link -symbolic [file join $dir link.pid] [file join $dir precious]
+    set said [assert_no_start [list --port 0 --unixsocket x.sock --pidfile [file join $dir link.pid]]]
+    assert_match "*link.pid*symbolic link*" $said
+    assert_equal "some bytes" [read_file [file join $dir precious]]
+}
+
 test "the server listens on loopback only, IPv4 and IPv6" {
     set port [free_port]
     assert_start [list --port $port] $port
@@ -231,6 +283,8 @@ start_own_server {maxclients 123} {
 
     test "what is fixed at the start cannot be set" {
         assert_error "ERR *unixsocket*" {r CONFIG SET unixsocket /tmp/elsewhere}
+        assert_error "ERR *logfile*immutable*" {r CONFIG SET logfile /tmp/elsewhere}
+        assert_error "ERR *pidfile*immutable*" {r CONFIG SET pidfile /tmp/elsewhere}
     }
 
     test "everything CONFIG GET tells can be given at a start" {
