@@ -430,41 +430,81 @@ start_own_server {unixsocket tq.sock} {
         assert_match "*,tcp,*,unix,*" [bench_here -s $socket --transport tcp,unix -t mget]
     }
 
-    # A relay that changes what the server answers.
+    # A relay that changes what the server answers, value by value: a rule is a whole line of the
+    # protocol (":24", "*4"), or bytes inside of a bulk string, which keep their number. What only
+    # looks like it, such as a line inside of an INFO reply, stays as it is.
     proc relay_accept {from to chan host port} {
         set server [socket 127.0.0.1 [srv port]]
         foreach side [list $chan $server] {
             fconfigure $side -translation binary -blocking 0
         }
-        fileevent $chan readable [list relay_bytes $chan $server {}]
+        set ::relayed($server) ""
+        fileevent $chan readable [list relay_bytes $chan $server ""]
         fileevent $server readable [list relay_bytes $server $chan [list $from $to]]
     }
-    proc relay_bytes {from to changes} {
+    proc relay_bytes {from to rule} {
         if {[catch {
-            puts -nonewline $to [string map $changes [read $from]]
+            set bytes [read $from]
+            if {$rule ne ""} {
+                set bytes [relay_values $from $bytes {*}$rule]
+            }
+            puts -nonewline $to $bytes
             flush $to
         }] || [eof $from]} {
             catch {close $from}
             catch {close $to}
         }
     }
+    # The values that are whole by now, changed; the rest is kept for the next bytes.
+    proc relay_values {from bytes old new} {
+        upvar #0 ::relayed($from) kept
+        append kept $bytes
+        set out ""
+        while {[set end [string first "\r\n" $kept]] >= 0} {
+            set line [string range $kept 0 $end-1]
+            set used [expr {$end + 2}]
+            if {[regexp {^\$(\d+)$} $line - length]} {
+                set value [string range $kept $used [expr {$used + $length - 1}]]
+                incr used [expr {$length + 2}]
+                if {$used > [string length $kept]} break
+                if {[string length $old] == [string length $new] && ![string match "# *" $value]} {
+                    set value [string map [list $old $new] $value]
+                }
+                append out [expr {$line eq $old ? $new : $line}] "\r\n$value\r\n"
+            } else {
+                append out [expr {$line eq $old ? $new : $line}] "\r\n"
+            }
+            set kept [string range $kept $used end]
+        }
+        return $out
+    }
+
+    test "the relay changes whole values only, however they arrive" {
+        set reply "*3\r\n:1\r\n\$9\r\n# a:1\r\n:1\r\n:12\r\n"
+        set ::relayed(x) ""
+        set out ""
+        foreach byte [split $reply ""] {
+            append out [relay_values x $byte ":1" "-no"]
+        }
+        assert_equal [string map {"*3\r\n:1\r" "*3\r\n-no\r"} $reply] $out
+    }
 
     foreach {arguments from to pattern} {
-        {-t mput} ":24\r" ":23\r" {*tq: *23 new samples, 24 expected*}
+        {-t mput} ":24" ":23" {*tq: *23 new samples, 24 expected*}
         {-t mput} s000000007 s000000008 {*tq: column @key came back with a wrong payload*}
         {-t mget} f32\[64\] f64\[64\] {*tq: column f0 came back with a wrong type*}
-        {-t mget} "*4\r\n" "*3\r\n" {*: tq: *}
+        {-t mget} "*4" "*3" {*: tq: *}
         {-t mget --mix str} A B {*tq: column f0 came back with a wrong payload*}
-        {-t get} "*3\r\n" "*2\r\n" {*: tq: *}
+        {-t get} "*3" "*2" {*: tq: *}
         {-t get --mix str} A B {*tq: sample 0 came back with a wrong value in column 0*}
         {-t sample-rows} s000000007 s000000008 {*tq: sample 7 came back with a wrong value*}
-        {-t put-one} ":0\r" "-OOM no\r" {*tq: OOM no*}
-        {-t get-one} "*1\r\n\$256\r\n" "*-1\r\n*1\r\n\$256\r\n" {*tq: *}
-        {-t wake} ":1\r" "-OOM no\r" {*tq: OOM no*}
-        {-t wake} "*1\r\n*3\r\n" "*1\r\n*2\r\n" {*tq: *}
-        {-t ping} "+PONG\r" "?PONG\r" {*tq: hiredis can't read a reply*}
+        {-t put-one} ":0" "-OOM no" {*tq: OOM no*}
+        {-t get-one} "\$256" "*0\r\n\$256" {*tq: *}
+        {-t wake} ":1" "-OOM no" {*tq: OOM no*}
+        {-t wake} "*3" "*2" {*tq: *}
+        {-t ping} "+PONG" "?PONG" {*tq: hiredis can't read a reply*}
     } {
-        test "benchmark $arguments notices [string trim $from] that became [string trim $to]" {
+        test "benchmark $arguments notices $from that became [string map {"\r\n" " "} $to]" {
             foreach name {arguments from to pattern} {
                 upvar #0 $name $name
             }
