@@ -3,7 +3,8 @@
 #   utils/runtest.sh [--suite NAME]…
 #     unit         the rooms from inside: unit tests, the inputs kept for fuzzers, the floors
 #     tcl          the server from outside
-#     demo         the demo, on prompts that it makes and on real rollouts
+#     demo         the demo, on prompts that it makes and on real rollouts, and what the documents show; with
+#                  Debian's redis-py and with today's
 #     connections  ten thousand of them at once
 #     exactly_once producers, consumers and waiters that come and go: who gets what, and how often
 #     durability   servers killed with -9, full disks, disks that fail: what is there afterwards
@@ -15,7 +16,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    sed -n '2,13s/^# //p' "$0" >&2
+    sed -n '2,14s/^# //p' "$0" >&2
     exit 2
 }
 
@@ -86,6 +87,27 @@ tcl() {
 
 demo() {
     tests/demo/run.py --server "build/$1/src/tq-server"
+}
+
+docs() {
+    tests/docs/run.py --server "build/$1/src/tq-server"
+}
+
+# With the newest redis-py, in an environment of its own.
+demo_today() {
+    today tests/demo/run.py "$1"
+}
+
+docs_today() {
+    today tests/docs/run.py "$1"
+}
+
+today() {
+    local python=build/python/bin/python
+    [ -x $python ] || python3 -m venv build/python || return
+    build/python/bin/pip install -q --upgrade redis numpy || return
+    $python -c 'import redis; print("redis-py", redis.__version__)'
+    $python "$1" --server "build/$2/src/tq-server"
 }
 
 # A sanitizer's allocator keeps what was freed: there memory is not judged.
@@ -160,8 +182,14 @@ build() {
 deps/install.sh || exit 1
 for suite in "${suites[@]}"; do
     case $suite in
-    unit | tcl | demo | connections | exactly_once | durability)
+    unit | tcl | connections | exactly_once | durability)
         build release "${warnings[@]}" && run_suite "$suite" "$suite" release
+        ;;
+    demo)
+        build release "${warnings[@]}" &&
+            for part in demo docs demo_today docs_today; do
+                run_suite "${part//_/ }" $part release
+            done
         ;;
     sanitizers)
         build sanitizers --enable-sanitizers "${warnings[@]}" &&

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Runs the demo, and the session that the README shows, against servers of their own, and sees to
-it that the demo's final check can fail.
+it that the demo's final check can fail. The demo runs under the Python that runs this file, with
+its redis-py.
 
     tests/demo/run.py --server PATH      ends with a line: N passed, N failed, N skipped"""
 
@@ -78,7 +79,7 @@ class Server:
 
 
 def start_demo(server, *options):
-    return subprocess.Popen([DEMO, "--port", str(server.port), *options], text=True,
+    return subprocess.Popen([sys.executable, DEMO, "--port", str(server.port), *options], text=True,
                             env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -109,9 +110,8 @@ class Running(unittest.TestCase):
         self.assertIn("ok  train took every one of 256 samples exactly once\n", out)
         tq = redis.Redis("127.0.0.1", self.server.port)
         self.assertEqual(len(trained(tq)), 256)
-        answer = tq.execute_command("TQ.STATUS", "demo@1")
-        tasks = dict(zip(answer[::2], answer[1::2]))[b"tasks"]
-        self.assertEqual({task: counts[:2] for task, counts in zip(tasks[::2], tasks[1::2])},
+        tasks = loop.as_map(loop.as_map(tq.execute_command("TQ.STATUS", "demo@1"))[b"tasks"])
+        self.assertEqual({task: counts[:2] for task, counts in tasks.items()},
                          {b"rollout": [256, 0], b"reward": [256, 0], b"train": [256, 0]})
 
     def test_one_group(self):
@@ -194,9 +194,8 @@ def at_the_prompt(server, command):
 class Readme(unittest.TestCase):
     def test_the_session_at_the_prompt(self):
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-            blocks = file.read().split("```\n")
+            session = "".join(re.findall(r"^```console\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE))
         prompt = "127.0.0.1:6399> "
-        session = "".join(block for block in blocks if block.startswith(prompt))
         server = Server()
         self.addCleanup(server.stop)
         played = ""

@@ -61,14 +61,14 @@ def options():
 
 def connect(opt):
     if opt.unix:
-        return redis.Redis(unix_socket_path=opt.unix)
-    return redis.Redis(opt.host, opt.port)
+        return loop.connect(unix_socket_path=opt.unix)
+    return loop.connect(opt.host, opt.port)
 
 
 def status(tq):
     """TQ.STATUS, as far as it is of interest here: produced by field, consumed by task."""
-    def pairs(flat):
-        return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
+    def pairs(reply):
+        return {name.decode(): value for name, value in loop.as_map(reply).items()}
     try:
         answer = pairs(tq.execute_command("TQ.STATUS", PARTITION))
     except redis.ResponseError as error:

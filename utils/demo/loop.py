@@ -15,6 +15,21 @@ import time
 
 import numpy as np
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+
+def connect(*address, **options):
+    """A client for calls that wait in the server. redis-py since version 8 gives a reply 5 seconds
+    and then sends the command again: a second TQ.SAMPLE may take a second batch while the first
+    one is on its way. So there is no limit of time here, and nothing is sent twice."""
+    return redis.Redis(*address, socket_timeout=None, retry=Retry(NoBackoff(), 0), **options)
+
+
+def as_map(reply):
+    """A map of the protocol: a dict with RESP3, which redis-py speaks by itself since version 8;
+    with RESP2 a list of names and values."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2]))
 
 
 def stream(tq, partition, task, count, *clauses):
