@@ -306,9 +306,13 @@ static void client_check_output(struct client *c) {
 
 void client_output_ready(struct client *c) {
     client_check_output(c);
-    if (c->dead || c->is_sending) return;
+    if (!c->dead && !c->writable_armed) client_send_later(c);
+}
+
+void client_send_later(struct client *c) {
+    if (c->is_sending) return;
     c->is_sending = true;
-    /* The last first: whoever waited for what a write of this turn brought hears of it before the writer hears that it is done. */
+    /* LIFO: woken consumers are answered before the producer that woke them. */
     TAILQ_INSERT_HEAD(&c->server->clients->sending, c, sending);
     server_turn(c->server);
 }

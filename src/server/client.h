@@ -190,6 +190,9 @@ void clients_tick(struct server *s);  /* ten times a second: timeouts and limits
 
 /* ---- between client.c and client_io.c */
 
+/* At the end of the turn, once the log has what the turn did, send what is pending: the only way in which bytes leave. */
+void client_send_later(struct client *c);
+
 void client_io_begin(struct client *c); /* arm the events of a new connection */
 void client_io_end(struct client *c);   /* disarm and free what I/O holds */
 

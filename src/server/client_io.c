@@ -319,15 +319,14 @@ static void client_send(struct client *c) {
 static void on_writable(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct client *c = context;
-    server_turn(c->server);
-    client_send(c);
+    client_send_later(c);
 }
 
 void clients_send(struct server *s) {
     for (struct client *c; (c = TAILQ_FIRST(&s->clients->sending));) {
         TAILQ_REMOVE(&s->clients->sending, c, sending);
         c->is_sending = false;
-        if (!c->writable_armed) client_send(c);
+        client_send(c);
     }
 }
 

@@ -177,7 +177,7 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
 static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct server *s = context;
-    bool more = waiter_serve(s);
+    waiter_serve(s);
     if (!persistence_write(s)) {
         s->in_turn = false;
         event_base_loopbreak(s->base);
@@ -190,7 +190,7 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     s->in_turn = false;
     if (s->stopping)
         event_base_loopbreak(s->base);
-    else if (more || clients_waiting(s))
+    else if (waiter_is_due(s) || clients_waiting(s))
         event_add(&s->next_turn, &(struct timeval){0, 0});
 }
 

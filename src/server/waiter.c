@@ -336,9 +336,9 @@ static bool partition_serve(struct wait_partition *p, int64_t until_us) {
     return in_time;
 }
 
-bool waiter_serve(struct server *s) {
+void waiter_serve(struct server *s) {
     struct waiters *all = s->waiters;
-    if (TAILQ_EMPTY(&all->signalled)) return false;
+    if (TAILQ_EMPTY(&all->signalled)) return;
     int64_t until_us = clock_monotonic_us() + SERVE_BUDGET_US;
     bool in_time = true;
     for (struct wait_partition *p; in_time && (p = TAILQ_FIRST(&all->signalled));) {
@@ -350,5 +350,8 @@ bool waiter_serve(struct server *s) {
         if (!in_time) partition_signal(s, p);
         partition_tidy(all, p);
     }
-    return !in_time;
+}
+
+bool waiter_is_due(const struct server *s) {
+    return !TAILQ_EMPTY(&s->waiters->signalled);
 }

@@ -73,9 +73,13 @@ void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples);
 void waiter_signal_all(struct server *s);
 
 /* The end of the turn: try the heads of the signalled queues, and again when that has signalled
- * more. Stops after a while so that I/O is not kept waiting: true where there is more to do next
- * turn. Called by the server only. */
-bool waiter_serve(struct server *s);
+ * more. Stops after a while so that I/O is not kept waiting: see waiter_is_due. Called by the server
+ * only. */
+void waiter_serve(struct server *s);
+
+/* Is a partition signalled that waiter_serve has not served? Also what was signalled after it: a client
+ * that is closed while replies are sent leaves its place to the next waiter. */
+bool waiter_is_due(const struct server *s);
 
 /* Forget a client's waiter without a reply. Called when it closes. */
 void waiter_forget(struct client *c);

@@ -1,0 +1,758 @@
+/* Turns of the whole server, in orders of events that the test draws: simulated sockets, clock and failing files (kit/simsock.h,
+ * kit/simloop.h), the server's own commands. What must hold in every order:
+ *
+ *   - nothing is sent before the log has, written and synced, what was done before;
+ *   - replies come whole, in order, one for each command;
+ *   - when nothing more is ready, each call that still waits would have to wait if it came now; no call is forgotten;
+ *   - the server comes to rest: it does not try in vain for ever;
+ *   - memory that was held for clients is free again when they are gone. */
+#include "kit/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "cmd/cmd.h"
+#include "kit/fail.h"
+#include "kit/simloop.h"
+#include "kit/simsock.h"
+#include "kit/source.h"
+#include "server/client.h"
+#include "server/config.h"
+#include "server/server.h"
+#include "server/waiter.h"
+#include "store/store.h"
+
+enum {
+    CLIENTS = 6,
+    REQUESTS_MAX = 4, /* that a client has sent and not seen answered */
+    WORDS_MAX = 32,
+    REST_PASSES = 20000, /* within which the server comes to rest */
+    VALUE_LARGE = 40000, /* received directly into the memory of a column */
+};
+
+/* ---- the simulated machine ---------------------------------------------------------------- */
+
+int64_t __wrap_clock_monotonic_us(void);
+int64_t __wrap_clock_wall_us(void);
+size_t __wrap_store_apply(struct store *s, const struct op *op);
+size_t __real_store_apply(struct store *s, const struct op *op);
+size_t __wrap_utf8_valid_prefix(struct span text);
+size_t __real_utf8_valid_prefix(struct span text);
+
+static struct server server;
+static char directory[64];
+static bool unwritten, unsynced; /* something was applied that the log has not */
+static size_t utf8_checked;      /* bytes */
+
+int64_t __wrap_clock_monotonic_us(void) {
+    return simloop_now_us();
+}
+
+int64_t __wrap_clock_wall_us(void) {
+    return INT64_C(1700000000000000) + simloop_now_us();
+}
+
+size_t __wrap_store_apply(struct store *s, const struct op *op) {
+    if (server.persistence.log && !server.persistence.loading) unwritten = unsynced = true;
+    return __real_store_apply(s, op);
+}
+
+size_t __wrap_utf8_valid_prefix(struct span text) {
+    utf8_checked += text.len;
+    return __real_utf8_valid_prefix(text);
+}
+
+static void on_wrote(void *context, size_t bytes) {
+    (void)context, (void)bytes;
+    unwritten = false;
+}
+
+static void on_synced(void *context) {
+    (void)context;
+    if (!unwritten) unsynced = false;
+}
+
+static void on_sent(void *context, int fd, size_t bytes) {
+    (void)context;
+    EXPECT(!unwritten && !unsynced, "%zu bytes were sent to client %d before the log had them",
+           bytes, fd - SIMSOCK_FIRST);
+}
+
+static void register_commands(void) {
+    static bool done;
+    if (done) return;
+    done = true;
+    cmd_connection_register();
+    cmd_introspection_register();
+    cmd_keyspace_register();
+    cmd_transaction_register();
+    cmd_put_register();
+    cmd_mput_register();
+    cmd_mget_register();
+    cmd_define_register();
+    cmd_lease_register();
+    cmd_list_register();
+    cmd_sample_register();
+    cmd_clear_register();
+    cmd_partition_register();
+}
+
+static void remove_directory(void) {
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+    EXPECT(system(command) == 0, "%s", command);
+}
+
+static void rest(void);
+
+static void server_begin(bool logged) {
+    struct error e;
+    char path[96];
+    snprintf(directory, sizeof(directory), "/tmp/tq-turns-XXXXXX");
+    EXPECT(mkdtemp(directory), "%s", strerror(errno));
+    snprintf(path, sizeof(path), "%s/s", directory);
+    simloop_reset();
+    simsock_reset();
+    unwritten = unsynced = false;
+    server_init(&server);
+    register_commands();
+    char *words[] = {"--port", "0", "--unixsocket", path, "--dir", directory, "--loglevel",
+                     "warning", "--appendfsync", "always", "--appendonly", logged ? "yes" : "no"};
+    int failed = config_load_words(server.config, sizeof(words) / sizeof(*words), words, &e);
+    if (!failed) failed = server_start(&server, &e);
+    EXPECT(!failed, "%s", e.text);
+    rest();
+    EXPECT(!server.persistence.loading, "it is loaded");
+    simsock_watch(&(struct simsock_hooks){on_sent, on_wrote, on_synced, NULL});
+}
+
+static void server_finish(void) {
+    server_free(&server);
+    simsock_reset();
+    remove_directory();
+}
+
+/* Passes until nothing is ready. */
+static void rest(void) {
+    for (int i = 0; simloop_pass(NULL); i++)
+        EXPECT(i < REST_PASSES, "the server never comes to rest; %zu wait", waiter_count(&server));
+}
+
+/* ---- replies ------------------------------------------------------------------------------ */
+
+/* The end of the reply that begins at `at`, 0 where it is not whole yet. */
+static size_t reply_end(const char *bytes, size_t len, size_t at) {
+    const char *line_end = at < len ? memchr(bytes + at, '\r', len - at) : NULL;
+    if (!line_end || (size_t)(line_end - bytes) + 2 > len) return 0;
+    size_t next = (size_t)(line_end - bytes) + 2;
+    long n = strtol(bytes + at + 1, NULL, 10);
+    switch (bytes[at]) {
+    case '+':
+    case '-':
+    case ':': return next;
+    case '$':
+        if (n < 0) return next;
+        return next + (size_t)n + 2 <= len ? next + (size_t)n + 2 : 0;
+    case '*':
+        for (long i = 0; i < n && next; i++) next = reply_end(bytes, len, next);
+        return next;
+    default: EXPECT(false, "'%.20s' begins no reply", bytes + at); return 0;
+    }
+}
+
+/* ---- clients ------------------------------------------------------------------------------ */
+
+struct words {
+    size_t n;
+    struct word {
+        char text[64];
+        size_t large; /* so many bytes of 'x' in place of the text */
+    } words[WORDS_MAX];
+};
+
+struct request {
+    struct words words;
+    bool waits, writes; /* it has BLOCK; it is a TQ.PUT or TQ.MPUT */
+    char partition;
+};
+
+struct peer {
+    int fd;
+    bool is_full;
+    struct request requests[REQUESTS_MAX]; /* not answered, oldest first */
+    size_t n_requests;
+    struct simsock_bytes outbox; /* not delivered yet */
+};
+
+static struct peer peers[CLIENTS + 1]; /* the last one is the observer */
+#define OBSERVER (&peers[CLIENTS])
+
+static void peer_join(struct peer *peer) {
+    simsock_bytes_free(&peer->outbox);
+    *peer = (struct peer){.fd = simsock_open()};
+    server_turn(&server);
+    client_accept(&server, peer->fd, "sim:0", false);
+}
+
+static void add_word(struct words *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_word(struct words *w, const char *format, ...) {
+    EXPECT(w->n < WORDS_MAX, "%zu words", w->n);
+    struct word *word = &w->words[w->n++];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(word->text, sizeof(word->text), format, args);
+    va_end(args);
+    word->large = 0;
+}
+
+static void add_words(struct words *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Words parted by blanks. */
+static void add_words(struct words *w, const char *format, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) add_word(w, "%s", word);
+}
+
+static void add_value(struct words *w, size_t len) {
+    add_word(w, "%s", "");
+    w->words[w->n - 1].large = len;
+}
+
+static void encode(struct peer *peer, const struct words *w) {
+    char line[32];
+    struct simsock_bytes *to = &peer->outbox;
+    simsock_bytes_add(to, line, (size_t)snprintf(line, sizeof(line), "*%zu\r\n", w->n));
+    for (size_t i = 0; i < w->n; i++) {
+        const struct word *word = &w->words[i];
+        size_t len = word->large ? word->large : strlen(word->text);
+        simsock_bytes_add(to, line, (size_t)snprintf(line, sizeof(line), "$%zu\r\n", len));
+        if (!word->large) simsock_bytes_add(to, word->text, len);
+        for (size_t left = word->large; left;) {
+            static const char xs[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+            size_t part = left < sizeof(xs) - 1 ? left : sizeof(xs) - 1;
+            simsock_bytes_add(to, xs, part);
+            left -= part;
+        }
+        simsock_bytes_add(to, "\r\n", 2);
+    }
+}
+
+static void deliver(struct peer *peer, size_t len) {
+    struct simsock_bytes *from = &peer->outbox;
+    if (len > from->len) len = from->len;
+    if (!len) return;
+    simsock_send(peer->fd, from->ptr, len);
+    from->len -= len;
+    memmove(from->ptr, from->ptr + len, from->len);
+}
+
+/* Takes what came back; answers whole replies with the oldest requests. `first` (NULL: nothing) gets the first one's line. */
+static void peer_hear(struct peer *peer, char first[static 64]) {
+    struct simsock_bytes *out = simsock_output(peer->fd);
+    size_t at = 0;
+    for (size_t end; (end = reply_end(out->ptr, out->len, at)); at = end) {
+        EXPECT(peer->n_requests > 0, "a reply that nobody asked for: '%.40s'", out->ptr + at);
+        if (at == 0) {
+            size_t len = end < 63 ? end : 63;
+            memcpy(first, out->ptr, len);
+            first[len] = '\0';
+        }
+        peer->n_requests--;
+        memmove(peer->requests, peer->requests + 1, peer->n_requests * sizeof(*peer->requests));
+    }
+    memmove(out->ptr, out->ptr + at, out->len - at);
+    out->len -= at;
+}
+
+/* The observer's command, at rest, and the first line of its reply. */
+static const char *ask(const struct words *w) {
+    static char first[64];
+    struct peer *peer = OBSERVER;
+    peer->requests[peer->n_requests++] = (struct request){.words = *w};
+    encode(peer, w);
+    deliver(peer, SIZE_MAX);
+    rest();
+    first[0] = '\0';
+    peer_hear(peer, first);
+    EXPECT(peer->n_requests == 0, "%s has no reply", w->words[0].text);
+    return first;
+}
+
+static const char *ask_text(const char *text) {
+    struct words w = {0};
+    add_words(&w, "%s", text);
+    return ask(&w);
+}
+
+static void machine_begin(bool logged) {
+    server_begin(logged);
+    memset(peers, 0, sizeof(peers));
+    for (size_t i = 0; i <= CLIENTS; i++) peer_join(&peers[i]);
+    rest();
+}
+
+static void machine_finish(void) {
+    for (size_t i = 0; i <= CLIENTS; i++) simsock_bytes_free(&peers[i].outbox);
+    server_finish();
+}
+
+/* ---- what is asked ------------------------------------------------------------------------ */
+
+static void draw_put(struct source *s, struct request *r) {
+    add_words(&r->words, "TQ.PUT %c k%d", r->partition, (int)source_below(s, 10));
+    switch (source_below(s, 4)) {
+    case 0: add_words(&r->words, "TAGS 1 v %d", (int)source_below(s, 3)); break;
+    case 1: add_words(&r->words, "FIELDS 1 g:str some"); break;
+    default:
+        add_words(&r->words, "TAGS 1 v %d FIELDS 1 f:str", (int)source_below(s, 3));
+        add_value(&r->words, source_once_in(s, 4) ? VALUE_LARGE : 8);
+    }
+    r->writes = true;
+    r->waits = source_below(s, 2);
+}
+
+static void draw_mput(struct source *s, struct request *r) {
+    int first = (int)source_below(s, 8);
+    add_words(&r->words, "TQ.MPUT %c KEYS 3 k%d k%d k%d TAGS 1 v %d %d %d", r->partition, first,
+              first + 1, first + 2, (int)source_below(s, 3), (int)source_below(s, 3),
+              (int)source_below(s, 3));
+    r->writes = true;
+    r->waits = source_below(s, 2);
+}
+
+/* Of one selection always the same COUNT, so that no call is held back by a larger one before it. */
+static void draw_sample(struct source *s, struct request *r) {
+    int where = (int)source_below(s, 4), task = (int)source_below(s, 2);
+    char field = source_once_in(s, 4) ? 'g' : 'f';
+    add_words(&r->words, "TQ.SAMPLE %c t%d COUNT %d FIELDS 1 %c AS KEYS", r->partition, task,
+              1 + where % 2, field);
+    if (where < 3) add_words(&r->words, "WHERE 1 v = %d", where);
+    r->waits = source_below(s, 4) > 0;
+    if (source_once_in(s, 4)) add_words(&r->words, "LEASE 40");
+}
+
+static void draw_bound(struct source *s, struct request *r) {
+    static const char *const bounds[] = {"MAXSAMPLES", "MAXBYTES", "MAXAHEAD t0"};
+    static const unsigned most[] = {6, 2 * VALUE_LARGE, 6};
+    size_t which = source_below(s, 3);
+    add_words(&r->words, "TQ.ALTER %c %s %d", r->partition, bounds[which],
+              (int)source_below(s, most[which]));
+}
+
+static void draw_maxmemory(struct source *s, struct request *r) {
+    uint64_t limit = source_once_in(s, 2)
+                         ? 0
+                         : server_memory_used(&server) + source_below(s, 3 * VALUE_LARGE);
+    add_words(&r->words, "CONFIG SET maxmemory %llu", (unsigned long long)limit);
+}
+
+static struct request draw_request(struct source *s) {
+    struct request r = {.partition = source_once_in(s, 3) ? 'q' : 'p'};
+    switch (source_below(s, 16)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4: draw_put(s, &r); break;
+    case 5: draw_mput(s, &r); break;
+    case 6:
+    case 7:
+    case 8:
+    case 9: draw_sample(s, &r); break;
+    case 10: draw_bound(s, &r); break;
+    case 11: draw_maxmemory(s, &r); break;
+    case 12:
+        add_words(&r.words, "TQ.CLEAR %c KEYS 1 k%d", r.partition, (int)source_below(s, 10));
+        break;
+    case 13: add_words(&r.words, "TQ.RESET %c", r.partition); break;
+    case 14: add_words(&r.words, "TQ.MGET %c KEYS 2 k1 k2 FIELDS 1 f", r.partition); break;
+    default:
+        if (source_once_in(s, 6))
+            add_words(&r.words, source_once_in(s, 2) ? "TQ.SEAL %c" : "TQ.CLEAR %c", r.partition);
+        else
+            add_words(&r.words, "TQ.COUNT %c WHERE 1 v = 1", r.partition);
+    }
+    if (r.waits) add_words(&r.words, "BLOCK %d", source_once_in(s, 4) ? 30 : 0);
+    return r;
+}
+
+/* ---- what must hold at rest --------------------------------------------------------------- */
+
+static void drop_clause(struct words *w, const char *name, size_t words) {
+    for (size_t i = 0; i < w->n; i++) {
+        if (strcmp(w->words[i].text, name)) continue;
+        memmove(&w->words[i], &w->words[i + words], (w->n - i - words) * sizeof(*w->words));
+        w->n -= words;
+        return;
+    }
+}
+
+/* A call that waits for samples: the same one that does not wait finds nothing. */
+static void check_sampler(const struct request *r) {
+    struct words w = r->words;
+    drop_clause(&w, "BLOCK", 2);
+    drop_clause(&w, "LEASE", 2);
+    add_word(&w, "KEEP");
+    const char *reply = ask(&w);
+    if (reply[0] == '-' || !strncmp(reply, "$-1", 3) || !strncmp(reply, "*-1", 3)) return;
+    fprintf(stderr, "waits:");
+    for (size_t i = 0; i < r->words.n; i++) fprintf(stderr, " %s", r->words.words[i].text);
+    EXPECT(false, "a call waits for what is there: %.40s", reply);
+}
+
+/* A write that waits, alone in its partition: the same one that does not wait is refused. */
+static void check_writer(const struct request *r) {
+    struct words w = r->words;
+    drop_clause(&w, "BLOCK", 2);
+    const char *reply = ask(&w);
+    if (reply[0] == '-') return;
+    fprintf(stderr, "waits:");
+    for (size_t i = 0; i < r->words.n; i++) fprintf(stderr, " %s", r->words.words[i].text);
+    EXPECT(false, "a write waits although there is room: %.40s", reply);
+}
+
+static void check_waiting(void) {
+    size_t writers[2] = {0};
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (peers[i].n_requests && peers[i].requests[0].writes)
+            writers[peers[i].requests[0].partition == 'q']++;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        if (!peers[i].n_requests || simsock_is_closed(peers[i].fd)) continue;
+        const struct request *r = &peers[i].requests[0];
+        EXPECT(r->waits, "%s of client %zu has no reply", r->words.words[0].text, i);
+        if (!r->writes)
+            check_sampler(r);
+        else if (writers[r->partition == 'q'] == 1)
+            check_writer(r);
+    }
+}
+
+/* Everything is delivered and taken, time for a tick passes, and the server comes to rest. */
+static void settle(void) {
+    char first[64];
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < CLIENTS; i++) {
+            simsock_room(peers[i].fd, SIZE_MAX);
+            deliver(&peers[i], SIZE_MAX);
+        }
+        rest();
+        simloop_advance_us(150000);
+        rest();
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        peer_hear(&peers[i], first);
+        EXPECT(simsock_output(peers[i].fd)->len == 0, "half a reply was sent to client %zu", i);
+    }
+    check_waiting();
+}
+
+/* ---- drawn orders ------------------------------------------------------------------------- */
+
+static void step(struct source *s) {
+    struct peer *peer = &peers[source_below(s, CLIENTS)];
+    char first[64];
+    switch (source_below(s, 16)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+        if (peer->n_requests == REQUESTS_MAX) return;
+        peer->requests[peer->n_requests] = draw_request(s);
+        encode(peer, &peer->requests[peer->n_requests++].words);
+        return;
+    case 5:
+    case 6:
+    case 7: deliver(peer, source_once_in(s, 3) ? source_below(s, 60) : SIZE_MAX); return;
+    case 8: simsock_room(peer->fd, source_once_in(s, 2) ? source_below(s, 20) : SIZE_MAX); return;
+    case 9:
+        if (!source_once_in(s, 8)) return;
+        peer_hear(peer, first);
+        simsock_leave(peer->fd, source_once_in(s, 2));
+        simloop_pass(s);
+        rest();
+        peer_join(peer);
+        return;
+    case 10: simloop_advance_us((int64_t)source_below(s, 40000)); return;
+    default:
+        if (!simloop_is_broken()) simloop_pass(s);
+        peer_hear(peer, first);
+    }
+}
+
+static void trial(uint64_t seed) {
+    struct source s = source_of_seed(seed);
+    machine_begin(source_below(&s, 2));
+    for (int i = 0; i < 6; i++) {
+        for (int k = 0; k < 60; k++) step(&s);
+        settle();
+    }
+    machine_finish();
+}
+
+static void test_drawn_orders(void **state) {
+    (void)state;
+    const char *given = getenv("TQ_SEED");
+    if (given) {
+        trial(strtoull(given, NULL, 10));
+        return;
+    }
+    for (uint64_t seed = 1; seed <= test_rounds(TEST_IS_SLOW ? 60 : 300); seed++) {
+        char note[32];
+        snprintf(note, sizeof(note), "%llu", (unsigned long long)seed);
+        setenv("TQ_TURNS_SEED", note, 1); /* for a debugger: the seed that runs */
+        trial(seed);
+    }
+}
+
+/* ---- all orders --------------------------------------------------------------------------- */
+
+/* Walks through all sequences of choices: the choices made before are made again, but for the last one that has another. */
+static struct {
+    unsigned made[64], among[64];
+    size_t n, at;
+} choices;
+
+static size_t choose(size_t among) {
+    EXPECT(choices.at < 64, "64 choices");
+    if (choices.at == choices.n) {
+        choices.made[choices.n] = 0;
+        choices.among[choices.n++] = (unsigned)among;
+    }
+    return choices.made[choices.at++];
+}
+
+static bool choose_anew(void) {
+    while (choices.n && choices.made[choices.n - 1] + 1 == choices.among[choices.n - 1])
+        choices.n--;
+    if (!choices.n) return false;
+    choices.made[choices.n - 1]++;
+    choices.at = 0;
+    return true;
+}
+
+/* One pass with ready events in a chosen order; any that are left come in a later one. */
+static bool chosen_pass(void) {
+    struct simloop_ready ready[SIMLOOP_READY_MAX];
+    size_t left[SIMLOOP_READY_MAX], chosen[SIMLOOP_READY_MAX], n = simloop_ready(ready), k = 0;
+    if (!n) return false;
+    EXPECT(n <= 6, "%zu events are ready: too many orders", n);
+    for (size_t i = 0; i < n; i++) left[i] = i;
+    while (n) {
+        size_t which = k ? choose(n + 1) : choose(n);
+        if (which == n) break; /* no more in this pass */
+        chosen[k++] = left[which];
+        left[which] = left[--n];
+    }
+    simloop_pass_of(chosen, k);
+    return true;
+}
+
+static void ask_peer(struct peer *peer, const char *text) {
+    struct request r = {0};
+    add_words(&r.words, "%s", text);
+    encode(peer, &r.words);
+    deliver(peer, SIZE_MAX);
+    peer->requests[peer->n_requests++] = r;
+}
+
+/* The socket of a client is full in the middle of a reply; then it is drained and a write comes, while others write and wait. */
+static void play_full_socket(bool parked) {
+    char first[64];
+    machine_begin(true);
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    simsock_room(peers[0].fd, 4);
+    ask_peer(&peers[0], "TQ.MGET p KEYS 1 a");
+    rest();
+    if (parked) {
+        ask_peer(&peers[0], "TQ.SAMPLE q t COUNT 1 FIELDS 1 f BLOCK 0");
+        rest();
+        ask_peer(&peers[1], "TQ.PUT q b FIELDS 1 f some");
+    }
+    ask_peer(&peers[0], "TQ.PUT p c FIELDS 1 f some");
+    simsock_room(peers[0].fd, SIZE_MAX);
+    while (chosen_pass()) continue;
+    for (size_t i = 0; i < 2; i++) {
+        peer_hear(&peers[i], first);
+        EXPECT(peers[i].n_requests == 0, "client %zu lacks a reply", i);
+    }
+    machine_finish();
+}
+
+static void test_all_orders_of_a_full_socket(void **state) {
+    (void)state;
+    for (int parked = 0; parked < 2; parked++) {
+        memset(&choices, 0, sizeof(choices));
+        do {
+            choices.at = 0;
+            play_full_socket(parked);
+        } while (choose_anew());
+    }
+}
+
+/* A pass with one event: the socket can be written. */
+static void pass_writable(int fd) {
+    struct simloop_ready ready[SIMLOOP_READY_MAX];
+    size_t n = simloop_ready(ready), at = 0;
+    while (at < n && (ready[at].fd != fd || ready[at].read)) at++;
+    EXPECT(at < n, "the socket is not watched for writing");
+    simloop_pass_of(&at, 1);
+}
+
+/* The head of a queue leaves while replies are sent: the next one is served in the next turn, without a timer. */
+static void test_the_next_is_served_when_the_head_leaves_during_sending(void **state) {
+    (void)state;
+    machine_begin(false);
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    simsock_room(peers[0].fd, 0);
+    ask_peer(&peers[0], "TQ.MGET p KEYS 1 a");
+    ask_peer(&peers[0], "TQ.SAMPLE p t COUNT 2 FIELDS 1 f BLOCK 0");
+    rest();
+    ask_peer(&peers[1], "TQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 0");
+    rest();
+    assert_int_equal(waiter_count(&server), 2);
+    simsock_leave(peers[0].fd, true);
+    pass_writable(peers[0].fd); /* the write fails: that closes the client */
+    assert_int_equal(waiter_count(&server), 1);
+    rest();
+    assert_int_equal(waiter_count(&server), 0);
+    machine_finish();
+}
+
+/* ---- single rules ------------------------------------------------------------------------- */
+
+/* The log can't be written: nothing that depends on it is sent, whatever else is ready. */
+static void test_nothing_is_sent_when_the_log_fails(void **state) {
+    (void)state;
+    machine_begin(true);
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    simsock_room(peers[0].fd, 4);
+    ask_peer(&peers[0], "TQ.MGET p KEYS 1 a");
+    rest();
+    size_t before = simsock_output(peers[0].fd)->len;
+    simsock_fail_files(EIO);
+    ask_peer(&peers[0], "TQ.PUT p b FIELDS 1 f some");
+    simsock_room(peers[0].fd, SIZE_MAX);
+    while (!simloop_is_broken() && simloop_pass(NULL)) continue;
+    assert_true(simloop_is_broken());
+    assert_int_equal(simsock_output(peers[0].fd)->len, before);
+    simsock_fail_files(0);
+    machine_finish();
+}
+
+/* Values of a batch that waits for room are checked when it comes and not at each change of its partition. */
+static void test_values_of_a_waiting_batch_are_checked_once(void **state) {
+    (void)state;
+    enum { VALUE = 200000, CHANGES = 50 };
+    machine_begin(false);
+    ask_text("TQ.CREATE p MAXSAMPLES 2");
+    ask_text("TQ.PUT p a TAGS 1 v 0");
+    ask_text("TQ.PUT p b TAGS 1 v 0");
+    struct request r = {0};
+    add_words(&r.words, "TQ.PUT p c FIELDS 1 f:str");
+    add_value(&r.words, VALUE);
+    add_words(&r.words, "BLOCK 0");
+    utf8_checked = 0;
+    encode(&peers[0], &r.words);
+    deliver(&peers[0], SIZE_MAX);
+    peers[0].requests[peers[0].n_requests++] = r;
+    rest();
+    assert_int_equal(waiter_count(&server), 1);
+    for (int i = 0; i < CHANGES; i++) ask_text(i % 2 ? "TQ.PUT p a TAGS 1 v 1" : "TQ.PUT p b TAGS 1 v 2");
+    assert_in_range(utf8_checked, 0, 2 * VALUE);
+    ask_text("TQ.CLEAR p KEYS 1 a");
+    assert_int_equal(waiter_count(&server), 0);
+    machine_finish();
+}
+
+/* q holds a large value, and `maxmemory` is passed by less than that. */
+static void fill_memory(void) {
+    struct words w = {0};
+    add_words(&w, "TQ.PUT q large FIELDS 1 f");
+    add_value(&w, 1000000);
+    ask(&w);
+    char limit[64];
+    snprintf(limit, sizeof(limit), "CONFIG SET maxmemory %zu",
+             server_memory_used(&server) - 500000);
+    ask_text(limit);
+    EXPECT(server_memory_full(&server, 0), "memory is full");
+}
+
+/* The reason for which a write waits changes from the partition's bound to memory. */
+static void test_a_write_that_waited_for_room_waits_for_memory(void **state) {
+    (void)state;
+    machine_begin(false);
+    ask_text("TQ.CREATE p MAXSAMPLES 1");
+    ask_text("TQ.PUT p a TAGS 1 v 0");
+    ask_peer(&peers[0], "TQ.PUT p b TAGS 1 v 0 BLOCK 0");
+    rest();
+    fill_memory();
+    ask_text("TQ.CLEAR p KEYS 1 a");
+    assert_int_equal(waiter_count(&server), 1);
+    ask_text("TQ.CLEAR q");
+    assert_int_equal(waiter_count(&server), 0);
+    machine_finish();
+}
+
+/* And the reverse: then it does not stand before those that wait for memory alone. */
+static void test_a_write_that_waited_for_memory_waits_for_room(void **state) {
+    (void)state;
+    machine_begin(false);
+    ask_text("TQ.PUT p a TAGS 1 v 0");
+    fill_memory();
+    ask_peer(&peers[0], "TQ.PUT p b TAGS 1 v 0 BLOCK 0");
+    rest();
+    ask_peer(&peers[1], "TQ.PUT r c TAGS 1 v 0 BLOCK 0");
+    rest();
+    assert_int_equal(waiter_count(&server), 2);
+    ask_text("TQ.ALTER p MAXSAMPLES 1");
+    ask_text("TQ.CLEAR q");
+    assert_int_equal(waiter_count(&server), 1);
+    ask_text("TQ.CLEAR p KEYS 1 a");
+    assert_int_equal(waiter_count(&server), 0);
+    machine_finish();
+}
+
+/* A call that is choosy hides nothing from those behind it. */
+static void test_a_choosy_call_does_not_hold_up_others(void **state) {
+    (void)state;
+    machine_begin(false);
+    ask_peer(&peers[0], "TQ.SAMPLE p t COUNT 1 FIELDS 1 f WHERE 1 v = 9 BLOCK 0");
+    rest();
+    ask_peer(&peers[1], "TQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 0");
+    rest();
+    ask_text("TQ.PUT p a TAGS 1 v 1 FIELDS 1 f some");
+    assert_int_equal(waiter_count(&server), 1);
+    machine_finish();
+}
+
+int main(void) {
+    hash_init();
+    log_set_level(LOG_WARNING);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_orders_of_a_full_socket),
+        cmocka_unit_test(test_the_next_is_served_when_the_head_leaves_during_sending),
+        cmocka_unit_test(test_nothing_is_sent_when_the_log_fails),
+        cmocka_unit_test(test_values_of_a_waiting_batch_are_checked_once),
+        cmocka_unit_test(test_a_write_that_waited_for_room_waits_for_memory),
+        cmocka_unit_test(test_a_write_that_waited_for_memory_waits_for_room),
+        cmocka_unit_test(test_a_choosy_call_does_not_hold_up_others),
+        cmocka_unit_test(test_drawn_orders),
+    };
+    cmocka_set_test_filter(getenv("TQ_ONLY"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
