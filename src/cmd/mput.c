@@ -12,10 +12,11 @@ static int mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *
     return request_mput_parse(argv, argc, scratch, request, block, e);
 }
 
-static int mput_make_op(const struct store *s, const void *request, int64_t now_ms,
-                        struct scratch *scratch, struct op *op, bool *held, struct error *e) {
+static int mput_make_op(const struct store *s, const void *request, enum write_order order,
+                        int64_t now_ms, struct scratch *scratch, struct op *op, bool *held,
+                        struct error *e) {
     (void)held;
-    return mput_plan(s, request, now_ms, scratch, op, e);
+    return mput_plan(s, request, order, now_ms, scratch, op, e);
 }
 
 static void mput_run(struct client *c) {

@@ -11,9 +11,10 @@ static int put_parse(const struct resp_arg *argv, size_t argc, struct scratch *s
     return request_put_parse(argv, argc, scratch, request, block, e);
 }
 
-static int put_make_op(const struct store *s, const void *request, int64_t now_ms,
-                       struct scratch *scratch, struct op *op, bool *held, struct error *e) {
-    return put_plan(s, request, now_ms, scratch, op, held, e);
+static int put_make_op(const struct store *s, const void *request, enum write_order order,
+                       int64_t now_ms, struct scratch *scratch, struct op *op, bool *held,
+                       struct error *e) {
+    return put_plan(s, request, order, now_ms, scratch, op, held, e);
 }
 
 static void put_run(struct client *c) {

@@ -60,7 +60,7 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_error(&c->reply, &e);
         return true;
     }
-    *lack = (struct waiter_lack){.samples = taken.lacks, .counts = taken.counts};
+    *lack = (struct waiter_lack){.samples = taken.lacks, .filters = taken.counts};
     if (taken.outcome == TAKE_WAIT) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
@@ -97,6 +97,10 @@ static uint64_t sample_waiting_gains(struct client *c, const void *request, cons
     return take_gains(c->server->store, &waiting->sample.take, op, &c->server->scratch);
 }
 
+static const struct where *sample_waiting_where(const void *request) {
+    return &((const struct sample_waiting *)request)->sample.take.where;
+}
+
 static void sample_waiting_expire(struct client *c, void *request) {
     (void)request;
     reply_null(&c->reply);
@@ -110,6 +114,7 @@ static void sample_waiting_free(void *request) {
 
 static const struct waiter_kind sample_waiter = {.try = sample_waiting_try,
                                                  .gains = sample_waiting_gains,
+                                                 .where = sample_waiting_where,
                                                  .expire = sample_waiting_expire,
                                                  .free = sample_waiting_free};
 
@@ -117,13 +122,14 @@ static int sample_compare_names(const void *a, const void *b) {
     return span_compare(*(const struct span *)a, *(const struct span *)b);
 }
 
-/* Task and field set as bytes: calls that compete for the same samples stand in one queue, in whatever order they name the fields.
+/* Task, field set and selection as bytes: calls that ask for the same stand in one queue, in whatever order they name the fields.
  * Names hold no NUL. */
 static struct span sample_queue(const struct take *take, struct scratch *scratch) {
     struct span *names = scratch_alloc(scratch, take->n_fields, sizeof(*names));
     memcpy(names, take->fields, take->n_fields * sizeof(*names));
     qsort(names, take->n_fields, sizeof(*names), sample_compare_names);
-    size_t len = take->task.len;
+    struct span selection = request_sample_selection(take, scratch);
+    size_t len = take->task.len + 2 + selection.len;
     for (size_t i = 0; i < take->n_fields; i++) len += 1 + names[i].len;
     char *bytes = scratch_alloc(scratch, 1, len), *at = bytes;
     memcpy(at, take->task.ptr, take->task.len);
@@ -133,17 +139,19 @@ static struct span sample_queue(const struct take *take, struct scratch *scratch
         memcpy(at, names[i].ptr, names[i].len);
         at += names[i].len;
     }
+    memset(at, 0, 2); /* no name is empty: the fields end here */
+    memcpy(at + 2, selection.ptr, selection.len);
     return span_of(bytes, len);
 }
 
-static void sample_park(struct client *c, struct span queue) {
+static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack) {
     client_keep_argv(c);
     struct sample_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct error e;
     if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, &e))
         abort(); /* it parsed a moment ago */
     const struct sample *sample = &waiting->sample;
-    waiter_park(c, &sample_waiter, waiting, sample->take.partition, queue, sample->block.ms);
+    waiter_park(c, &sample_waiter, waiting, lack, sample->take.partition, queue, sample->block.ms);
 }
 
 /* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it, or was decided
@@ -166,8 +174,9 @@ static void sample_run(struct client *c) {
         if (!sample_try(c, &sample, &lack)) reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);
+        lack = (struct waiter_lack){0};
         if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample, &lack))
-            sample_park(c, queue);
+            sample_park(c, queue, &lack);
     }
 }
 

@@ -1,7 +1,7 @@
 /* See write.h.
  *
- * Writers who wait for room stand in a queue of their partition, those who wait for memory in one of the server: any
- * partition may give memory back. */
+ * Writes that wait for room stand in a queue of their partition, those that wait for memory in one of the server: any
+ * partition may give memory back. A write whose reason changes moves to the other queue. */
 #include "cmd/write.h"
 
 #include <stdlib.h>
@@ -10,15 +10,16 @@
 #include "server/client.h"
 #include "server/server.h"
 #include "server/waiter.h"
+#include "store/bounds.h"
 
 /* 0 where the reply has been written; else *e says why it can't be now. */
 static int write_try(struct client *c, const struct write_kind *kind, const void *request,
-                     struct error *e) {
+                     enum write_order order, struct error *e) {
     struct server *s = c->server;
     struct op op;
     bool held = false;
     int failed = server_check_memory(s, e);
-    if (!failed) failed = kind->plan(s->store, request, s->now_ms, &s->scratch, &op, &held, e);
+    if (!failed) failed = kind->plan(s->store, request, order, s->now_ms, &s->scratch, &op, &held, e);
     if (!failed && !held) failed = persistence_admit(s, &op, 0, e);
     if (failed) return failed;
     if (held)
@@ -41,13 +42,47 @@ struct write_waiting {
     void *request;
 };
 
+/* No queue of TQ.SAMPLE has an empty name. */
+#define WRITE_QUEUE SPAN_LITERAL("")
+
+/* Where a write waits that was refused with this error. For room, write_waiting_gains tells which ops are worth a try. */
+static struct waiter_lack write_lack(const struct client *c, const struct error *why) {
+    bool memory = why->code == ERROR_OOM;
+    return (struct waiter_lack){.samples = !memory,
+                                .filters = !memory,
+                                .partition = memory ? WAITER_SERVER : c->argv[1].bytes,
+                                .queue = WRITE_QUEUE};
+}
+
 static bool write_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct write_waiting *waiting = request;
-    (void)lack; /* whatever changes may have made room */
-    if (!write_try(c, waiting->kind, waiting->request, &waiting->error)) return true;
-    if (write_may_pass(&waiting->error)) return false;
+    enum error_code before = waiting->error.code;
+    if (!write_try(c, waiting->kind, waiting->request, WRITE_BOUNDS_FIRST, &waiting->error))
+        return true;
+    if (write_may_pass(&waiting->error)) {
+        *lack = write_lack(c, &waiting->error);
+        lack->moves = (before == ERROR_OOM) != (waiting->error.code == ERROR_OOM);
+        return false;
+    }
     reply_error(&c->reply, &waiting->error);
     return true;
+}
+
+/* Can the op have made room, or made the write one that needs none? */
+static uint64_t write_waiting_gains(struct client *c, const void *request, const struct op *op) {
+    (void)request;
+    const struct partition *p = store_find(c->server->store, op->partition);
+    if (!p) return WAITER_ALL;
+    switch (op->kind) {
+    case OP_PUT: /* the sample that it would make, or its group, is there now; or less bytes are */
+        return op->put.n_new || (p->bounds.bytes && op->put.n_columns) ? WAITER_ALL : 0;
+    case OP_TAKE:
+    case OP_ACK: return p->bounds.ahead ? WAITER_ALL : 0;
+    case OP_HAND:
+    case OP_RELEASE:
+    case OP_EXTEND: return 0;
+    default: return WAITER_ALL;
+    }
 }
 
 static void write_waiting_expire(struct client *c, void *request) {
@@ -60,11 +95,10 @@ static void write_waiting_free(void *request) {
     mem_free(waiting);
 }
 
-static const struct waiter_kind write_waiter = {
-    .try = write_waiting_try, .expire = write_waiting_expire, .free = write_waiting_free};
-
-/* No queue of TQ.SAMPLE has an empty name. */
-#define WRITE_QUEUE SPAN_LITERAL("")
+static const struct waiter_kind write_waiter = {.try = write_waiting_try,
+                                                .gains = write_waiting_gains,
+                                                .expire = write_waiting_expire,
+                                                .free = write_waiting_free};
 
 static void write_park(struct client *c, const struct write_kind *kind, const struct error *why) {
     client_keep_argv(c);
@@ -76,23 +110,24 @@ static void write_park(struct client *c, const struct write_kind *kind, const st
     waiting->request = scratch_zalloc(&waiting->scratch, 1, kind->size);
     if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, &e))
         abort(); /* it parsed a moment ago */
-    struct span partition = why->code == ERROR_OOM ? WAITER_SERVER : c->argv[1].bytes;
-    waiter_park(c, &write_waiter, waiting, partition, WRITE_QUEUE, block.ms);
+    struct waiter_lack lack = write_lack(c, why);
+    waiter_park(c, &write_waiter, waiting, &lack, lack.partition, lack.queue, block.ms);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-/* Behind others who wait for room a write has to wait even if it could go; but what is wrong with it is said at once. */
+/* Behind others that wait for room a write has to wait even if it could go, unless it needs no room; but what is wrong with it
+ * is said at once. */
 static bool write_has_to_queue(struct client *c, const struct write_kind *kind, const void *request,
                                struct error *e) {
     struct server *s = c->server;
     struct op op;
     bool held;
     if (!waiter_queued(s, c->argv[1].bytes, WRITE_QUEUE)) return false;
-    if (!kind->plan(s->store, request, s->now_ms, &s->scratch, &op, &held, e))
-        error_set(e, ERROR_FULL, "others wait for room in partition %s", QUOTE(c->argv[1].bytes));
-    else if (!write_may_pass(e))
-        return false;
+    if (kind->plan(s->store, request, WRITE_VALUES_FIRST, s->now_ms, &s->scratch, &op, &held, e))
+        return write_may_pass(e);
+    if (held || !bounds_hold_back(store_find(s->store, op.partition), &op.put)) return false;
+    error_set(e, ERROR_FULL, "others wait for room in partition %s", QUOTE(c->argv[1].bytes));
     return true;
 }
 
@@ -107,7 +142,7 @@ void write_run(struct client *c, const struct write_kind *kind) {
         write_park(c, kind, &e);
         return;
     }
-    if (!failed) failed = write_try(c, kind, request, &e);
+    if (!failed) failed = write_try(c, kind, request, WRITE_VALUES_FIRST, &e);
     if (!failed) return;
     if (block.given && write_may_pass(&e)) {
         write_park(c, kind, &e);

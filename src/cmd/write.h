@@ -3,6 +3,7 @@
 #define TQ_CMD_WRITE_H
 
 #include "request/args.h"
+#include "store/plan.h"
 #include "store/store.h"
 
 struct client;
@@ -13,8 +14,8 @@ struct write_kind {
     int (*parse)(const struct resp_arg *argv, size_t argc, struct scratch *scratch, void *request,
                  struct args_block *block, struct error *e);
     /* *held: there is nothing to do, the reply is nil. */
-    int (*plan)(const struct store *s, const void *request, int64_t now_ms, struct scratch *scratch,
-                struct op *op, bool *held, struct error *e);
+    int (*plan)(const struct store *s, const void *request, enum write_order order, int64_t now_ms,
+                struct scratch *scratch, struct op *op, bool *held, struct error *e);
 };
 
 /* Run the client's command. With BLOCK, a write that bounds or memory do not admit for now waits, behind those that came

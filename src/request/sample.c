@@ -118,7 +118,7 @@ static int sample_as(struct args *a, void *request) {
     return form_parse(a, true, &((struct sample *)request)->form);
 }
 
-/* COUNT, sampler and WHERE as bytes: two calls with the same bytes ask for the same. */
+/* COUNT (0: left out), sampler and WHERE as bytes: two calls with the same bytes ask for the same. */
 struct sample_how {
     char *at;
     size_t len;
@@ -134,9 +134,9 @@ static void how_add_span(struct sample_how *how, struct span span) {
     how_add(how, span.ptr, span.len);
 }
 
-static void how_write(struct sample_how *how, const struct take *take) {
+static void how_write(struct sample_how *how, const struct take *take, uint64_t count) {
     const struct sampler_args *args = &take->args;
-    uint64_t numbers[] = {take->count,  args->ranks,  args->groups,
+    uint64_t numbers[] = {count,        args->ranks,  args->groups,
                           args->number, args->seeded, args->seeded ? args->seed : 0};
     how_add_span(how, span_of_string(take->sampler->name));
     how_add_span(how, args->tag);
@@ -151,12 +151,16 @@ static void how_write(struct sample_how *how, const struct take *take) {
     }
 }
 
-static struct span sample_how(const struct take *take, struct scratch *scratch) {
+static struct span sample_how(const struct take *take, uint64_t count, struct scratch *scratch) {
     struct sample_how how = {0};
-    how_write(&how, take); /* how long it is */
+    how_write(&how, take, count); /* how long it is */
     how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
-    how_write(&how, take);
+    how_write(&how, take, count);
     return span_of(how.at, how.len);
+}
+
+struct span request_sample_selection(const struct take *take, struct scratch *scratch) {
+    return sample_how(take, 0, scratch);
 }
 
 /* What only shows once all clauses are known. */
@@ -181,7 +185,7 @@ static int sample_check_rank(struct sample *sample, struct scratch *scratch, str
         return error_set(e, ERROR_ERR, "syntax error: RANK does not go with %s",
                          take->keep ? "KEEP" : "LEASE");
     take->ranked = true;
-    take->how = sample_how(take, scratch);
+    take->how = sample_how(take, take->count, scratch);
     return 0;
 }
 

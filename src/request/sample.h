@@ -16,4 +16,7 @@ struct sample {
 int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                          struct sample *out, struct error *e);
 
+/* Sampler and WHERE as bytes: calls with the same bytes choose alike. In `scratch`. */
+struct span request_sample_selection(const struct take *take, struct scratch *scratch);
+
 #endif

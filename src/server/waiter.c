@@ -1,8 +1,7 @@
 /* See waiter.h.
  *
- * Two tables: partitions that somebody waits for, and their queues. A partition that is signalled
- * goes onto a list once, however often it is signalled in a turn, so what nobody waits for costs
- * one lookup and what is signalled costs its queues. */
+ * Two tables: partitions that have waiters, and their queues. A partition with queues that are due
+ * stands in a list, so what nobody waits for costs one lookup, and serving costs what is due. */
 #include "server/waiter.h"
 
 #include <sys/queue.h>
@@ -12,31 +11,41 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "server/client.h"
+#include "server/filter.h"
 #include "server/server.h"
 #include "server/table.h"
-#include "store/op.h"
+#include "store/store.h"
 
 enum { SERVE_BUDGET_US = 10000 };
 
+TAILQ_HEAD(queue_list, wait_queue);
+
 struct wait_partition {
     struct table_link link;
-    TAILQ_HEAD(, wait_queue) queues, counting; /* all; those whose heads count for themselves */
+    struct queue_list queues; /* by arrival of their heads */
+    struct queue_list due;    /* whose heads are to be tried, in this order */
+    struct queue_list asked;  /* with `filters` set, and in no filter */
+    struct filter filter;     /* the others with `filters` set */
     TAILQ_ENTRY(wait_partition) signalled;
     bool is_signalled, is_serving;
-    bool all, all_plain; /* every head is to be tried; every one that does not count */
-    uint64_t arrived;    /* samples that changed, since somebody waits here */
-    uint64_t wake_at;    /* what has to have arrived before any head that does not count can go */
+    uint64_t arrived; /* samples that changed, since there are waiters here */
+    uint64_t wake_at; /* the lowest of queues without `filters` */
+    uint64_t ops;     /* counts ops, to ask each queue once about each */
     struct span name;
 };
 
 struct wait_queue {
     struct table_link link;
     struct wait_partition *partition;
-    TAILQ_ENTRY(wait_queue) siblings, counted;
+    TAILQ_ENTRY(wait_queue) siblings, dues, askeds;
     TAILQ_HEAD(, waiter) waiters;
-    bool counts;      /* the head looks at each op itself, until */
-    uint64_t lacks;   /* is 0; else it may go when */
-    uint64_t wake_at; /* so many have arrived */
+    bool is_due;
+    bool filters;     /* the head waits for `missing` more samples that gains() counts */
+    uint64_t missing;
+    uint64_t wake_at; /* without `filters`: when so many samples have arrived */
+    bool is_asked;    /* it is in partition->asked */
+    uint64_t op;      /* the one it was asked about last */
+    struct filter_entry entry;
     struct span name;
 };
 
@@ -45,6 +54,7 @@ struct waiter {
     const struct waiter_kind *kind;
     void *request;
     struct wait_queue *queue;
+    uint64_t arrival; /* its number among all */
     TAILQ_ENTRY(waiter) order;
     struct event timer;
 };
@@ -53,6 +63,7 @@ struct waiters {
     struct table partitions, queues;
     TAILQ_HEAD(, wait_partition) signalled;
     size_t count;
+    uint64_t arrivals;
 };
 
 struct waiters *waiters_new(void) {
@@ -69,14 +80,14 @@ void waiters_free(struct waiters *waiters) {
 
 /* ---- partitions and queues */
 
-static bool partition_is(const struct table_link *link, const void *key) {
+static bool waiting_is(const struct table_link *link, const void *key) {
     return span_equal(TABLE_ENTRY(link, struct wait_partition, link)->name,
                       *(const struct span *)key);
 }
 
-static struct wait_partition *partition_find(const struct waiters *w, struct span name) {
+static struct wait_partition *waiting_find(const struct waiters *w, struct span name) {
     if (!w->count) return NULL;
-    struct table_link *link = table_find(&w->partitions, hash_bytes(name), partition_is, &name);
+    struct table_link *link = table_find(&w->partitions, hash_bytes(name), waiting_is, &name);
     return link ? TABLE_ENTRY(link, struct wait_partition, link) : NULL;
 }
 
@@ -110,13 +121,15 @@ static void *entry_new(size_t size, struct span name, struct span *copy) {
 }
 
 static struct wait_queue *queue_get(struct waiters *w, struct span partition, struct span queue) {
-    struct wait_partition *p = partition_find(w, partition);
+    struct wait_partition *p = waiting_find(w, partition);
     struct span name;
     if (!p) {
         p = entry_new(sizeof(*p), partition, &name);
         p->name = name;
         TAILQ_INIT(&p->queues);
-        TAILQ_INIT(&p->counting);
+        TAILQ_INIT(&p->due);
+        TAILQ_INIT(&p->asked);
+        p->wake_at = UINT64_MAX;
         table_add(&w->partitions, &p->link, hash_bytes(name));
     }
     struct queue_key key = {p, queue};
@@ -126,93 +139,180 @@ static struct wait_queue *queue_get(struct waiters *w, struct span partition, st
     q->name = name;
     q->partition = p;
     TAILQ_INIT(&q->waiters);
-    q->wake_at = p->wake_at =
-        p->arrived; /* what the first one lacks shows when it is tried again */
     TAILQ_INSERT_TAIL(&p->queues, q, siblings);
     table_add(&w->queues, &q->link, queue_hash(&key));
     return q;
 }
 
-static void partition_tidy(struct waiters *w, struct wait_partition *p) {
+static void waiting_tidy(struct waiters *w, struct wait_partition *p) {
     if (!TAILQ_EMPTY(&p->queues) || p->is_serving) return;
     if (p->is_signalled) TAILQ_REMOVE(&w->signalled, p, signalled);
     table_remove(&w->partitions, &p->link);
     mem_free(p);
 }
 
+static void queue_unfilter(struct wait_queue *q) {
+    struct wait_partition *p = q->partition;
+    if (q->is_asked) TAILQ_REMOVE(&p->asked, q, askeds);
+    q->is_asked = false;
+    filter_remove(&p->filter, &q->entry);
+}
+
+static void queue_not_due(struct wait_queue *q) {
+    if (q->is_due) TAILQ_REMOVE(&q->partition->due, q, dues);
+    q->is_due = false;
+}
+
 static void queue_tidy(struct waiters *w, struct wait_queue *q) {
     if (!TAILQ_EMPTY(&q->waiters)) return;
     struct wait_partition *p = q->partition;
+    queue_unfilter(q);
+    queue_not_due(q);
     TAILQ_REMOVE(&p->queues, q, siblings);
-    if (q->counts) TAILQ_REMOVE(&p->counting, q, counted);
     table_remove(&w->queues, &q->link);
     mem_free(q);
-    partition_tidy(w, p);
+    waiting_tidy(w, p);
 }
 
-/* ---- waiters */
+/* The queue has another head: it takes its place by that one's arrival, which is late as a rule. */
+static void queue_place(struct wait_queue *q) {
+    struct wait_partition *p = q->partition;
+    uint64_t arrival = TAILQ_FIRST(&q->waiters)->arrival;
+    TAILQ_REMOVE(&p->queues, q, siblings);
+    struct wait_queue *before = TAILQ_LAST(&p->queues, queue_list);
+    while (before && TAILQ_FIRST(&before->waiters)->arrival > arrival)
+        before = TAILQ_PREV(before, queue_list, siblings);
+    if (before)
+        TAILQ_INSERT_AFTER(&p->queues, before, q, siblings);
+    else
+        TAILQ_INSERT_HEAD(&p->queues, q, siblings);
+}
 
-static void partition_wake(struct server *s, struct wait_partition *p) {
-    if (p->is_signalled) return;
+/* ---- signals */
+
+static void waiting_wake(struct server *s, struct wait_partition *p) {
+    if (p->is_signalled || TAILQ_EMPTY(&p->due)) return;
     p->is_signalled = true;
     TAILQ_INSERT_TAIL(&s->waiters->signalled, p, signalled);
     server_turn(s);
 }
 
-static void partition_signal(struct server *s, struct wait_partition *p) {
-    p->all = true;
-    partition_wake(s, p);
+static void queue_due(struct wait_queue *q) {
+    if (q->is_due) return;
+    q->is_due = true;
+    TAILQ_INSERT_TAIL(&q->partition->due, q, dues);
 }
 
-/* A head that counts looks at the op. True when it has all it lacked. */
-static bool queue_gain(struct wait_queue *q, const struct op *op) {
-    const struct waiter *head = TAILQ_FIRST(&q->waiters);
-    if (!q->lacks) return true;
-    uint64_t gains = head->kind->gains(head->client, head->request, op);
-    q->lacks -= gains < q->lacks ? gains : q->lacks;
-    return q->lacks == 0;
-}
-
-static void partition_signal_op(struct server *s, struct wait_partition *p, const struct op *op,
-                                uint64_t samples) {
-    if (samples == WAITER_ALL)
-        p->all_plain = true;
-    else
-        p->arrived += samples;
-    bool due = p->all_plain || p->arrived >= p->wake_at;
+static void waiting_signal(struct server *s, struct wait_partition *p) {
     struct wait_queue *q;
-    TAILQ_FOREACH(q, &p->counting, counted) due |= queue_gain(q, op);
-    if (due) partition_wake(s, p);
+    TAILQ_FOREACH(q, &p->queues, siblings) queue_due(q);
+    waiting_wake(s, p);
+}
+
+/* The heads without `filters` that need no more than has arrived, or all of them. */
+static void waiting_arrived(struct wait_partition *p, bool all) {
+    struct wait_queue *q;
+    if (!all && p->arrived < p->wake_at) return;
+    p->wake_at = UINT64_MAX;
+    TAILQ_FOREACH(q, &p->queues, siblings) {
+        if (q->filters) continue;
+        if (all || p->arrived >= q->wake_at)
+            queue_due(q);
+        else if (q->wake_at < p->wake_at)
+            p->wake_at = q->wake_at;
+    }
+}
+
+/* A head with `filters` looks at an op. */
+static void queue_gain(struct wait_queue *q, const struct op *op) {
+    const struct waiter *head = TAILQ_FIRST(&q->waiters);
+    if (q->is_due || q->op == q->partition->ops) return;
+    q->op = q->partition->ops;
+    uint64_t gains = head->kind->gains(head->client, head->request, op);
+    q->missing -= gains < q->missing ? gains : q->missing;
+    if (!q->missing) queue_due(q);
+}
+
+static void entry_gain(void *context, struct filter_entry *entry) {
+    queue_gain(TABLE_ENTRY(entry, struct wait_queue, entry), context);
+}
+
+/* In an ended partition, and of samples that come back, each head is asked; else those with conditions only about samples that
+ * were written. */
+static void waiting_ask(struct server *s, struct wait_partition *p, const struct op *op) {
+    const struct partition *data = store_find(s->store, p->name);
+    struct wait_queue *q;
+    p->ops++;
+    if (!data || partition_is_ended(data) || op->kind == OP_RELEASE) {
+        TAILQ_FOREACH(q, &p->queues, siblings)
+        if (q->filters) queue_gain(q, op);
+        return;
+    }
+    TAILQ_FOREACH(q, &p->asked, askeds) queue_gain(q, op);
+    if (op->kind == OP_PUT) filter_match(&p->filter, data, &op->put, entry_gain, (void *)op);
+}
+
+static void waiting_signal_op(struct server *s, struct wait_partition *p, const struct op *op,
+                                uint64_t samples) {
+    if (samples != WAITER_ALL) p->arrived += samples;
+    waiting_arrived(p, samples == WAITER_ALL);
+    waiting_ask(s, p, op);
+    waiting_wake(s, p);
 }
 
 /* The head stays, and says why. */
 static void queue_lacks(struct wait_queue *q, const struct waiter_lack *lack) {
     struct wait_partition *p = q->partition;
-    if (q->counts) TAILQ_REMOVE(&p->counting, q, counted);
-    q->counts = lack->counts;
-    if (q->counts) TAILQ_INSERT_TAIL(&p->counting, q, counted);
-    q->lacks = lack->samples;
+    const struct waiter *head = TAILQ_FIRST(&q->waiters);
+    q->filters = lack->filters;
+    q->missing = lack->samples;
     q->wake_at = p->arrived + lack->samples;
+    if (!q->filters) {
+        queue_unfilter(q);
+        if (q->wake_at < p->wake_at) p->wake_at = q->wake_at;
+    } else if (!q->is_asked && !q->entry.tag) {
+        const struct where *where = head->kind->where ? head->kind->where(head->request) : NULL;
+        q->is_asked = !where || !filter_add(&p->filter, &q->entry, where);
+        if (q->is_asked) TAILQ_INSERT_TAIL(&p->asked, q, askeds);
+    }
+}
+
+/* ---- waiters */
+
+/* Take it out of its queue, which may be gone then. */
+static void waiter_detach(struct waiter *w) {
+    struct wait_queue *q = w->queue;
+    bool was_head = w == TAILQ_FIRST(&q->waiters);
+    TAILQ_REMOVE(&q->waiters, w, order);
+    if (was_head && !TAILQ_EMPTY(&q->waiters)) queue_place(q);
+    queue_tidy(w->client->server->waiters, q);
+}
+
+static void waiter_attach(struct waiters *all, struct waiter *w, struct span partition,
+                          struct span queue) {
+    w->queue = queue_get(all, partition, queue);
+    TAILQ_INSERT_TAIL(&w->queue->waiters, w, order);
+    if (w == TAILQ_FIRST(&w->queue->waiters)) queue_place(w->queue);
 }
 
 /* Take it out and free it; its request is over. */
 static void waiter_end(struct waiter *w) {
     struct client *c = w->client;
-    struct waiters *all = c->server->waiters;
-    struct wait_queue *q = w->queue;
     event_del(&w->timer);
-    TAILQ_REMOVE(&q->waiters, w, order);
-    all->count--;
+    c->server->waiters->count--;
     c->waiter = NULL;
+    waiter_detach(w);
     w->kind->free(w->request);
     mem_free(w);
-    queue_tidy(all, q);
 }
 
 /* One that leaves without being served may have stood before others who can go. */
 static void waiter_leave(struct waiter *w) {
-    if (w == TAILQ_FIRST(&w->queue->waiters))
-        partition_signal(w->client->server, w->queue->partition);
+    struct wait_queue *q = w->queue;
+    if (w == TAILQ_FIRST(&q->waiters)) {
+        queue_due(q);
+        waiting_wake(w->client->server, q->partition);
+    }
     waiter_end(w);
 }
 
@@ -232,14 +332,16 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
 }
 
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
-                 struct span partition, struct span queue, int64_t timeout_ms) {
+                 const struct waiter_lack *lack, struct span partition, struct span queue,
+                 int64_t timeout_ms) {
     struct server *s = c->server;
     struct waiter *w = mem_calloc(1, sizeof(*w));
     w->client = c;
     w->kind = kind;
     w->request = request;
-    w->queue = queue_get(s->waiters, partition, queue);
-    TAILQ_INSERT_TAIL(&w->queue->waiters, w, order);
+    w->arrival = s->waiters->arrivals++;
+    waiter_attach(s->waiters, w, partition, queue);
+    if (w == TAILQ_FIRST(&w->queue->waiters)) queue_lacks(w->queue, lack);
     s->waiters->count++;
     c->waiter = w;
     event_assign(&w->timer, s->base, -1, 0, on_timer, w);
@@ -251,25 +353,25 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
 }
 
 bool waiter_queued(struct server *s, struct span partition, struct span queue) {
-    struct wait_partition *p = partition_find(s->waiters, partition);
+    struct wait_partition *p = waiting_find(s->waiters, partition);
     return p && queue_find(s->waiters, &(struct queue_key){p, queue});
 }
 
 void waiter_signal(struct server *s, struct span partition) {
-    struct wait_partition *p = partition_find(s->waiters, partition);
-    if (p) partition_signal(s, p);
+    struct wait_partition *p = waiting_find(s->waiters, partition);
+    if (p) waiting_signal(s, p);
 }
 
 void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples) {
-    struct wait_partition *p = partition_find(s->waiters, op->partition);
-    if (p) partition_signal_op(s, p, op, samples);
+    struct wait_partition *p = waiting_find(s->waiters, op->partition);
+    if (p) waiting_signal_op(s, p, op, samples);
 }
 
 void waiter_signal_all(struct server *s) {
     struct table *t = &s->waiters->partitions;
     for (size_t i = 0; i < t->size; i++)
         for (struct table_link *link = t->buckets[i]; link; link = link->next)
-            partition_signal(s, TABLE_ENTRY(link, struct wait_partition, link));
+            waiting_signal(s, TABLE_ENTRY(link, struct wait_partition, link));
 }
 
 void waiter_forget(struct client *c) {
@@ -302,37 +404,49 @@ static bool waiter_try(struct waiter *w, struct waiter_lack *lack) {
     return served;
 }
 
-/* True where the head has to stay or the queue is empty (and gone), false where time is up. */
+/* Its reason is another one: it goes to the end of another queue. Tried in the same turn again only if something changes. */
+static void waiter_move(struct waiter *w, const struct waiter_lack *lack) {
+    struct waiters *all = w->client->server->waiters;
+    waiter_detach(w);
+    waiter_attach(all, w, lack->partition, lack->queue);
+    if (w != TAILQ_FIRST(&w->queue->waiters)) return;
+    struct waiter_lack rest = *lack;
+    rest.moves = false;
+    queue_lacks(w->queue, &rest);
+}
+
+/* Tries heads until one has to stay or the queue is empty, which frees it. False where time is up: then the queue is due. */
 static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
-        if (clock_monotonic_us() > until_us) return false;
+        if (clock_monotonic_us() > until_us) {
+            queue_due(q);
+            return false;
+        }
         struct waiter_lack lack = {0};
-        if (!waiter_try(w, &lack)) {
+        bool served = waiter_try(w, &lack);
+        struct client *c = w->client;
+        next = TAILQ_NEXT(w, order);
+        if (served) {
+            waiter_end(w);
+            client_unpark(c);
+        } else if (lack.moves) {
+            waiter_move(w, &lack);
+        } else {
             queue_lacks(q, &lack);
             return true;
         }
-        struct client *c = w->client;
-        next = TAILQ_NEXT(w, order);
-        waiter_end(w);
-        client_unpark(c);
     }
     return true;
 }
 
-/* The queues of a partition whose heads may go. False where time is up. What the service itself
- * changes is for the next round. */
-static bool partition_serve(struct wait_partition *p, int64_t until_us) {
-    bool all = p->all, all_plain = all || p->all_plain, in_time = true;
-    p->all = p->all_plain = false;
-    for (struct wait_queue *q = TAILQ_FIRST(&p->queues), *next; q && in_time; q = next) {
-        next = TAILQ_NEXT(q, siblings);
-        bool due = q->counts ? all || q->lacks == 0 : all_plain || p->arrived >= q->wake_at;
-        if (due) in_time = queue_serve(q, until_us);
+/* A head whose try changed what others of this partition wait for made their queues due: they come later in the same list. False where
+ * time is up. */
+static bool waiting_serve(struct wait_partition *p, int64_t until_us) {
+    bool in_time = true;
+    for (struct wait_queue *q; in_time && (q = TAILQ_FIRST(&p->due));) {
+        queue_not_due(q);
+        in_time = queue_serve(q, until_us);
     }
-    p->wake_at = UINT64_MAX;
-    struct wait_queue *q;
-    TAILQ_FOREACH(q, &p->queues, siblings)
-    if (!q->counts && q->wake_at < p->wake_at) p->wake_at = q->wake_at;
     return in_time;
 }
 
@@ -345,10 +459,10 @@ void waiter_serve(struct server *s) {
         TAILQ_REMOVE(&all->signalled, p, signalled);
         p->is_signalled = false;
         p->is_serving = true;
-        in_time = partition_serve(p, until_us);
+        in_time = waiting_serve(p, until_us);
         p->is_serving = false;
-        if (!in_time) partition_signal(s, p);
-        partition_tidy(all, p);
+        waiting_wake(s, p); /* behind the others */
+        waiting_tidy(all, p);
     }
 }
 

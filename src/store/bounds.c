@@ -27,25 +27,61 @@ static int bounds_check_end(const struct partition *p, uint64_t n, struct span k
     return 0;
 }
 
-static int bounds_check_samples(const struct partition *p, uint64_t n, struct span key,
-                                struct error *e) {
-    const struct bounds *bounds = &p->bounds;
-    int failed = bounds_check_end(p, n, key, e);
-    if (failed) return failed;
-    if (bounds->samples && p->samples + n > bounds->samples)
-        return error_set(e, ERROR_FULL,
-                         "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
-                         QUOTE(p->name), (unsigned long long)p->samples,
-                         (unsigned long long)bounds->samples, QUOTE(key));
-    if (!bounds->ahead) return 0;
-    const struct consumer *task = partition_task(p, bounds->ahead_task);
+/* New samples that MAXAHEAD counts: not those that join a group which has begun, and which its task waits for. */
+static uint64_t bounds_count_ahead(const struct partition *p, const struct op_put *put) {
+    if (!put->group_ids || !p->groups.count) return put->n_new;
+    uint64_t n = 0;
+    for (size_t i = 0; i < put->n; i++) {
+        if (put->seqs[i] < p->next_seq) continue;
+        struct span group = put->group_ids[i];
+        n += !group.ptr || groups_find(&p->groups, group) == GROUP_NONE;
+    }
+    return n;
+}
+
+/* Samples that the task has still to consume; no more than that where `n` more fit anyway. A group that lost a member never
+ * completes again: what is left of it holds nobody back. */
+static uint64_t bounds_ahead(const struct partition *p, uint64_t n) {
+    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
     uint64_t ahead = p->samples - (task ? task->consumed : 0);
-    if (ahead + n <= bounds->ahead) return 0;
+    if (!p->groups.broken || ahead + n <= p->bounds.ahead) return ahead;
+    for (size_t i = 0; i < p->groups.end; i++) {
+        const struct group *group = p->groups.table[i];
+        for (uint32_t m = 0; group && group->broken && m < group->members; m++)
+            ahead -= !task || !consumer_has_had(task, group->seqs[m]);
+    }
+    return ahead;
+}
+
+static int bounds_check_ahead(const struct partition *p, uint64_t n, struct span key,
+                              struct error *e) {
+    const struct bounds *bounds = &p->bounds;
+    uint64_t ahead = bounds->ahead && n ? bounds_ahead(p, n) : 0;
+    if (!bounds->ahead || !n || ahead + n <= bounds->ahead) return 0;
+    if (n > bounds->ahead)
+        return error_set(e, ERROR_FULL, "%llu new samples from %s on are more than MAXAHEAD %llu of partition %s",
+                         (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->ahead,
+                         QUOTE(p->name));
     return error_set(
         e, ERROR_FULL,
         "partition %s is %llu samples ahead of task %s, MAXAHEAD is %llu, no room for %s",
         QUOTE(p->name), (unsigned long long)ahead, QUOTE(bounds->ahead_task),
         (unsigned long long)bounds->ahead, QUOTE(key));
+}
+
+static int bounds_check_samples(const struct partition *p, uint64_t n, struct span key,
+                                struct error *e) {
+    const struct bounds *bounds = &p->bounds;
+    int failed = bounds_check_end(p, n, key, e);
+    if (failed || !bounds->samples || p->samples + n <= bounds->samples) return failed;
+    if (n > bounds->samples)
+        return error_set(e, ERROR_FULL, "%llu new samples from %s on are more than MAXSAMPLES %llu of partition %s",
+                         (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->samples,
+                         QUOTE(p->name));
+    return error_set(e, ERROR_FULL,
+                     "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
+                     QUOTE(p->name), (unsigned long long)p->samples,
+                     (unsigned long long)bounds->samples, QUOTE(key));
 }
 
 /* ---- bytes -------------------------------------------------------------------------------- */
@@ -87,19 +123,30 @@ static int bounds_check_bytes(const struct partition *p, struct bounds_bytes byt
 }
 
 /* Others may make room, unless the partition has ended or the write alone is too much for one of the bounds. */
-static bool bounds_may_pass(const struct partition *p, uint64_t n, struct bounds_bytes bytes) {
+static bool bounds_may_pass(const struct partition *p, uint64_t n, uint64_t n_ahead,
+                            struct bounds_bytes bytes) {
     const struct bounds *bounds = &p->bounds;
-    if (n && bounds_check_end(p, n, span_of("", 0), NULL)) return false;
-    return (!bounds->samples || n <= bounds->samples) && (!bounds->ahead || n <= bounds->ahead) &&
+    if (bounds_check_end(p, n, span_of("", 0), NULL)) return false;
+    return (!bounds->samples || n <= bounds->samples) &&
+           (!bounds->ahead || n_ahead <= bounds->ahead) &&
            (bytes.comes <= bytes.goes || bytes.comes <= bounds->bytes);
 }
 
+bool bounds_hold_back(const struct partition *p, const struct op_put *put) {
+    if (!p || !put->n_new) return false;
+    const struct bounds *bounds = &p->bounds;
+    return bounds->samples || bounds->bytes || p->sealed || p->has_expected ||
+           (bounds->ahead && bounds_count_ahead(p, put));
+}
+
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e) {
-    if (!p) return 0;
+    if (!p || !put->n_new) return 0;
     struct bounds_bytes bytes = bounds_count_bytes(p, put);
-    int failed = put->n_new ? bounds_check_samples(p, put->n_new, put->keys[0], e) : 0;
+    uint64_t n_ahead = p->bounds.ahead ? bounds_count_ahead(p, put) : 0;
+    int failed = bounds_check_samples(p, put->n_new, put->keys[0], e);
+    if (!failed) failed = bounds_check_ahead(p, n_ahead, put->keys[0], e);
     if (!failed) failed = bounds_check_bytes(p, bytes, e);
-    if (failed && e) e->passes = bounds_may_pass(p, put->n_new, bytes);
+    if (failed && e) e->passes = bounds_may_pass(p, put->n_new, n_ahead, bytes);
     return failed;
 }
 

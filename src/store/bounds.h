@@ -20,8 +20,11 @@ struct define {
 int define_plan(const struct store *s, const struct define *define, int64_t now_ms,
                 struct scratch *scratch, struct op *op, struct error *e);
 
-/* May this write come: its new samples, and its values in place of those they overwrite? `p` NULL: there is no partition
- * yet. ERROR_FULL, which passes unless it could never fit. */
+/* Can a bound hold this write back at all? Bounds are about new samples: what is written to those that are there always passes. */
+bool bounds_hold_back(const struct partition *p, const struct op_put *put);
+
+/* May this write come: its new samples, and their values beside what is there? `p` NULL: there is no partition
+ * yet. Under MAXAHEAD members of a group that has begun pass. ERROR_FULL, which passes unless it could never fit. */
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e);
 
 /* Can the task ever find so many ready? ERROR_FULL where MAXAHEAD holds its producers before. */

@@ -1,6 +1,8 @@
 /* See group.h. */
 #include "store/group.h"
 
+#include <string.h>
+
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -19,7 +21,7 @@ static size_t group_bytes(const struct group *g) {
 
 static void group_free(struct group *g) {
     mem_free((void *)g->id.ptr);
-    mem_free(g->seqs);
+    mem_free(g->memory);
     mem_free(g);
 }
 
@@ -51,14 +53,24 @@ uint32_t groups_make(struct groups *gs, struct span id, uint32_t size) {
     return number;
 }
 
-void groups_add(struct groups *gs, uint32_t number, uint64_t seq) {
-    struct group *g = gs->table[number];
-    if (g->members == g->capacity) {
+/* Room for one more member behind the last one. */
+static void group_grow(struct groups *gs, struct group *g) {
+    size_t before = (size_t)(g->seqs - g->memory);
+    if (before + g->members < g->capacity) return;
+    if (before) {
+        memmove(g->memory, g->seqs, g->members * sizeof(*g->seqs));
+    } else {
         size_t capacity = g->capacity ? 2 * g->capacity : g->size < 16 ? g->size : 16;
         gs->bytes += (capacity - g->capacity) * sizeof(*g->seqs);
-        g->seqs = mem_realloc(g->seqs, capacity * sizeof(*g->seqs));
+        g->memory = mem_realloc(g->memory, capacity * sizeof(*g->seqs));
         g->capacity = capacity;
     }
+    g->seqs = g->memory;
+}
+
+void groups_add(struct groups *gs, uint32_t number, uint64_t seq) {
+    struct group *g = gs->table[number];
+    group_grow(gs, g);
     uint32_t at = g->members++;
     for (; at > 0 && g->seqs[at - 1] > seq; at--) g->seqs[at] = g->seqs[at - 1];
     g->seqs[at] = seq;
@@ -71,17 +83,40 @@ uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t 
     return number;
 }
 
+void groups_break(struct groups *gs, uint32_t number) {
+    struct group *g = gs->table[number];
+    gs->broken += !g->broken;
+    g->broken = true;
+}
+
+static uint32_t group_find(const struct group *g, uint64_t seq) {
+    uint32_t low = 0, high = g->members;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (g->seqs[middle] < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void groups_leave(struct groups *gs, uint32_t number, uint64_t seq) {
     struct group *g = gs->table[number];
-    uint32_t at = 0;
-    while (g->seqs[at] != seq) at++;
+    uint32_t at = group_find(g, seq);
     g->members--;
-    for (; at < g->members; at++) g->seqs[at] = g->seqs[at + 1];
-    g->broken = true;
+    if (at < g->members / 2 || at == 0) {
+        memmove(g->seqs + 1, g->seqs, at * sizeof(*g->seqs));
+        g->seqs++;
+    } else {
+        memmove(g->seqs + at, g->seqs + at + 1, (g->members - at) * sizeof(*g->seqs));
+    }
+    groups_break(gs, number);
     if (g->members > 0) return;
 
     keyindex_remove(&gs->index, hash_bytes(g->id), number);
     gs->bytes -= group_bytes(g);
+    gs->broken--;
     gs->table[number] = NULL;
     gs->spare = mem_grow(gs->spare, &gs->spare_capacity, gs->spare_count + 1, sizeof(*gs->spare));
     gs->spare[gs->spare_count++] = number;

@@ -21,8 +21,9 @@ struct group {
     uint32_t size;    /* how many members it is to have */
     uint32_t members; /* samples alive */
     bool broken;      /* lost one */
-    uint64_t *seqs;   /* of the members, ascending */
-    size_t capacity;
+    uint64_t *seqs;   /* of the members, ascending; inside of `memory` */
+    uint64_t *memory;
+    size_t capacity; /* of memory */
 };
 
 struct groups {
@@ -33,6 +34,7 @@ struct groups {
     size_t spare_count, spare_capacity;
     uint32_t size; /* of every group, 0 before the first */
     size_t count;
+    size_t broken; /* groups that lost a member */
     size_t bytes; /* of the groups themselves */
 };
 
@@ -59,7 +61,11 @@ void groups_add(struct groups *gs, uint32_t number, uint64_t seq);
  * room. Returns the group's number. */
 uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t seq);
 
-/* A member is cleared. */
+/* A group as it was saved: it has lost a member. */
+void groups_break(struct groups *gs, uint32_t number);
+
+/* A member is cleared. Time: O(log n), and up to half of the members behind or before it where it is neither the first nor the
+ * last one. */
 void groups_leave(struct groups *gs, uint32_t number, uint64_t seq);
 
 static inline bool group_is_complete(const struct group *g) {

@@ -219,7 +219,7 @@ static int load_group_numbers(struct load *l, uint32_t *numbers, struct error *e
                 return load_bad(l, e, "more groups than the %llu it is said to have",
                                 U(l->counts.groups));
             numbers[i] = groups_make(groups, id, groups->size);
-            groups_get(groups, numbers[i])->broken = l->broken[i];
+            if (l->broken[i]) groups_break(groups, numbers[i]);
         }
         if (groups_get(groups, numbers[i])->broken != l->broken[i])
             return load_bad(l, e, "group %s is said to be whole and to be broken", QUOTE(id));

@@ -56,6 +56,8 @@ static int mput_plan_groups(const struct mput *mput, const struct partition *p,
         bool joins;
         int failed = plan_group(p, mput->partition, group, mput->group_size, e);
         if (!failed) failed = plan_join(p, mput->keys[i], seq, group, &joins, e);
+        if (!failed && joins)
+            failed = plan_group_completes(p, group, mput->group_size, mput->keys[i], e);
         if (failed) return failed;
         sizes[i] = (uint32_t)mput->group_size;
         if (joins) joining[n_joining++] = (struct plan_member){group, mput->keys[i]};
@@ -233,14 +235,30 @@ static int mput_plan_tags(const struct mput *mput, const struct partition *p,
                         mput->partition, e);
 }
 
-int mput_plan(const struct store *s, const struct mput *mput, int64_t now_ms,
-              struct scratch *scratch, struct op *op, struct error *e) {
+static int mput_check_room(const struct mput *mput, const struct partition *p,
+                           struct scratch *scratch, const struct op_put *out, struct error *e) {
+    struct op_put bare = *out;
+    struct op_column *columns = scratch_zalloc(scratch, mput->n_columns, sizeof(*columns));
+    for (size_t i = 0; i < mput->n_columns; i++) {
+        columns[i].name = mput->columns[i].name;
+        struct span payload = mput->columns[i].payload;
+        columns[i].values.payload = payload.ptr ? payload : span_of("", 0);
+    }
+    bare.columns = columns;
+    bare.n_columns = mput->n_columns;
+    return bounds_check_put(p, &bare, e);
+}
+
+int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
+              int64_t now_ms, struct scratch *scratch, struct op *op, struct error *e) {
     int failed = names_check_partition(mput->partition, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, mput->partition);
     *op = (struct op){.kind = OP_PUT, .partition = mput->partition, .now_ms = now_ms};
     failed = mput_plan_samples(mput, p, scratch, &op->put, e);
     if (!failed) failed = mput_plan_groups(mput, p, scratch, &op->put, e);
+    if (!failed && order == WRITE_BOUNDS_FIRST)
+        failed = mput_check_room(mput, p, scratch, &op->put, e);
     if (!failed) failed = mput_plan_tags(mput, p, scratch, &op->put, e);
     if (!failed) failed = mput_plan_columns(mput, p, scratch, &op->put, e);
     if (!failed) failed = bounds_check_put(p, &op->put, e);

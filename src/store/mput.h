@@ -6,6 +6,7 @@
 #define TQ_STORE_MPUT_H
 
 #include "base/scratch.h"
+#include "store/plan.h"
 #include "store/store.h"
 
 /* A column as it comes: DESIGN's `name type shape payload`. */
@@ -38,7 +39,7 @@ struct mput {
 
 /* *op is ready for store_apply, with arrays in `scratch`. Errors: ERR (names, a key twice, groups, the column form), SCHEMA, FULL,
  * OOM. */
-int mput_plan(const struct store *s, const struct mput *mput, int64_t now_ms,
-              struct scratch *scratch, struct op *op, struct error *e);
+int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
+              int64_t now_ms, struct scratch *scratch, struct op *op, struct error *e);
 
 #endif

@@ -58,6 +58,20 @@ int plan_group_room(const struct partition *p, struct span group, uint64_t size,
                      QUOTE(group), (unsigned long long)size, QUOTE(key));
 }
 
+int plan_group_completes(const struct partition *p, struct span group, uint64_t size,
+                         struct span key, struct error *e) {
+    uint32_t number = p ? groups_find(&p->groups, group) : GROUP_NONE;
+    if (number != GROUP_NONE && groups_get(&p->groups, number)->broken)
+        return error_set(e, ERROR_ERR,
+                         "group %s lost a member and can't be completed, sample %s can't join it",
+                         QUOTE(group), QUOTE(key));
+    if (number != GROUP_NONE || !p || !p->bounds.ahead || size <= p->bounds.ahead) return 0;
+    return error_set(e, ERROR_ERR,
+                     "group %s of %llu samples is more than task %s can be given, MAXAHEAD is %llu",
+                     QUOTE(group), (unsigned long long)size, QUOTE(p->bounds.ahead_task),
+                     (unsigned long long)p->bounds.ahead);
+}
+
 static int plan_compare_members(const void *a, const void *b) {
     return span_compare(((const struct plan_member *)a)->group,
                         ((const struct plan_member *)b)->group);

@@ -40,6 +40,8 @@ static int put_check_group(const struct put *put, const struct partition *p, uin
     bool joins;
     int failed = plan_group(p, put->partition, put->group, put->group_size, e);
     if (!failed) failed = plan_join(p, put->key, seq, put->group, &joins, e);
+    if (!failed && joins)
+        failed = plan_group_completes(p, put->group, put->group_size, put->key, e);
     if (!failed && joins) failed = plan_group_room(p, put->group, put->group_size, 1, put->key, e);
     return failed;
 }
@@ -162,8 +164,23 @@ static void put_plan_sample(const struct put *put, const struct partition *p, ui
     }
 }
 
-int put_plan(const struct store *s, const struct put *put, int64_t now_ms, struct scratch *scratch,
-             struct op *op, bool *held, struct error *e) {
+/* How many bytes the values have; of literals that shows when they are read. */
+static int put_check_room(const struct put *put, const struct partition *p, struct scratch *scratch,
+                          struct op_put *out, struct error *e) {
+    struct op_put bare = *out;
+    struct op_column *columns = scratch_zalloc(scratch, put->n_values, sizeof(*columns));
+    for (size_t i = 0; i < put->n_values; i++) {
+        columns[i].name = put->values[i].name;
+        bool known = !put->values[i].text && put->values[i].bytes.ptr;
+        columns[i].values.payload = known ? put->values[i].bytes : span_of("", 0);
+    }
+    bare.columns = columns;
+    bare.n_columns = put->n_values;
+    return bounds_check_put(p, &bare, e);
+}
+
+int put_plan(const struct store *s, const struct put *put, enum write_order order, int64_t now_ms,
+             struct scratch *scratch, struct op *op, bool *held, struct error *e) {
     *held = false;
     int failed = put_check_names(put, e);
     if (failed) return failed;
@@ -177,7 +194,8 @@ int put_plan(const struct store *s, const struct put *put, int64_t now_ms, struc
     if (failed) return failed;
     *op = (struct op){.kind = OP_PUT, .partition = put->partition, .now_ms = now_ms};
     put_plan_sample(put, p, seq, scratch, &op->put);
-    failed = put_plan_tags(put, p, scratch, &op->put, e);
+    if (order == WRITE_BOUNDS_FIRST) failed = put_check_room(put, p, scratch, &op->put, e);
+    if (!failed) failed = put_plan_tags(put, p, scratch, &op->put, e);
     if (!failed) failed = put_plan_values(put, p, scratch, &op->put, e);
     if (!failed) failed = bounds_check_put(p, &op->put, e);
     if (!failed) failed = plan_reserve(s, p, &op->put, e);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/scratch.h"
+#include "store/plan.h"
 #include "store/store.h"
 
 enum put_only { PUT_ALWAYS, PUT_NX, PUT_XX };
@@ -42,7 +43,7 @@ struct put {
 
 /* 0 with *held: NX, XX or IF says that nothing is to be done. 0 otherwise: *op is ready for store_apply, with arrays in
  * `scratch`. Errors: ERR (names, groups), SCHEMA, FULL, OOM. */
-int put_plan(const struct store *s, const struct put *put, int64_t now_ms, struct scratch *scratch,
-             struct op *op, bool *held, struct error *e);
+int put_plan(const struct store *s, const struct put *put, enum write_order order, int64_t now_ms,
+             struct scratch *scratch, struct op *op, bool *held, struct error *e);
 
 #endif

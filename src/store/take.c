@@ -120,13 +120,23 @@ static bool take_counts(const struct partition *p, const struct take *take, uint
     return take->where.n > 0 || lacks < FEW || partition_is_ended(p);
 }
 
+/* The call waits, until so many more samples qualify. Until the size of its groups is known, the next change may show that its COUNT
+ * is wrong. */
+static void take_wait(const struct take *take, const struct partition *p, uint64_t lacks,
+                      struct taken *out) {
+    bool size_unknown = take->sampler->check && !take->args.number && (!p || !p->groups.size);
+    out->lacks = size_unknown ? 1 : lacks;
+    out->counts = !size_unknown && p && take_counts(p, take, lacks);
+}
+
 /* ---- the plan ----------------------------------------------------------------------------- */
 
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e) {
     struct partition *p = store_find(s, take->partition);
     struct consumer *task = p ? partition_task(p, take->task) : NULL;
-    *out = (struct taken){.outcome = TAKE_WAIT, .partition = p, .lacks = take->at_least};
+    *out = (struct taken){.outcome = TAKE_WAIT, .partition = p};
+    take_wait(take, p, take->at_least, out);
     int failed = take_check(take, p, task, e);
     if (failed || !p) return failed;
     if (take->ranked && task) {
@@ -144,8 +154,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     uint64_t shares = sampler_shares(&take->args), most = take->count * shares;
     uint64_t at_least = take->at_least * shares, bound = ready_bound(&ready, &exact);
     if (!complete && bound < at_least) {
-        out->lacks = at_least - bound;
-        out->counts = take_counts(p, take, out->lacks);
+        take_wait(take, p, at_least - bound, out);
         return 0;
     }
 
@@ -169,8 +178,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
             ready_open(&ready, &query, scratch);
             count = ready_count(&ready);
         }
-        out->lacks = count < at_least ? at_least - count : 1;
-        out->counts = take_counts(p, take, out->lacks);
+        take_wait(take, p, count < at_least ? at_least - count : 1, out);
     }
     return 0;
 }

@@ -77,7 +77,8 @@ static bool waiting_try(struct client *c, void *request, struct waiter_lack *lac
     const struct take *take = request;
     tries++;
     if (counts_down || counts_ops)
-        *lack = (struct waiter_lack){(uint64_t)(take->n - stock[take->partition]), counts_ops};
+        *lack = (struct waiter_lack){.samples = (uint64_t)(take->n - stock[take->partition]),
+                                     .filters = counts_ops};
     return take_try(c, request);
 }
 
@@ -98,8 +99,10 @@ static void waiting_free(void *request) {
     mem_free(request);
 }
 
-static const struct waiter_kind waiting = {waiting_try, waiting_gains, waiting_expire,
-                                           waiting_free};
+static const struct waiter_kind waiting = {.try = waiting_try,
+                                           .gains = waiting_gains,
+                                           .expire = waiting_expire,
+                                           .free = waiting_free};
 
 /* T.TAKE partition queue n ms moves-to payload */
 static void take_run(struct client *c) {
@@ -109,7 +112,7 @@ static void take_run(struct client *c) {
     if (!waiter_queued(&server, partition, queue) && take_try(c, &take)) return;
     client_keep_argv(c);
     take.payload = c->argv[6].bytes;
-    waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), partition, c->argv[2].bytes,
+    waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_lack){0}, partition, c->argv[2].bytes,
                 number(c, 4));
 }
 

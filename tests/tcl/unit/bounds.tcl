@@ -60,14 +60,15 @@ start_server {} {
         assert_equal 1 [put p k4]
     }
 
-    test "MAXBYTES counts field values, less what is overwritten" {
+    test "MAXBYTES counts field values, and holds back new samples only" {
         r TQ.CREATE p MAXBYTES 10
         r TQ.PUT p k1 FIELDS 1 f 12345678
         assert_refused "FULL partition 'p' has 8 bytes of MAXBYTES 10, no room for 3 more" {r TQ.PUT p k2 FIELDS 1 f 123}
         assert_equal 1 [r TQ.PUT p k2 FIELDS 1 f 12]
         assert_equal 0 [r TQ.PUT p k1 FIELDS 1 f 87654321]
         assert_equal 0 [r TQ.PUT p k1 TAGS 1 t [string repeat x 100]]
-        assert_refused "FULL *" {r TQ.PUT p k1 FIELDS 1 f 123456789}
+        assert_equal 0 [r TQ.PUT p k1 FIELDS 1 f 123456789]
+        assert_refused "FULL *" {r TQ.PUT p k3 FIELDS 1 f 1}
         r TQ.CLEAR p FIELDS 1 f
         assert_equal 1 [r TQ.PUT p k3 FIELDS 1 f 1234567890]
     }
@@ -119,6 +120,51 @@ start_server {} {
         assert_equal 1 [r TQ.MPUT p KEYS 1 k2 COLUMNS 1 f bytes [binary format i 1] x BLOCK 5]
     }
 
+    test "a write to a sample that is there passes all bounds, and those that wait for room" {
+        r TQ.CREATE p MAXSAMPLES 2 MAXBYTES 4 MAXAHEAD train 2
+        r TQ.PUT p k1 FIELDS 1 response abcd
+        r TQ.PUT p k2 TAGS 1 t v
+        resp::send [set c [client]] TQ.PUT p k3 TAGS 1 t v BLOCK 0
+        wait_blocked 1
+        assert_equal 0 [r TQ.PUT p k1 FIELDS 1 reward 1.0 BLOCK 0]
+        assert_equal 0 [r TQ.MPUT p KEYS 2 k1 k2 COLUMNS 1 logp u8 "" ab BLOCK 0]
+        assert_waiting $c
+        assert_equal 1 [llength [r TQ.SAMPLE p train COUNT 1 FIELDS 2 response reward]]
+        r TQ.CLEAR p KEYS 1 k1
+        assert_equal 1 [resp::receive $c]
+    }
+
+    test "members of a group that has begun pass MAXAHEAD" {
+        r TQ.CREATE p MAXAHEAD train 4
+        foreach {key group} {a0 a b0 b a1 a b1 b} {
+            assert_equal 1 [r TQ.PUT p $key GROUP $group 4 FIELDS 1 f x BLOCK 0]
+        }
+        assert_refused "FULL *MAXAHEAD is 4*" {r TQ.PUT p c0 GROUP c 4 FIELDS 1 f x}
+        foreach {key group} {a2 a b2 b a3 a b3 b} {
+            assert_equal 1 [r TQ.PUT p $key GROUP $group 4 FIELDS 1 f x BLOCK 0]
+        }
+        assert_equal {a0 a1 a2 a3} [r TQ.SAMPLE p train COUNT 4 FIELDS 1 f BY GROUP AS KEYS]
+    }
+
+    test "a group that MAXAHEAD would never let be handed out is an error" {
+        r TQ.CREATE p MAXAHEAD train 2
+        assert_refused "ERR group 'g' of 4 samples*MAXAHEAD is 2*" {r TQ.PUT p k GROUP g 4 TAGS 1 t v}
+    }
+
+    test "what is left of groups that lost a member does not count for MAXAHEAD" {
+        r TQ.CREATE p MAXAHEAD train 8
+        foreach group {a b c d} {
+            r TQ.MPUT p KEYS 2 ${group}0 ${group}1 GROUPS 2 $group $group TAGS 1 t x y
+        }
+        assert_refused "FULL *" {r TQ.PUT p e0 GROUP e 2 TAGS 1 t v}
+        r TQ.CLEAR p KEYS 4 a0 b0 c0 d0
+        assert_refused "ERR group 'a' lost a member*" {r TQ.PUT p a0 GROUP a 2 TAGS 1 t v}
+        foreach group {e f g h} {
+            assert_equal 2 [r TQ.MPUT p KEYS 2 ${group}0 ${group}1 GROUPS 2 $group $group TAGS 1 t x y]
+        }
+        assert_refused "FULL *" {r TQ.PUT p i0 GROUP i 2 TAGS 1 t v}
+    }
+
     test "what can never fit is refused at once, with BLOCK too" {
         r TQ.CREATE p MAXSAMPLES 1 MAXBYTES 5
         assert_refused "FULL *MAXSAMPLES 1*" {r TQ.MPUT p KEYS 2 a b TAGS 1 t x y BLOCK 0}
@@ -126,7 +172,7 @@ start_server {} {
         put p k1
         assert_refused "SCHEMA *" {r TQ.PUT p k2 FIELDS 1 f:f32 v BLOCK 0}
         r TQ.CREATE q MAXAHEAD t 1
-        assert_refused "FULL *MAXAHEAD is 1*" {r TQ.MPUT q KEYS 2 a b TAGS 1 t x y BLOCK 0}
+        assert_refused "FULL 2 new samples from 'a' on are more than MAXAHEAD 1*" {r TQ.MPUT q KEYS 2 a b TAGS 1 t x y BLOCK 0}
         r TQ.SEAL q
         assert_refused "FULL *sealed*" {put q k BLOCK 0}
     }

@@ -203,7 +203,7 @@ void model_pick(struct model_partition *p, const struct take *take, struct model
 size_t model_unit(const struct model_partition *p, const struct take *take);
 /* The error due where `made` new samples and values of `comes` bytes, in place of `goes`, have no room. */
 unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
-                          uint64_t comes, uint64_t goes);
+                          uint64_t ahead, uint64_t comes, uint64_t goes);
 unsigned model_check_partition(struct span name);
 unsigned model_check_word(struct span name);
 unsigned model_check_key(struct span key);

@@ -20,21 +20,25 @@ static uint64_t bytes_of(const struct model_partition *p) {
 static uint64_t ahead_of(const struct model_partition *p, struct span task) {
     size_t t = model_task(p, task);
     uint64_t ahead = 0;
-    for (size_t i = 0; i < p->n; i++) ahead += t == p->n_tasks || !p->samples[i]->had[t];
+    for (size_t i = 0; i < p->n; i++) {
+        size_t group = p->samples[i]->group;
+        if (group != MODEL_NO_GROUP && p->groups[group].broken) continue;
+        ahead += t == p->n_tasks || !p->samples[i]->had[t];
+    }
     return ahead;
 }
 
-/* Refused for good where the partition has ended or the write alone is too much. */
+/* Refused for good where the partition has ended or the write alone is too much. `added`: those made that MAXAHEAD counts. */
 unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
-                          uint64_t comes, uint64_t goes) {
+                          uint64_t added, uint64_t comes, uint64_t goes) {
     m->passes = false;
-    if (!p) return 0;
+    if (!p || !made) return 0;
     const struct model_bounds *b = &p->bounds;
-    bool ended = made && (p->sealed || (p->has_expected && p->written + made > p->expected));
-    bool samples = made && b->samples && p->n + made > b->samples;
-    bool ahead = made && b->ahead && ahead_of(p, b->ahead_task) + made > b->ahead;
+    bool ended = p->sealed || (p->has_expected && p->written + made > p->expected);
+    bool samples = b->samples && p->n + made > b->samples;
+    bool ahead = added && b->ahead && ahead_of(p, b->ahead_task) + added > b->ahead;
     bool bytes = comes > goes && b->bytes && bytes_of(p) - goes + comes > b->bytes;
-    bool never = ended || (samples && made > b->samples) || (ahead && made > b->ahead) ||
+    bool never = ended || (samples && made > b->samples) || (ahead && added > b->ahead) ||
                  (bytes && comes > b->bytes);
     bool full = ended || samples || ahead || bytes;
     m->passes = full && !never;

@@ -12,8 +12,19 @@ static unsigned check_group(const struct model_partition *p, const struct model_
     size_t group = model_group(p, id);
     if (sample && sample->group != MODEL_NO_GROUP)
         return sample->group == group ? 0 : MODEL_ERROR(ERROR_ERR);
-    uint64_t members = group == p->n_groups ? 0 : p->groups[group].members;
+    bool begun = group < p->n_groups && p->groups[group].members;
+    if (begun && p->groups[group].broken) return MODEL_ERROR(ERROR_ERR);
+    if (!begun && p->bounds.ahead && size > p->bounds.ahead) return MODEL_ERROR(ERROR_ERR);
+    uint64_t members = begun ? p->groups[group].members : 0;
     return members + joining < size ? 0 : MODEL_ERROR(ERROR_ERR);
+}
+
+/* Members of a group that has begun are not counted by MAXAHEAD. */
+static bool counts_ahead(const struct model_partition *p, const struct model_sample *sample,
+                         struct span group) {
+    if (sample) return false;
+    size_t at = p && group.ptr ? model_group(p, group) : 0;
+    return !p || !group.ptr || at == p->n_groups || !p->groups[at].members;
 }
 
 /* What one value is, and what its field's type becomes. */
@@ -102,7 +113,7 @@ unsigned model_put(struct model *m, const struct put *put, struct scratch *scrat
         comes += bytes[i].len;
         goes += overwrites(p, sample, put->values[i].name);
     }
-    errors |= model_check_room(m, p, !sample, comes, goes);
+    errors |= model_check_room(m, p, !sample, counts_ahead(p, sample, put->group), comes, goes);
     if (errors) return errors;
 
     p = model_make_partition(m, put->partition);
@@ -230,9 +241,12 @@ unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *sc
                     size_t *made) {
     struct model_partition *p = model_find(m, mput->partition);
     struct model_sample **samples = scratch_alloc(scratch, mput->n, sizeof(*samples));
-    uint64_t missing = 0;
-    for (size_t i = 0; i < mput->n; i++)
+    uint64_t missing = 0, ahead = 0;
+    for (size_t i = 0; i < mput->n; i++) {
         missing += (samples[i] = model_sample(p, mput->keys[i])) == NULL;
+        ahead += counts_ahead(p, samples[i],
+                              mput->group_ids ? mput->group_ids[i] : span_of(NULL, 0));
+    }
     *made = 0;
     unsigned errors = check_mput_names(mput) | check_mput_groups(mput, p, samples);
     struct read_column *columns = scratch_alloc(scratch, mput->n_columns, sizeof(*columns));
@@ -244,7 +258,7 @@ unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *sc
             comes += columns[c].bytes[i].len;
             goes += overwrites(p, samples[i], mput->columns[c].name);
         }
-    errors |= model_check_room(m, p, missing, comes, goes);
+    errors |= model_check_room(m, p, missing, ahead, comes, goes);
     if (errors) return errors;
     p = model_make_partition(m, mput->partition);
     for (size_t i = 0; i < mput->n; i++) {
