@@ -121,13 +121,34 @@ bool number_parse(struct span text, struct number *out) {
     return true;
 }
 
-int number_compare(struct span a, struct span b) {
-    int64_t ia, ib;
-    if (number_parse_i64(a, &ia) && number_parse_i64(b, &ib)) return (ia > ib) - (ia < ib);
-    uint64_t ua, ub;
-    if (number_parse_u64(a, &ua) && number_parse_u64(b, &ub)) return (ua > ub) - (ua < ub);
-    double da, db;
-    if (number_parse_double(a, false, &da) && number_parse_double(b, false, &db))
-        return (da > db) - (da < db);
-    return span_compare(a, b);
+static bool number_is_nan(struct span text) {
+    if (text.len && (text.ptr[0] == '-' || text.ptr[0] == '+'))
+        text = span_of(text.ptr + 1, text.len - 1);
+    return span_is(text, "nan");
+}
+
+/* number_parse() without exponents, inf and nan. */
+static bool number_parse_plain(struct span text, struct number *out) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr("0123456789+-.", text.ptr[i]) || !text.ptr[i]) return false;
+    return number_parse(text, out);
+}
+
+static int number_compare(const struct number *a, const struct number *b) {
+    if (a->value != b->value) return a->value < b->value ? -1 : 1;
+    return (a->rest > b->rest) - (a->rest < b->rest);
+}
+
+bool number_equal(struct span a, struct span b) {
+    struct number x, y;
+    if (number_parse_plain(a, &x) && number_parse_plain(b, &y)) return number_compare(&x, &y) == 0;
+    return span_equal(a, b) && !number_is_nan(a);
+}
+
+int number_order(struct span a, struct span b) {
+    struct number x, y;
+    bool nan_a = number_is_nan(a), nan_b = number_is_nan(b);
+    bool is_a = nan_a || number_parse(a, &x);
+    if (!is_a || !(nan_b || number_parse(b, &y))) return span_compare(a, b);
+    return nan_a || nan_b ? NUMBER_UNORDERED : number_compare(&x, &y);
 }

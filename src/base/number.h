@@ -2,12 +2,13 @@
 #ifndef TQ_BASE_NUMBER_H
 #define TQ_BASE_NUMBER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
 
-enum { NUMBER_TEXT_MAX = 64 };
+enum { NUMBER_TEXT_MAX = 64, NUMBER_UNORDERED = INT_MAX };
 
 /* True and *out set, or false and *out untouched. A leading '-' for signed ones only; no '+'. */
 bool number_parse_u64(struct span text, uint64_t *out);
@@ -28,8 +29,12 @@ struct number {
 /* Decimal notation, or "inf" as programs write it; what is too large is infinite. Never NaN. */
 bool number_parse(struct span text, struct number *out);
 
-/* Order of two values as WHERE sees them: as numbers where both are decimal numbers (exactly
- * where both are integers of 64 bits), else as bytes. Returns <0, 0, >0. */
-int number_compare(struct span a, struct span b);
+/* `=` of WHERE. Two plain decimals (digits, a sign, a point; no exponent) are equal as numbers,
+ * anything else as bytes, so that ids such as 0e12 and 0e34 differ. nan equals nothing. */
+bool number_equal(struct span a, struct span b);
+
+/* The order operators of WHERE: the order of number_parse() where both are numbers, else of bytes.
+ * Returns <0, 0, >0, or NUMBER_UNORDERED where both are numbers and one is nan. */
+int number_order(struct span a, struct span b);
 
 #endif

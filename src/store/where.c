@@ -23,17 +23,18 @@ struct where_bound where_bind(const struct where *where, const struct partition 
     return bound;
 }
 
-static bool where_holds(enum where_operator operator, int order) {
-    switch (operator) {
-    case WHERE_EQ: return order == 0;
-    case WHERE_NE: return order != 0;
+static bool where_holds(const struct where_condition *condition, struct span value) {
+    if (condition->operator == WHERE_EQ) return number_equal(value, condition->value);
+    if (condition->operator == WHERE_NE) return !number_equal(value, condition->value);
+    int order = number_order(value, condition->value);
+    if (order == NUMBER_UNORDERED) return false;
+    switch (condition->operator) {
     case WHERE_LT: return order < 0;
     case WHERE_LE: return order <= 0;
     case WHERE_GT: return order > 0;
     case WHERE_GE: return order >= 0;
-    case WHERE_OPERATORS: break;
+    default: return false;
     }
-    return false;
 }
 
 bool where_admits(const struct where_bound *bound, uint64_t seq) {
@@ -41,8 +42,7 @@ bool where_admits(const struct where_bound *bound, uint64_t seq) {
         const struct where_condition *condition = &bound->where->conditions[i];
         struct span value;
         if (!bound->tags[i] || !column_get(bound->tags[i], seq, &value)) return false;
-        if (!where_holds(condition->operator, number_compare(value, condition->value)))
-            return false;
+        if (!where_holds(condition, value)) return false;
     }
     return true;
 }

@@ -178,7 +178,7 @@ static void test_parse_doubles(void **state) {
 }
 
 static void check_order(struct span a, struct span b, int expected) {
-    int order = number_compare(a, b), back = number_compare(b, a);
+    int order = number_order(a, b), back = number_order(b, a);
     assert_int_equal((order > 0) - (order < 0), expected);
     assert_int_equal((back > 0) - (back < 0), -expected);
 }
@@ -202,7 +202,7 @@ static void test_parse_doubles_as_strtod(void **state) {
     assert_true(numbers > 20000);
 }
 
-static void test_number_compare(void **state) {
+static void test_number_order(void **state) {
     (void)state;
     check_order(S("10"), S("9"), 1);
     check_order(S("1"), S("1.0"), 0);
@@ -219,10 +219,46 @@ static void test_number_compare(void **state) {
     check_order(S("10"), S("9x"), -1);
     check_order(S("abc"), S("abd"), -1);
     check_order(S(""), S("0"), -1);
-    check_order(S("nan"), S("nan"), 0);
-    check_order(S("inf"), S("1"), 1);
-    check_order(S("1e999"), S("2"), -1);
+    check_order(S("nan "), S("1"), 1);
     check_order(S("a\0b"), S("a"), 1);
+    check_order(S("1\0"), S("1"), 1);
+    /* The numbers of MAX and MIN: exponents, infinities. */
+    check_order(S("inf"), S("1"), 1);
+    check_order(S("-inf"), S("-1e308"), -1);
+    check_order(S("1e999"), S("2"), 1);
+    check_order(S("1e999"), S("infinity"), 0);
+    check_order(S("9007199254740993"), S("9007199254740992.0"), 1);
+    /* nan has no order with a number, the order of its bytes with others. */
+    assert_int_equal(number_order(S("nan"), S("nan")), NUMBER_UNORDERED);
+    assert_int_equal(number_order(S("nan"), S("1")), NUMBER_UNORDERED);
+    assert_int_equal(number_order(S("-inf"), S("-nan")), NUMBER_UNORDERED);
+    check_order(S("nan"), S("nab"), 1);
+}
+
+static void check_equal(struct span a, struct span b, bool equal) {
+    assert_int_equal(number_equal(a, b), equal);
+    assert_int_equal(number_equal(b, a), equal);
+}
+
+static void test_number_equal(void **state) {
+    (void)state;
+    check_equal(S("1"), S("+01.0"), true);
+    check_equal(S("0"), S("-0.0"), true);
+    check_equal(S(".5"), S("0.50"), true);
+    check_equal(S("9007199254740993"), S("9007199254740992"), false);
+    check_equal(S("x"), S("x"), true);
+    check_equal(S(""), S("0"), false);
+    check_equal(S("1\0"), S("1"), false);
+    /* An exponent makes an id, not a number. */
+    check_equal(S("0e123456"), S("0e654321"), false);
+    check_equal(S("0e12"), S("0"), false);
+    check_equal(S("1e10"), S("10000000000"), false);
+    check_equal(S("1e10"), S("1e10"), true);
+    check_equal(S("1E10"), S("1e10"), false);
+    check_equal(S("inf"), S("inf"), true);
+    check_equal(S("1e999"), S("inf"), false);
+    check_equal(S("nan"), S("nan"), false);
+    check_equal(S("nan"), S("1"), false);
 }
 
 static void check_number(struct span text, double value, int64_t rest) {
@@ -656,7 +692,8 @@ int main(void) {
         cmocka_unit_test(test_parse_integers),
         cmocka_unit_test(test_parse_doubles),
         cmocka_unit_test(test_parse_doubles_as_strtod),
-        cmocka_unit_test(test_number_compare),
+        cmocka_unit_test(test_number_order),
+        cmocka_unit_test(test_number_equal),
         cmocka_unit_test(test_number_parse),
         cmocka_unit_test(test_glob_examples),
         cmocka_unit_test(test_glob_against_the_obvious),

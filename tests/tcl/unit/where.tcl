@@ -81,15 +81,46 @@ start_server {} {
         assert_equal {{}} [values_where = ""]
     }
 
-    test "words that some languages take for numbers are bytes" {
-        tagged nan inf 0x10 16 "1 " " 1" 1 infinity
-        assert_equal nan [values_where = nan]
+    test "words that are no numbers are bytes" {
+        tagged 0x10 16 "1 " " 1" 1 infin nano
         assert_equal 16 [values_where = 16]
         assert_equal {0x10} [values_where = 0x10]
         assert_equal 1 [values_where = 1]
         assert_equal [list "1 "] [values_where = "1 "]
+        assert_equal nano [values_where = nano]
+        assert_equal {infin nano} [values_where > 99]
+    }
+
+    test "ids that look like numbers with an exponent are equal only byte by byte" {
+        tagged 0e123456 0e654321 0 00 1e10 10000000000
+        assert_equal 0e123456 [values_where = 0e123456]
+        assert_equal {0 00} [values_where = 0]
+        assert_equal 1e10 [values_where = 1e10]
+        assert_equal 10000000000 [values_where = 10000000000.0]
+        assert_equal {0e123456 0e654321 0 00 10000000000} [values_where != 1e10]
+        assert_equal {1e10 10000000000} [values_where >= 1e10]
+        assert_equal {0e123456 0e654321 0 00} [values_where < 1e-5]
+    }
+
+    test "WHERE orders the numbers that MAX and MIN order" {
+        tagged inf -inf 1e999 -1e999 1e308 5
+        assert_equal {inf 1e999} [values_where > 1e308]
+        assert_equal {inf 1e999} [values_where >= infinity]
+        assert_equal {} [values_where > inf]
+        assert_equal {-inf -1e999} [values_where < -1e308]
         assert_equal inf [values_where = inf]
-        assert_equal infinity [values_where = infinity]
+        assert_equal 1e999 [values_where = 1e999]
+    }
+
+    test "a comparison with nan is false, but for !=" {
+        tagged nan 1 inf
+        foreach op {= < <= > >=} {
+            assert_equal {} [values_where $op nan] $op
+        }
+        assert_equal {nan 1 inf} [values_where != nan]
+        assert_equal {1 inf} [values_where >= -inf]
+        assert_equal {1 inf} [values_where <= inf]
+        assert_equal {nan inf} [values_where != 1]
     }
 
     test "integers of 64 bits compare exactly" {

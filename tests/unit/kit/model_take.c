@@ -21,6 +21,21 @@ bool model_read_number(struct span text, long double *out) {
     return digit && *end == '\0';
 }
 
+static bool model_has_exponent(struct span text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] == 'e' || text.ptr[i] == 'E') return true;
+    return false;
+}
+
+/* As numbers where both are plain decimals, else byte by byte. */
+static bool model_equal(struct span a, struct span b) {
+    long double x, y;
+    if (!model_has_exponent(a) && !model_has_exponent(b) && model_read_number(a, &x) &&
+        model_read_number(b, &y))
+        return x == y;
+    return span_equal(a, b);
+}
+
 static int compare(struct span a, struct span b) {
     long double x, y;
     if (model_read_number(a, &x) && model_read_number(b, &y)) return (x > y) - (x < y);
@@ -36,9 +51,11 @@ bool model_admits(const struct model_partition *p, const struct model_sample *sa
         const struct where_condition *c = &where->conditions[i];
         size_t tag = model_column(&p->tags, c->tag);
         if (tag == p->tags.n || !sample->tags[tag].produced) return false;
-        int order = compare(span_of(sample->tags[tag].bytes, sample->tags[tag].len), c->value);
-        bool holds[WHERE_OPERATORS] = {[WHERE_EQ] = order == 0,
-                                       [WHERE_NE] = order != 0,
+        struct span value = span_of(sample->tags[tag].bytes, sample->tags[tag].len);
+        int order = compare(value, c->value);
+        bool equal = model_equal(value, c->value);
+        bool holds[WHERE_OPERATORS] = {[WHERE_EQ] = equal,
+                                       [WHERE_NE] = !equal,
                                        [WHERE_LT] =
                                            order<0, [WHERE_LE] = order <= 0, [WHERE_GT] = order> 0,
                                        [WHERE_GE] = order >= 0};
