@@ -34,10 +34,9 @@ static void clear_run(struct client *c) {
     reply_integer(&c->reply, (int64_t)touched);
 }
 
-/* What a rank had not come for is nobody's any more: other tasks may have had it. */
-/* How many RETIRE may clear when whole tasks are forgotten. */
-static uint64_t reset_samples(const struct server *s, const struct op *op) {
-    return op->select.all ? store_find(s->store, op->partition)->samples : 0;
+/* NULL: of all samples. A rank batch that is forgotten no longer holds its samples back from RETIRE. */
+static const uint64_t *reset_seqs(const struct op *op) {
+    return op->select.all ? NULL : op->select.seqs;
 }
 
 static void reset_run(struct client *c) {
@@ -47,12 +46,12 @@ static void reset_run(struct client *c) {
     struct error e;
     if (request_reset_parse(c->argv, c->argc, &s->scratch, &reset, &e) ||
         reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e) ||
-        persistence_admit(s, &op, reset_samples(s, &op), &e)) {
+        retire_admit(s, &op, reset_seqs(&op), op.select.n, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
     reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
-    retire_consumed(s, op.partition, op.select.all ? NULL : op.select.seqs, op.select.n);
+    retire_consumed(s, op.partition, reset_seqs(&op), op.select.n);
 }
 
 static const struct command_arg clear_names_args[] = {

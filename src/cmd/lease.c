@@ -11,14 +11,11 @@
 #include "server/server.h"
 #include "store/store.h"
 
-/* False where the reply is an error. */
-static bool lease_apply(struct client *c, int failed, const struct op *op, struct error *e) {
-    if (!failed) failed = persistence_admit(c->server, op, 0, e);
+static void lease_apply(struct client *c, int failed, const struct op *op, struct error *e) {
     if (failed)
         reply_error(&c->reply, e);
     else
         reply_integer(&c->reply, (int64_t)store_apply(c->server->store, op));
-    return !failed;
 }
 
 static void ack_run(struct client *c) {
@@ -28,8 +25,9 @@ static void ack_run(struct client *c) {
     struct error e;
     int failed = request_ack_parse(c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
-    if (lease_apply(c, failed, &op, &e))
-        retire_consumed(s, request.partition, op.select.seqs, op.select.n);
+    if (!failed) failed = retire_admit(s, &op, op.select.seqs, op.select.n, &e);
+    lease_apply(c, failed, &op, &e);
+    if (!failed) retire_consumed(s, request.partition, op.select.seqs, op.select.n);
 }
 
 static void nack_run(struct client *c) {
@@ -39,6 +37,7 @@ static void nack_run(struct client *c) {
     struct error e;
     int failed = request_nack_parse(c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed) failed = lease_plan_nack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
+    if (!failed) failed = persistence_admit(s, &op, 0, &e);
     lease_apply(c, failed, &op, &e);
 }
 
@@ -50,6 +49,7 @@ static void extend_run(struct client *c) {
     struct error e;
     int failed = request_extend_parse(c->argv, c->argc, &s->scratch, &request, &lease_ms, &e);
     if (!failed) failed = lease_plan_extend(s->store, &request, lease_ms, s->now_ms, &op, &e);
+    if (!failed) failed = persistence_admit(s, &op, 0, &e);
     lease_apply(c, failed, &op, &e);
 }
 

@@ -5,6 +5,13 @@
 #include "server/server.h"
 #include "store/bounds.h"
 
+/* Room in the log for the op and for the OP_CLEAR that retire_consumed applies behind it. `seqs` as there. */
+static inline int retire_admit(struct server *s, const struct op *op, const uint64_t *seqs,
+                               size_t n, struct error *e) {
+    const struct partition *p = store_find(s->store, op->partition);
+    return persistence_admit(s, op, retire_bound(p, seqs, n, &s->scratch), e);
+}
+
 /* `seqs` were consumed just now (NULL: whoever was). */
 static inline void retire_consumed(struct server *s, struct span partition, const uint64_t *seqs,
                                    size_t n) {

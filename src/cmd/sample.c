@@ -66,7 +66,7 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_array(&c->reply, 0);
         return true;
     }
-    if (taken.changes && persistence_admit(s, &taken.op, 0, &e)) {
+    if (taken.changes && retire_admit(s, &taken.op, taken.seqs, taken.n, &e)) {
         reply_error(&c->reply, &e);
         return true;
     }

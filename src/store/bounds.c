@@ -294,6 +294,18 @@ static size_t retire_groups_of(const struct partition *p, const uint64_t *seqs, 
     return kept;
 }
 
+uint64_t retire_bound(const struct partition *p, const uint64_t *seqs, size_t n,
+                      struct scratch *scratch) {
+    if (!p || !p->bounds.n_retire) return 0;
+    if (!seqs) return p->samples;
+    if (!p->groups.count) return n;
+    uint32_t *groups = scratch_alloc(scratch, n, sizeof(*groups));
+    size_t n_groups = retire_groups_of(p, seqs, n, groups);
+    uint64_t bound = n;
+    for (size_t i = 0; i < n_groups; i++) bound += groups_get(&p->groups, groups[i])->members;
+    return bound;
+}
+
 const uint64_t *retire_left_alone(const struct partition *p, const struct op *clear,
                                   struct scratch *scratch, size_t *n) {
     const struct op_select *select = &clear->select;

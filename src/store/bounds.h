@@ -36,6 +36,11 @@ int bounds_check_take(const struct partition *p, struct span task, uint64_t at_l
 bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
                  int64_t now_ms, struct scratch *scratch, struct op *op);
 
+/* Upper bound of the samples that retire_plan can clear once these samples (seqs NULL: all) are consumed: the members of
+ * every group that one of them belongs to, and the samples without a group. For the reservation in the log. */
+uint64_t retire_bound(const struct partition *p, const uint64_t *seqs, size_t n,
+                      struct scratch *scratch);
+
 /* Before an OP_CLEAR is applied: the members of groups that it takes somebody from, `n` seqs in scratch. A broken group waits for
  * no one, so that the others may be due to retire afterwards. */
 const uint64_t *retire_left_alone(const struct partition *p, const struct op *clear,

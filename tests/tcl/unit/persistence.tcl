@@ -445,3 +445,75 @@ start_own_server {appendonly yes} {
         assert_equal 0 [info_field loading]
     }
 }
+
+# Runs the script with the op log on a small file system of its own.
+proc with_small_log_disk {body} {
+    set directory [file join [srv dir] appendonlydir]
+    file mkdir $directory
+    exec mount -t tmpfs -o size=48m tmpfs $directory
+    try {
+        r CONFIG SET appendonly yes
+        wait_for_condition 100 50 {[file exists [file join $directory manifest]]} "no log"
+        uplevel 1 $body
+        r CONFIG SET appendonly no
+    } finally {
+        exec umount -l $directory
+    }
+}
+
+# Fills that file system until small writes are refused.
+proc fill_log {} {
+    foreach size {1000000 50000 4000} {
+        set value [string repeat x $size]
+        while {![catch {r TQ.PUT filler k FIELDS 1 f $value} why]} {}
+        assert_match "MISCONF *" $why
+    }
+}
+
+# The first group is retired at once. Of the second, all but one sample are consumed. Samples of the groups alternate, so that the
+# op that retires one takes two bytes a sample in the log.
+proc leave_one_of_a_group {members} {
+    set keys {}
+    set groups {}
+    for {set i 0} {$i < 2 * $members} {incr i} {
+        lappend keys k$i
+        lappend groups g[expr {$i % 2}]
+    }
+    r TQ.CREATE p RETIRE 1 t FIELDS 1 f u8
+    r TQ.MPUT p KEYS [llength $keys] {*}$keys GROUPS $members {*}$groups COLUMNS 1 f u8 "" [string repeat 1 [llength $keys]]
+    r TQ.SAMPLE p t COUNT [expr {2 * $members - 1}] FIELDS 1 f AS KEYS
+    assert_equal $members [r TQ.COUNT p]
+}
+
+# The command consumes the last sample: it is refused while the log has no room for what RETIRE clears behind it.
+proc retire_with_full_log {args} {
+    fill_log
+    assert_error "MISCONF *" {r {*}$args}
+    assert_equal 20000 [r TQ.COUNT p]
+    exec mount -o remount,size=96m [file join [srv dir] appendonlydir]
+    r {*}$args
+    assert_equal 0 [r TQ.COUNT p]
+}
+
+proc retire_with_full_log_tests {} {
+    start_own_server {} {
+        test "TQ.SAMPLE and TQ.ACK are refused where the log has no room for the group that RETIRE clears" {
+            with_small_log_disk {
+                leave_one_of_a_group 20000
+                set lease [lindex [r TQ.SAMPLE p t COUNT 1 FIELDS 1 f LEASE 600000 AS KEYS] 0]
+                retire_with_full_log TQ.ACK p t $lease
+            }
+            with_small_log_disk {
+                r TQ.CLEAR p
+                leave_one_of_a_group 20000
+                retire_with_full_log TQ.SAMPLE p t COUNT 1 FIELDS 1 f AS KEYS
+            }
+        }
+    }
+}
+
+if {[catch {exec unshare -m true}]} {
+    skipping "needs to mount a file system" retire_with_full_log_tests
+} else {
+    retire_with_full_log_tests
+}
