@@ -15,6 +15,8 @@ static void define_run(struct client *c, bool alter) {
     struct error e;
     int failed = request_define_parse(c->argv, c->argc, &s->scratch, &define, &e);
     define.alter = alter;
+    if (!failed && alter && define.or_alter)
+        failed = error_set(&e, ERROR_ERR, "syntax error: OR ALTER belongs to TQ.CREATE");
     if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
     /* All that the tasks have had may be cleared at once. */
     const struct partition *p = failed ? NULL : store_find(s->store, define.partition);
@@ -47,26 +49,32 @@ static const struct command_arg define_fields_args[] = {
     {.name = "m", .type = "integer"},
     {.name = "field", .type = "block", .multiple = 1, .args = define_field_args},
     {0}};
-static const struct command_arg define_args[] = {
+#define DEFINE_CLAUSES \
+    {.name = "n", .type = "integer", .token = "MAXSAMPLES", .optional = 1}, \
+    {.name = "b", .type = "integer", .token = "MAXBYTES", .optional = 1}, \
+    {.name = "ahead", \
+     .type = "block", \
+     .token = "MAXAHEAD", \
+     .optional = 1, \
+     .args = define_ahead_args}, \
+    {.name = "retire", \
+     .type = "block", \
+     .token = "RETIRE", \
+     .optional = 1, \
+     .args = define_retire_args}, \
+    {.name = "fields", \
+     .type = "block", \
+     .token = "FIELDS", \
+     .optional = 1, \
+     .args = define_fields_args}
+
+static const struct command_arg create_args[] = {
     {.name = "partition", .type = "key"},
-    {.name = "n", .type = "integer", .token = "MAXSAMPLES", .optional = 1},
-    {.name = "b", .type = "integer", .token = "MAXBYTES", .optional = 1},
-    {.name = "ahead",
-     .type = "block",
-     .token = "MAXAHEAD",
-     .optional = 1,
-     .args = define_ahead_args},
-    {.name = "retire",
-     .type = "block",
-     .token = "RETIRE",
-     .optional = 1,
-     .args = define_retire_args},
-    {.name = "fields",
-     .type = "block",
-     .token = "FIELDS",
-     .optional = 1,
-     .args = define_fields_args},
+    {.name = "or-alter", .type = "pure-token", .token = "OR ALTER", .optional = 1},
+    DEFINE_CLAUSES,
     {0}};
+static const struct command_arg alter_args[] = {
+    {.name = "partition", .type = "key"}, DEFINE_CLAUSES, {0}};
 
 static const struct command define_commands[] = {
     {
@@ -81,7 +89,7 @@ static const struct command define_commands[] = {
         .last_key = 1,
         .key_step = 1,
         .run = create_run,
-        .args = define_args,
+        .args = create_args,
     },
     {
         .name = "tq.alter",
@@ -96,7 +104,7 @@ static const struct command define_commands[] = {
         .last_key = 1,
         .key_step = 1,
         .run = alter_run,
-        .args = define_args,
+        .args = alter_args,
     },
     {0},
 };

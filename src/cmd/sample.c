@@ -187,6 +187,7 @@ static const struct command_arg sample_random_args[] = {
 static const struct command_arg sample_priority_args[] = {
     {.name = "tag", .type = "string", .token = "PRIORITY"},
     {.name = "p", .type = "double", .token = "EXPONENT", .optional = 1},
+    {.name = "s", .type = "integer", .token = "SEED", .optional = 1},
     {0}};
 static const struct command_arg sample_group_args[] = {
     {.name = "group", .type = "pure-token", .token = "GROUP"},

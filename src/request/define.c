@@ -41,6 +41,12 @@ static int define_fields(struct args *a, void *request) {
     return 0;
 }
 
+static int define_or_alter(struct args *a, void *request) {
+    ((struct define *)request)->or_alter = true;
+    if (args_accept(a, "ALTER")) return 0;
+    return error_set(a->error, ERROR_ERR, "syntax error: expected ALTER after OR");
+}
+
 /* Known, and refused by name: there is nothing to stripe over. */
 static int define_stripes(struct args *a, void *request) {
     (void)request;
@@ -53,6 +59,7 @@ int request_define_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"MAXSAMPLES", define_samples, false}, {"MAXBYTES", define_bytes, false},
         {"MAXAHEAD", define_ahead, false},     {"RETIRE", define_retire, false},
         {"FIELDS", define_fields, false},      {"STRIPES", define_stripes, false},
+        {"OR", define_or_alter, false},
     };
     *out = (struct define){0};
     struct args a = args_open(argv, argc, scratch, e);

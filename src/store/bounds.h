@@ -9,7 +9,8 @@
 /* As asked for by TQ.CREATE, TQ.ALTER; everything borrowed. */
 struct define {
     struct span partition;
-    bool alter; /* else the partition must not exist */
+    bool alter;    /* the partition must exist */
+    bool or_alter; /* the partition may exist; without either it must not */
     bool sets_samples, sets_bytes, sets_ahead, sets_retire;
     struct bounds bounds; /* what is not set stays as it is */
     size_t n_fields;

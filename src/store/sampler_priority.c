@@ -37,7 +37,7 @@ static void priority_pick(const struct sampler_args *args, struct ready *ready,
 
 const struct sampler sampler_priority = {
     .name = "PRIORITY",
-    .takes = SAMPLER_TAG | SAMPLER_EXPONENT,
+    .takes = SAMPLER_TAG | SAMPLER_EXPONENT | SAMPLER_SEED,
     .random = true,
     .pick = priority_pick,
 };

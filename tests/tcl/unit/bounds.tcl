@@ -281,6 +281,23 @@ start_server {} {
         assert_equal 1 [r EXISTS p]
     }
 
+    test "a task named twice in RETIRE is an error, and nothing is made" {
+        assert_error "ERR RETIRE: task 'b' is named twice" {r TQ.CREATE twice RETIRE 4 b a c b}
+        assert_error "NOPART *" {r TQ.STATUS twice}
+    }
+
+    test "CREATE OR ALTER makes a partition, then changes it" {
+        assert_equal OK [r TQ.CREATE either OR ALTER MAXSAMPLES 1]
+        r TQ.PUT either a TAGS 1 x 1
+        assert_error "FULL *" {r TQ.PUT either b TAGS 1 x 1}
+        assert_error "ERR *exists*" {r TQ.CREATE either MAXSAMPLES 2}
+        assert_equal OK [r TQ.CREATE either MAXSAMPLES 2 or alter]
+        assert_equal 1 [r TQ.PUT either b TAGS 1 x 1]
+        assert_error "ERR *OR*" {r TQ.CREATE either OR MAXSAMPLES 2}
+        assert_error "ERR *OR ALTER*" {r TQ.ALTER either OR ALTER MAXSAMPLES 2}
+        assert_error "NOPART *" {r TQ.ALTER neither MAXSAMPLES 2}
+    }
+
     test "RETIRE waits for the acknowledgement of a lease" {
         r TQ.CREATE p RETIRE 1 t
         fill p 1 3

@@ -126,6 +126,15 @@ start_server {} {
         }
     }
 
+    test "PRIORITY SEED takes the same of the same samples" {
+        tagged p v {*}[range 1 50]
+        set first [take p t 10 KEEP BY PRIORITY v SEED 7]
+        assert_equal $first [take p t 10 KEEP BY PRIORITY v SEED 7]
+        assert {$first ne [take p t 10 KEEP BY PRIORITY v SEED 8]}
+        assert_equal [take p t 10 KEEP BY PRIORITY v EXPONENT 2 SEED 7] \
+            [take p u 10 BY PRIORITY v EXPONENT 2 SEED 7]
+    }
+
     test "PRIORITY takes samples without weight only when nothing else is left" {
         tagged p v 0 5 -5 x - 7 nan
         foreach i [range 1 20] {
@@ -192,7 +201,8 @@ start_server {} {
             {RANDOM SEED 18446744073709551616} "*SEED*'18446744073709551616'*" {RANDOM 5} "*'5'*"
             {PRIORITY v EXPONENT} "*EXPONENT*missing*" {PRIORITY v EXPONENT x} "*EXPONENT*'x'*"
             {PRIORITY v EXPONENT inf} "*EXPONENT*'inf'*" {PRIORITY v EXPONENT nan} "*EXPONENT*'nan'*"
-            {PRIORITY v EXPONENT 1e999} "*EXPONENT*'1e999'*" {PRIORITY v SEED 1} "*'SEED'*"
+            {PRIORITY v EXPONENT 1e999} "*EXPONENT*'1e999'*" {PRIORITY v SEED} "*SEED*missing*"
+            {PRIORITY v SEED -1} "*SEED*'-1'*" {PRIORITY v SEED 1 EXPONENT 2} "*'EXPONENT'*"
             {MAX {a b}} "*tag*'a b'*" {MAX @key} "*tag*'@key'*" {LIFO 3} "*'3'*" {SEQUENTIAL 3} "*'3'*" {MAX v 3} "*'3'*"
             {NOSUCH} "*sampler*'NOSUCH'*"
         } {
