@@ -23,6 +23,22 @@ size_t dtype_element_size(enum dtype_base base) {
 }
 
 /* "3,*,224]" into the shape. */
+/* Returns the first size that is too large, as written in the text; empty if there is none. */
+static struct span dtype_large_size(struct span shape) {
+    size_t begin = 0;
+    for (size_t at = 0; at < shape.len; at++) {
+        if (shape.ptr[at] != ',' && shape.ptr[at] != ']') continue;
+        struct span one = span_of(shape.ptr + begin, at - begin);
+        size_t digits = 0;
+        while (digits < one.len && one.ptr[digits] >= '0' && one.ptr[digits] <= '9') digits++;
+        uint64_t size;
+        if (digits && digits == one.len && (!number_parse_u64(one, &size) || size >= DTYPE_STAR))
+            return one;
+        begin = at + 1;
+    }
+    return (struct span){0};
+}
+
 static bool dtype_parse_shape(struct span text, struct dtype *out) {
     if (text.len == 0 || text.ptr[text.len - 1] != ']') return false;
     size_t begin = 0;
@@ -49,6 +65,10 @@ int dtype_parse(struct span text, struct dtype *out, struct error *e) {
     if (type.base == DTYPE_BASES) return error_set(e, ERROR_ERR, "unknown type %s", QUOTE(text));
     if (name < text.len) {
         struct span shape = span_of(text.ptr + name + 1, text.len - name - 1);
+        struct span large = dtype_large_size(shape);
+        if (large.len && !dtype_is_variable(&type))
+            return error_set(e, ERROR_ERR, "type %s: size %s is too large, sizes end at %u",
+                             QUOTE(text), QUOTE(large), DTYPE_STAR - 1);
         if (dtype_is_variable(&type) || !dtype_parse_shape(shape, &type))
             return error_set(e, ERROR_ERR,
                              "type %s: expected up to %d sizes or * in brackets, and none for str "

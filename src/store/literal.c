@@ -159,12 +159,25 @@ static int literal_fail(struct literal_parser *p, const char *expected) {
                      QUOTE(span_of(p->text.ptr + p->at, rest > 24 ? 24 : rest)));
 }
 
+/* True if the text is a well-formed number for the type, whatever its range. */
+static bool literal_is_number(enum dtype_base base, struct span text) {
+    double value;
+    if (base == DTYPE_BOOL || !number_parse_double(text, true, &value)) return false;
+    if (element_is_float(base)) return true;
+    for (size_t i = 0; i < text.len; i++)
+        if ((text.ptr[i] < '0' || text.ptr[i] > '9') && (i || text.ptr[i] != '-')) return false;
+    return true;
+}
+
 static int literal_element(struct literal_parser *p) {
     literal_skip_space(p);
     size_t begin = p->at;
     while (p->at < p->text.len && !strchr(",] \t\r\n", p->text.ptr[p->at])) p->at++;
     struct span text = span_of(p->text.ptr + begin, p->at - begin);
     if (!element_parse(p->type->base, text, p->out + p->used)) {
+        if (literal_is_number(p->type->base, text))
+            return error_set(p->error, ERROR_SCHEMA, "%s is out of range of type %s", QUOTE(text),
+                             DTYPE_NAME(p->type));
         p->at = begin;
         return literal_fail(p, "a value");
     }

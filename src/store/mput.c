@@ -124,7 +124,14 @@ static int mput_read_ragged(const struct mput *mput, const struct mput_column *c
     uint64_t total = 0;
     for (size_t i = 0; i < mput->n; i++) {
         uint32_t sizes[DTYPE_MAX_DIMS];
-        for (unsigned s = 0; s < stars; s++) sizes[s] = mput_size(column, i * stars + s);
+        for (unsigned s = 0; s < stars; s++) {
+            sizes[s] = mput_size(column, i * stars + s);
+            if (sizes[s] == DTYPE_STAR)
+                return error_set(e, ERROR_SCHEMA,
+                                 "field %s: sample %s has size %u, sizes end at %u",
+                                 QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_STAR,
+                                 DTYPE_STAR - 1);
+        }
         struct dtype item;
         if (!dtype_of_sizes(&column->type, sizes, &item))
             return error_set(e, ERROR_SCHEMA, "field %s: sample %s of %s would have 4 GiB or more",

@@ -55,6 +55,17 @@ static void test_parse_and_format_agree(void **state) {
     assert_int_equal(strlen(DTYPE_NAME(&longest)), 6 + 1 + 2 + 7 * 10 + 6 + 1);
 }
 
+static void test_large_sizes_are_named(void **state) {
+    (void)state;
+    struct dtype type;
+    struct error e = {0};
+    assert_int_equal(dtype_parse(SPAN_LITERAL("f32[2,4294967295]"), &type, &e), ERROR_ERR);
+    assert_non_null(strstr(e.text, "size '4294967295' is too large, sizes end at 4294967294"));
+    assert_int_equal(dtype_parse(SPAN_LITERAL("u8[99999999999999999999]"), &type, &e), ERROR_ERR);
+    assert_non_null(strstr(e.text, "size '99999999999999999999' is too large"));
+    assert_int_equal(dtype_parse(SPAN_LITERAL("f32[0,4294967294]"), &type, &e), 0);
+}
+
 static void test_parse_refuses(void **state) {
     (void)state;
     static const char *const texts[] = {
@@ -270,6 +281,7 @@ static void test_bytes_valid(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_large_sizes_are_named),
         cmocka_unit_test(test_parse_and_format_agree),
         cmocka_unit_test(test_parse_refuses),
         cmocka_unit_test(test_parse_limits),

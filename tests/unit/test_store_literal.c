@@ -50,6 +50,25 @@ static void assert_refuses(const char *type_text, struct span text) {
     assert_true(strlen(e.text) > 0);
 }
 
+static void assert_says(const char *type_text, struct span text, const char *message) {
+    struct dtype type = type_of(type_text), item;
+    struct span bytes;
+    struct error e = {0};
+    assert_int_equal(literal_parse(text, &type, &scratch, &bytes, &item, &e), ERROR_SCHEMA);
+    assert_non_null(strstr(e.text, message));
+}
+
+static void test_numbers_out_of_range(void **state) {
+    (void)state;
+    assert_says("f32", SPAN_LITERAL("1e39"), "'1e39' is out of range of type f32");
+    assert_says("f64", SPAN_LITERAL("1e309"), "'1e309' is out of range of type f64");
+    assert_says("f16[2]", SPAN_LITERAL("[1,70000]"), "'70000' is out of range of type f16[2]");
+    assert_says("u8", SPAN_LITERAL("-1"), "'-1' is out of range of type u8");
+    assert_says("i8", SPAN_LITERAL("128"), "'128' is out of range of type i8");
+    assert_says("i8", SPAN_LITERAL("1.5"), "expected a value of type i8 at '1.5'");
+    assert_says("f32", SPAN_LITERAL("x"), "expected a value of type f32 at 'x'");
+}
+
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 static void test_integer_limits(void **state) {
@@ -349,6 +368,7 @@ static void test_bytes_that_are_no_text(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_numbers_out_of_range, reset_scratch),
         cmocka_unit_test_teardown(test_integer_limits, reset_scratch),
         cmocka_unit_test_teardown(test_bools, reset_scratch),
         cmocka_unit_test_teardown(test_no_numbers, reset_scratch),

@@ -196,7 +196,10 @@ static void test_overflows(void **state) {
     struct kit *k = *state;
     refuse_column(k, 2, "f", "f64[*,*]", U32(65536, 65536, 1, 1), SPAN_LITERAL("12345678"),
                   "sample 'a' of f64[*,*] would have 4 GiB or more");
-    refuse_column(k, 2, "f", "u8[*]", U32(1, UINT32_MAX), SPAN_LITERAL("1"), "sample 'b'");
+    refuse_column(k, 2, "f", "u8[*]", U32(1, UINT32_MAX), SPAN_LITERAL("1"),
+                  "sample 'b' has size 4294967295, sizes end at 4294967294");
+    refuse_column(k, 1, "f", "f32[*,0,*]", U32(7, UINT32_MAX), SPAN_LITERAL(""),
+                  "sample 'a' has size 4294967295, sizes end at 4294967294");
     refuse_column(k, 2, "f", "u8[*]", U32(UINT32_MAX - 1, 2), SPAN_LITERAL(""),
                   "has 4294967296 bytes, got 0");
     refuse_column(k, 2, "f", "bytes", U32(UINT32_MAX, 1), SPAN_LITERAL(""),
