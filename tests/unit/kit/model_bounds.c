@@ -68,8 +68,12 @@ unsigned model_seal(struct model *m, struct span partition) {
 static unsigned check_define(const struct model_partition *p, const struct define *define) {
     unsigned errors = model_check_partition(define->partition);
     if (define->sets_ahead) errors |= model_check_word(define->bounds.ahead_task);
-    for (size_t i = 0; i < define->bounds.n_retire; i++)
+    for (size_t i = 0; i < define->bounds.n_retire; i++) {
         errors |= model_check_word(define->bounds.retire[i]);
+        for (size_t j = 0; j < i; j++)
+            if (span_equal(define->bounds.retire[i], define->bounds.retire[j]))
+                errors |= MODEL_ERROR(ERROR_ERR);
+    }
     for (size_t i = 0; i < define->n_fields; i++) {
         errors |= model_check_word(define->fields[i].name);
         for (size_t j = 0; j < i; j++)
@@ -80,7 +84,7 @@ static unsigned check_define(const struct model_partition *p, const struct defin
             errors |= MODEL_ERROR(ERROR_SCHEMA);
     }
     if (define->alter && !p) errors |= MODEL_ERROR(ERROR_NOPART);
-    if (!define->alter && p) errors |= MODEL_ERROR(ERROR_ERR);
+    if (!define->alter && !define->or_alter && p) errors |= MODEL_ERROR(ERROR_ERR);
     return errors;
 }
 

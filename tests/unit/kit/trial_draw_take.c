@@ -201,6 +201,8 @@ void trial_draw_define(struct trial *t, struct define *define) {
     *define = (struct define){.partition = trial_draw_partition(t)};
     const struct model_partition *p = model_find(&t->model, define->partition);
     define->alter = below(t, 16) ? p != NULL : p == NULL;
+    define->or_alter = below(t, 4) == 0;
+    if (define->or_alter) define->alter = false;
     if (trial_rarely(t)) define->partition = span_of_string("");
     draw_bounds(t, define);
     define->n_fields = below(t, 3);
