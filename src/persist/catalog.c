@@ -121,7 +121,7 @@ const struct checkpoint *catalog_newest(const struct catalog *c) {
 /* ---- what nobody needs -------------------------------------------------------------------- */
 
 static bool is_needed(const struct catalog *c, uint64_t number) {
-    if (number < c->unread) return true;
+    if (number < c->unread || (c->held && number == c->held)) return true;
     for (size_t i = 0; i < c->n; i++)
         for (size_t k = 0; k < c->entries[i].n_needs; k++)
             if (c->entries[i].needs[k] == number) return true;
@@ -149,6 +149,15 @@ static void sweep(struct catalog *c) {
     for (size_t i = c->n; !failed && i-- > 0;) /* the newest first: nothing stands on a later one */
         if (!*c->entries[i].name && !is_needed(c, c->entries[i].number))
             failed = entry_remove(c, &c->entries[i], NULL);
+}
+
+void catalog_hold(struct catalog *c, uint64_t number) {
+    c->held = number;
+}
+
+void catalog_release(struct catalog *c) {
+    c->held = 0;
+    sweep(c);
 }
 
 static int entry_mark(const struct catalog *c, const struct checkpoint *entry, struct error *e) {

@@ -34,6 +34,7 @@ struct catalog {
     struct checkpoint *entries; /* by number, ascending */
     size_t n, capacity;
     uint64_t unread; /* the highest number of a file that could not be read, 0: none */
+    uint64_t held;   /* by catalog_hold; 0: none */
 };
 
 /* What is there; `directory` is made when it is first written to. A file that can't be read is told by `complain` (may be NULL) and left
@@ -69,6 +70,10 @@ int catalog_add(struct catalog *c, uint64_t number, struct error *e);
 void catalog_drop(struct catalog *c, uint64_t number);
 
 /* ERROR_NOKEY where there is none of the name. */
+/* The files of a checkpoint that is being read stay, whatever becomes of its name, until it is released. One at a time. */
+void catalog_hold(struct catalog *c, uint64_t number);
+void catalog_release(struct catalog *c);
+
 int catalog_forget(struct catalog *c, struct span name, struct error *e);
 
 #endif

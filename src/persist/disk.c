@@ -177,6 +177,13 @@ static int system_truncate(struct disk_file *f, uint64_t len, struct error *e) {
     return 0;
 }
 
+static bool system_is_there(struct disk_file *f) {
+    const struct system_file *file = SYSTEM_FILE(f);
+    struct stat opened, named;
+    return !fstat(file->fd, &opened) && opened.st_nlink > 0 && !stat(file->path, &named) &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 static void system_close(struct disk_file *f) {
     system_unmap(SYSTEM_FILE(f));
     close(SYSTEM_FILE(f)->fd);
@@ -244,6 +251,7 @@ struct disk *disk_system(void) {
         .reserve = system_reserve,
         .truncate = system_truncate,
         .close = system_close,
+        .is_there = system_is_there,
         .rename = system_rename,
         .link = system_link,
         .remove = system_remove,

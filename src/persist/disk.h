@@ -49,6 +49,8 @@ struct disk_ops {
     int (*reserve)(struct disk_file *file, uint64_t end, struct error *e);
     int (*truncate)(struct disk_file *file, uint64_t len, struct error *e);
     void (*close)(struct disk_file *file);
+    /* Does the name by which the file was opened still stand for it? */
+    bool (*is_there)(struct disk_file *file);
 
     int (*rename)(struct disk *disk, const char *from, const char *to, struct error *e);
     int (*link)(struct disk *disk, const char *from, const char *to, struct error *e);

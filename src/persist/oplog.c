@@ -19,13 +19,16 @@ enum {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static struct oplog *oplog_new(const struct oplog_options *options) {
+/* NULL where there is no helper thread to be had. */
+static struct oplog *oplog_new(const struct oplog_options *options, struct error *e) {
+    struct worker *worker = worker_new(options->threadless, e);
+    if (!worker) return NULL;
     struct oplog *log = mem_calloc(1, sizeof(*log));
     log->disk = options->disk;
     log->directory = mem_dup(options->directory, strlen(options->directory) + 1);
     log->sync = options->sync;
     log->checksum = checksum_new();
-    log->worker = worker_new(options->threadless);
+    log->worker = worker;
     log->room = true;
     return log;
 }
@@ -54,6 +57,7 @@ static int oplog_first(struct oplog *log, uint64_t number, uint64_t base, struct
         .log_id = new_log_id(), .base = base, .lsn = 1, .first = number, .last = number};
     log->next_lsn = 1;
     log->number = number;
+    log->version = SEGMENT_VERSION;
     log->offset = SEGMENT_HEADER;
     return oplog_make_segment(log, number, &log->file, e);
 }
@@ -67,8 +71,9 @@ static int oplog_made(struct oplog *log, int failed, struct oplog **out) {
 }
 
 int oplog_create(const struct oplog_options *options, struct oplog **out, struct error *e) {
-    struct oplog *log = oplog_new(options);
-    struct disk *disk = log->disk;
+    struct oplog *log = oplog_new(options, e);
+    struct disk *disk = options->disk;
+    if (!log) return ERROR_ERR;
     int failed = disk->ops->make_directory(disk, log->directory, e);
     if (!failed) failed = oplog_first(log, 1, options->base, e);
     if (!failed) failed = manifest_write(disk, log->directory, &log->manifest, e);
@@ -78,7 +83,8 @@ int oplog_create(const struct oplog_options *options, struct oplog **out, struct
 
 int oplog_begin(const struct oplog_options *options, uint64_t *base, struct oplog **out,
                 struct error *e) {
-    struct oplog *log = oplog_new(options);
+    struct oplog *log = oplog_new(options, e);
+    if (!log) return ERROR_ERR;
     int failed = manifest_number(log->disk, log->directory, base, e);
     if (!failed) failed = oplog_first(log, *base, 0, e);
     return oplog_made(log, failed, out);
@@ -86,14 +92,16 @@ int oplog_begin(const struct oplog_options *options, uint64_t *base, struct oplo
 
 int oplog_continue(const struct oplog_options *options, const struct manifest *manifest,
                    uint64_t next_lsn, struct oplog **out, struct error *e) {
-    struct oplog *log = oplog_new(options);
+    struct oplog *log = oplog_new(options, e);
     char path[PATH_MAX];
+    if (!log) return ERROR_ERR;
     log->manifest = *manifest;
     log->next_lsn = next_lsn;
     log->synced = next_lsn - 1;  /* recovery has seen to that … */
     log->ops_lsn = next_lsn - 1; /* … and the next frame, with ops or without, is to say so */
     log->number = manifest->last;
-    int failed = 0;
+    oplog_segment_path(log, log->number, path);
+    int failed = segment_version(log->disk, path, &log->version, e);
     for (uint64_t n = manifest->first; !failed && n <= manifest->last; n++) {
         uint64_t size;
         if (log->file) log->disk->ops->close(log->file);
@@ -136,7 +144,7 @@ void oplog_stats(const struct oplog *log, struct oplog_stats *out) {
 /* ---- room --------------------------------------------------------------------------------- */
 
 int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
-    uint64_t end = log->offset + FRAME_HEADER + opcodec_out_len(&log->pending) + bytes;
+    uint64_t end = log->offset + frame_header_len(log->version) + opcodec_out_len(&log->pending) + bytes;
     const struct disk_ops *ops = log->disk->ops;
     if (end <= log->reserved) return 0;
     uint64_t ahead = end + RESERVE_STEP;
@@ -171,7 +179,7 @@ static void frame_gather(struct oplog *log, char *header) {
     const struct opcodec_out *out = &log->pending;
     size_t at = 0;
     log->parts_count = 0;
-    part_add(log, header, FRAME_HEADER);
+    part_add(log, header, frame_header_len(log->version));
     checksum_reset(log->checksum);
     for (size_t i = 0; i < out->refs_count; i++) {
         part_add(log, out->bytes.bytes + at, out->refs[i].at - at);
@@ -189,11 +197,12 @@ static int frame_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct
                                 .now_ms = now_ms,
                                 .length = opcodec_out_len(&log->pending),
                                 .body_sum = checksum_end64(log->checksum)};
-    const struct segment_place place = {log->manifest.log_id, log->number, log->offset};
+    const struct segment_place place = {log->version, log->manifest.log_id, log->number,
+                                        log->offset};
     frame_pack(&frame, &place, header);
     int failed = log->disk->ops->write(log->file, log->parts, log->parts_count, e);
     if (failed) return failed;
-    log->offset += FRAME_HEADER + frame.length;
+    log->offset += frame_header_len(log->version) + frame.length;
     log->next_lsn++;
     log->frames++;
     log->written_ms = now_ms;
@@ -230,6 +239,18 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
     if (!failed && log->sync == OPLOG_ALWAYS && shared) failed = oplog_job_wait(log, e);
     if (!failed && log->sync == OPLOG_ALWAYS) failed = sync_now(log, e);
     return failed;
+}
+
+bool oplog_is_there(const struct oplog *log, struct error *e) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", log->directory, MANIFEST_NAME);
+    bool there = log->disk->ops->exists(log->disk, path);
+    if (there) {
+        oplog_segment_path(log, log->number, path);
+        there = log->disk->ops->is_there(log->file);
+    }
+    if (!there) error_set(e, ERROR_MISCONF, "'%s' was removed or replaced", path);
+    return there;
 }
 
 /* ---- now and then ------------------------------------------------------------------------- */

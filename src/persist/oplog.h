@@ -76,6 +76,10 @@ bool oplog_has_pending(const struct oplog *log);
 /* Write what was added, if anything; on failure the process has to end. */
 int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e);
 
+/* Are the manifest and the segment that is written where they belong? What is removed under a running process is written to without an
+ * error. *e names the file that is not. */
+bool oplog_is_there(const struct oplog *log, struct error *e);
+
 /* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to
  * a second: leases go by it. Fails like oplog_write. */
 int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e);

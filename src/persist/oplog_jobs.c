@@ -178,6 +178,7 @@ uint64_t oplog_switch(struct oplog *log, uint64_t *base) {
     if (log->synced + 1 >= log->next_lsn) oplog_close_before(log);
     log->file = log->next;
     log->number = log->manifest.last;
+    log->version = SEGMENT_VERSION;
     log->next = NULL;
     log->prepared = OPLOG_NOT_YET;
     log->older += log->offset;

@@ -21,6 +21,7 @@ struct oplog {
     struct disk_file *before;  /* the one before, while its end is not synced; or NULL */
     struct disk_file *next;    /* prepared; or NULL */
     uint64_t number;           /* of `file` */
+    uint32_t version;          /* of `file` */
     uint64_t offset, reserved; /* in it: where it ends, and how far there is room */
     uint64_t older;            /* bytes of segments before */
     uint64_t next_lsn, synced;

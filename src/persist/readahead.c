@@ -58,7 +58,7 @@ struct readahead *readahead_new(bool thread) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&r->thread, NULL, readahead_main, r)) abort();
+    r->has_thread = !pthread_create(&r->thread, NULL, readahead_main, r);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }

@@ -92,6 +92,16 @@ static int replay_break(struct replay *r, const char *why, bool *done, struct er
     if (failed) return failed;
     uint64_t expected = r->next_lsn > r->manifest.lsn ? r->next_lsn : r->manifest.lsn;
     if (testimony >= expected) return fail_at(r, r->number, offset, e, why);
+    uint64_t displaced;
+    if (segment_displaced(&r->segment, &displaced)) {
+        char both[256];
+        snprintf(both, sizeof(both),
+                 "%s; at offset %" PRIu64
+                 " stands a whole frame that was written for another place: bytes were put in or "
+                 "taken out (`tq-check --fix` cuts the log off here)",
+                 why, displaced);
+        return fail_at(r, r->number, offset, e, both);
+    }
     char name[SEGMENT_NAME_MAX];
     snprintf(r->cut_where, sizeof(r->cut_where), "%s, offset %" PRIu64,
              segment_name(r->number, name), offset);
@@ -238,6 +248,25 @@ int replay_step(struct replay *r, struct store *s, uint64_t bytes, bool *done, s
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
+/* What is cut off stays beside the segment: nothing says that it was worthless. */
+static int keep_cut(const struct replay *r, const char *path, struct disk_file *segment,
+                    uint64_t offset, struct error *e) {
+    const struct disk_ops *ops = r->disk->ops;
+    char name[PATH_MAX + 32];
+    struct disk_file *rest;
+    struct span bytes;
+    int failed = ops->map(segment, &bytes, e);
+    if (failed || offset >= bytes.len) return failed;
+    snprintf(name, sizeof(name), "%s.cut-%" PRIu64, path, offset);
+    failed = ops->open(r->disk, name, DISK_CREATE, &rest, e);
+    if (failed) return failed;
+    struct iovec part = {(char *)bytes.ptr + offset, bytes.len - (size_t)offset};
+    failed = ops->write(rest, &part, 1, e);
+    if (!failed) failed = ops->sync(rest, e);
+    ops->close(rest);
+    return failed ? failed : ops->sync_directory(r->disk, r->directory, e);
+}
+
 static int settle(const struct replay *r, uint64_t number, struct error *e) {
     const struct disk_ops *ops = r->disk->ops;
     struct disk_file *file;
@@ -250,6 +279,7 @@ static int settle(const struct replay *r, uint64_t number, struct error *e) {
         failed = ops->size(file, &len, e); /* what was reserved behind it goes */
     else if (number == r->cut_number)
         len = r->cut_offset;
+    if (!failed && r->cut && number >= r->cut_number) failed = keep_cut(r, path, file, len, e);
     if (!failed) failed = ops->truncate(file, len, e);
     if (!failed) failed = ops->sync(file, e);
     ops->close(file);

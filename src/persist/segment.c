@@ -43,14 +43,30 @@ void segment_header_pack(uint64_t log_id, uint64_t number, char out[static SEGME
     put_u64(at, checksum64(span_of(out, (size_t)(at - out))));
 }
 
-/* Of the header's own fields and of where it stands. */
-static uint64_t frame_head_sum(const char header[static FRAME_HEADER],
-                               const struct segment_place *place) {
-    char bytes[24 + FRAME_HEADER - 8], *at = bytes;
+enum { FRAME_FIELDS = 44 }; /* bytes: from the mark to the body's checksum */
+
+/* Version 1: of the header's own fields and of where it stands. */
+static uint64_t frame_sum_1(const char *header, const struct segment_place *place) {
+    char bytes[24 + FRAME_FIELDS], *at = bytes;
     at = put_u64(at, place->log_id);
     at = put_u64(at, place->number);
     at = put_u64(at, place->offset);
-    memcpy(at, header, FRAME_HEADER - 8);
+    memcpy(at, header, FRAME_FIELDS);
+    return checksum64(span_of(bytes, sizeof(bytes)));
+}
+
+/* Of the header's own fields and the log's id, wherever it stands. */
+static uint64_t frame_own_sum(const char *header, uint64_t log_id) {
+    char bytes[8 + FRAME_FIELDS];
+    memcpy(put_u64(bytes, log_id), header, FRAME_FIELDS);
+    return checksum64(span_of(bytes, sizeof(bytes)));
+}
+
+static uint64_t frame_place_sum(uint64_t own, const struct segment_place *place) {
+    char bytes[24], *at = bytes;
+    at = put_u64(at, place->number);
+    at = put_u64(at, place->offset);
+    put_u64(at, own);
     return checksum64(span_of(bytes, sizeof(bytes)));
 }
 
@@ -62,19 +78,40 @@ void frame_pack(const struct frame *frame, const struct segment_place *place,
     at = put_u64(at, (uint64_t)frame->now_ms);
     at = put_u64(at, frame->length);
     at = put_u64(at, frame->body_sum);
-    put_u64(at, frame_head_sum(out, place));
+    if (place->version == 1) {
+        put_u64(at, frame_sum_1(out, place));
+        return;
+    }
+    uint64_t own = frame_own_sum(out, place->log_id);
+    put_u64(put_u64(at, own), frame_place_sum(own, place));
 }
 
-bool frame_unpack(const char bytes[static FRAME_HEADER], const struct segment_place *place,
-                  struct frame *out) {
+/* The fields; `u` is left at the checksums. */
+static bool frame_unpack_fields(struct unpack *u, struct frame *out) {
+    if (unpack_u32(u) != FRAME_MARK) return false;
+    out->lsn = unpack_u64(u);
+    out->durable = unpack_u64(u);
+    out->now_ms = (int64_t)unpack_u64(u);
+    out->length = unpack_u64(u);
+    out->body_sum = unpack_u64(u);
+    return true;
+}
+
+bool frame_unpack(const char *bytes, const struct segment_place *place, struct frame *out) {
+    struct unpack u = unpack_of(span_of(bytes, frame_header_len(place->version)));
+    if (!frame_unpack_fields(&u, out)) return false;
+    if (place->version == 1) return unpack_u64(&u) == frame_sum_1(bytes, place);
+    uint64_t own = unpack_u64(&u);
+    return own == frame_own_sum(bytes, place->log_id) &&
+           unpack_u64(&u) == frame_place_sum(own, place);
+}
+
+/* Is this the header of a frame of the log, written for whatever place? */
+static bool frame_unpack_anywhere(const char *bytes, const struct segment_place *place,
+                                  struct frame *out) {
+    if (place->version == 1) return frame_unpack(bytes, place, out);
     struct unpack u = unpack_of(span_of(bytes, FRAME_HEADER));
-    if (unpack_u32(&u) != FRAME_MARK) return false;
-    out->lsn = unpack_u64(&u);
-    out->durable = unpack_u64(&u);
-    out->now_ms = (int64_t)unpack_u64(&u);
-    out->length = unpack_u64(&u);
-    out->body_sum = unpack_u64(&u);
-    return unpack_u64(&u) == frame_head_sum(bytes, place);
+    return frame_unpack_fields(&u, out) && unpack_u64(&u) == frame_own_sum(bytes, place->log_id);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -88,8 +125,8 @@ static const char *segment_check_header(struct segment *s, uint32_t *version) {
     uint64_t id = unpack_u64(&u), number = unpack_u64(&u);
     if (unpack_u64(&u) != checksum64(span_of(s->bytes.ptr, SEGMENT_HEADER - 8)))
         return "its header does not match its checksum";
-    s->place = (struct segment_place){id, number, SEGMENT_HEADER};
-    return *version == SEGMENT_VERSION ? NULL : "newer";
+    s->place = (struct segment_place){*version, id, number, SEGMENT_HEADER};
+    return *version >= 1 && *version <= SEGMENT_VERSION ? NULL : "newer";
 }
 
 int segment_open_path(struct disk *disk, const char *path, struct segment *out, struct error *e) {
@@ -98,8 +135,8 @@ int segment_open_path(struct disk *disk, const char *path, struct segment *out, 
     failed = disk->ops->map(out->file, &out->bytes, e);
     uint32_t version;
     const char *why = failed ? NULL : segment_check_header(out, &version);
-    if (why && version != SEGMENT_VERSION)
-        failed = error_set(e, ERROR_ERR, "'%s' has format %u, this tq reads format %d", path,
+    if (why && (version < 1 || version > SEGMENT_VERSION))
+        failed = error_set(e, ERROR_ERR, "'%s' has format %u, this tq reads formats 1 to %d", path,
                            version, SEGMENT_VERSION);
     else if (why)
         failed = error_set(e, ERROR_ERR, "'%s', offset 0: %s", path, why);
@@ -127,33 +164,71 @@ void segment_close(struct segment *s) {
 
 enum segment_found segment_next(struct segment *s, struct frame *frame, struct span *body,
                                 const char **why) {
-    uint64_t left = s->bytes.len - s->place.offset;
+    uint64_t left = s->bytes.len - s->place.offset, header = frame_header_len(s->place.version);
     const char *at = s->bytes.ptr + s->place.offset;
     if (!left) return SEGMENT_END;
     *why = "the header of a frame is cut short";
-    if (left < FRAME_HEADER) return SEGMENT_BROKEN;
+    if (left < header) return SEGMENT_BROKEN;
     *why = "no frame begins here: the header does not match its checksum";
     if (!frame_unpack(at, &s->place, frame)) return SEGMENT_BROKEN;
     *why = "a frame is cut short";
-    if (frame->length > left - FRAME_HEADER) return SEGMENT_BROKEN;
-    *body = span_of(at + FRAME_HEADER, (size_t)frame->length);
+    if (frame->length > left - header) return SEGMENT_BROKEN;
+    *body = span_of(at + header, (size_t)frame->length);
     *why = "a frame does not match its checksum";
     if (checksum64(*body) != frame->body_sum) return SEGMENT_BROKEN;
-    s->place.offset += FRAME_HEADER + frame->length;
+    s->place.offset += header + frame->length;
     return SEGMENT_FRAME;
 }
 
-uint64_t segment_testimony(const struct segment *s) {
+int segment_version(struct disk *disk, const char *path, uint32_t *out, struct error *e) {
+    char header[SEGMENT_HEADER];
+    struct disk_file *file;
+    size_t got = 0;
+    int failed = disk->ops->open(disk, path, DISK_READ, &file, e);
+    if (failed) return failed;
+    failed = disk->ops->read(file, 0, header, sizeof(header), &got, e);
+    disk->ops->close(file);
+    if (failed) return failed;
+    if (got < sizeof(header))
+        return error_set(e, ERROR_ERR, "'%s', offset 0: it is shorter than a segment's header", path);
+    struct unpack u = unpack_of(span_of(header + 8, 4));
+    *out = unpack_u32(&u);
+    return 0;
+}
+
+/* The first place from `from` on where a frame's header could begin; the segment's length where there is none. */
+static uint64_t segment_find_mark(const struct segment *s, uint64_t from) {
     uint32_t mark = htole32(FRAME_MARK);
+    size_t left = s->bytes.len - (size_t)from;
+    const char *at = memmem(s->bytes.ptr + from, left, &mark, sizeof(mark));
+    uint64_t found = at ? (uint64_t)(at - s->bytes.ptr) : s->bytes.len;
+    return s->bytes.len - found < frame_header_len(s->place.version) ? s->bytes.len : found;
+}
+
+bool segment_displaced(const struct segment *s, uint64_t *offset) {
+    uint64_t header = frame_header_len(s->place.version);
+    for (uint64_t at = s->place.offset; (at = segment_find_mark(s, at)) < s->bytes.len; at++) {
+        const char *bytes = s->bytes.ptr + at;
+        struct segment_place here = s->place;
+        struct frame frame;
+        here.offset = at;
+        if (at == s->place.offset || !frame_unpack_anywhere(bytes, &s->place, &frame)) continue;
+        if (frame_unpack(bytes, &here, &frame)) continue; /* in its own place */
+        if (frame.length > s->bytes.len - at - header) continue;
+        if (checksum64(span_of(bytes + header, (size_t)frame.length)) != frame.body_sum) continue;
+        *offset = at;
+        return true;
+    }
+    return false;
+}
+
+uint64_t segment_testimony(const struct segment *s) {
     uint64_t newest = 0;
     struct segment_place place = s->place;
-    for (;;) {
-        size_t left = s->bytes.len - (size_t)place.offset;
-        const char *at = memmem(s->bytes.ptr + place.offset, left, &mark, sizeof(mark));
-        if (!at || (size_t)(s->bytes.ptr + s->bytes.len - at) < FRAME_HEADER) return newest;
+    for (; (place.offset = segment_find_mark(s, place.offset)) < s->bytes.len; place.offset++) {
         struct frame frame;
-        place.offset = (uint64_t)(at - s->bytes.ptr);
-        if (frame_unpack(at, &place, &frame) && frame.durable > newest) newest = frame.durable;
-        place.offset++;
+        if (frame_unpack(s->bytes.ptr + place.offset, &place, &frame) && frame.durable > newest)
+            newest = frame.durable;
     }
+    return newest;
 }

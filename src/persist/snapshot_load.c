@@ -3,6 +3,7 @@
  * and computes checksums, which takes the page faults of fresh memory too. */
 #include <string.h>
 
+#include "base/log.h"
 #include "persist/snapshot_format.h"
 
 #define U(number) ((unsigned long long)(number))
@@ -192,11 +193,13 @@ static struct snapshot_batch *batch_current(struct snapshot *s, const struct loa
 void snapshot_read_ahead(struct snapshot *s) {
     readahead_free(s->reader);
     s->reader = readahead_new(true);
+    if (!readahead_has_thread(s->reader))
+        log_warning("can't start a thread that reads ahead: loading goes on without, slower");
 }
 
 bool snapshot_is_ready(struct snapshot *s, const struct load *load) {
     struct snapshot_batch *b = batch_current(s, load);
-    return !b || batch_ended(s, b);
+    return !b || batch_ended(s, b) || !readahead_has_thread(s->reader);
 }
 
 void snapshot_forget_batches(struct snapshot *s) {

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -40,7 +40,7 @@ static void *worker_main(void *context) {
 }
 
 /* Signals are for the thread that serves. */
-struct worker *worker_new(bool threadless) {
+struct worker *worker_new(bool threadless, struct error *e) {
     struct worker *w = mem_calloc(1, sizeof(*w));
     w->threadless = threadless;
     pthread_mutex_init(&w->lock, NULL);
@@ -49,9 +49,13 @@ struct worker *worker_new(bool threadless) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&w->thread, NULL, worker_main, w)) abort();
+    int why = pthread_create(&w->thread, NULL, worker_main, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return w;
+    if (!why) return w;
+    error_set(e, ERROR_ERR, "can't start a thread: %s", strerror(why));
+    w->threadless = true; /* there is none to join */
+    worker_free(w);
+    return NULL;
 }
 
 void worker_free(struct worker *w) {

@@ -31,7 +31,8 @@ static int begin(struct server *s, struct error *e) {
     struct persistence *p = &s->persistence;
     struct oplog_options options;
     char directory[PATH_MAX];
-    int failed = ensure_log(s, e);
+    int failed = persistence_own(s, e);
+    if (!failed) failed = ensure_log(s, e);
     if (failed) return failed;
     persistence_log_options(s, directory, &options);
     return oplog_begin(&options, &p->rewrite_base, &p->begun, e);
@@ -55,10 +56,11 @@ static void turn_on(struct server *s) {
     p->log = p->begun;
     p->begun = NULL;
     p->baseless = true;
-    if (saves_begin_base(s, &e)) log_warning("the op log can't be begun: %s", e.text);
+    if (saves_begin_base(s, &e)) log_warning("the op log can't be begun: %s", e.text); /* base_ended() goes on */
 }
 
 static void turn_off(struct server *s) {
+    s->persistence.lapsed = false;
     saves_stop_rewrite(s);
     appendonly_end(s);
     log_notice("the op log is turned off: it does not hold what happens from now on");
@@ -66,7 +68,7 @@ static void turn_off(struct server *s) {
 
 void appendonly_turn(struct server *s) {
     struct persistence *p = &s->persistence;
-    if (!p->appendonly && (p->log || p->begun)) turn_off(s);
+    if (!p->appendonly && (p->log || p->begun || p->lapsed)) turn_off(s);
     if (p->begun && !child_is_running(&s->child) && !s->stopping) turn_on(s);
 }
 
@@ -78,16 +80,32 @@ int appendonly_apply(void *context, struct error *e) {
     return !p->appendonly || p->log || p->begun ? 0 : begin(s, e);
 }
 
+/* From here on nothing is acknowledged that would be lost. */
+static void lapse(struct server *s, const char *why) {
+    s->persistence.lapsed = true;
+    error_set(&s->persistence.lapse, ERROR_MISCONF, "%s", why);
+}
+
+void appendonly_lost(struct server *s, const struct error *why) {
+    struct persistence *p = &s->persistence;
+    saves_stop_rewrite(s);
+    oplog_abandon(p->log);
+    p->log = NULL;
+    p->rewrites.tried_s = 0; /* at once */
+    lapse(s, why->text);
+}
+
 /* ---- now and then ------------------------------------------------------------------------- */
 
 static void base_ended(struct server *s) {
     struct persistence *p = &s->persistence;
     if (p->rewrites.failed) {
         drop(s);
-        log_warning("the op log has no base and is given up; it is begun again in %d s",
+        log_warning("the op log has no base and is given up: writes are refused; it is begun again in %d s",
                     SAVES_RETRY_S);
+        lapse(s, "its first base could not be written");
     } else {
-        p->baseless = false;
+        p->baseless = p->lapsed = false;
         log_notice("the op log is in force");
     }
 }
@@ -99,7 +117,9 @@ void appendonly_tick(struct server *s) {
     if (p->baseless && !p->rewrite_runs) base_ended(s);
     if (!p->appendonly || p->log || p->begun || now_s - p->rewrites.tried_s < SAVES_RETRY_S) return;
     p->rewrites.tried_s = now_s;
-    if (begin(s, &e)) log_warning("the op log can't be begun: %s", e.text);
+    if (!begin(s, &e)) return;
+    log_warning("the op log can't be begun: %s; it is tried again in %d s", e.text, SAVES_RETRY_S);
+    lapse(s, e.text);
 }
 
 void appendonly_end(struct server *s) {

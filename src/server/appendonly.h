@@ -26,6 +26,9 @@ void appendonly_turn(struct server *s);
 void appendonly_tick(struct server *s);
 
 /* The last thing that is done with a store: the log, if there is one, is closed. */
+/* The log's files are gone: it is given up, writes are refused, and one is begun anew. */
+void appendonly_lost(struct server *s, const struct error *why);
+
 void appendonly_end(struct server *s);
 
 #endif

@@ -73,6 +73,7 @@ int checkpoints_start(struct server *s, struct error *e) {
 
 static void restore_close(struct checkpoints *c) {
     event_del(&c->step);
+    if (c->snapshot) catalog_release(&c->catalog);
     if (c->load) load_free(c->load);
     if (c->snapshot) snapshot_close(c->snapshot);
     c->load = NULL;
@@ -178,7 +179,9 @@ static int make_begin(struct server *s, const struct checkpoint_request *request
                       struct error *e) {
     struct checkpoints *c = s->checkpoints;
     int failed = check_partitions(s, request, e);
+    if (!failed) failed = persistence_own(s, e);
     if (!failed) failed = catalog_prepare(&c->catalog, &c->number, e);
+    if (!failed) failed = persistence_own_checkpoints(s, e);
     if (failed) return failed;
     c->request = request;
     failed = child_start(s, &checkpoint_job, c, e);
@@ -274,6 +277,7 @@ static int restore_open(struct server *s, const struct checkpoint_request *reque
     int failed =
         snapshot_open(s->persistence.disk, number_path(c, c->source, path), &c->snapshot, e);
     if (failed) return failed;
+    catalog_hold(&c->catalog, c->source);
     snapshot_read_ahead(c->snapshot);
     if (request->n_partitions)
         failed = snapshot_select(c->snapshot, request->partitions, request->n_partitions, e);

@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "persist/dirlock.h"
 #include "persist/opcodec.h"
 #include "persist/oplog.h"
 #include "server/appendonly.h"
 #include "server/checkpoints.h"
+#include "server/listener.h"
 #include "server/loading.h"
 #include "server/saves.h"
 #include "server/server.h"
@@ -21,6 +24,47 @@
 const char *persistence_path(const struct server *s, const char *name, char *out, size_t size) {
     snprintf(out, size, "%s/%s", s->persistence.directory, name);
     return out;
+}
+
+/* ---- the directory ------------------------------------------------------------------------ */
+
+static int own(struct server *s, const char *directory, int *lock, struct error *e) {
+    char what[96];
+    if (*lock >= 0) return 0;
+    snprintf(what, sizeof(what), "port %lld", (long long)listener_port(s->listener));
+    return dirlock_take(directory, what, lock, e);
+}
+
+int persistence_own(struct server *s, struct error *e) {
+    return own(s, s->persistence.directory, &s->persistence.lock, e);
+}
+
+int persistence_own_checkpoints(struct server *s, struct error *e) {
+    char path[PATH_MAX];
+    int failed = persistence_own(s, e);
+    persistence_path(s, s->persistence.checkpoint_name, path, sizeof(path));
+    return failed ? failed : own(s, path, &s->persistence.checkpoint_lock, e);
+}
+
+static bool has_file(const struct server *s, const char *name) {
+    char path[PATH_MAX];
+    persistence_path(s, name, path, sizeof(path));
+    return s->persistence.disk->ops->exists(s->persistence.disk, path);
+}
+
+/* Something is kept in the directory, or was. */
+static int own_at_start(struct server *s, struct error *e) {
+    const struct persistence *p = &s->persistence;
+    if (has_file(s, p->checkpoint_name)) return persistence_own_checkpoints(s, e);
+    bool used = p->appendonly || p->n_rules || has_file(s, p->log_name) || has_file(s, p->dump_name);
+    return used ? persistence_own(s, e) : 0;
+}
+
+void persistence_disown(struct server *s) {
+    struct persistence *p = &s->persistence;
+    if (p->lock >= 0) close(p->lock);
+    if (p->checkpoint_lock >= 0) close(p->checkpoint_lock);
+    p->lock = p->checkpoint_lock = -1;
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -38,7 +82,8 @@ int persistence_start(struct server *s, struct error *e) {
     mem_free(p->directory);
     p->directory = mem_dup(path, strlen(path) + 1);
     p->saves.ended_s = s->now_ms / 1000;
-    int failed = checkpoints_start(s, e);
+    int failed = own_at_start(s, e);
+    if (!failed) failed = checkpoints_start(s, e);
     if (!failed) failed = loading_begin(s, e);
     p->started = !failed;
     return failed;
@@ -127,6 +172,10 @@ static int check_saves(const struct persistence *p, struct error *e) {
 int persistence_admit(struct server *s, const struct op *op, uint64_t more, struct error *e) {
     struct persistence *p = &s->persistence;
     int failed = check_saves(p, e);
+    if (!failed && p->lapsed)
+        failed = error_set(e, ERROR_MISCONF,
+                           "the op log is not in force, writes are refused until it is again: %s",
+                           p->lapse.text);
     if (failed || !p->log) return failed;
     if (op->kind != OP_PUT && op->kind < OP_DEFINE) more += op->select.n;
     uint64_t bound = opcodec_bound(op) + more * PERSISTENCE_SAMPLE_BYTES + 1024;
@@ -152,11 +201,29 @@ static bool log_failed(struct server *s, const struct error *e) {
     return false;
 }
 
+bool persistence_in_force(const struct server *s) {
+    const struct persistence *p = &s->persistence;
+    return p->appendonly && p->log && !p->baseless && !p->lapsed && !p->failed && !p->loading;
+}
+
+/* Once a second: files that were removed are written to without an error. */
+static void look_at_log(struct server *s) {
+    enum { LOOK_EVERY_US = 1000 * 1000 };
+    struct persistence *p = &s->persistence;
+    struct error e;
+    if (!persistence_in_force(s) || s->now_us - p->looked_us < LOOK_EVERY_US) return;
+    p->looked_us = s->now_us;
+    if (oplog_is_there(p->log, &e)) return;
+    log_warning("op log: %s: it is begun anew, and writes are refused until then", e.text);
+    appendonly_lost(s, &e);
+}
+
 bool persistence_write(struct server *s) {
     struct persistence *p = &s->persistence;
     struct error e;
     if (p->failed) return false;
     if (p->log && oplog_write(p->log, s->now_us, s->now_ms, &e)) return log_failed(s, &e);
+    look_at_log(s);
     appendonly_turn(s);
     saves_turn(s);
     return true;

@@ -54,9 +54,13 @@ struct persistence {
     size_t n_rules;
 
     bool started;
+    int lock, checkpoint_lock; /* descriptors of dirlock.h, of `directory` and of checkpoints; -1: not owned */
     struct oplog *log;       /* NULL: there is none */
     struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
     bool baseless;           /* `log` has no base yet and is not in force */
+    bool lapsed;             /* the log was in force, or to be, and is lost: writes are refused until there is one again */
+    struct error lapse;      /* why */
+    int64_t looked_us;       /* when it was last seen that the log's files are there */
     struct loading *loading; /* NULL: the store is complete */
     bool failed;             /* the log can't be written any more: the process ends */
 
@@ -73,6 +77,20 @@ struct persistence {
 };
 
 void persistence_register_options(struct server *s);
+
+/* This process may write into `dir`, and alone: asked before anything is written there. It is locked at the start where something is
+ * kept or found there, else when the first thing is written, so that servers that keep nothing may share a directory. ERROR_ERR
+ * names the owner. */
+int persistence_own(struct server *s, struct error *e);
+
+/* The same for the directory of checkpoints, which is there. */
+int persistence_own_checkpoints(struct server *s, struct error *e);
+
+/* Would a crash now find everything that was acknowledged? */
+bool persistence_in_force(const struct server *s);
+
+/* At the end of the process. */
+void persistence_disown(struct server *s);
 
 /* The directories are there and can be used; what is on disk begins to be loaded. */
 int persistence_start(struct server *s, struct error *e);

@@ -42,6 +42,7 @@ static void write_saves(const struct server *s, struct text *out) {
     info_line(out, "latest_fork_usec", "%lld", (long long)s->child.fork_us);
     bool rewriting = saves_is_rewriting(s);
     info_line(out, "aof_enabled", "%d", p->appendonly);
+    info_line(out, "aof_in_force", "%d", persistence_in_force(s));
     info_line(out, "aof_rewrite_in_progress", "%d", rewriting);
     info_line(out, "aof_rewrite_scheduled", "%d", p->rewrite_wanted || p->begun);
     info_line(out, "aof_last_rewrite_time_sec", "%lld", (long long)p->rewrites.took_s);

@@ -55,6 +55,8 @@ static int apply_save(void *context, struct error *e) {
                                QUOTE(words.words[2 * i]), QUOTE(words.words[2 * i + 1]));
     config_words_free(&words);
     if (failed) return failed;
+    if (n && p->started) failed = persistence_own(context, e);
+    if (failed) return failed;
     memcpy(p->rules, rules, n * sizeof(*rules));
     p->n_rules = n;
     return 0;
@@ -141,5 +143,6 @@ void persistence_register_options(struct server *s) {
     };
     p->disk = disk_system();
     p->saves.took_s = p->rewrites.took_s = -1;
+    p->lock = p->checkpoint_lock = -1;
     config_register(s->config, options);
 }

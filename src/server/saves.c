@@ -45,7 +45,8 @@ static int64_t child_seconds(const struct server *s) {
 int saves_now(struct server *s, struct error *e) {
     if (saves_is_saving(s)) return error_set(e, ERROR_ERR, "Background save already in progress");
     int64_t began = clock_monotonic_us();
-    int failed = write_dump(s, NULL, e);
+    int failed = persistence_own(s, e);
+    if (!failed) failed = write_dump(s, NULL, e);
     record(&s->persistence.saves, s, failed, (clock_monotonic_us() - began) / 1000000);
     if (!failed) s->persistence.changes = 0;
     return failed;
@@ -61,6 +62,8 @@ static void dump_ended(struct server *s, void *context, int failed, const struct
 static const struct child_job dump_job = {"background save", write_dump, dump_ended};
 
 static int begin_dump(struct server *s, struct error *e) {
+    int failed = persistence_own(s, e);
+    if (failed) return failed;
     s->persistence.save_wanted = false;
     s->persistence.changes_at_save = s->persistence.changes;
     return child_start(s, &dump_job, NULL, e);

@@ -429,6 +429,7 @@ void server_free(struct server *s) {
     if (s->base) checkpoints_free(s);
     close_base(s);
     appendonly_end(s);
+    persistence_disown(s);
     if (s->pidfile_written) unlink(s->pidfile);
     if (s->store) store_free(s->store);
     if (s->reply_pool) reply_pool_free(s->reply_pool);

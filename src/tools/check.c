@@ -117,7 +117,8 @@ static int check_segment(const char *path, bool fix) {
     while ((found = segment_next(&segment, &frame, &body, &why)) == SEGMENT_FRAME)
         if (!frames++) first = frame.lsn;
     uint64_t offset = segment.place.offset, bytes = segment.bytes.len;
-    uint64_t testimony = found == SEGMENT_BROKEN ? segment_testimony(&segment) : 0;
+    uint64_t testimony = found == SEGMENT_BROKEN ? segment_testimony(&segment) : 0, displaced = 0;
+    bool moved = found == SEGMENT_BROKEN && segment_displaced(&segment, &displaced);
     uint64_t last = frames ? first + frames - 1 : 0;
     segment_close(&segment);
     printf("%s: segment %" PRIu64 ", %" PRIu64 " frames", path, segment.place.number, frames);
@@ -128,9 +129,13 @@ static int check_segment(const char *path, bool fix) {
     }
     printf(": readable up to offset %" PRIu64 " of %" PRIu64 ": %s. %s\n", offset, bytes, why,
            testimony > last ? "DAMAGED: later frames say that it had been on the medium"
+           : moved          ? "DAMAGED: bytes were put in or taken out"
                             : "Nobody was promised what is behind: a start cuts it off");
-    if (fix && cut_file(path, offset, &e)) return complain(&e);
-    return EXIT_DAMAGED;
+    if (moved)
+        printf("%s: a whole frame at offset %" PRIu64 " was written for another place\n", path,
+               displaced);
+    if (!fix) return EXIT_DAMAGED;
+    return cut_file(path, offset, &e) ? complain(&e) : EXIT_WHOLE;
 }
 
 /* ---- a log -------------------------------------------------------------------------------- */
@@ -172,8 +177,8 @@ static int check_replay(const char *directory, struct replay *r, struct store *s
            r->frames, r->ops, stats.samples, stats.partitions, r->next_lsn ? r->next_lsn - 1 : 0);
     if (failed) {
         complain(&e);
-        if (fix && cut_log(directory, r, &e)) complain(&e);
-        return EXIT_DAMAGED;
+        if (!fix) return EXIT_DAMAGED;
+        return cut_log(directory, r, &e) ? complain(&e) : EXIT_WHOLE;
     }
     if (r->cut)
         printf("%s: %s: a torn tail of %" PRIu64 " bytes, which a start cuts off\n", r->cut_where,
@@ -215,8 +220,9 @@ static void usage(FILE *out) {
                  "segment, where it\n"
                  "can't be read any further, and keeps what it cuts off in FILE.cut. No server may "
                  "be using it.\n\n"
-                 "The status is 0 when all is well, 1 when something is damaged, 2 when FILE is "
-                 "none of tq's.\n");
+                 "The status is 0 when all is well, or has been mended; 1 when something is "
+                 "damaged, 2 when\n"
+                 "FILE is none of tq's.\n");
 }
 
 int main(int argc, char **argv) {

@@ -48,7 +48,7 @@ static size_t mend_frame(char *at, size_t left, const struct segment_place *plac
 static void mend_segment(struct pack *bytes, uint64_t number) {
     if (bytes->len < SEGMENT_HEADER) pack_room(bytes, SEGMENT_HEADER - bytes->len);
     segment_header_pack(LOG_ID, number, bytes->bytes);
-    struct segment_place place = {LOG_ID, number, SEGMENT_HEADER};
+    struct segment_place place = {SEGMENT_VERSION, LOG_ID, number, SEGMENT_HEADER};
     while (bytes->len - place.offset >= FRAME_HEADER)
         place.offset +=
             mend_frame(bytes->bytes + place.offset, bytes->len - (size_t)place.offset, &place);

@@ -84,7 +84,7 @@ static const char *path_of(const char *name) {
 /* The C library keeps the stack of a thread that ended, and what belongs to it: better before memory is counted. */
 static int make_directory(void **state) {
     (void)state;
-    worker_free(worker_new(false));
+    worker_free(worker_new(false, NULL));
     snprintf(directory, sizeof(directory), "/tmp/tq-snapshot-XXXXXX");
     return mkdtemp(directory) ? 0 : -1;
 }

@@ -9,6 +9,7 @@
 #include "kit/test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,8 +47,14 @@ size_t __real_store_apply(struct store *s, const struct op *op);
 size_t __wrap_utf8_valid_prefix(struct span text);
 size_t __real_utf8_valid_prefix(struct span text);
 
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*run)(void *), void *argument);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*run)(void *), void *argument);
+
 static struct server server;
 static char directory[64];
+static bool no_threads; /* the system refuses to start one */
 static bool unwritten, unsynced; /* something was applied that the log has not */
 static size_t utf8_checked;      /* bytes */
 
@@ -67,6 +74,11 @@ size_t __wrap_store_apply(struct store *s, const struct op *op) {
 size_t __wrap_utf8_valid_prefix(struct span text) {
     utf8_checked += text.len;
     return __real_utf8_valid_prefix(text);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*run)(void *), void *argument) {
+    return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
 }
 
 static void on_wrote(void *context, size_t bytes) {
@@ -261,13 +273,13 @@ static void deliver(struct peer *peer, size_t len) {
 }
 
 /* Takes what came back; answers whole replies with the oldest requests. `first` (NULL: nothing) gets the first one's line. */
-static void peer_hear(struct peer *peer, char first[static 64]) {
+static void peer_hear(struct peer *peer, char first[static 128]) {
     struct simsock_bytes *out = simsock_output(peer->fd);
     size_t at = 0;
     for (size_t end; (end = reply_end(out->ptr, out->len, at)); at = end) {
         EXPECT(peer->n_requests > 0, "a reply that nobody asked for: '%.40s'", out->ptr + at);
         if (at == 0) {
-            size_t len = end < 63 ? end : 63;
+            size_t len = end < 127 ? end : 127;
             memcpy(first, out->ptr, len);
             first[len] = '\0';
         }
@@ -280,7 +292,7 @@ static void peer_hear(struct peer *peer, char first[static 64]) {
 
 /* The observer's command, at rest, and the first line of its reply. */
 static const char *ask(const struct words *w) {
-    static char first[64];
+    static char first[128];
     struct peer *peer = OBSERVER;
     peer->requests[peer->n_requests++] = (struct request){.words = *w};
     encode(peer, w);
@@ -443,7 +455,7 @@ static void check_waiting(void) {
 
 /* Everything is delivered and taken, time for a tick passes, and the server comes to rest. */
 static void settle(void) {
-    char first[64];
+    char first[128];
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < CLIENTS; i++) {
             simsock_room(peers[i].fd, SIZE_MAX);
@@ -464,7 +476,7 @@ static void settle(void) {
 
 static void step(struct source *s) {
     struct peer *peer = &peers[source_below(s, CLIENTS)];
-    char first[64];
+    char first[128];
     switch (source_below(s, 16)) {
     case 0:
     case 1:
@@ -572,7 +584,7 @@ static void ask_peer(struct peer *peer, const char *text) {
 
 /* The socket of a client is full in the middle of a reply; then it is drained and a write comes, while others write and wait. */
 static void play_full_socket(bool parked) {
-    char first[64];
+    char first[128];
     machine_begin(true);
     ask_text("TQ.PUT p a FIELDS 1 f some");
     simsock_room(peers[0].fd, 4);
@@ -740,6 +752,19 @@ static void test_a_choosy_call_does_not_hold_up_others(void **state) {
     machine_finish();
 }
 
+/* No thread is to be had: what needs one is refused, and the server goes on. */
+static void test_a_thread_that_can_not_be_started_is_an_error(void **state) {
+    (void)state;
+    machine_begin(false);
+    no_threads = true;
+    const char *reply = ask_text("CONFIG SET appendonly yes");
+    assert_int_equal(strncmp(reply, "-ERR", 4), 0);
+    assert_non_null(strstr(reply, "thread"));
+    no_threads = false;
+    assert_string_equal(ask_text("TQ.PUT p a TAGS 1 v 0"), ":1\r\n");
+    machine_finish();
+}
+
 int main(void) {
     hash_init();
     log_set_level(LOG_WARNING);
@@ -750,6 +775,7 @@ int main(void) {
         cmocka_unit_test(test_values_of_a_waiting_batch_are_checked_once),
         cmocka_unit_test(test_a_write_that_waited_for_room_waits_for_memory),
         cmocka_unit_test(test_a_write_that_waited_for_memory_waits_for_room),
+        cmocka_unit_test(test_a_thread_that_can_not_be_started_is_an_error),
         cmocka_unit_test(test_a_choosy_call_does_not_hold_up_others),
         cmocka_unit_test(test_drawn_orders),
     };

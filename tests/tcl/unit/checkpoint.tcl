@@ -121,7 +121,7 @@ start_own_server {} {
         assert_equal 2 [r TQ.RESTORE second]
         assert_equal $before [r TQ.MGET p KEYS 1 k77 FIELDS 1 f]
         assert_equal OK [r TQ.FORGET second]
-        assert_equal {} [glob -nocomplain [file join [srv dir] checkpoints *]]
+        assert_equal {} [glob -nocomplain [file join [srv dir] checkpoints *.tqs]]
     }
 
     test "a checkpoint of a name that is taken replaces it when it is done" {
@@ -137,6 +137,23 @@ start_own_server {} {
         assert_equal {} [names_of_checkpoints]
         restart_killed
         assert_equal {} [names_of_checkpoints]
+    }
+
+    test "a checkpoint that is being restored can be replaced meanwhile" {
+        foreach i [range 1 40] {
+            r TQ.PUT p large$i FIELDS 1 f [string repeat x 1000000]
+        }
+        assert_equal OK [r TQ.CHECKPOINT same]
+        set c [client]
+        foreach i [range 1 5] {
+            resp::send $c TQ.RESTORE same REPLACE
+            fill p 1 10
+            assert_equal OK [r TQ.CHECKPOINT same PARTITIONS 1 p]
+            assert_equal 1 [resp::receive $c]
+        }
+        assert_equal 1 [llength [r TQ.CHECKPOINTS]]
+        assert_equal OK [r TQ.FORGET same]
+        assert_equal {} [glob -nocomplain [file join [srv dir] checkpoints *.tqs]]
     }
 
     test "checkpoints outlive the server" {

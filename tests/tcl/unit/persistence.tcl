@@ -329,13 +329,94 @@ start_own_server {} {
         wait_for_condition 600 50 {[info_field aof_last_bgrewrite_status] eq "err"}
         assert_equal $manifest [read_file [log_file manifest]]
         wait_for_condition 600 20 {[string match "*has no base and is given up*" [said]]}
-        fill p 20 29
+        assert_equal 0 [info_field aof_in_force]
+        assert_error "MISCONF *not in force*" {r TQ.PUT p k20 FIELDS 1 f v}
+        assert_error "MISCONF *not in force*" {r TQ.SAMPLE p t COUNT 1 FIELDS 1 f}
         file delete $base
         wait_for_condition 600 50 {[info_field aof_last_bgrewrite_status] eq "ok"}
-        wait_for_condition 600 20 {[string match "*is in force*" [said]]}
+        wait_for_condition 600 20 {[info_field aof_in_force] == 1}
+        fill p 20 29
         set before [picture]
         restart_server KILL --appendonly yes
         assert_equal $before [picture]
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "a log whose directory was removed is noticed, refuses writes, and is begun anew" {
+        fill p 1 10
+        assert_equal 1 [info_field aof_in_force]
+        file rename [file join [srv dir] appendonlydir] [file join [srv dir] elsewhere]
+        file mkdir [file join [srv dir] appendonlydir base.000001.tqs.tmp] ;# no base can be written yet
+        foreach i [range 1 9] {
+            file mkdir [file join [srv dir] appendonlydir [format base.%06d.tqs.tmp $i]]
+        }
+        wait_for_condition 600 50 {[info_field aof_in_force] == 0}
+        assert_error "MISCONF *manifest' was removed or replaced*" {r TQ.PUT p k FIELDS 1 f v}
+        assert_equal 10 [r TQ.COUNT p]
+        file delete -force {*}[glob [file join [srv dir] appendonlydir base.*]]
+        wait_for_condition 600 100 {[info_field aof_in_force] == 1}
+        fill p 11 20
+        set before [picture]
+        restart_server KILL
+        assert_equal $before [picture]
+    }
+
+    test "a segment that was replaced is noticed" {
+        set segment [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end]
+        file copy $segment $segment.copy
+        file rename -force $segment.copy $segment
+        wait_for_condition 600 20 {[string match "*tql' was removed or replaced*" [said]]}
+        wait_for_condition 600 50 {[info_field aof_in_force] == 1}
+        fill p 21 30
+        set before [picture]
+        restart_server KILL
+        assert_equal $before [picture]
+    }
+}
+
+# ---------------------------------------------------------------- one owner
+
+# Another server in the directory of the current one: what it says, and that it ended.
+proc second_start_fails {pattern args} {
+    set id [launch [list --port [free_port] --dir [srv dir] {*}$args]]
+    assert_equal {exit 1} [wait_exit $id]
+    assert_match $pattern [server_output $id]
+}
+
+start_own_server {appendonly yes} {
+    test "a second server in the directory does not start, and says who has it" {
+        fill p 1 10
+        second_start_fails "*is in use by another tq: process [srv pid] (pid [srv pid], port [srv port])*" --appendonly yes
+        second_start_fails "*is in use by another tq*"
+        set before [picture]
+        restart_server KILL ;# the lock of a killed process is none
+        assert_equal $before [picture]
+    }
+
+    test "a child that saves does not keep the lock of a server that was killed" {
+        fill p 1 2000
+        r BGREWRITEAOF
+        restart_server KILL
+        assert_equal 2000 [r TQ.COUNT p]
+    }
+}
+
+start_own_server {} {
+    test "servers that keep nothing share a directory until one of them writes there" {
+        set port [free_port]
+        set id [launch [list --port $port --dir [srv dir]]]
+        set ::server($id,port) $port
+        wait_ready $id
+        set other $::server($id,client)
+        fill p 1 3
+        assert_equal OK [r SAVE]
+        assert_error "*in use by another tq: process [srv pid] *" {$other SAVE}
+        assert_error "*in use by another tq*" {$other TQ.CHECKPOINT c}
+        assert_error "*in use by another tq*" {$other CONFIG SET appendonly yes}
+        assert_error "*in use by another tq*" {$other CONFIG SET save "60 1"}
+        assert_equal PONG [$other PING]
+        put_away_launched
     }
 }
 
@@ -354,6 +435,9 @@ start_own_server {appendonly yes appendfsync always} {
         assert_equal {k1 k2} [take p t 2]
         assert_equal 0 [r TQ.PUT p k2 FIELDS 1 f w]
         assert_match "*torn frame, log.000001.tql, offset *bytes that nobody was promised were cut off*" [said]
+        set kept [glob $path.cut-*]
+        set offset [lindex [split $kept -] end]
+        assert_equal [string range $bytes $offset end-100] [read_file $kept]
         restart_server KILL
         assert_equal w [cell p k2 f]
     }
@@ -389,6 +473,27 @@ start_own_server {appendonly yes appendfsync always} {
         run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
         wait_ready [lindex $::server_stack end]
         assert_equal 9 [r TQ.COUNT p]
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "bytes that were put into a log are damage, not a torn tail, and both places are named" {
+        fill p 1 100
+        set path [log_file log.000001.tql]
+        set chan [open $path a]
+        puts -nonewline $chan "some bytes"
+        close $chan
+        set at [file size $path]
+        fill p 101 200
+        end_server KILL
+        start_fails "*log.000001.tql', offset [expr {$at - 10}]: no frame begins here*at offset $at stands a whole frame*"
+        set path [file join [file dirname $::server_path] tq-check]
+        assert {[catch {exec $path [log_file log.000001.tql] 2>@1} said]}
+        assert_match "*DAMAGED: bytes were put in*a whole frame at offset $at was written for another place*" $said
+        exec $path [log_file manifest] --fix 2>@1
+        run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
+        wait_ready [lindex $::server_stack end]
+        assert_equal 100 [r TQ.COUNT p]
     }
 }
 

@@ -259,6 +259,11 @@ static int sim_truncate(struct disk_file *f, uint64_t len, struct error *e) {
     return end(DISK(f->disk));
 }
 
+static bool sim_is_there(struct disk_file *file) {
+    (void)file;
+    return true; /* nothing is removed from outside */
+}
+
 static void sim_close(struct disk_file *f) {
     mem_free(FILE_OF(f)->path);
     mem_free(FILE_OF(f)->mapped);
@@ -359,6 +364,7 @@ const struct disk_ops simdisk_ops = {
     .reserve = sim_reserve,
     .truncate = sim_truncate,
     .close = sim_close,
+    .is_there = sim_is_there,
     .rename = sim_rename,
     .link = sim_link,
     .remove = sim_remove,
