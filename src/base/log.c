@@ -32,6 +32,16 @@ int log_open(const char *path, struct error *e) {
     return 0;
 }
 
+bool log_is_due(struct log_limit *limit, int64_t now_us, int64_t every_us, uint64_t *dropped) {
+    if (limit->last_us && now_us - limit->last_us < every_us) {
+        limit->dropped++;
+        return false;
+    }
+    *dropped = limit->dropped;
+    *limit = (struct log_limit){now_us, 0};
+    return true;
+}
+
 void log_write(enum log_level level, const char *format, ...) {
     static const char marks[] = ".-*#"; /* as in Redis' log, debug to warning */
     if (level < log_threshold) return;

@@ -6,6 +6,8 @@
 #define TQ_BASE_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -23,6 +25,14 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_verbose(...) log_write(LOG_VERBOSE, __VA_ARGS__)
 #define log_notice(...) log_write(LOG_NOTICE, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
+
+/* A line that something outside can cause as often as it likes is written once in `every_us`. Zeroed at first; true: write it, and say
+ * how many were left out since (*dropped). */
+struct log_limit {
+    int64_t last_us;
+    uint64_t dropped;
+};
+bool log_is_due(struct log_limit *limit, int64_t now_us, int64_t every_us, uint64_t *dropped);
 
 /* Where lines go, for a crash handler, which may use nothing but write(2). */
 int log_descriptor(void);

@@ -86,12 +86,27 @@ static void mget_write_columns(struct client *c, struct mget *mget, struct mget_
         columns_write(c, &columns);
 }
 
+/* Without FIELDS, all that there are may come. Values as text are cut short. */
+static uint64_t mget_estimate(const struct client *c, const struct mget *mget,
+                              const struct mget_rows *rows) {
+    if (!rows->partition || mget->form == FORM_TEXT) return 0;
+    const struct column_set *set = &rows->partition->fields;
+    const struct column *const *all = (const struct column *const *)set->columns;
+    return mget->n_fields
+               ? render_estimate(c, rows->partition, rows->seqs, rows->n, rows->columns, mget->n_fields)
+               : render_estimate(c, rows->partition, rows->seqs, rows->n, all, set->count);
+}
+
 static void mget_run(struct client *c) {
     struct mget mget;
     struct mget_rows rows;
     struct error e;
     if (request_mget_parse(c->argv, c->argc, &c->server->scratch, &mget, &e) ||
         mget_resolve(c, &mget, &rows, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
+    if (client_check_reply(c, mget_estimate(c, &mget, &rows), &e)) {
         reply_error(&c->reply, &e);
         return;
     }

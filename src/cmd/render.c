@@ -45,6 +45,24 @@ const struct column **render_columns(struct client *c, const struct partition *p
     return columns;
 }
 
+uint64_t render_estimate(const struct client *c, const struct partition *p, const uint64_t *seqs,
+                         size_t n, const struct column *const *columns, size_t n_columns) {
+    enum { AROUND = 16 }; /* a value's header and line ends, about */
+    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
+    uint64_t around = (uint64_t)n * (1 + n_columns) * AROUND;
+    if (!hard || !p || partition_live(p) + around + c->reply.pending <= hard) return 0;
+    uint64_t bytes = around;
+    for (size_t i = 0; i < n; i++) {
+        if (seqs[i] == SEQ_NONE) continue;
+        bytes += partition_key(p, seqs[i]).len;
+        for (size_t f = 0; f < n_columns; f++) {
+            const struct cell *cell = columns[f] ? column_cell(columns[f], seqs[i]) : NULL;
+            bytes += cell ? cell->length : 0;
+        }
+    }
+    return bytes;
+}
+
 void render_map(struct client *c, const struct partition *p, uint64_t seq, enum form form) {
     size_t n = 0;
     for (size_t i = 0; i < p->fields.count; i++) n += column_has(p->fields.columns[i], seq);

@@ -49,6 +49,19 @@ static void sample_write_lease(struct client *c, uint64_t lease) {
     reply_text(&c->reply, id);
 }
 
+/* A reply that the client may not have waiting would close it, with the samples consumed: nothing is taken for it. */
+static int sample_check_reply(struct client *c, const struct sample *sample,
+                              const struct taken *taken, struct error *e) {
+    const struct take *take = &sample->take;
+    if (sample->form == FORM_KEYS || sample->form == FORM_TEXT) return 0;
+    const struct column **columns =
+        render_columns(c, taken->partition, take->n_fields, take->fields);
+    return client_check_reply(c,
+                              render_estimate(c, taken->partition, taken->seqs, taken->n, columns,
+                                              take->n_fields),
+                              e);
+}
+
 /* True when there is an answer, which has been written. */
 static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
@@ -66,7 +79,9 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_array(&c->reply, 0);
         return true;
     }
-    if (taken.changes && retire_admit(s, &taken.op, taken.seqs, taken.n, &e)) {
+    int failed = sample_check_reply(c, sample, &taken, &e);
+    if (!failed && taken.changes) failed = retire_admit(s, &taken.op, taken.seqs, taken.n, &e);
+    if (failed) {
         reply_error(&c->reply, &e);
         return true;
     }

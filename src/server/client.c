@@ -26,6 +26,7 @@ enum {
     INLINE_MAX = 64 * 1024,
     DESCRIPTORS_RESERVED = 32, /* listening sockets, logs, the loop's own, memory regions */
     CLOSING_MAX_US = 10 * 1000000,
+    LINGER_IDLE_US = 1000 * 1000, /* without a byte, when the last reply is sent */
     TICKS_PER_ROUND = 10, /* ticks in which every client is visited once */
 };
 
@@ -233,6 +234,11 @@ void client_close_after_reply(struct client *c) {
     client_output_ready(c);
 }
 
+void client_close_lingering(struct client *c) {
+    c->lingers = true;
+    client_close_after_reply(c);
+}
+
 void client_keep_argv(struct client *c) {
     if (c->kept || !c->argc) return;
     size_t bytes = 0;
@@ -274,7 +280,7 @@ enum client_class client_class(const struct client *c) {
 
 static void client_cut_output(struct client *c, const char *limit) {
     c->server->metrics.output_cut++;
-    log_warning("client %llu at %s does not read its replies: %zu bytes wait for it, beyond the %s "
+    log_warning("client %llu at %s: %zu bytes of output wait for it, beyond the %s "
                 "client-output-buffer-limit; closed",
                 (unsigned long long)c->id, c->address, c->reply.pending, limit);
     client_close(c, "output limit");
@@ -304,6 +310,16 @@ static void client_check_output(struct client *c) {
         client_cut_output(c, "soft");
 }
 
+int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) {
+    enum client_class class = CLIENT_NORMAL; /* of a subscriber messages alone have another limit */
+    size_t hard = c->server->clients->output_limits[class].hard;
+    if (!hard || bytes <= hard - (c->reply.pending < hard ? c->reply.pending : hard)) return 0;
+    return error_set(e, ERROR_ERR,
+                     "the reply would have %llu bytes beside %zu that wait: client-output-buffer-limit "
+                     "normal is %zu bytes. Nothing was done: ask for less",
+                     (unsigned long long)bytes, c->reply.pending, hard);
+}
+
 void client_output_ready(struct client *c) {
     client_check_output(c);
     if (!c->dead && !c->writable_armed) client_send_later(c);
@@ -322,13 +338,28 @@ void client_message_ready(struct client *c, size_t bytes) {
     client_output_ready(c);
 }
 
+/* Half a command has come, and nothing of it for long. What waits behind a parked or paused command is whole as far as is known. */
+static bool client_is_late(const struct client *c) {
+    const struct server *s = c->server;
+    bool half = c->input.end > c->input.start || resp_held(&c->parser);
+    return half && s->clients->request_timeout && !c->waiter && !c->is_ready && !c->is_paused &&
+           s->now_us - c->active_us > s->clients->request_timeout * 1000000;
+}
+
 static void client_tick(struct client *c) {
     struct server *s = c->server;
     client_check_output(c);
     if (c->dead) return;
     if (c->closing) {
-        if (s->now_us - c->closing_since_us > CLOSING_MAX_US)
-            client_close(c, "it did not read its last replies");
+        bool sent = !c->reply.pending && s->now_us - c->active_us > LINGER_IDLE_US;
+        if (sent || s->now_us - c->closing_since_us > CLOSING_MAX_US)
+            client_close(c, sent ? "done with it" : "it did not read its last replies");
+    } else if (client_is_late(c)) {
+        s->metrics.timed_out++;
+        log_notice("client %llu at %s sent half a command and nothing more for %lld s "
+                   "(client-request-timeout); closed",
+                   (unsigned long long)c->id, c->address, (long long)s->clients->request_timeout);
+        client_close(c, "request timeout");
     } else if (!c->waiter && !pubsub_count(c) && s->clients->timeout &&
                s->now_us - c->active_us > s->clients->timeout * 1000000) {
         s->metrics.timed_out++;
@@ -338,8 +369,34 @@ static void client_tick(struct client *c) {
     }
 }
 
+/* Does a write wait for memory, or was one refused since it was asked last? */
+static bool clients_lack_memory(struct server *s) {
+    bool refused = s->metrics.refused_oom != s->clients->refused_seen;
+    s->clients->refused_seen = s->metrics.refused_oom;
+    return refused || server_memory_full(s, 0) ||
+           waiter_queued(s, WAITER_SERVER, SPAN_LITERAL(""));
+}
+
+/* Memory is full, and a client does not read: chunks that its replies lie in can't be used again. The one that has read nothing for
+ * longest goes. */
+static void clients_cut_slowest(struct server *s) {
+    enum { STALLED_US = 1000 * 1000 };
+    struct client *c, *slowest = NULL;
+    if (!s->maxmemory || !clients_lack_memory(s)) return;
+    TAILQ_FOREACH(c, &s->clients->all, all)
+    if (c->reply.pending > s->clients->pause_high && (!slowest || c->active_us < slowest->active_us))
+        slowest = c;
+    if (!slowest || s->now_us - slowest->active_us < STALLED_US) return;
+    s->metrics.output_cut++;
+    log_warning("client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
+                "beyond maxmemory; closed",
+                (unsigned long long)slowest->id, slowest->address, slowest->reply.pending);
+    client_close(slowest, "memory is full and it does not read");
+}
+
 void clients_tick(struct server *s) {
     struct clients *clients = s->clients;
+    clients_cut_slowest(s);
     size_t visits = clients->count / TICKS_PER_ROUND + 1;
     while (visits-- && !TAILQ_EMPTY(&clients->all)) {
         struct client *c = clients->visited ? clients->visited : TAILQ_FIRST(&clients->all);

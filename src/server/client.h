@@ -17,6 +17,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "base/log.h"
 #include "server/audience.h"
 #include "server/text.h"
 #include "wire/reply.h"
@@ -69,6 +70,8 @@ struct client {
     bool is_ready;   /* in the list of those whose input waits for the next turn */
     bool is_sending; /* in the list of those who have replies to send */
     bool writable_armed;
+    bool is_paused; /* much output waits: nothing is read and no command runs until it has gone */
+    bool lingers;   /* closing: what still comes is read and thrown away, or the last reply may be lost */
     int64_t born_us, active_us; /* monotonic */
     size_t messages;            /* bytes of channels' messages since the output was last empty */
     int64_t soft_since_us;      /* when the soft output limit was passed, 0: it is not */
@@ -107,6 +110,11 @@ struct clients {
     int64_t query_buffer_limit;                /* bytes; arguments of one request together */
     char *output_limit_words;
     struct client_output_limit output_limits[CLIENT_CLASSES];
+    char *output_pause_words;
+    size_t pause_high, pause_low; /* bytes of output */
+    int64_t request_timeout;      /* seconds; 0: off */
+    struct log_limit protocol_log, http_log;
+    uint64_t refused_seen; /* metrics.refused_oom at the last tick */
 
     char input[CLIENT_READ_SIZE]; /* what all read into */
 };
@@ -160,12 +168,20 @@ void client_close(struct client *c, const char *why);
 /* End it when what is in c->reply has been sent; input is ignored from here on. */
 void client_close_after_reply(struct client *c);
 
+/* The same, of a client that may still be sending: its input is read and thrown away for a while, so that the system does not reset the
+ * connection before the client has read why. */
+void client_close_lingering(struct client *c);
+
 /* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its
  * output limit. The client's own commands need not call it. */
 void client_output_ready(struct client *c);
 
 /* The same, where they were `bytes` of a message that the client did not ask for just now. */
 void client_message_ready(struct client *c, size_t bytes);
+
+/* Would a reply of so many bytes more be beyond what the client may have waiting? ERROR_ERR names the limit. Asked before anything
+ * is done that the reply tells of. */
+int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 
 /* By what it does now. */
 enum client_class client_class(const struct client *c);

@@ -28,6 +28,7 @@ enum {
     SEND_PIECES = 128,             /* ranges in one writev */
     SEND_BUDGET = 8 * 1024 * 1024, /* bytes to one client in one turn */
     DRAIN_MAX = 1024 * 1024,
+    SHED_FROM = 64 * 1024, /* what half a command may hold beyond maxmemory */
 };
 
 /* ---- input that stays */
@@ -55,15 +56,40 @@ static void input_append(struct client *c, const char *bytes, size_t len) {
 /* ---- requests */
 
 static void client_protocol_error(struct client *c, const struct error *e) {
+    uint64_t dropped;
     c->server->metrics.protocol_errors++;
-    log_verbose("client %llu at %s: %s", (unsigned long long)c->id, c->address, e->text);
+    if (log_is_due(&c->server->clients->protocol_log, c->server->now_us, 1000000, &dropped))
+        log_notice("client %llu at %s is closed: %s (%llu more like this since the last line)",
+                   (unsigned long long)c->id, c->address, e->text, (unsigned long long)dropped);
     c->reply.discard = false;
     reply_error(&c->reply, e);
-    client_close_after_reply(c);
+    client_close_lingering(c);
+}
+
+/* Does this look like HTTP? A web page can make a browser send such a request to a server on loopback; what stands in
+ * its body would then run as commands. `POST` and `Host:` as in Redis, and any first line of HTTP. */
+static bool client_is_http(const struct client *c) {
+    const struct resp_parser *p = &c->parser;
+    struct span first = p->argv[0].bytes, last = p->argv[p->argc - 1].bytes;
+    if (span_is(first, "post") || span_is(first, "host:")) return true;
+    return p->is_inline && p->argc > 1 && last.len == 8 && !strncmp(last.ptr, "HTTP/1.", 7);
+}
+
+static void client_refuse_http(struct client *c) {
+    uint64_t dropped;
+    if (log_is_due(&c->server->clients->http_log, c->server->now_us, 60 * 1000000, &dropped))
+        log_warning("client %llu at %s sent HTTP (POST, Host: or HTTP/1.x) and is closed: it may be a "
+                    "web page that tries to run commands (%llu more since the last line)",
+                    (unsigned long long)c->id, c->address, (unsigned long long)dropped);
+    client_close(c, "it speaks HTTP");
 }
 
 static void client_run_request(struct client *c) {
-    if (!c->parser.argc) return; /* an empty line: nothing was asked */
+    if (!c->parser.argc && !c->parser.refused) return; /* an empty line: nothing was asked */
+    if (c->parser.argc && !c->parser.refused && client_is_http(c)) {
+        client_refuse_http(c);
+        return;
+    }
     c->argc = c->parser.argc;
     c->argv = c->parser.argv;
     command_dispatch(c);
@@ -79,19 +105,40 @@ static void client_make_ready(struct client *c) {
     TAILQ_INSERT_TAIL(&c->server->clients->ready, c, ready);
 }
 
+/* Much of its output waits: its commands would make more. */
+static bool client_is_full(const struct client *c) {
+    return c->reply.pending > c->server->clients->pause_high;
+}
+
+/* Half a command holds memory, and there is none left: it is read to its end without being kept. */
+static bool client_is_heavy(const struct client *c, size_t run) {
+    return run + resp_held(&c->parser) > SHED_FROM && server_memory_full(c->server, 0);
+}
+
+/* Nothing is read until most of what waits has gone. */
+static void client_pause(struct client *c) {
+    if (c->dead || c->closing || c->waiter || c->is_paused || !client_is_full(c)) return;
+    c->is_paused = true;
+    event_del(&c->readable);
+}
+
 /* Run the requests in a run of input; returns how many of its bytes are done with. */
 static size_t client_run(struct client *c, char *run, size_t len) {
     struct server *s = c->server;
     size_t done = 0;
     int64_t begin = s->tick_us = clock_monotonic_us();
-    while (done < len && !c->dead && !c->closing && !c->waiter) {
+    while (done < len && !c->dead && !c->closing && !c->waiter && !client_is_full(c)) {
         struct error e;
         if (s->tick_us - begin > TURN_BUDGET_US) {
             client_make_ready(c);
             break;
         }
         enum resp_status status = resp_parse(&c->parser, span_of(run + done, len - done), &e);
-        if (status == RESP_MORE) break;
+        if (status == RESP_MORE) {
+            if (client_is_heavy(c, len - done)) resp_shed(&c->parser);
+            done += resp_forget(&c->parser);
+            break;
+        }
         if (status == RESP_BROKEN) {
             client_protocol_error(c, &e);
             break;
@@ -110,13 +157,15 @@ static void client_run_own(struct client *c) {
     if (c->dead) return;
     c->input.start += done;
     if (c->closing || c->input.start == c->input.end) input_drop(c);
+    client_pause(c);
 }
 
 static void client_run_shared(struct client *c, size_t len) {
     char *run = c->server->clients->input;
     size_t done = client_run(c, run, len);
-    if (c->dead || c->closing || done == len) return;
-    input_append(c, run + done, len - done);
+    if (c->dead || c->closing) return;
+    if (done < len) input_append(c, run + done, len - done);
+    client_pause(c);
 }
 
 void clients_resume(struct server *s) {
@@ -125,7 +174,7 @@ void clients_resume(struct server *s) {
     for (struct client *c; (c = TAILQ_FIRST(&ready));) {
         TAILQ_REMOVE(&ready, c, ready);
         c->is_ready = false;
-        if (c->input.bytes && !c->waiter && !c->closing) client_run_own(c);
+        if (c->input.bytes && !c->waiter && !c->closing && !c->is_paused) client_run_own(c);
     }
 }
 
@@ -256,7 +305,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct client *c = context;
     server_turn(c->server);
-    if (c->is_ready || c->closing) return; /* what came before goes first */
+    if (c->is_ready || c->closing || c->is_paused) return; /* what came before goes first */
     if (c->waiter)
         client_read_ahead(c);
     else
@@ -299,9 +348,41 @@ static bool client_write(struct client *c, size_t *sent_total) {
     }
     reply_sent(&c->reply, (size_t)sent);
     c->active_us = c->server->now_us;
+    if (c->soft_since_us) c->soft_since_us = c->server->now_us; /* it reads, if slowly */
     c->server->metrics.bytes_out += (uint64_t)sent;
     *sent_total += (size_t)sent;
     return (size_t)sent == total;
+}
+
+/* What a lingering client still sends is nobody's; when it ends its side it has read what it wants. */
+static void on_lingering(evutil_socket_t fd, short what, void *context) {
+    (void)what;
+    struct client *c = context;
+    server_turn(c->server);
+    ssize_t n = read(fd, c->server->clients->input, CLIENT_READ_SIZE);
+    if (n > 0) c->active_us = c->server->now_us;
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) client_close(c, "done with it");
+}
+
+/* Its last reply is sent. client_tick closes one that lingers too long. */
+static void client_finish(struct client *c) {
+    if (!c->lingers) {
+        client_drain(c);
+        client_close(c, "done with it");
+        return;
+    }
+    if (event_pending(&c->readable, EV_READ, NULL)) return;
+    shutdown(c->fd, SHUT_WR);
+    event_assign(&c->readable, c->server->base, c->fd, EV_READ | EV_PERSIST, on_lingering, c);
+    event_add(&c->readable, NULL);
+}
+
+/* Most of its output has gone: it is read again, and what waits of its input goes on. */
+static void client_resume(struct client *c) {
+    c->is_paused = false;
+    if (c->closing) return;
+    client_watch_input(c);
+    if (c->input.bytes) client_make_ready(c);
 }
 
 static void client_send(struct client *c) {
@@ -310,10 +391,8 @@ static void client_send(struct client *c) {
     if (c->dead) return;
     if (!c->reply.pending) c->messages = 0;
     client_arm_writable(c, c->reply.pending != 0);
-    if (c->closing && !c->reply.pending) {
-        client_drain(c);
-        client_close(c, "done with it");
-    }
+    if (c->is_paused && c->reply.pending <= c->server->clients->pause_low) client_resume(c);
+    if (c->closing && !c->reply.pending) client_finish(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context) {

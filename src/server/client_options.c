@@ -97,6 +97,22 @@ static int apply_output_limit(void *context, struct error *e) {
     return 0;
 }
 
+static int apply_output_pause(void *context, struct error *e) {
+    struct clients *clients = context;
+    struct config_words words;
+    int64_t high, low;
+    int failed = config_split(span_of_string(clients->output_pause_words), CONFIG_WORD, &words, e);
+    if (!failed && (words.n != 2 || !config_parse_memory(words.words[0], &high) ||
+                    !config_parse_memory(words.words[1], &low) || low < 0 || high < low || !high))
+        failed = error_set(e, ERROR_ERR,
+                           "argument must be 'HIGH LOW' with HIGH not below LOW, such as '8mb 2mb'");
+    config_words_free(&words);
+    if (failed) return failed;
+    clients->pause_high = (size_t)high;
+    clients->pause_low = (size_t)low;
+    return 0;
+}
+
 static void register_connection_options(struct server *s) {
     struct clients *k = s->clients;
     const struct config_option options[] = {
@@ -114,6 +130,13 @@ static void register_connection_options(struct server *s) {
          .value = &k->timeout,
          .summary = "close a client that is idle for this many seconds; 0: never",
          .fallback = "0",
+         .min = 0,
+         .max = INT32_MAX},
+        {.name = "client-request-timeout",
+         .kind = CONFIG_INTEGER,
+         .value = &k->request_timeout,
+         .summary = "close a client that sent half a command and nothing more for this many seconds; 0: never",
+         .fallback = "60",
          .min = 0,
          .max = INT32_MAX},
         {.name = "tcp-keepalive",
@@ -157,6 +180,13 @@ static void register_limits(struct server *s) {
          .min = 1 * MIB,
          .max = INT64_MAX,
          .apply = apply_limits,
+         .context = k},
+        {.name = "client-output-pause",
+         .kind = CONFIG_WORDS,
+         .value = &k->output_pause_words,
+         .summary = "HIGH LOW: with more output waiting a client is not read from until less does",
+         .fallback = "8mb 2mb",
+         .apply = apply_output_pause,
          .context = k},
         {.name = "client-output-buffer-limit",
          .kind = CONFIG_WORDS,

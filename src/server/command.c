@@ -190,10 +190,14 @@ static int refuse_memory(struct client *c, struct error *e) {
     return server_refuse_memory(e);
 }
 
+/* What a transaction may hold of requests that free memory, beyond maxmemory. */
+enum { KEPT_BEYOND = 1024 * 1024 };
+
 /* A transaction is held to what its requests are, and to keep another takes memory too. */
 static bool needs_memory(const struct client *c, const struct command *command) {
     unsigned flags = command->flags;
-    if (c->transaction && !(flags & COMMAND_AT_ONCE)) return true;
+    if (c->transaction && !(flags & COMMAND_AT_ONCE))
+        return (flags & COMMAND_DENYOOM) || transaction_bytes(c) > KEPT_BEYOND;
     if (flags & COMMAND_EXEC) flags |= transaction_flags(c);
     /* What may wait for memory asks itself. */
     return (flags & COMMAND_DENYOOM) && !(command->flags & COMMAND_BLOCKING);

@@ -60,8 +60,28 @@ void resp_next(struct resp_parser *p) {
     p->argc = 0;
     p->position = 0;
     p->total = 0;
-    p->refused = false;
+    p->refused = p->is_inline = p->shedding = false;
     p->state = RESP_START;
+}
+
+void resp_shed(struct resp_parser *p) {
+    if (p->state == RESP_START || p->state == RESP_LINE || p->shedding) return;
+    bool lands = p->state == RESP_LANDING || p->state == RESP_LANDED;
+    resp_release(p);
+    mem_free(p->argv);
+    p->argv = NULL;
+    p->capacity = 0;
+    p->expected -= p->argc; /* of those left, each is taken off when it has come */
+    p->expected += lands;   /* the one that lands is counted already */
+    p->argc = 0;
+    p->landing_memory = NULL;
+    p->shedding = p->refused = true;
+}
+
+size_t resp_forget(struct resp_parser *p) {
+    size_t bytes = p->shedding ? p->position : 0;
+    p->position -= bytes;
+    return bytes;
 }
 
 static size_t resp_minimum(size_t a, size_t b) {
@@ -122,6 +142,12 @@ static enum resp_status resp_array_header(struct resp_parser *p, struct resp_inp
 /* A bulk whose bytes do not pass through the run. */
 static void resp_land(struct resp_parser *p, const struct resp_input *in) {
     void *memory = NULL;
+    if (p->shedding) {
+        p->landing_memory = NULL;
+        p->landed = 0;
+        p->state = RESP_LANDING;
+        return;
+    }
     void *landing = p->lander->land(p->lander->context, p->bulk, &memory);
     struct resp_arg *arg = resp_add(p, in);
     if (!landing) memory = NULL;
@@ -185,6 +211,7 @@ static enum resp_status resp_bulk_end(struct resp_parser *p, struct resp_input *
     }
     in->at += at + 2;
     p->state = RESP_HEADER;
+    p->expected -= p->shedding;
     return RESP_DONE;
 }
 
@@ -192,8 +219,7 @@ static enum resp_status resp_bulk(struct resp_parser *p, struct resp_input *in,
                                   struct error *error) {
     size_t there = (size_t)(in->end - in->at);
     if (there < 2 || there - 2 < p->bulk) return RESP_MORE;
-    struct resp_arg *arg = resp_add(p, in);
-    *arg = (struct resp_arg){{in->at, p->bulk}, NULL, false};
+    if (!p->shedding) *resp_add(p, in) = (struct resp_arg){{in->at, p->bulk}, NULL, false};
     return resp_bulk_end(p, in, p->bulk, error);
 }
 
@@ -294,6 +320,7 @@ static enum resp_status resp_request(struct resp_parser *p, struct resp_input *i
             if (status != RESP_DONE) return status;
         } else {
             p->state = RESP_LINE;
+            p->is_inline = true;
         }
     }
     if (p->state == RESP_LINE) return resp_inline(p, in, error);

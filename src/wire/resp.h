@@ -62,7 +62,8 @@ struct resp_parser {
     size_t argc;
     struct resp_arg *argv; /* NULL as long as there never was an argument */
     size_t used;           /* bytes of the run that the request took */
-    bool refused;          /* some argument was */
+    bool refused;          /* some argument was; after resp_shed argc is 0 */
+    bool is_inline;        /* the request is a line of text */
 
     /* The parser's own. */
     const struct resp_limits *limits;
@@ -76,6 +77,7 @@ struct resp_parser {
     size_t landed;   /* bytes of the current landing that have arrived */
     char *landing_memory;
     int state;
+    bool shedding; /* resp_shed was called for this request */
 };
 
 /* `limits` and `lander` are borrowed for the parser's life; limits may change between requests. */
@@ -100,6 +102,14 @@ void resp_next(struct resp_parser *p);
  * first, then parse the longer run. */
 size_t resp_landing(const struct resp_parser *p, void **memory);
 void resp_landed(struct resp_parser *p, size_t bytes);
+
+/* Memory is short: what the request in progress holds is released, and what is still to come of it is read and thrown away. It ends as
+ * a whole request that is refused, without arguments. Not for an inline one, which is short. */
+void resp_shed(struct resp_parser *p);
+
+/* After RESP_MORE for a request that is shed: how many bytes of the run's beginning are needed no more. The next run begins behind
+ * them. */
+size_t resp_forget(struct resp_parser *p);
 
 /* Bytes of the request in progress held outside the run (landings and a large argv): for the
  * query buffer's limit. */

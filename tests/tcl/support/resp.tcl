@@ -58,6 +58,12 @@ proc resp::close {c} {
     interp alias {} ::$c {}
 }
 
+# The Tcl channel of a connection.
+proc resp::channel {c} {
+    variable conn
+    return $conn($c,chan)
+}
+
 proc resp::is_open {c} {
     variable conn
     return [info exists conn($c,chan)]

@@ -109,17 +109,22 @@ start_own_server {client-output-buffer-limit {normal 4mb 0 0}} {
         assert_equal PONG [r PING]
     }
 
-    test "a client that asks for more than it reads is cut off too" {
-        r TQ.PUT p k FIELDS 1 f [random_bytes 1000000]
-        set deaf [client]
-        set id [$deaf CLIENT ID]
-        foreach i [range 1 500] {
-            if {[catch {resp::send $deaf TQ.MGET p KEYS 1 k FIELDS 1 f}]} {
-                break
+    test "a client that asks for more than it reads is told so, and reads what there was room for" {
+        r TQ.PUT p k FIELDS 1 f [random_bytes 3000000]
+        set slow [client]
+        resp::send_all $slow [lrepeat 500 {TQ.MGET p KEYS 1 k FIELDS 1 f}]
+        assert_equal 3000000 [string length [lindex [resp::receive $slow] 0 0]]
+        set refused 0
+        foreach i [range 2 500] {
+            if {[catch {resp::receive $slow} said]} {
+                assert_match "ERR the reply would have * client-output-buffer-limit normal is 4194304 bytes*" $said
+                incr refused
+            } else {
+                assert_equal 3000000 [string length [lindex $said 0 0]]
             }
         }
-        wait_for_condition 500 20 {![string match "*id=$id *" [r CLIENT LIST]]}
-        assert_equal 1000000 [string length [cell p k f]]
+        assert {$refused > 0}
+        assert_equal 3000000 [string length [cell p k f]]
     }
 
     test "a client that reads is not cut off, however much it asks for" {
@@ -269,5 +274,180 @@ start_own_server {maxmemory 64mb} {
         assert_equal 1 [r TQ.PUT p k$n FIELDS 1 f $value]
         r TQ.CLEAR p
         r CONFIG SET maxmemory 64mb
+    }
+}
+
+# Memory of the server's process, in bytes.
+proc resident {} {
+    regexp {VmRSS:\s+(\d+) kB} [read_file /proc/[srv pid]/status] - kb
+    return [expr {$kb * 1024}]
+}
+
+start_own_server {} {
+    foreach request {
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:6399\r\nContent-Length: 8\r\n\r\nFLUSHALL\r\n"
+        "post /x\r\nFLUSHALL\r\n"
+        "GET / HTTP/1.0\r\n\r\nFLUSHALL\r\n"
+        "PUT /x HTTP/1.1\r\nFLUSHALL\r\n"
+        "Host: 127.0.0.1\r\nFLUSHALL\r\n"
+        "PING\r\nhost: a\r\nFLUSHALL\r\n"
+        "*2\r\n\$4\r\nPOST\r\n\$1\r\n/\r\nFLUSHALL\r\n"
+    } {
+        test "HTTP is closed before anything behind it runs: [string map {\r\n { }} $request]" {
+            fill p 1 3
+            set c [client]
+            resp::write_bytes $c $::request
+            set said [assert_closed $c]
+            assert {$said in [list "" "+PONG\r\n"]} $said
+            assert_equal 3 [r TQ.COUNT p]
+            assert_match "*sent HTTP*" [server_output [lindex $::server_stack end]]
+        }
+    }
+
+    test "a value that looks like HTTP is a value" {
+        assert_equal 1 [r TQ.PUT p k FIELDS 1 f HTTP/1.1]
+        assert_equal 1 [r TQ.PUT p Host: FIELDS 1 f POST]
+    }
+}
+
+start_own_server {proto-max-bulk-len 1mb client-query-buffer-limit 4mb} {
+    # A client that sends all before it reads must read why, and no reset.
+    test "a request refused for its size is told so, however much is still on its way" {
+        foreach request [list \
+            "*2\r\n\$4\r\nECHO\r\n\$30000000\r\n[string repeat x 30000000]\r\n" \
+            "*40\r\n[string repeat "\$1000000\r\n[string repeat x 1000000]\r\n" 40]" \
+            "*9999999\r\n[string repeat "\$1\r\nx\r\n" 2000000]"] {
+            set c [client]
+            fconfigure [resp::channel $c] -blocking 1
+            resp::write_bytes $c $request
+            assert_match "-ERR Protocol error*at most*" [assert_closed $c]
+        }
+        assert_equal PONG [r PING]
+    }
+}
+
+start_own_server {client-request-timeout 1} {
+    test "half a command and then nothing ends the connection" {
+        set half [client]
+        resp::write_bytes $half "*2\r\n\$4\r\nECHO\r\n\$10\r\nhal"
+        set large [client]
+        begin_put $large p k 40000000 [random_bytes 100000]
+        set whole [client]
+        $whole PING
+        assert_equal "" [assert_closed $half]
+        assert_equal "" [assert_closed $large]
+        assert_match "*client-request-timeout*" [server_output [lindex $::server_stack end]]
+        assert_equal PONG [$whole PING]
+    }
+}
+
+start_own_server {client-output-buffer-limit "normal 1mb 0 0"} {
+    test "a reply beyond the client's limit is refused before anything is taken" {
+        foreach i [range 1 30] {
+            r TQ.PUT p k$i FIELDS 1 f [string repeat x 100000]
+        }
+        foreach form {ROWS COLUMNS} {
+            assert_error "ERR *client-output-buffer-limit normal is 1048576 bytes*" {
+                r TQ.SAMPLE p t COUNT 20 FIELDS 1 f AS $form
+            }
+            assert_error "ERR *client-output-buffer-limit*" {r TQ.SAMPLE p t COUNT 20 FIELDS 1 f LEASE 10000 AS $form}
+            assert_error "ERR *client-output-buffer-limit*" {
+                r TQ.MGET p KEYS 20 {*}[lmap i [range 1 20] {set _ k$i}] FIELDS 1 f AS $form
+            }
+        }
+        assert_equal 30 [r TQ.COUNT p FIELDS 1 f TASK t]
+        set c [client]
+        resp::send $c TQ.SAMPLE q t COUNT 20 FIELDS 1 f BLOCK 0
+        wait_blocked 1
+        foreach i [range 1 20] {
+            r TQ.PUT q k$i FIELDS 1 f [string repeat x 100000]
+        }
+        assert {[catch {resp::receive $c} said]}
+        assert_match "ERR *client-output-buffer-limit*" $said
+        assert_equal 20 [r TQ.COUNT q FIELDS 1 f TASK t]
+        assert_equal 9 [llength [r TQ.SAMPLE p t COUNT 9 FIELDS 1 f]]
+    }
+}
+
+start_own_server {maxmemory 100mb} {
+    set ::bound [expr {125 * 1024 * 1024 + 64 * 1024 * 1024}]
+
+    test "clients that pipeline and never read do not take the server beyond maxmemory" {
+        r TQ.PUT p k FIELDS 1 f [random_bytes 4000]
+        set request "*6\r\n\$7\r\nTQ.MGET\r\n\$1\r\np\r\n\$4\r\nKEYS\r\n\$1\r\n1\r\n\$1\r\nk\r\n"
+        set request [string map {*6 *5} $request]
+        foreach i {1 2 3 4 5 6 7 8} {
+            lappend readers [client]
+            fconfigure [resp::channel [lindex $readers end]] -blocking 0 -buffersize 1000000
+            resp::write_bytes [lindex $readers end] [string repeat $request 20000]
+        }
+        foreach i [range 1 20] {
+            update
+            assert_equal PONG [r PING]
+            assert {[resident] < $::bound} "resident are [resident]"
+        }
+        wait_for_condition 100 20 {[info_field used_memory] < 104857600}
+        assert_equal 1 [r TQ.PUT p other FIELDS 1 f v]
+    }
+
+    foreach {what size} {"30,000 bytes" 30000 "one byte" 1} {
+        test "a half-sent command of arguments of $what does not take the server beyond maxmemory" {
+            r TQ.PUT p k FIELDS 1 f v
+            set bulk "\$$::size\r\n[string repeat x $::size]\r\n"
+            set piece [string repeat $bulk [expr {3000000 / [string length $bulk]}]]
+            set n [expr {[string length $piece] / [string length $bulk]}]
+            set clients {}
+            foreach i {1 2 3} {
+                lappend clients [client]
+                resp::write_bytes [lindex $clients end] "*[expr {$n * ($::size > 1 ? 50 : 2) + 1}]\r\n\$4\r\nECHO\r\n"
+            }
+            foreach i [range 1 [expr {$::size > 1 ? 50 : 2}]] {
+                foreach c $clients {
+                    resp::write_bytes $c $piece
+                }
+                assert {[resident] < $::bound} "resident are [resident]"
+            }
+            foreach c $clients {
+                set said [catch {resp::receive $c} reply]
+                assert {$reply eq "OOM command not allowed when used memory > 'maxmemory'." ||
+                        [string match "ERR wrong number*" $reply]} $reply
+                assert_equal PONG [$c PING]
+            }
+            assert_equal 1 [r TQ.COUNT p]
+        }
+    }
+
+    test "readers that never read what was overwritten meanwhile are closed when memory is full" {
+        set keys [lmap i [range 1 20] {set _ k$i}]
+        set value [random_bytes 1000000]
+        foreach key $keys {
+            r TQ.PUT p $key FIELDS 1 f $value
+        }
+        foreach i {1 2 3 4 5 6} {
+            set c [client]
+            resp::send $c TQ.MGET p KEYS 20 {*}$keys FIELDS 1 f
+            foreach key $keys {
+                wait_for_condition 300 20 {![catch {r TQ.PUT p $key FIELDS 1 f $value}]}
+            }
+        }
+        assert {[resident] < $::bound} "resident are [resident]"
+        assert_match "*does not read its replies, of which * bytes wait, and memory is beyond maxmemory*" \
+            [server_output [lindex $::server_stack end]]
+    }
+
+    test "what frees memory passes inside of MULTI when there is none left" {
+        set value [random_bytes 1000000]
+        set n 0
+        while {![catch {r TQ.PUT p k[incr n] FIELDS 1 f $value}]} {}
+        while {![catch {r TQ.PUT p small[incr n] FIELDS 1 f [string repeat x 10000]}]} {}
+        while {![catch {r TQ.PUT p small[incr n] FIELDS 1 f v}]} {}
+        r MULTI
+        assert_equal QUEUED [r TQ.CLEAR p KEYS 2 k1 k2]
+        assert_error "OOM *" {r TQ.PUT p k1 FIELDS 1 f v}
+        assert_error "EXECABORT*" {r EXEC}
+        r MULTI
+        assert_equal QUEUED [r TQ.CLEAR p KEYS 2 k1 k2]
+        assert_equal 2 [r EXEC]
+        assert_equal 1 [r TQ.PUT p k1 FIELDS 1 f v]
     }
 }
