@@ -59,6 +59,9 @@ size_t mem_used(void) {
 const char *mem_allocator(void) {
     return "libc";
 }
+
+void mem_trim(void) {
+}
 #else
 size_t mem_used(void) {
     static __thread uint64_t *allocated, *deallocated;
@@ -72,5 +75,12 @@ size_t mem_used(void) {
 
 const char *mem_allocator(void) {
     return "jemalloc-" JEMALLOC_VERSION;
+}
+
+#define MEM_STRING_OF(x) #x
+#define MEM_STRING(x) MEM_STRING_OF(x)
+
+void mem_trim(void) {
+    mallctl("arena." MEM_STRING(MALLCTL_ARENAS_ALL) ".purge", NULL, NULL, NULL, 0);
 }
 #endif

@@ -2,6 +2,10 @@
 #ifndef TQ_CMD_CMD_H
 #define TQ_CMD_CMD_H
 
+#include <stdbool.h>
+
+#include "base/span.h"
+
 void cmd_connection_register(void);    /* connection.c: PING ECHO HELLO AUTH SELECT RESET QUIT */
 void cmd_client_register(void);        /* client.c: CLIENT */
 void cmd_command_register(void);       /* command.c: COMMAND */
@@ -22,5 +26,9 @@ void cmd_save_register(void);      /* sample.c: TQ.SAMPLE */
 void cmd_checkpoint_register(void);
 void cmd_clear_register(void);     /* clear.c: TQ.CLEAR TQ.RESET */
 void cmd_partition_register(void); /* partition.c: TQ.EXPECT TQ.SEAL TQ.SCHEMA TQ.STATUS */
+
+/* keyspace.c: true where the pattern is too long; then the reply says so. */
+struct client;
+bool cmd_refuse_pattern(struct client *c, struct span pattern);
 
 #endif

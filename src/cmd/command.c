@@ -272,6 +272,7 @@ static void list_run(struct client *c) {
     bool filtered = c->argc == 5 && span_is(c->argv[2].bytes, "filterby");
     if (filtered && span_is(c->argv[3].bytes, "pattern")) {
         pattern = c->argv[4].bytes;
+        if (cmd_refuse_pattern(c, pattern)) return;
     } else if (filtered && span_is(c->argv[3].bytes, "module")) {
         reply_array(&c->reply, 0); /* there are no modules */
         return;

@@ -48,6 +48,8 @@ static bool matches_any(const struct client *c, const char *name) {
 static void config_get_run(struct client *c) {
     const struct config *config = c->server->config;
     size_t n = 0;
+    for (size_t i = 2; i < c->argc; i++)
+        if (cmd_refuse_pattern(c, c->argv[i].bytes)) return;
     for (const struct config_option *o = NULL; (o = config_next(config, o));)
         n += matches_any(c, o->name);
     reply_map(&c->reply, n);

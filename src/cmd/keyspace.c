@@ -92,6 +92,8 @@ static int scan_parse(struct client *c, struct scan *out, struct error *e) {
         struct span word = c->argv[i].bytes, value = c->argv[i + 1].bytes;
         uint64_t count;
         if (span_is(word, "match")) {
+            int failed = glob_check(value, e);
+            if (failed) return failed;
             out->pattern = value;
         } else if (span_is(word, "type")) {
             out->other_type = !span_is(value, "partition");
@@ -149,7 +151,15 @@ static void scan_run(struct client *c) {
     reply_names(c, names, n);
 }
 
+bool cmd_refuse_pattern(struct client *c, struct span pattern) {
+    struct error e;
+    if (!glob_check(pattern, &e)) return false;
+    reply_error(&c->reply, &e);
+    return true;
+}
+
 static void keys_run(struct client *c) {
+    if (cmd_refuse_pattern(c, c->argv[1].bytes)) return;
     struct scan scan = {.count = SIZE_MAX, .pattern = c->argv[1].bytes};
     size_t n;
     const struct span *names = collect(c, &scan, &n);

@@ -15,12 +15,20 @@ static int mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *
 static int mput_make_op(const struct store *s, const void *request, enum write_order order,
                         int64_t now_ms, struct scratch *scratch, struct op *op, bool *held,
                         struct error *e) {
-    (void)held;
-    return mput_plan(s, request, order, now_ms, scratch, op, e);
+    return mput_plan(s, request, order, now_ms, scratch, op, held, e);
+}
+
+/* With NX or XX how many were written, too. */
+static void mput_reply(struct reply *r, const void *request, const struct op *op, size_t made) {
+    bool some = ((const struct mput *)request)->only != PUT_ALWAYS;
+    if (some) reply_array(r, 2);
+    reply_integer(r, (int64_t)made);
+    if (some) reply_integer(r, op ? (int64_t)op->put.n : 0);
 }
 
 static void mput_run(struct client *c) {
-    static const struct write_kind kind = {sizeof(struct mput), mput_parse, mput_make_op};
+    static const struct write_kind kind = {sizeof(struct mput), mput_parse, mput_make_op,
+                                           mput_reply};
     write_run(c, &kind);
 }
 
@@ -41,9 +49,14 @@ static const struct command_arg mput_columns_args[] = {
     {.name = "c", .type = "integer"},
     {.name = "column", .type = "block", .multiple = 1, .args = mput_column_args},
     {0}};
+static const struct command_arg mput_only_args[] = {
+    {.name = "nx", .type = "pure-token", .token = "NX"},
+    {.name = "xx", .type = "pure-token", .token = "XX"},
+    {0}};
 static const struct command_arg mput_args[] = {
     {.name = "partition", .type = "key"},
     {.name = "keys", .type = "block", .token = "KEYS", .args = docs_keys},
+    {.name = "only", .type = "oneof", .optional = 1, .args = mput_only_args},
     {.name = "groups", .type = "block", .token = "GROUPS", .optional = 1, .args = mput_groups_args},
     {.name = "tags", .type = "block", .token = "TAGS", .optional = 1, .args = mput_tags_args},
     {.name = "columns",
@@ -62,7 +75,7 @@ static const struct command mput_commands[] = {
         .since = "0.1.0",
         .complexity =
             "O(N*C) with N samples and C columns; payload of 32 KiB and more is not copied",
-        .arity = -6,
+        .arity = -5,
         .flags = COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_BLOCKING,
         .first_key = 1,
         .last_key = 1,

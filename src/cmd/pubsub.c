@@ -75,6 +75,8 @@ static void unsubscribe_run(struct client *c) {
 }
 
 static void psubscribe_run(struct client *c) {
+    for (size_t i = 1; i < c->argc; i++)
+        if (cmd_refuse_pattern(c, c->argv[i].bytes)) return;
     subscription_run(c, &(struct subscription){"psubscribe", PUBSUB_PATTERN, false});
 }
 
@@ -110,6 +112,7 @@ static void channels_run(struct client *c) {
                      QUOTE(c->argv[1].bytes));
         return;
     }
+    if (c->argc == 3 && cmd_refuse_pattern(c, pattern)) return;
     if (c->argc == 3 && !pattern.ptr) pattern.ptr = ""; /* an empty pattern is one all the same */
     reply_array(&c->reply, list_channels(c, pattern, false));
     list_channels(c, pattern, true);

@@ -17,8 +17,16 @@ static int put_make_op(const struct store *s, const void *request, enum write_or
     return put_plan(s, request, order, now_ms, scratch, op, held, e);
 }
 
+static void put_reply(struct reply *r, const void *request, const struct op *op, size_t made) {
+    (void)request;
+    if (op)
+        reply_integer(r, (int64_t)made);
+    else
+        reply_null(r);
+}
+
 static void put_run(struct client *c) {
-    static const struct write_kind kind = {sizeof(struct put), put_parse, put_make_op};
+    static const struct write_kind kind = {sizeof(struct put), put_parse, put_make_op, put_reply};
     write_run(c, &kind);
 }
 

@@ -50,7 +50,11 @@ uint64_t render_estimate(const struct client *c, const struct partition *p, cons
     enum { AROUND = 16 }; /* a value's header and line ends, about */
     size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
     uint64_t around = (uint64_t)n * (1 + n_columns) * AROUND;
-    if (!hard || !p || partition_live(p) + around + c->reply.pending <= hard) return 0;
+    if (!hard || !p || around + c->reply.pending <= hard / 2) {
+        /* Each of n samples has at most what all of them have together. */
+        uint64_t most = p ? partition_live(p) : 0;
+        if (!hard || !p || (n && most <= (hard / 2) / n)) return 0;
+    }
     uint64_t bytes = around;
     for (size_t i = 0; i < n; i++) {
         if (seqs[i] == SEQ_NONE) continue;

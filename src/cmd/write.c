@@ -23,9 +23,9 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
     if (!failed && !held) failed = persistence_admit(s, &op, 0, e);
     if (failed) return failed;
     if (held)
-        reply_null(&c->reply);
+        kind->reply(&c->reply, request, NULL, 0);
     else
-        reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
+        kind->reply(&c->reply, request, &op, store_apply(s->store, &op));
     return 0;
 }
 

@@ -7,15 +7,18 @@
 #include "store/store.h"
 
 struct client;
+struct reply;
 
 /* What TQ.PUT and TQ.MPUT differ in. */
 struct write_kind {
     size_t size; /* of the request, which parse fills in */
     int (*parse)(const struct resp_arg *argv, size_t argc, struct scratch *scratch, void *request,
                  struct args_block *block, struct error *e);
-    /* *held: there is nothing to do, the reply is nil. */
+    /* *held: there is nothing to do. */
     int (*plan)(const struct store *s, const void *request, enum write_order order, int64_t now_ms,
                 struct scratch *scratch, struct op *op, bool *held, struct error *e);
+    /* Write the reply: so many samples are new (`op` NULL: it was held back). */
+    void (*reply)(struct reply *r, const void *request, const struct op *op, size_t made);
 };
 
 /* Run the client's command. With BLOCK, a write that bounds or memory do not admit for now waits, behind those that came

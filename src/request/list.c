@@ -1,6 +1,8 @@
 /* See list.h. */
 #include "request/list.h"
 
+#include "base/glob.h"
+
 enum { LIST_COUNT_DEFAULT = 1000 };
 
 static int list_cursor(struct args *a, void *request) {
@@ -15,7 +17,7 @@ static int list_match(struct args *a, void *request) {
     struct list *list = request;
     int failed = args_bytes(a, "MATCH's pattern", &list->match);
     if (!list->match.ptr) list->match.ptr = "";
-    return failed;
+    return failed ? failed : glob_check(list->match, a->error);
 }
 
 static int list_where(struct args *a, void *request) {

@@ -55,6 +55,20 @@ static int mput_columns(struct args *a, void *request) {
     return 0;
 }
 
+static int mput_nx(struct args *a, void *request) {
+    struct mput *mput = ((struct mput_clauses *)request)->mput;
+    if (mput->only) return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
+    mput->only = PUT_NX;
+    return 0;
+}
+
+static int mput_xx(struct args *a, void *request) {
+    struct mput *mput = ((struct mput_clauses *)request)->mput;
+    if (mput->only) return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
+    mput->only = PUT_XX;
+    return 0;
+}
+
 static int mput_block(struct args *a, void *request) {
     return args_block(a, ((struct mput_clauses *)request)->block);
 }
@@ -65,6 +79,8 @@ int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch 
         {"COLUMNS", mput_columns, false},
         {"TAGS", mput_tags, false},
         {"GROUPS", mput_groups, false},
+        {"NX", mput_nx, false},
+        {"XX", mput_xx, false},
         {"BLOCK", mput_block, false},
     };
     *out = (struct mput){0};
@@ -76,7 +92,5 @@ int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch 
         failed = error_set(e, ERROR_ERR, "syntax error: KEYS has to follow the partition");
     if (!failed) failed = args_keys(&a, &out->n, &out->keys);
     if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), &clauses);
-    if (failed || out->n_columns || out->n_tags || out->group_ids) return failed;
-    return error_set(e, ERROR_ERR, "partition %s: expected at least one of COLUMNS, TAGS, GROUPS",
-                     QUOTE(out->partition));
+    return failed; /* with KEYS alone, those that are missing are made */
 }

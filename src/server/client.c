@@ -379,24 +379,33 @@ static bool clients_lack_memory(struct server *s) {
 
 /* Memory is full, and a client does not read: chunks that its replies lie in can't be used again. The one that has read nothing for
  * longest goes. */
-static void clients_cut_slowest(struct server *s) {
+static bool clients_cut_slowest(struct server *s) {
     enum { STALLED_US = 1000 * 1000 };
     struct client *c, *slowest = NULL;
-    if (!s->maxmemory || !clients_lack_memory(s)) return;
     TAILQ_FOREACH(c, &s->clients->all, all)
-    if (c->reply.pending > s->clients->pause_high && (!slowest || c->active_us < slowest->active_us))
+    if (c->reply.pending > CLIENT_PENDING_FULL && (!slowest || c->active_us < slowest->active_us))
         slowest = c;
-    if (!slowest || s->now_us - slowest->active_us < STALLED_US) return;
+    if (!slowest || s->now_us - slowest->active_us < STALLED_US) return false;
     s->metrics.output_cut++;
     log_warning("client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
                 "beyond maxmemory; closed",
                 (unsigned long long)slowest->id, slowest->address, slowest->reply.pending);
     client_close(slowest, "memory is full and it does not read");
+    return true;
+}
+
+/* Some at a time: what one gives back may be enough. */
+static void clients_cut_stalled(struct server *s) {
+    enum { CUT_AT_ONCE = 16 };
+    if (!s->maxmemory || !clients_lack_memory(s)) return;
+    mem_trim();
+    for (int i = 0; i < CUT_AT_ONCE && clients_cut_slowest(s); i++)
+        if (!server_memory_full(s, (size_t)s->maxmemory / 16)) return;
 }
 
 void clients_tick(struct server *s) {
     struct clients *clients = s->clients;
-    clients_cut_slowest(s);
+    clients_cut_stalled(s);
     size_t visits = clients->count / TICKS_PER_ROUND + 1;
     while (visits-- && !TAILQ_EMPTY(&clients->all)) {
         struct client *c = clients->visited ? clients->visited : TAILQ_FIRST(&clients->all);

@@ -93,7 +93,11 @@ struct client_output_limit {
     int64_t soft_seconds;
 };
 
-enum { CLIENT_READ_SIZE = 16 * 1024 }; /* also how far a parked client is read ahead */
+enum {
+    CLIENT_READ_SIZE = 16 * 1024, /* also how far a parked client is read ahead */
+    CLIENT_PENDING_FULL =
+        64 * 1024 /* output that may wait when memory is full before a client is paused, or cut */
+};
 
 struct clients {
     struct client_list all, sending, ready, dead;

@@ -107,7 +107,9 @@ static void client_make_ready(struct client *c) {
 
 /* Much of its output waits: its commands would make more. */
 static bool client_is_full(const struct client *c) {
-    return c->reply.pending > c->server->clients->pause_high;
+    size_t pending = c->reply.pending;
+    return pending > c->server->clients->pause_high ||
+           (pending > CLIENT_PENDING_FULL && server_memory_full(c->server, 0));
 }
 
 /* Half a command holds memory, and there is none left: it is read to its end without being kept. */
@@ -391,7 +393,9 @@ static void client_send(struct client *c) {
     if (c->dead) return;
     if (!c->reply.pending) c->messages = 0;
     client_arm_writable(c, c->reply.pending != 0);
-    if (c->is_paused && c->reply.pending <= c->server->clients->pause_low) client_resume(c);
+    size_t low = c->server->clients->pause_low;
+    if (c->is_paused && c->reply.pending <= (low < CLIENT_PENDING_FULL ? low : CLIENT_PENDING_FULL))
+        client_resume(c);
     if (c->closing && !c->reply.pending) client_finish(c);
 }
 

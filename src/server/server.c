@@ -31,7 +31,10 @@
 #include "store/store.h"
 #include "wire/reply.h"
 
-enum { TICK_MS = 100 };
+enum {
+    TICK_MS = 100,
+    LEASES_BUDGET_US = 3000, /* for leases that end, in one turn */
+};
 
 /* ---- options */
 
@@ -164,7 +167,9 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
     struct op op;
     server_turn(s);
     s->lease_end_ms = LEASE_NEVER; /* the timer is used up */
+    int64_t until = clock_monotonic_us() + LEASES_BUDGET_US;
     while (lease_plan_expiry(s->store, s->now_ms, &op)) {
+        if (clock_monotonic_us() > until) return; /* the end of the turn sets the timer for the rest */
         if (persistence_admit(s, &op, 0, NULL)) { /* it ends when the log can have it */
             s->lease_end_ms = lease_next_end(s->store);
             event_add(&s->lease_end, &(struct timeval){1, 0});
@@ -393,6 +398,7 @@ int server_start(struct server *s, struct error *e) {
 }
 
 void server_ready(struct server *s) {
+    store_begin_leases(s->store, s->now_ms);
     struct text where = {0};
     listener_describe(s->listener, &where);
     log_notice("tq %s is ready on %s", PACKAGE_VERSION, where.ptr);

@@ -65,11 +65,11 @@ static int check_end(const struct op_lease *lease, struct error *e) {
 
 static int check_new_lease(const struct store *s, const struct op_select *select, struct error *e) {
     const struct op_lease *lease = &select->lease;
-    uint64_t next = store_leases(s)->last_id + 1;
+    uint64_t last = store_leases(s)->last_id;
     if (!lease->id) return 0;
-    if (lease->id != next)
-        return error_set(e, ERROR_ERR, "the next lease is %llu, not %llu", (unsigned long long)next,
-                         (unsigned long long)lease->id);
+    if (lease->id <= last || lease->id > INT64_MAX) /* a start lets ids go on further up */
+        return error_set(e, ERROR_ERR, "lease %llu is not above the last one, %llu",
+                         (unsigned long long)lease->id, (unsigned long long)last);
     if (select->rank.given)
         return error_set(e, ERROR_ERR, "lease %llu is for a rank", (unsigned long long)lease->id);
     return check_end(lease, e);

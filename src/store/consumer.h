@@ -27,8 +27,9 @@ struct consumer {
     uint64_t consumed; /* samples alive that it has had */
     uint64_t leased;
     uint64_t hint;         /* no sample of an earlier piece is left for it */
-    struct lease **leases; /* by id, ascending; see lease.h */
-    size_t leases_count, leases_capacity;
+    struct lease **leases; /* by id, ascending, inside of leases_memory; see lease.h */
+    struct lease **leases_memory;
+    size_t leases_count, leases_capacity; /* capacity: of leases_memory */
     struct ranks ranks; /* what was decided for RANK and BATCH */
     size_t overhead;
 };

@@ -89,8 +89,14 @@ static void lease_free(struct lease *lease) {
 static void lease_end_now(struct leases *leases, struct lease *lease) {
     struct consumer *task = lease->task;
     size_t at = task_place(task, lease->id);
-    memmove(task->leases + at, task->leases + at + 1,
-            (--task->leases_count - at) * sizeof(*task->leases));
+    task->leases_count--;
+    if (at <= task->leases_count / 2) { /* the shorter side moves: leases end about in the order they were given */
+        memmove(task->leases + 1, task->leases, at * sizeof(*task->leases));
+        task->leases++;
+    } else {
+        memmove(task->leases + at, task->leases + at + 1,
+                (task->leases_count - at) * sizeof(*task->leases));
+    }
     heap_remove(leases, lease);
     leases->overhead -= lease_bytes(lease);
     lease_free(lease);
@@ -205,14 +211,27 @@ static void lease_begin(struct leases *leases, struct lease *lease) {
     leases->overhead += lease_bytes(lease);
 }
 
+/* For one more lease at the end. What has become free at the beginning is used again when it is half of the memory. */
+static void task_make_room(struct consumer *task) {
+    size_t before = (size_t)(task->leases - task->leases_memory);
+    if (before + task->leases_count < task->leases_capacity) return;
+    if (before > task->leases_capacity / 2) {
+        memmove(task->leases_memory, task->leases, task->leases_count * sizeof(*task->leases));
+        before = 0;
+    } else {
+        task->leases_memory = mem_grow(task->leases_memory, &task->leases_capacity,
+                                       before + task->leases_count + 1, sizeof(*task->leases));
+    }
+    task->leases = task->leases_memory + before;
+}
+
 struct lease *lease_load(struct consumer *task, const struct lease *what) {
     struct lease *lease = mem_alloc(sizeof(*lease));
     *lease = *what;
     lease->task = task;
     lease->holder = span_of(mem_dup(what->holder.ptr, what->holder.len), what->holder.len);
     lease->seqs = mem_dup(what->seqs, what->n * sizeof(*what->seqs));
-    task->leases = mem_grow(task->leases, &task->leases_capacity, task->leases_count + 1,
-                            sizeof(*task->leases));
+    task_make_room(task);
     return task->leases[task->leases_count++] = lease; /* ids only grow */
 }
 

@@ -256,8 +256,8 @@ static int mput_check_room(const struct mput *mput, const struct partition *p,
     return bounds_check_put(p, &bare, e);
 }
 
-int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
-              int64_t now_ms, struct scratch *scratch, struct op *op, struct error *e) {
+static int mput_plan_all(const struct store *s, const struct mput *mput, enum write_order order,
+                         int64_t now_ms, struct scratch *scratch, struct op *op, struct error *e) {
     int failed = names_check_partition(mput->partition, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, mput->partition);
@@ -271,4 +271,95 @@ int mput_plan(const struct store *s, const struct mput *mput, enum write_order o
     if (!failed) failed = bounds_check_put(p, &op->put, e);
     if (!failed) failed = plan_reserve(s, p, &op->put, e);
     return failed;
+}
+
+/* ---- NX, XX ------------------------------------------------------------------------------- */
+
+/* The places of samples that are to be written; returns how many. */
+static size_t mput_pick(const struct mput *mput, const struct partition *p, size_t *places) {
+    size_t n = 0;
+    for (size_t i = 0; i < mput->n; i++) {
+        bool there = p && partition_find(p, mput->keys[i]) != SEQ_NONE;
+        if (there == (mput->only == PUT_XX)) places[n++] = i;
+    }
+    return n;
+}
+
+static const struct span *mput_picked_spans(const struct span *all, const size_t *places, size_t n,
+                                            struct scratch *scratch) {
+    struct span *out = scratch_alloc(scratch, n, sizeof(*out));
+    for (size_t i = 0; i < n; i++) out[i] = all[places[i]];
+    return out;
+}
+
+/* The column of the picked samples alone: its bytes are copied together. `whole` is what was made of all of it. */
+static struct mput_column mput_picked_column(const struct mput *mput, const struct mput_column *from,
+                                             const struct op_column *whole, const size_t *places,
+                                             size_t n, struct scratch *scratch) {
+    const uint32_t *lengths = whole->values.lengths;
+    size_t dense = lengths ? 0 : dtype_fixed_bytes(&from->type), total = 0;
+    size_t a_shape = mput->n ? from->shape.len / mput->n : 0;
+    uint64_t *offsets = scratch_alloc(scratch, mput->n + 1, sizeof(*offsets));
+    offsets[0] = 0;
+    for (size_t i = 0; i < mput->n; i++) offsets[i + 1] = offsets[i] + (lengths ? lengths[i] : dense);
+    for (size_t i = 0; i < n; i++) total += offsets[places[i] + 1] - offsets[places[i]];
+    char *payload = scratch_alloc(scratch, 1, total), *at = payload;
+    char *shape = scratch_alloc(scratch, 1, n * a_shape);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = offsets[places[i] + 1] - offsets[places[i]];
+        if (len) memcpy(at, from->payload.ptr + offsets[places[i]], len);
+        at += len;
+        if (a_shape) memcpy(shape + i * a_shape, from->shape.ptr + places[i] * a_shape, a_shape);
+    }
+    return (struct mput_column){.name = from->name,
+                                .type = from->type,
+                                .shape = span_of(shape, n * a_shape),
+                                .payload = span_of(payload, total)};
+}
+
+/* The same batch without the samples that are held back. */
+static struct mput mput_picked(const struct mput *mput, const struct op_put *whole,
+                               const size_t *places, size_t n, struct scratch *scratch) {
+    struct mput out = *mput;
+    struct mput_tag *tags = scratch_alloc(scratch, mput->n_tags, sizeof(*tags));
+    struct mput_column *columns = scratch_alloc(scratch, mput->n_columns, sizeof(*columns));
+    for (size_t i = 0; i < mput->n_tags; i++)
+        tags[i] = (struct mput_tag){mput->tags[i].name, mput_picked_spans(mput->tags[i].values,
+                                                                          places, n, scratch)};
+    for (size_t i = 0; i < mput->n_columns; i++)
+        columns[i] = mput_picked_column(mput, &mput->columns[i], &whole->columns[i], places, n, scratch);
+    out.only = PUT_ALWAYS;
+    out.n = n;
+    out.keys = mput_picked_spans(mput->keys, places, n, scratch);
+    if (mput->group_ids) out.group_ids = mput_picked_spans(mput->group_ids, places, n, scratch);
+    out.tags = tags;
+    out.columns = columns;
+    return out;
+}
+
+/* Everything that is wrong with the batch is said, whatever is held back of it. */
+static int mput_check(const struct mput *mput, const struct partition *p, struct scratch *scratch,
+                      struct op_put *out, struct error *e) {
+    int failed = names_check_partition(mput->partition, e);
+    if (!failed) failed = mput_plan_samples(mput, p, scratch, out, e);
+    if (!failed) failed = mput_plan_tags(mput, p, scratch, out, e);
+    if (!failed) failed = mput_plan_columns(mput, p, scratch, out, e);
+    return failed;
+}
+
+int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
+              int64_t now_ms, struct scratch *scratch, struct op *op, bool *held, struct error *e) {
+    *held = false;
+    if (mput->only == PUT_ALWAYS) return mput_plan_all(s, mput, order, now_ms, scratch, op, e);
+    const struct partition *p = store_find(s, mput->partition);
+    struct op_put whole = {0};
+    int failed = mput_check(mput, p, scratch, &whole, e);
+    if (failed) return failed;
+    size_t *places = scratch_alloc(scratch, mput->n, sizeof(*places));
+    size_t n = mput_pick(mput, p, places);
+    *held = n == 0;
+    if (n == 0) return 0;
+    struct mput picked = *mput;
+    if (n < mput->n) picked = mput_picked(mput, &whole, places, n, scratch);
+    return mput_plan_all(s, &picked, order, now_ms, scratch, op, e);
 }

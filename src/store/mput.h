@@ -7,6 +7,7 @@
 
 #include "base/scratch.h"
 #include "store/plan.h"
+#include "store/put.h"
 #include "store/store.h"
 
 /* A column as it comes: DESIGN's `name type shape payload`. */
@@ -28,6 +29,7 @@ struct mput_tag {
 /* As asked for; everything borrowed until the op is applied. */
 struct mput {
     struct span partition;
+    enum put_only only; /* NX, XX: samples that are there, or are not, are held back */
     size_t n;
     const struct span *keys;      /* n */
     const struct span *group_ids; /* n, or NULL */
@@ -37,9 +39,9 @@ struct mput {
     const struct mput_column *columns;
 };
 
-/* *op is ready for store_apply, with arrays in `scratch`. Errors: ERR (names, a key twice, groups, the column form), SCHEMA, FULL,
+/* *held: NX or XX hold all back, there is nothing to do. Else *op is ready for store_apply, with arrays in `scratch`. Errors: ERR (names, a key twice, groups, the column form), SCHEMA, FULL,
  * OOM. */
 int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
-              int64_t now_ms, struct scratch *scratch, struct op *op, struct error *e);
+              int64_t now_ms, struct scratch *scratch, struct op *op, bool *held, struct error *e);
 
 #endif

@@ -26,6 +26,12 @@ struct store *store_new(struct error *e) {
     return s;
 }
 
+void store_begin_leases(struct store *s, int64_t now_ms) {
+    enum { LEASES_A_MS_BITS = 21 }; /* more than can be given: 2^42 ms are 139 years */
+    uint64_t first = (uint64_t)now_ms << LEASES_A_MS_BITS;
+    if (first > s->leases.last_id && first < INT64_MAX) s->leases.last_id = first;
+}
+
 struct arena *store_arena(const struct store *s) {
     return s->arena;
 }

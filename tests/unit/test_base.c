@@ -371,6 +371,35 @@ static void test_glob_against_the_obvious(void **state) {
     assert_true(matched > 10000);
 }
 
+/* The same for long patterns, which another matcher takes: behind a run that only itself matches, one element and one byte each. */
+static void test_glob_of_long_patterns(void **state) {
+    (void)state;
+    enum { RUN = 300 };
+    static const char pattern_bytes[] = "**ab?\\", text_bytes[] = "aab*";
+    char pattern[RUN + 6], text[RUN + 9];
+    size_t matched = 0;
+    memset(pattern, 'x', RUN);
+    memset(text, 'x', RUN);
+    for (int round = 0; round < 20000; round++) {
+        size_t p = random_next() % 7, t = random_next() % 10;
+        for (size_t i = 0; i < p; i++) pattern[RUN + i] = pattern_bytes[random_next() % 6];
+        for (size_t i = 0; i < t; i++) text[RUN + i] = text_bytes[random_next() % 4];
+        bool expected = glob_naive(span_of(pattern + RUN, p), span_of(text + RUN, t));
+        assert_int_equal(glob_match(span_of(pattern, RUN + p), span_of(text, RUN + t), false), expected);
+        matched += expected;
+    }
+    assert_true(matched > 1000);
+    char sets[1024];
+    for (size_t i = 0; i < sizeof(sets); i += 8) memcpy(sets + i, "[^b]*[a]", 8);
+    char as[1024];
+    memset(as, 'a', sizeof(as));
+    assert_true(glob_match(span_of(sets, sizeof(sets)), span_of(as, sizeof(as)), false));
+    as[1000] = 'b';
+    assert_true(glob_match(span_of(sets, sizeof(sets)), span_of(as, sizeof(as)), false));
+    as[1023] = 'b';
+    assert_false(glob_match(span_of(sets, sizeof(sets)), span_of(as, sizeof(as)), false));
+}
+
 /* A pattern that makes naive matchers take for ever takes pattern × text steps. */
 static void test_glob_is_never_exponential(void **state) {
     (void)state;
@@ -697,6 +726,7 @@ int main(void) {
         cmocka_unit_test(test_number_parse),
         cmocka_unit_test(test_glob_examples),
         cmocka_unit_test(test_glob_against_the_obvious),
+        cmocka_unit_test(test_glob_of_long_patterns),
         cmocka_unit_test(test_glob_is_never_exponential),
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_random),

@@ -583,7 +583,8 @@ static void test_output_limit(void **state) {
 
 static int start(void **state) {
     (void)state;
-    char path[64], *words[] = {"--port", "0", "--unixsocket", path, "--loglevel", "warning"};
+    char path[64], *words[] = {"--port", "0", "--unixsocket", path, "--loglevel", "warning",
+                              "--client-output-pause", "32mb", "1mb"};
     struct error e;
     snprintf(path, sizeof(path), "/tmp/tq-test-%d.sock", (int)getpid());
     hash_init();

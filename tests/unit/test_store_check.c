@@ -430,10 +430,8 @@ static void test_leases(void **state) {
     static const uint64_t others[] = {4, 5};
     fill(k);
     struct op op = select_op(OP_TAKE);
-    op.select.lease = (struct op_lease){2, 5000, S("holder")};
-    refuse(k, &op, "next lease is 1, not 2");
-    op.select.lease.id = UINT64_MAX;
-    refuse(k, &op, "next lease is 1");
+    op.select.lease = (struct op_lease){UINT64_MAX, 5000, S("holder")};
+    refuse(k, &op, "is not above the last");
     op.select.lease.id = 1;
     op.select.lease.ends_ms = LEASE_NEVER;
     refuse(k, &op, "lease 1 ends at");

@@ -237,6 +237,36 @@ start_server {} {
         assert_refused "ERR *g*" {r TQ.MPUT p KEYS 1 k1 GROUPS 2 g TAGS 1 t x}
     }
 
+    test "KEYS alone makes the samples that are missing" {
+        fill p 1 2
+        assert_equal 1 [r TQ.MPUT p KEYS 2 k1 new]
+        assert_equal {k1 k2 new} [lmap entry [list_all p] {lindex $entry 0}]
+        assert_equal 0 [r TQ.MPUT p KEYS 2 k1 new]
+    }
+
+    test "NX writes only samples that are new, XX only those that are there" {
+        r TQ.MPUT p KEYS 2 a b TAGS 1 v 1 1 COLUMNS 2 s str [binary format i2 {1 2}] xyy n i64\[*\] \
+            [binary format i2 {1 2}] [binary format w3 {1 2 3}]
+        assert_equal {1 1} [r TQ.MPUT p KEYS 3 a c b NX TAGS 1 v 2 3 4 COLUMNS 3 \
+            s str [binary format i3 {1 2 3}] pqqrrr n i64\[*\] [binary format i3 {1 0 2}] [binary format w3 {7 8 9}] \
+            d u8 "" 123]
+        assert_equal {x 1} [list [cell p a s] [dict get [tags p a] v]]
+        assert_equal [list qq "" 2 3] [list [cell p c s] [cell p c n] [cell p c d] [dict get [tags p c] v]]
+        assert_equal {0 2} [r TQ.MPUT p KEYS 3 new b c XX COLUMNS 2 s str [binary format i3 {1 2 3}] pqqrrr \
+            n i64\[*\] [binary format i3 {1 0 2}] [binary format w3 {7 8 9}]]
+        assert_equal [list qq rrr [binary format w2 {8 9}]] [list [cell p b s] [cell p c s] [cell p c n]]
+        assert_equal 3 [r TQ.COUNT p]
+        assert_equal {0 0} [r TQ.MPUT p KEYS 2 x y XX COLUMNS 1 s str [binary format i2 {1 1}] ab]
+        assert_equal {0 0} [r TQ.MPUT p KEYS 2 a b NX COLUMNS 1 s str [binary format i2 {1 1}] ab]
+        assert_equal {2 2} [r TQ.MPUT q KEYS 2 a b NX TAGS 1 v 1 2]
+        assert_refused "ERR*NX and XX*" {r TQ.MPUT p KEYS 1 a NX XX TAGS 1 v 1}
+        assert_refused "SCHEMA *" {r TQ.MPUT p KEYS 2 a z NX COLUMNS 1 s f32 "" 12345678}
+        assert_refused "ERR *twice*" {r TQ.MPUT p KEYS 2 z z NX TAGS 1 v 1 2}
+        set large [string repeat x 50000]
+        assert_equal {1 1} [r TQ.MPUT p KEYS 2 a big NX COLUMNS 1 s str [binary format i2 {50000 50000}] $large$large]
+        assert_equal $large [cell p big s]
+    }
+
     test "counts, names and clauses that make no sense are errors" {
         fill p 1 2
         foreach arguments {
@@ -244,7 +274,6 @@ start_server {} {
             {KEYS}
             {KEYS 0}
             {KEYS 1}
-            {KEYS 1 a}
             {KEYS -1 a COLUMNS 1 x u8 {} x}
             {KEYS 18446744073709551616 a COLUMNS 1 x u8 {} x}
             {KEYS 2 a COLUMNS 1 x u8 {} x}

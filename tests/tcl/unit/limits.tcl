@@ -355,6 +355,7 @@ start_own_server {client-output-buffer-limit "normal 1mb 0 0"} {
                 r TQ.MGET p KEYS 20 {*}[lmap i [range 1 20] {set _ k$i}] FIELDS 1 f AS $form
             }
         }
+        assert_error "ERR *client-output-buffer-limit*" {r TQ.MGET p KEYS 20 {*}[lrepeat 20 k1] FIELDS 1 f}
         assert_equal 30 [r TQ.COUNT p FIELDS 1 f TASK t]
         set c [client]
         resp::send $c TQ.SAMPLE q t COUNT 20 FIELDS 1 f BLOCK 0
@@ -388,6 +389,17 @@ start_own_server {maxmemory 100mb} {
         }
         wait_for_condition 100 20 {[info_field used_memory] < 104857600}
         assert_equal 1 [r TQ.PUT p other FIELDS 1 f v]
+    }
+
+    test "many clients that read nothing and each have little waiting do not either" {
+        r TQ.PUT p k FIELDS 1 f [random_bytes 4000]
+        foreach i [range 1 80] {
+            set c [client]
+            catch {resp::send_all $c [lrepeat 1700 {TQ.MGET p KEYS 1 k}]}
+        }
+        assert {[resident] < $::bound} "resident are [resident]"
+        wait_for_condition 500 20 {![catch {r TQ.PUT p other FIELDS 1 f v}]}
+        assert {[resident] < $::bound} "resident are [resident]"
     }
 
     foreach {what size} {"30,000 bytes" 30000 "one byte" 1} {
