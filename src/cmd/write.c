@@ -122,7 +122,7 @@ static bool write_has_to_queue(struct client *c, const struct write_kind *kind, 
                                struct error *e) {
     struct server *s = c->server;
     struct op op;
-    bool held;
+    bool held = false;
     if (!waiter_queued(s, c->argv[1].bytes, WRITE_QUEUE)) return false;
     if (kind->plan(s->store, request, WRITE_VALUES_FIRST, s->now_ms, &s->scratch, &op, &held, e))
         return write_may_pass(e);
