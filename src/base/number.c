@@ -139,14 +139,26 @@ static int number_compare(const struct number *a, const struct number *b) {
     return (a->rest > b->rest) - (a->rest < b->rest);
 }
 
+/* Integers of 64 bits, as most tags are: no need to go through what a double leaves out. */
+static bool number_compare_integers(struct span a, struct span b, int *order) {
+    int64_t x, y;
+    if (!number_parse_i64(a, &x) || !number_parse_i64(b, &y)) return false;
+    *order = (x > y) - (x < y);
+    return true;
+}
+
 bool number_equal(struct span a, struct span b) {
     struct number x, y;
+    int order;
+    if (number_compare_integers(a, b, &order)) return order == 0;
     if (number_parse_plain(a, &x) && number_parse_plain(b, &y)) return number_compare(&x, &y) == 0;
     return span_equal(a, b) && !number_is_nan(a);
 }
 
 int number_order(struct span a, struct span b) {
     struct number x, y;
+    int order;
+    if (number_compare_integers(a, b, &order)) return order;
     bool nan_a = number_is_nan(a), nan_b = number_is_nan(b);
     bool is_a = nan_a || number_parse(a, &x);
     if (!is_a || !(nan_b || number_parse(b, &y))) return span_compare(a, b);

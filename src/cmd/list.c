@@ -108,7 +108,7 @@ static void count_run(struct client *c) {
         return;
     }
     struct consumer *task = count.task.ptr ? partition_task(p, count.task) : NULL;
-    struct ready_query query = {p, task, count.n_fields, count.fields, &count.where};
+    struct ready_query query = {p, task, count.n_fields, count.fields, &count.where, false};
     struct ready ready;
     ready_open(&ready, &query, &c->server->scratch);
     bool exact;

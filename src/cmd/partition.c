@@ -64,7 +64,7 @@ static void schema_run(struct client *c) {
 static void status_oldest(struct client *c, const struct partition *p, struct consumer *task) {
     static const struct where all = {0};
     struct ready ready;
-    struct ready_query query = {p, task, 0, NULL, &all};
+    struct ready_query query = {p, task, 0, NULL, &all, false};
     ready_open(&ready, &query, &c->server->scratch);
     uint64_t seq = ready_next(&ready);
     if (seq == SEQ_NONE) {

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "store/matches.h"
+
 static void apply_columns(struct partition *p, struct column_set *set, const struct op_put *put,
                           const struct op_column *columns, size_t n_columns) {
     for (size_t i = 0; i < n_columns; i++) {
@@ -21,6 +23,7 @@ static size_t apply_put(struct partition *p, const struct op *op) {
         if (put->group_ids[i].ptr)
             partition_join(p, put->seqs[i], put->group_ids[i], put->group_sizes[i]);
     apply_columns(p, &p->tags, put, put->tags, put->n_tags);
+    if (put->n_tags && put->n > put->n_new) matches_touch(p, put->seqs, put->n);
     apply_columns(p, &p->fields, put, put->columns, put->n_columns);
     return put->n_new;
 }
@@ -101,6 +104,8 @@ static bool erase_cells(struct column_set *set, const struct op_select *select, 
 static size_t apply_erase(struct partition *p, const struct op_select *select) {
     struct column_set *set = select->tags ? &p->tags : &p->fields;
     size_t changed = 0;
+    if (select->tags && select->all) matches_touch_all(p);
+    if (select->tags && !select->all) matches_touch(p, select->seqs, select->n);
     if (select->all) {
         for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
             changed += erase_cells(set, select, seq);

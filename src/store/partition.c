@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "store/matches.h"
 
 struct partition *partition_new(struct span name, struct arena *arena) {
     static const struct dtype bytes = {.base = DTYPE_BYTES};
@@ -285,6 +286,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
 }
 
 void partition_free(struct partition *p) {
+    matches_free(p->matches);
     chunk_list_release(&p->chunks);
     column_free(&p->keys);
     column_set_free(&p->fields);
@@ -328,7 +330,7 @@ uint64_t partition_overhead(const struct partition *p) {
     uint64_t bytes = sizeof(*p) + p->overhead + p->index.bytes + column_overhead(&p->keys) +
                      groups_overhead(&p->groups) + spine_overhead(&p->rows);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
-    bytes += partition_live(p) - partition_bytes(p);
+    bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes;

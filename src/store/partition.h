@@ -51,6 +51,8 @@ struct bounds {
     const struct span *retire; /* tasks: a sample that all of them have consumed is cleared */
 };
 
+struct match_sets;
+
 struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table; the store sets it */
@@ -73,6 +75,7 @@ struct partition {
     bool sealed;
     struct bounds bounds; /* names owned */
     size_t overhead;      /* bytes of row pieces */
+    struct match_sets *matches; /* NULL: none; see matches.h */
 };
 
 /* An empty one, in no store. */

@@ -13,6 +13,9 @@ bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WO
     const struct consumer_piece *had = r->task ? consumer_piece(r->task, number) : NULL;
     for (unsigned w = 0; had && w < SPINE_WORDS; w++)
         words[w] &= ~(had->consumed[w] | had->leased[w]);
+    if (!bits_any(words, SPINE_WORDS)) return false;
+    if (!r->matches) return true;
+    matches_and(r->matches, r->partition, &r->where, number, words);
     return bits_any(words, SPINE_WORDS);
 }
 
@@ -37,6 +40,7 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
                         .task = query->task,
                         .n_fields = query->n_fields,
                         .where = where_bind(query->where, query->partition, scratch)};
+    if (!query->lookup) r->matches = matches_use(query->partition, &r->where, scratch);
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
     uint64_t first = query->partition->rows.first, end = spine_end(&query->partition->rows);
     for (size_t i = 0; i < query->n_fields; i++) {
@@ -80,7 +84,7 @@ uint64_t ready_next(struct ready *r) {
         uint64_t *word = &r->words[r->word];
         uint64_t seq = r->number * SPINE_ROWS + r->word * 64 + bits_lowest(*word);
         *word &= *word - 1;
-        if (where_admits(&r->where, seq)) return seq;
+        if (r->matches || where_admits(&r->where, seq)) return seq;
     }
     return SEQ_NONE;
 }
@@ -112,7 +116,7 @@ uint64_t ready_previous(struct ready *r) {
         unsigned bit = bits_highest(*word);
         *word &= ~(UINT64_C(1) << bit);
         uint64_t seq = r->number * SPINE_ROWS + (r->word - 1) * 64 + bit;
-        if (where_admits(&r->where, seq)) return seq;
+        if (r->matches || where_admits(&r->where, seq)) return seq;
     }
     return SEQ_NONE;
 }
@@ -132,7 +136,7 @@ uint64_t ready_bound(const struct ready *r, bool *exact) {
 
 uint64_t ready_count(struct ready *r) {
     uint64_t count = 0;
-    if (r->where.where->n) {
+    if (r->where.where->n && !r->matches) {
         while (ready_next(r) != SEQ_NONE) count++;
         return count;
     }

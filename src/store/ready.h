@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/scratch.h"
+#include "store/matches.h"
 #include "store/partition.h"
 #include "store/where.h"
 
@@ -19,6 +20,7 @@ struct ready_query {
     size_t n_fields;
     const struct span *fields;
     const struct where *where;
+    bool lookup; /* only ready_has is going to be asked, of a few samples */
 };
 
 struct ready {
@@ -29,10 +31,11 @@ struct ready {
     bool impossible; /* a field that no sample has */
     bool backwards;  /* ready_previous has been called */
     struct where_bound where;
+    struct match_set *matches;   /* the answers to `where`, or NULL: each sample is asked */
     uint64_t first, end;         /* pieces outside of these have nothing */
     uint64_t number;             /* the piece that `words` is about */
     unsigned word;               /* words below it are used up; backwards, from it on */
-    uint64_t words[SPINE_WORDS]; /* candidates not yet returned, WHERE not yet asked */
+    uint64_t words[SPINE_WORDS]; /* candidates not yet returned; without `matches`, WHERE not yet asked */
 };
 
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */
@@ -44,7 +47,7 @@ uint64_t ready_next(struct ready *r);
 /* The next one going back from the newest. A scan goes one way: forward or backward. */
 uint64_t ready_previous(struct ready *r);
 
-/* The candidates of one piece, WHERE not asked, wherever the scan is; `number` from first to end - 1. False when there
+/* The candidates of one piece, without `matches` WHERE not asked, wherever the scan is; `number` from first to end - 1. False when there
  * are none. */
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]);
 

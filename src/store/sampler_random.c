@@ -31,7 +31,7 @@ static const uint64_t *census_piece(const struct census *c, size_t piece,
 
 static struct census census_take(struct ready *ready, struct scratch *scratch) {
     struct census c = {.ready = ready, .pieces = ready->end - ready->first};
-    if (ready->where.where->n) census_ask_where(&c, ready, scratch);
+    if (ready->where.where->n && !ready->matches) census_ask_where(&c, ready, scratch);
     c.before = scratch_alloc(scratch, c.pieces + 1, sizeof(*c.before));
     c.before[0] = 0;
     for (size_t i = 0; i < c.pieces; i++) {

@@ -1,6 +1,8 @@
 /* See select.h. */
 #include "store/select.h"
 
+#include "store/ready.h"
+
 static bool select_is_all(const struct select *select) {
     return !select->keys && select->where.n == 0;
 }
@@ -18,10 +20,10 @@ static void select_keys(const struct select *select, const struct partition *p,
 
 static void select_scan(const struct select *select, const struct partition *p,
                         struct scratch *scratch, struct op_select *out) {
-    struct where_bound where = where_bind(&select->where, p, scratch);
+    struct ready ready;
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, &select->where, false}, scratch);
     uint64_t *seqs = scratch_alloc(scratch, p->samples, sizeof(*seqs));
-    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
-        if (where_admits(&where, seq)) seqs[out->n++] = seq;
+    for (uint64_t seq; (seq = ready_next(&ready)) != SEQ_NONE;) seqs[out->n++] = seq;
     out->seqs = seqs;
 }
 

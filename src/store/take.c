@@ -148,7 +148,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     if (failed) return failed;
 
     struct ready ready;
-    struct ready_query query = {p, task, take->n_fields, take->fields, &take->where};
+    struct ready_query query = {p, task, take->n_fields, take->fields, &take->where, false};
     ready_open(&ready, &query, scratch);
     bool complete = take_is_complete(p, take), exact;
     uint64_t shares = sampler_shares(&take->args), most = take->count * shares;
@@ -192,7 +192,7 @@ uint64_t take_gains(const struct store *s, const struct take *take, const struct
 
     struct ready ready;
     struct consumer *task = partition_task(p, take->task);
-    ready_open(&ready, &(struct ready_query){p, task, take->n_fields, take->fields, &take->where},
+    ready_open(&ready, &(struct ready_query){p, task, take->n_fields, take->fields, &take->where, true},
                scratch);
     size_t n = op->kind == OP_PUT ? op->put.n : op->select.n;
     const uint64_t *seqs = op->kind == OP_PUT ? op->put.seqs : op->select.seqs;
