@@ -181,6 +181,7 @@ static void frame_gather(struct oplog *log, char *header) {
     log->parts_count = 0;
     part_add(log, header, frame_header_len(log->version));
     checksum_reset(log->checksum);
+    if (!out->bytes.len) return; /* no memory at all: there is nothing to point into */
     for (size_t i = 0; i < out->refs_count; i++) {
         part_add(log, out->bytes.bytes + at, out->refs[i].at - at);
         part_add(log, out->refs[i].bytes.ptr, out->refs[i].bytes.len);

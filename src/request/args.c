@@ -30,9 +30,8 @@ int args_number(struct args *a, const char *what, uint64_t min, uint64_t max, ui
 }
 
 int args_timeout(struct args *a, const char *what, int64_t *out) {
-    const uint64_t century = UINT64_C(100) * 366 * 24 * 3600 * 1000;
     uint64_t ms;
-    int failed = args_number(a, what, 0, century, &ms);
+    int failed = args_number(a, what, 0, ARGS_TIME_MAX, &ms);
     if (!failed) *out = (int64_t)ms;
     return failed;
 }

@@ -35,6 +35,8 @@ int args_bytes(struct args *a, const char *what, struct span *out);
 /* The next argument as a decimal number from min to max. */
 int args_number(struct args *a, const char *what, uint64_t min, uint64_t max, uint64_t *out);
 
+#define ARGS_TIME_MAX (UINT64_C(100) * 366 * 24 * 3600 * 1000) /* a century, in milliseconds */
+
 /* Milliseconds to wait; 0 is for ever. */
 int args_timeout(struct args *a, const char *what, int64_t *out);
 

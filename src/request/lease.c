@@ -33,7 +33,7 @@ int request_extend_parse(const struct resp_arg *argv, size_t argc, struct scratc
     struct args a = args_open(argv, argc, scratch, e);
     int failed = lease_head(&a, out);
     uint64_t ms = 0;
-    if (!failed) failed = args_number(&a, "the lease's milliseconds", 1, INT64_MAX, &ms);
+    if (!failed) failed = args_number(&a, "the lease's milliseconds", 1, ARGS_TIME_MAX, &ms);
     *lease_ms = (int64_t)ms;
     return failed ? failed : args_end(&a);
 }

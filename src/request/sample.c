@@ -105,7 +105,7 @@ static int sample_batch(struct args *a, void *request) {
 
 static int sample_lease(struct args *a, void *request) {
     uint64_t ms = 0;
-    int failed = args_number(a, "LEASE", 1, INT64_MAX, &ms);
+    int failed = args_number(a, "LEASE", 1, ARGS_TIME_MAX, &ms);
     ((struct sample *)request)->take.lease_ms = (int64_t)ms;
     return failed;
 }

@@ -216,7 +216,7 @@ start_server {} {
 
     test "what is wrong with a lease is said" {
         fill p 1 1
-        foreach ms {0 -1 x 99999999999999999999 ""} {
+        foreach ms {0 -1 x 99999999999999999999 3162240000001 ""} {
             assert_refused "ERR *LEASE*" {take p t 1 LEASE $ms}
         }
         assert_refused "ERR *KEEP*LEASE*" {take p t 1 LEASE 5 KEEP}
@@ -225,7 +225,7 @@ start_server {} {
         foreach id {"" 0 1 x 18446744073709551615 -1} {
             assert_refused "NOLEASE *" {r TQ.ACK p t $id}
         }
-        lease p t 1 9223372036854775807 id
+        lease p t 1 3162240000000 id
         assert_refused "ERR *" {r TQ.EXTEND p t $id 0}
         assert_refused "ERR *" {r TQ.EXTEND p t $id x}
         assert_refused "ERR *" {r TQ.NACK p t $id KEYS 0}
