@@ -286,7 +286,7 @@ static void peer_hear(struct peer *peer, char first[static 128]) {
         peer->n_requests--;
         memmove(peer->requests, peer->requests + 1, peer->n_requests * sizeof(*peer->requests));
     }
-    memmove(out->ptr, out->ptr + at, out->len - at);
+    if (at) memmove(out->ptr, out->ptr + at, out->len - at);
     out->len -= at;
 }
 
