@@ -36,6 +36,7 @@ enum {
     WORDS_MAX = 32,
     REST_PASSES = 20000, /* within which the server comes to rest */
     VALUE_LARGE = 40000, /* received directly into the memory of a column */
+    MEMORY_SLACK = 32 * 1024,
 };
 
 /* ---- the simulated machine ---------------------------------------------------------------- */
@@ -429,6 +430,7 @@ static void check_sampler(const struct request *r) {
 /* A write that waits, alone in its partition: the same one that does not wait is refused. */
 static void check_writer(const struct request *r) {
     struct words w = r->words;
+    if (server_memory_full(&server, MEMORY_SLACK)) return; /* what a turn itself takes decides */
     drop_clause(&w, "BLOCK", 2);
     const char *reply = ask(&w);
     if (reply[0] == '-') return;
