@@ -179,11 +179,28 @@ static bool sample_has_to_queue(struct client *c, const struct sample *sample, s
            !taken.remembered;
 }
 
+/* The rank is done with earlier batches, which holds even if the call then waits; not if the call is wrong. */
+static int sample_finish(struct client *c, const struct take *take, struct error *e) {
+    struct server *s = c->server;
+    struct taken taken;
+    struct op op;
+    uint64_t *seqs;
+    size_t n;
+    if (!take_plan_done(s->store, take, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
+    int failed = take_plan(s->store, take, s->now_ms, &s->scratch, &taken, e);
+    if (!failed) failed = retire_admit(s, &op, n ? seqs : (uint64_t[]){0}, n, e);
+    if (failed) return failed;
+    store_apply(s->store, &op);
+    if (n) retire_consumed(s, take->partition, seqs, n);
+    return 0;
+}
+
 static void sample_run(struct client *c) {
     struct sample sample;
     struct error e;
     struct waiter_lack lack;
-    if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e)) {
+    if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e) ||
+        sample_finish(c, &sample.take, &e)) {
         reply_error(&c->reply, &e);
     } else if (!sample.block.given || !client_may_wait(c)) {
         if (!sample_try(c, &sample, &lack)) reply_null(&c->reply);
@@ -238,6 +255,7 @@ static const struct command_arg sample_args[] = {
     {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
     {.name = "r", .type = "integer", .token = "RANK", .optional = 1},
     {.name = "b", .type = "integer", .token = "BATCH", .optional = 1},
+    {.name = "d", .type = "integer", .token = "DONE", .optional = 1},
     {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
     {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
     {.name = "lease-ms", .type = "integer", .token = "LEASE", .optional = 1},

@@ -272,6 +272,7 @@ static int decode_body(struct decoder *d, struct op *op) {
     case OP_PUT: return decode_put(d, &op->put);
     case OP_TAKE:
     case OP_HAND:
+    case OP_DONE:
     case OP_ACK:
     case OP_RELEASE:
     case OP_EXTEND:

@@ -219,6 +219,7 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     case OP_PUT: encode_put(s, op, out); return;
     case OP_TAKE:
     case OP_HAND:
+    case OP_DONE:
     case OP_ACK:
     case OP_RELEASE:
     case OP_EXTEND:

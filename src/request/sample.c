@@ -103,6 +103,12 @@ static int sample_batch(struct args *a, void *request) {
     return args_number(a, "BATCH", 0, UINT64_MAX, &sample->take.batch);
 }
 
+static int sample_done(struct args *a, void *request) {
+    struct sample *sample = request;
+    sample->has_done = true;
+    return args_number(a, "DONE", 0, UINT64_MAX, &sample->take.done);
+}
+
 static int sample_lease(struct args *a, void *request) {
     uint64_t ms = 0;
     int failed = args_number(a, "LEASE", 1, ARGS_TIME_MAX, &ms);
@@ -180,11 +186,18 @@ static int sample_check_rank(struct sample *sample, struct scratch *scratch, str
     struct take *take = &sample->take;
     if (sample->has_rank != sample->has_batch)
         return error_set(e, ERROR_ERR, "syntax error: RANK and BATCH need each other");
+    if (sample->has_done && !sample->has_rank)
+        return error_set(e, ERROR_ERR, "syntax error: DONE needs RANK and BATCH");
     if (!sample->has_rank) return 0;
     if (take->lease_ms || take->keep)
         return error_set(e, ERROR_ERR, "syntax error: RANK does not go with %s",
                          take->keep ? "KEEP" : "LEASE");
+    if (sample->has_done && take->done >= take->batch)
+        return error_set(e, ERROR_ERR, "DONE %llu is not below BATCH %llu",
+                         (unsigned long long)take->done, (unsigned long long)take->batch);
     take->ranked = true;
+    take->finishes = take->batch > 0;
+    if (!sample->has_done && take->batch) take->done = take->batch - 1;
     take->how = sample_how(take, take->count, scratch);
     return 0;
 }
@@ -200,6 +213,7 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"KEEP", sample_keep, false},
         {"RANK", sample_rank, false},
         {"BATCH", sample_batch, false},
+        {"DONE", sample_done, false},
         {"LEASE", sample_lease, false},
         {"BLOCK", sample_block, false},
         {"AS", sample_as, false},

@@ -1,4 +1,4 @@
-/* TQ.SAMPLE partition task COUNT n FIELDS m field … [BY sampler] [WHERE …] [RANK r BATCH b] [ATLEAST k] [KEEP]
+/* TQ.SAMPLE partition task COUNT n FIELDS m field … [BY sampler] [WHERE …] [RANK r BATCH b [DONE d]] [ATLEAST k] [KEEP]
  * [LEASE ms] [BLOCK ms] [AS ROWS|TEXT|COLUMNS|KEYS] */
 #ifndef TQ_REQUEST_SAMPLE_H
 #define TQ_REQUEST_SAMPLE_H
@@ -10,7 +10,7 @@ struct sample {
     struct take take;
     enum form form;
     struct args_block block;
-    bool has_rank, has_batch;
+    bool has_rank, has_batch, has_done;
 };
 
 int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,

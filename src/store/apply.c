@@ -2,7 +2,9 @@
 #include "store/apply.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
+#include "base/mem.h"
 #include "store/matches.h"
 
 static void apply_columns(struct partition *p, struct column_set *set, const struct op_put *put,
@@ -28,6 +30,18 @@ static size_t apply_put(struct partition *p, const struct op *op) {
     return put->n_new;
 }
 
+/* What ranks get is held until they are done with it. */
+static void apply_ranks(struct partition *p, struct consumer *task, const struct op_select *select) {
+    const struct op_rank *rank = &select->rank;
+    ranks_remember(&task->ranks, p, select);
+    for (size_t r = 0; r < (rank->shares ? rank->n_shares : 1); r++) {
+        if (ranks_is_done(&task->ranks, rank->shares ? r : rank->rank, rank->batch)) continue;
+        size_t end = rank->shares ? rank->shares[r + 1] : select->n;
+        for (size_t i = rank->shares ? rank->shares[r] : 0; i < end; i++)
+            consumer_hold(task, select->seqs[i]);
+    }
+}
+
 static size_t apply_take(struct leases *leases, struct partition *p, const struct op *op) {
     const struct op_select *select = &op->select;
     struct consumer *task = partition_task(p, select->task);
@@ -35,8 +49,21 @@ static size_t apply_take(struct leases *leases, struct partition *p, const struc
     if (select->lease.id) return lease_give(leases, p, task, op);
     size_t taken = 0;
     for (size_t i = 0; i < select->n; i++) taken += consumer_take(task, select->seqs[i]);
-    if (select->rank.given) ranks_remember(&task->ranks, p, select);
+    if (select->rank.given) apply_ranks(p, task, select);
     return taken;
+}
+
+/* Batches up to this one hold their samples no longer. */
+static void apply_done(struct partition *p, const struct op_select *select) {
+    struct consumer *task = partition_task(p, select->task);
+    struct scratch scratch = {0};
+    uint64_t *seqs;
+    if (!task) task = partition_add_task(p, select->task);
+    size_t n = ranks_list_unfinished(&task->ranks, select->rank.rank, select->rank.batch, &scratch,
+                                     &seqs);
+    for (size_t i = 0; i < n; i++) consumer_unhold(task, seqs[i]);
+    ranks_finish(&task->ranks, select->rank.rank, select->rank.batch);
+    scratch_free(&scratch);
 }
 
 /* How many samples of a piece some task of [0, n) has had. */
@@ -67,12 +94,23 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
     return changed;
 }
 
+static int apply_compare_seqs(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
 static size_t apply_reset(struct leases *leases, struct partition *p,
                           const struct op_select *select) {
     struct consumer *only = NULL;
     if (select->task.ptr && !(only = partition_task(p, select->task))) return 0;
     if (select->all) return apply_reset_all(leases, p, only);
     size_t changed = 0;
+    uint64_t *sorted = mem_dup(select->seqs, select->n * sizeof(*sorted));
+    qsort(sorted, select->n, sizeof(*sorted), apply_compare_seqs);
+    for (size_t t = 0; t < p->tasks_count; t++)
+        if (!only || p->tasks[t] == only)
+            ranks_forget(&p->tasks[t]->ranks, p, sorted, select->n);
+    mem_free(sorted);
     for (size_t i = 0; i < select->n; i++) {
         bool had = false;
         for (size_t t = 0; t < p->tasks_count; t++)
@@ -133,6 +171,7 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
         ranks_hand(&partition_task(p, op->select.task)->ranks, op->select.rank.rank,
                    op->select.rank.batch);
         return 0;
+    case OP_DONE: apply_done(p, &op->select); return 0;
     case OP_ACK: return lease_ack(leases, p, &op->select);
     case OP_RELEASE: return lease_release(leases, p, &op->select);
     case OP_EXTEND: return lease_extend(leases, p, &op->select);

@@ -164,57 +164,26 @@ int bounds_check_take(const struct partition *p, struct span task, uint64_t at_l
 
 /* ---- retiring ----------------------------------------------------------------------------- */
 
-/* Samples that were given to a rank which has not come for them yet. */
-struct retire_held {
-    uint64_t *seqs; /* sorted */
-    size_t n;
-};
-
-static int retire_compare_seqs(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+/* In a batch of a rank, of any task, that the rank is not done with. */
+static bool retire_is_held(const struct partition *p, uint64_t seq) {
+    for (size_t i = 0; i < p->tasks_count; i++)
+        if (p->tasks[i]->ranks.n && consumer_is_held(p->tasks[i], seq)) return true;
+    return false;
 }
 
-static struct retire_held retire_hold(const struct partition *p, struct scratch *scratch) {
-    struct retire_held held = {0};
-    size_t room = 0;
-    for (size_t i = 0; i < p->tasks_count; i++) {
-        const struct ranks *ranks = &p->tasks[i]->ranks;
-        for (size_t b = 0; ranks->unhanded && b < ranks->n; b++)
-            if (!ranks->table[b]->handed) room += ranks->table[b]->n;
-    }
-    if (!room) return held;
-    held.seqs = scratch_alloc(scratch, room, sizeof(*held.seqs));
-    for (size_t i = 0; i < p->tasks_count; i++) {
-        const struct ranks *ranks = &p->tasks[i]->ranks;
-        for (size_t b = 0; ranks->unhanded && b < ranks->n; b++) {
-            const struct rank_batch *batch = ranks->table[b];
-            if (batch->handed) continue;
-            memcpy(held.seqs + held.n, batch->seqs, batch->n * sizeof(*held.seqs));
-            held.n += batch->n;
-        }
-    }
-    qsort(held.seqs, held.n, sizeof(*held.seqs), retire_compare_seqs);
-    return held;
-}
-
-static bool retire_is_done(const struct partition *p, const struct retire_held *held,
-                           uint64_t seq) {
-    if (held->n && bsearch(&seq, held->seqs, held->n, sizeof(seq), retire_compare_seqs))
-        return false;
+static bool retire_is_done(const struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->bounds.n_retire; i++) {
         const struct consumer *task = partition_task(p, p->bounds.retire[i]);
         if (!task || !consumer_has_had(task, seq)) return false;
     }
-    return true;
+    return !retire_is_held(p, seq);
 }
 
 /* The members of a group go together, when all have come and all were had; a broken group waits for no one. */
-static bool retire_group_is_done(const struct partition *p, const struct retire_held *held,
-                                 const struct group *group) {
+static bool retire_group_is_done(const struct partition *p, const struct group *group) {
     if (group->members < group->size && !group->broken) return false;
     for (uint32_t i = 0; i < group->members; i++)
-        if (!retire_is_done(p, held, group->seqs[i])) return false;
+        if (!retire_is_done(p, group->seqs[i])) return false;
     return true;
 }
 
@@ -225,14 +194,13 @@ static int retire_compare(const void *a, const void *b) {
 
 /* Of the groups that samples were had of, in any order and with repetitions, those that are done; returns how many members
  * they have. */
-static uint64_t retire_groups(const struct partition *p, const struct retire_held *held,
-                              uint32_t *groups, size_t *n) {
+static uint64_t retire_groups(const struct partition *p, uint32_t *groups, size_t *n) {
     uint64_t members = 0;
     size_t kept = 0;
     qsort(groups, *n, sizeof(*groups), retire_compare);
     for (size_t i = 0; i < *n; i++) {
         const struct group *group = groups_get(&p->groups, groups[i]);
-        if ((i && groups[i] == groups[i - 1]) || !retire_group_is_done(p, held, group)) continue;
+        if ((i && groups[i] == groups[i - 1]) || !retire_group_is_done(p, group)) continue;
         members += group->members;
         groups[kept++] = groups[i];
     }
@@ -252,19 +220,18 @@ bool retire_plan(const struct store *s, struct span partition, const uint64_t *s
     const struct partition *p = store_find(s, partition);
     if (!p || !p->bounds.n_retire) return false;
     if (!seqs) seqs = retire_everyone(p, scratch), n = p->samples;
-    struct retire_held held = retire_hold(p, scratch);
     uint64_t *single = scratch_alloc(scratch, n, sizeof(*single));
     uint32_t *groups = scratch_alloc(scratch, n, sizeof(*groups));
     size_t n_single = 0, n_groups = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!partition_alive(p, seqs[i]) || !retire_is_done(p, &held, seqs[i])) continue;
+        if (!partition_alive(p, seqs[i]) || !retire_is_done(p, seqs[i])) continue;
         uint32_t group = partition_group(p, seqs[i]);
         if (group == GROUP_NONE)
             single[n_single++] = seqs[i];
         else
             groups[n_groups++] = group;
     }
-    uint64_t members = retire_groups(p, &held, groups, &n_groups);
+    uint64_t members = retire_groups(p, groups, &n_groups);
     uint64_t *out = scratch_alloc(scratch, n_single + members, sizeof(*out)), *at = out;
     memcpy(at, single, n_single * sizeof(*at));
     at += n_single;

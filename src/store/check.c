@@ -114,6 +114,17 @@ static int check_hand(const struct partition *p, const struct op_select *select,
                      (unsigned long long)rank->batch, (unsigned long long)rank->rank);
 }
 
+static int check_done(const struct partition *p, const struct op_select *select, struct error *e) {
+    int failed = names_check_word("task", select->task, e);
+    if (failed) return failed;
+    if (!select->rank.given)
+        return error_set(e, ERROR_ERR, "task %s: no rank is done", QUOTE(select->task));
+    if (!partition_task(p, select->task) && p->tasks_count >= PARTITION_TASKS_MAX)
+        return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
+                         QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(select->task));
+    return 0;
+}
+
 /* ---- leases ------------------------------------------------------------------------------- */
 
 static int compare_seqs(const void *a, const void *b) {
@@ -190,6 +201,7 @@ static int check_present(const struct partition *p, const struct op *op, struct 
     switch (op->kind) {
     case OP_TAKE: return check_take(s, p, op, scratch, e);
     case OP_HAND: return check_hand(p, select, e);
+    case OP_DONE: return check_done(p, select, e);
     case OP_ACK:
     case OP_RELEASE:
     case OP_EXTEND: return check_lease(p, op, scratch, e);

@@ -60,6 +60,15 @@ bool consumer_release(struct consumer *t, uint64_t seq) {
     return true;
 }
 
+void consumer_hold(struct consumer *t, uint64_t seq) {
+    bits_set(consumer_make_piece(t, seq)->held, spine_row(seq));
+}
+
+void consumer_unhold(struct consumer *t, uint64_t seq) {
+    struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
+    if (piece) bits_clear(piece->held, spine_row(seq));
+}
+
 /* No longer consumed; true when it was. */
 static bool consumer_unconsume(struct consumer *t, uint64_t seq) {
     struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
@@ -73,12 +82,13 @@ static bool consumer_unconsume(struct consumer *t, uint64_t seq) {
 
 bool consumer_clear(struct consumer *t, uint64_t seq) {
     consumer_release(t, seq);
+    consumer_unhold(t, seq);
     return consumer_unconsume(t, seq);
 }
 
 bool consumer_forget(struct consumer *t, uint64_t seq) {
     if (spine_number(seq) < t->hint) t->hint = spine_number(seq);
-    if (t->ranks.n) ranks_forget(&t->ranks, seq);
+    consumer_unhold(t, seq);
     return consumer_unconsume(t, seq);
 }
 

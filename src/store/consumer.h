@@ -19,6 +19,7 @@ struct lease;
 struct consumer_piece {
     uint64_t consumed[SPINE_WORDS];
     uint64_t leased[SPINE_WORDS];
+    uint64_t held[SPINE_WORDS]; /* in a batch that its rank is not done with: not retired */
 };
 
 struct consumer {
@@ -49,10 +50,15 @@ void consumer_lease(struct consumer *t, uint64_t seq);
 /* No longer leased; true when it was. */
 bool consumer_release(struct consumer *t, uint64_t seq);
 
+/* A rank got the sample, or is done with it. */
+void consumer_hold(struct consumer *t, uint64_t seq);
+void consumer_unhold(struct consumer *t, uint64_t seq);
+
 /* The sample is cleared. Returns whether it had been consumed. */
 bool consumer_clear(struct consumer *t, uint64_t seq);
 
-/* The sample comes back: it stands where it stood. True when it had been consumed. */
+/* The sample comes back: it stands where it stood. True when it had been consumed. The caller takes it out of rank batches
+ * (ranks_forget). */
 bool consumer_forget(struct consumer *t, uint64_t seq);
 
 static inline const struct consumer_piece *consumer_piece(const struct consumer *t,
@@ -68,6 +74,11 @@ static inline bool consumer_has_had(const struct consumer *t, uint64_t seq) {
 static inline bool consumer_is_leased(const struct consumer *t, uint64_t seq) {
     const struct consumer_piece *piece = consumer_piece(t, spine_number(seq));
     return piece && bits_get(piece->leased, spine_row(seq));
+}
+
+static inline bool consumer_is_held(const struct consumer *t, uint64_t seq) {
+    const struct consumer_piece *piece = consumer_piece(t, spine_number(seq));
+    return piece && bits_get(piece->held, spine_row(seq));
 }
 
 /* The piece holds no sample any more: its bits may go. */

@@ -355,6 +355,22 @@ static int dump_ranks(struct dump *d, size_t task) {
     return failed;
 }
 
+/* Before the batches: a batch that is not done holds its samples. */
+static int dump_done(struct dump *d, size_t task) {
+    const struct ranks *ranks = &d->p->tasks[task]->ranks;
+    int failed = 0;
+    for (size_t i = 0; !failed && i < ranks->n_done;) {
+        pack_varint(&d->head, task);
+        do {
+            const struct rank_done *done = &ranks->done[i++];
+            pack_varint(&d->head, done->rank);
+            pack_varint(&d->head, done->batch);
+        } while (i < ranks->n_done && d->head.len < SECTION_HEAD);
+        failed = dump_emit(d, SECTION_DONE);
+    }
+    return failed;
+}
+
 /* ---- all of it ---------------------------------------------------------------------------- */
 
 static int dump_range(struct dump *d) {
@@ -377,6 +393,7 @@ static int dump_all(struct dump *d) {
         failed = dump_range(d);
     }
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_leases(d, i);
+    for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_done(d, i);
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_ranks(d, i);
     return failed;
 }

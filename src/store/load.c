@@ -368,7 +368,23 @@ static int load_batch(struct load *l, struct consumer *task, struct unpack *u, s
         return load_bad(l, e, "task %s: batch %llu of rank %llu comes twice or makes no sense",
                         QUOTE(task->name), U(batch.id[1]), U(batch.id[0]));
     ranks_load(&task->ranks, &batch);
+    for (size_t i = 0; i < batch.n && !ranks_is_done(&task->ranks, batch.id[0], batch.id[1]); i++)
+        if (partition_alive(l->p, batch.seqs[i])) consumer_hold(task, batch.seqs[i]);
     return 0;
+}
+
+static int load_done(struct load *l, struct unpack *u, struct error *e) {
+    struct consumer *task;
+    int failed = load_find_task(l, u, &task, e);
+    while (!failed && unpack_left(u)) {
+        uint64_t rank = unpack_varint(u), batch = unpack_varint(u);
+        if (u->bad) return load_bad(l, e, "a section's head is too short");
+        if (ranks_is_done(&task->ranks, rank, 0) || task->ranks.n)
+            return load_bad(l, e, "task %s: rank %llu is done twice, or after its batches",
+                            QUOTE(task->name), U(rank));
+        ranks_finish(&task->ranks, rank, batch);
+    }
+    return failed;
 }
 
 static int load_ranks(struct load *l, struct unpack *u, struct error *e) {
@@ -388,6 +404,7 @@ static const struct {
     [SECTION_ROWS] = {load_rows, true},      [SECTION_GROUPS] = {load_groups, true},
     [SECTION_COLUMN] = {load_column, true},  [SECTION_CONSUMED] = {load_consumed, false},
     [SECTION_LEASES] = {load_leases, false}, [SECTION_RANKS] = {load_ranks, false},
+    [SECTION_DONE] = {load_done, false},
 };
 
 int load_room(const struct load *l, uint64_t payload_len, struct chunk **out, struct error *e) {

@@ -333,7 +333,8 @@ uint64_t partition_overhead(const struct partition *p) {
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
-        bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes;
+        bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +
+                 task->ranks.done_index.bytes;
     }
     return bytes;
 }

@@ -1,10 +1,12 @@
 /* See rank.h. */
 #include "store/rank.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/scratch.h"
 #include "store/op.h"
 #include "store/partition.h"
 
@@ -49,17 +51,86 @@ static void ranks_remove(struct ranks *ranks, size_t at) {
         ranks->table[at] = last;
         keyindex_add(&ranks->index, hash, (uint32_t)at);
     }
-    ranks->unhanded -= !batch->handed;
     ranks->bytes -= rank_batch_bytes(batch);
     rank_batch_free(batch);
 }
 
-/* Four looked at for each that comes: one to forget, one that takes its place, two that live. What is remembered stays in
- * proportion to what lives. */
+/* ---- batches that are done ------------------------------------------------------------------ */
+
+static struct span rank_done_id(const uint64_t *rank) {
+    return span_of((const char *)rank, sizeof(*rank));
+}
+
+static bool rank_done_is(const void *context, uint32_t at, struct span id) {
+    return span_equal(rank_done_id(&((const struct ranks *)context)->done[at].rank), id);
+}
+
+static struct rank_done *ranks_find_done(const struct ranks *ranks, uint64_t rank) {
+    struct span id = rank_done_id(&rank);
+    uint32_t at = keyindex_find(&ranks->done_index, hash_bytes(id), id, rank_done_is, ranks);
+    return at == KEYINDEX_NONE ? NULL : &ranks->done[at];
+}
+
+bool ranks_is_done(const struct ranks *ranks, uint64_t rank, uint64_t batch) {
+    const struct rank_done *done = ranks_find_done(ranks, rank);
+    return done && batch <= done->batch;
+}
+
+void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch) {
+    struct rank_done *done = ranks_find_done(ranks, rank);
+    if (!done) {
+        size_t before = ranks->done_capacity;
+        ranks->done =
+            mem_grow(ranks->done, &ranks->done_capacity, ranks->n_done + 1, sizeof(*ranks->done));
+        ranks->bytes += (ranks->done_capacity - before) * sizeof(*ranks->done);
+        done = &ranks->done[ranks->n_done];
+        *done = (struct rank_done){rank, batch};
+        keyindex_add(&ranks->done_index, hash_bytes(rank_done_id(&rank)),
+                     (uint32_t)ranks->n_done++);
+    } else if (batch > done->batch) {
+        done->batch = batch;
+    }
+}
+
+/* Samples of the rank's batches in [first, last]; `seqs` is NULL where they are only counted. */
+static size_t ranks_collect(const struct ranks *ranks, uint64_t rank, uint64_t first,
+                            uint64_t last, uint64_t *seqs) {
+    size_t n = 0;
+    bool by_number = last - first < ranks->n;
+    uint64_t steps = by_number ? last - first + 1 : ranks->n;
+    for (uint64_t i = 0; i < steps; i++) {
+        const struct rank_batch *batch =
+            by_number ? ranks_find(ranks, rank, first + i) : ranks->table[i];
+        if (!batch || batch->id[0] != rank || batch->id[1] < first || batch->id[1] > last) continue;
+        if (seqs) memcpy(seqs + n, batch->seqs, batch->n * sizeof(*seqs));
+        n += batch->n;
+    }
+    return n;
+}
+
+size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t batch,
+                             struct scratch *scratch, uint64_t **seqs) {
+    const struct rank_done *done = ranks_find_done(ranks, rank);
+    *seqs = NULL;
+    if (done && batch <= done->batch) return 0;
+    uint64_t first = done ? done->batch + 1 : 0;
+    size_t n = ranks_collect(ranks, rank, first, batch, NULL);
+    *seqs = scratch_alloc(scratch, n, sizeof(**seqs));
+    return ranks_collect(ranks, rank, first, batch, *seqs);
+}
+
+/* ---- changing -------------------------------------------------------------------------------- */
+
+static bool ranks_is_due(const struct ranks *ranks, const struct rank_batch *batch,
+                         const struct partition *p) {
+    return ranks_is_done(ranks, batch->id[0], batch->id[1]) && !rank_batch_lives(batch, p);
+}
+
+/* Sweeps four batches per insert: what is remembered stays in proportion to what lives or is not done. */
 static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
     for (int i = 0; i < 4 && ranks->n; i++) {
         if (ranks->swept >= ranks->n) ranks->swept = 0;
-        if (rank_batch_lives(ranks->table[ranks->swept], p))
+        if (!ranks_is_due(ranks, ranks->table[ranks->swept], p))
             ranks->swept++;
         else
             ranks_remove(ranks, ranks->swept);
@@ -74,7 +145,6 @@ void ranks_load(struct ranks *ranks, const struct rank_batch *what) {
     ranks->table = mem_grow(ranks->table, &ranks->capacity, ranks->n + 1, sizeof(*ranks->table));
     ranks->table[ranks->n] = batch;
     keyindex_add(&ranks->index, hash_bytes(rank_id(batch->id)), (uint32_t)ranks->n++);
-    ranks->unhanded += !batch->handed;
     ranks->bytes += rank_batch_bytes(batch);
 }
 
@@ -104,20 +174,25 @@ void ranks_remember(struct ranks *ranks, const struct partition *p,
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch) {
     struct rank_batch *found = ranks_find(ranks, rank, batch);
-    ranks->unhanded -= !found->handed;
     found->handed = true;
 }
 
-void ranks_forget(struct ranks *ranks, uint64_t seq) {
-    for (size_t b = ranks->n; b-- > 0;) {
+static int rank_compare_seqs(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n) {
+    for (size_t b = ranks->n; n && b-- > 0;) {
         struct rank_batch *batch = ranks->table[b];
-        size_t kept = 0;
-        ranks->bytes -= rank_batch_bytes(batch);
-        for (size_t i = 0; i < batch->n; i++)
-            if (batch->seqs[i] != seq) batch->seqs[kept++] = batch->seqs[i];
+        size_t kept = 0, before = batch->n;
+        for (size_t i = 0; i < before; i++)
+            if (!bsearch(&batch->seqs[i], sorted, n, sizeof(*sorted), rank_compare_seqs))
+                batch->seqs[kept++] = batch->seqs[i];
+        if (kept == before) continue;
         batch->n = kept;
-        ranks->bytes += rank_batch_bytes(batch);
-        if (!kept) ranks_remove(ranks, b);
+        ranks->bytes -= (before - kept) * sizeof(*sorted);
+        if (!rank_batch_lives(batch, p)) ranks_remove(ranks, b);
     }
 }
 
@@ -125,4 +200,6 @@ void ranks_free(struct ranks *ranks) {
     for (size_t i = 0; i < ranks->n; i++) rank_batch_free(ranks->table[i]);
     mem_free(ranks->table);
     keyindex_free(&ranks->index);
+    mem_free(ranks->done);
+    keyindex_free(&ranks->done_index);
 }

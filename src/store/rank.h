@@ -1,7 +1,8 @@
 /* Rank batches: what a data-parallel rank got under a batch's number, so that it gets the same again.
  *
  * Ranks of one job ask for their batches separately, crash and ask again. The first call that succeeds for (task, rank, batch)
- * decides; BALANCED decides for all ranks at once. A batch is forgotten when none of its samples is left. */
+ * decides; BALANCED decides for all ranks at once. A batch is never decided anew: it is forgotten once its rank is done with it
+ * and none of its samples is left, and the number of the last batch that each rank is done with stays. */
 #ifndef TQ_STORE_RANK_H
 #define TQ_STORE_RANK_H
 
@@ -12,6 +13,7 @@
 #include "store/keyindex.h"
 
 struct op_select;
+struct scratch;
 struct partition;
 
 struct rank_batch {
@@ -20,24 +22,38 @@ struct rank_batch {
         how; /* COUNT, sampler and WHERE of the call that decided, as bytes to compare; owned */
     uint64_t *seqs; /* as handed out; some may have been cleared since */
     size_t n;
-    bool handed; /* its rank has had it: until then RETIRE leaves its samples alone */
+    bool handed; /* its rank has fetched it */
+};
+
+/* A rank is done with all batches up to this one. */
+struct rank_done {
+    uint64_t rank, batch;
 };
 
 /* Of one task. A zeroed struct ranks is empty. */
 struct ranks {
     struct rank_batch **table;
     size_t n, capacity;
-    size_t swept;    /* where the search for forgotten ones goes on */
-    size_t unhanded; /* how many are not handed */
+    size_t swept; /* where the search for batches to forget goes on */
     struct keyindex index;
-    size_t bytes;
+    struct rank_done *done; /* one for each rank that is done with any batch */
+    size_t n_done, done_capacity;
+    struct keyindex done_index;
+    size_t bytes; /* without the indexes */
 };
 
-/* NULL where none is remembered; it may hold cleared samples only, which is the same as none. */
+/* NULL where none is remembered. All of its samples may have been cleared. */
 struct rank_batch *ranks_find(const struct ranks *ranks, uint64_t rank, uint64_t batch);
 
 /* Has it a sample that is left? */
 bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p);
+
+bool ranks_is_done(const struct ranks *ranks, uint64_t rank, uint64_t batch);
+
+/* Samples of the batches that ranks_finish(rank, batch) would end, in *seqs (scratch); returns how many. Time: the batches
+ * since the one that the rank was done with last, or all that are remembered where these are fewer. */
+size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t batch,
+                             struct scratch *scratch, uint64_t **seqs);
 
 /* ---- changing: for store_apply alone ---- */
 
@@ -46,8 +62,12 @@ void ranks_remember(struct ranks *ranks, const struct partition *p, const struct
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
 
-/* The sample is not consumed any more: no batch has it. Time: all that is remembered. */
-void ranks_forget(struct ranks *ranks, uint64_t seq);
+/* The rank is done with all batches up to this one. */
+void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch);
+
+/* The samples (ascending) are not consumed any more: they leave their batches, and a batch that loses its last living sample
+ * so is forgotten. Time: all that is remembered, once. */
+void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n);
 
 /* A batch that is not remembered is from now on: as it is said, by copies of `how` and `seqs`. */
 void ranks_load(struct ranks *ranks, const struct rank_batch *what);

@@ -21,6 +21,7 @@ enum section_kind {
     SECTION_CONSUMED = 6, /* of a range: what a task has had */
     SECTION_LEASES = 7,   /* of a task */
     SECTION_RANKS = 8,    /* batches of a task's ranks */
+    SECTION_DONE = 9,     /* which batches a task's ranks are done with */
     SECTION_KINDS
 };
 

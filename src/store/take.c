@@ -69,12 +69,11 @@ static void take_remembered(const struct take *take, const struct partition *p,
     };
 }
 
-/* Has another rank something left of what was decided for all? */
-static bool take_is_split(const struct take *take, const struct partition *p,
-                          const struct consumer *task) {
+/* Was the batch decided for another rank, and so for all? */
+static bool take_is_split(const struct take *take, const struct consumer *task) {
     for (uint64_t rank = 0; take->sampler->needs_rank && rank < take->args.ranks; rank++) {
         const struct rank_batch *batch = ranks_find(&task->ranks, rank, take->batch);
-        if (batch && rank_batch_lives(batch, p)) return true;
+        if (batch) return true;
     }
     return false;
 }
@@ -85,7 +84,8 @@ static int take_again(const struct take *take, const struct partition *p,
                       struct taken *out, bool *done, struct error *e) {
     const struct rank_batch *batch = ranks_find(&task->ranks, take->rank, take->batch);
     *done = batch && rank_batch_lives(batch, p);
-    if (!*done && take_is_split(take, p, task))
+    if (!*done && (batch || ranks_is_done(&task->ranks, take->rank, take->batch) ||
+                   take_is_split(take, task)))
         return error_set(e, ERROR_NOKEY, "all that rank %llu had of batch %llu was cleared",
                          (unsigned long long)take->rank, (unsigned long long)take->batch);
     if (!*done) return 0;
@@ -95,6 +95,24 @@ static int take_again(const struct take *take, const struct partition *p,
                          (unsigned long long)take->batch, (unsigned long long)take->rank);
     take_remembered(take, p, batch, now_ms, scratch, out);
     return 0;
+}
+
+bool take_plan_done(const struct store *s, const struct take *take, int64_t now_ms,
+                    struct scratch *scratch, struct op *op, uint64_t **seqs, size_t *n) {
+    const struct partition *p = store_find(s, take->partition);
+    const struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    *n = 0;
+    if (!p || !take->finishes) return false;
+    if (task && ranks_is_done(&task->ranks, take->rank, take->done)) return false;
+    if (task) *n = ranks_list_unfinished(&task->ranks, take->rank, take->done, scratch, seqs);
+    *op = (struct op){
+        .kind = OP_DONE,
+        .partition = take->partition,
+        .now_ms = now_ms,
+        .select = {.task = take->task,
+                   .rank = {.given = true, .rank = take->rank, .batch = take->done}},
+    };
+    return true;
 }
 
 /* The op is about all that was picked, the reply about the part of this rank. */

@@ -24,6 +24,8 @@ struct take {
     bool keep;   /* do not consume */
     bool ranked; /* RANK and BATCH: the same call gets the same samples again */
     uint64_t rank, batch;
+    bool finishes; /* with them: the rank is done with all batches up to `done` */
+    uint64_t done;
     struct span
         how; /* with them: COUNT, sampler and WHERE as bytes, to see whether it is the same call */
     int64_t lease_ms;   /* lease for so long instead of consuming; 0: no lease */
@@ -49,6 +51,10 @@ struct taken {
     bool changes; /* `op` is to be applied */
     struct op op;
 };
+
+/* What DONE says is new: *op is to be applied, and `n` samples are held no longer (*seqs, in scratch). */
+bool take_plan_done(const struct store *s, const struct take *take, int64_t now_ms,
+                    struct scratch *scratch, struct op *op, uint64_t **seqs, size_t *n);
 
 /* COUNT beyond what any partition can hold is refused with ERR, like what the sampler refuses. */
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,

@@ -276,7 +276,9 @@ static void test_batches_of_ranks(void **state) {
     for (unsigned i = 0; i < 4; i++) kit_clear_key(k, "p", name_of(i));
     struct kit *copy = copy_of(k);
     const struct ranks *ranks = &partition_task(kit_partition(copy, "p"), SPAN_LITERAL("t"))->ranks;
-    assert_int_equal(ranks->unhanded, 2);
+    assert_int_equal(ranks->n, 6);
+    assert_false(ranks_find(ranks, 0, 8)->handed);
+    assert_false(ranks_find(ranks, 2, 8)->handed);
     take_rank(k, 2, 8, 3);
     take_rank(k, 2, 7, 3);
     take_rank(k, 0, 9, 3);

@@ -200,7 +200,8 @@ static void test_taking(void **state) {
     const struct partition *there = store_find(pair->replay.to, S("p"));
     const struct ranks *ranks = &partition_task(there, S("task"))->ranks;
     assert_int_equal(ranks->n, 4);
-    assert_int_equal(ranks->unhanded, 1);
+    assert_true(ranks_find(ranks, 2, 2)->handed);
+    assert_false(ranks_find(ranks, 0, 2)->handed);
     assert_true(span_equal(ranks_find(ranks, 2, 2)->how, S("how")));
 }
 
@@ -529,7 +530,7 @@ static void expect_error(struct kit *k, struct span bytes, const char *text) {
 static void test_what_is_wrong_is_said(void **state) {
     struct kit *k = *state;
     expect_error(k, S(""), "beginning");
-    expect_error(k, S("\x0e\x01p\x00"), "kind");
+    expect_error(k, S("\x0f\x01p\x00"), "kind");
     expect_error(k, S("\x07\x01p\x00\x80"), "flags");
     expect_error(k, S("\x07\x01p\x00\x10"), "flags");
     expect_error(k, S("\x07\x01p\x00\x00\x09"), "number of samples");

@@ -71,6 +71,7 @@ foreach sync {always everysec no} {
             assert_equal 1 [dict get [r TQ.STATUS q] sealed]
             assert_refused "FULL *" {r TQ.PUT q new FIELDS 1 f v}
             assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+            assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
             assert_equal 5 [r TQ.ACK p t $::two]
             restart_server KILL
             assert_refused "NOLEASE *" {r TQ.ACK p t $::two}
@@ -90,6 +91,7 @@ start_own_server {appendonly yes} {
         assert_equal 1 [llength [glob [log_file base.*.tqs]]]
         assert_equal 1 [llength [glob [log_file log.*.tql]]]
         assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+        assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
     }
 }
 
@@ -159,6 +161,7 @@ start_own_server {} {
         restart_server KILL
         assert_equal $before [picture]
         assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+        assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
     }
 
     test "BGSAVE writes what was there when it began" {
@@ -267,6 +270,7 @@ start_own_server {} {
         restart_server KILL --appendonly yes
         assert_equal $before [picture]
         assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
+        assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
     }
 
     test "one that is turned off is closed, and one that is turned on again takes its place" {

@@ -38,6 +38,7 @@ start_server {} {
         assert_equal {k3 k4} [share 0 1 2]
         assert_equal {k5 k6} [share 0 18446744073709551615 2]
         assert_equal {k3 k4} [share 0 1 2]
+        assert_refused "NOKEY *" {share 0 7 2}
     }
 
     test "another task or partition: independent" {
@@ -82,7 +83,8 @@ start_server {} {
         r TQ.CLEAR p KEYS 1 k2
         assert_equal {k1 k3} [share 0 0 3]
         r TQ.CLEAR p KEYS 2 k1 k3
-        assert_equal {k4 k5 k6} [share 0 0 3]
+        assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 3}
+        assert_equal {k4 k5 k6} [share 0 1 3]
     }
 
     test "RESET forgets batches, with KEYS what they have of these" {
@@ -222,24 +224,69 @@ start_server {} {
         assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 1 BY BALANCED len 2}
     }
 
-    test "RESET lets RETIRE have what a rank has not come for" {
+    test "RESET lets RETIRE have what a rank is not done with" {
         r TQ.CREATE p RETIRE 1 u
         fill_lengths {1 1 1 1}
         share 0 0 2 BY BALANCED len 2
         take p u 4
-        assert_equal 2 [r TQ.COUNT p]
+        assert_equal 4 [r TQ.COUNT p]
         r TQ.RESET p TASK t
         assert_equal 0 [r TQ.COUNT p]
     }
 
-    test "RETIRE leaves what a rank has not come for" {
-        r TQ.CREATE p RETIRE 2 t u
+    test "RETIRE leaves what a rank is not done with, so that it gets the same again" {
+        r TQ.CREATE p RETIRE 1 t
         fill_lengths {1 1 1 1}
-        take p u 4
         set zero [share 0 0 2 BY BALANCED len 2]
-        assert_equal 2 [r TQ.COUNT p]
         set one [share 1 0 2 BY BALANCED len 2]
         assert_equal {k1 k2 k3 k4} [lsort [concat $zero $one]]
+        assert_equal 4 [r TQ.COUNT p]
+        assert_equal $zero [share 0 0 2 BY BALANCED len 2]
+        fill_lengths {1 1 1 1 1 1 1 1}
+        share 0 1 2 BY BALANCED len 2
+        assert_equal 6 [r TQ.COUNT p]
+        assert_equal $one [share 1 0 2 BY BALANCED len 2]
+        assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 2 BY BALANCED len 2}
+        share 1 1 2 BY BALANCED len 2
+        assert_equal 4 [r TQ.COUNT p]
+        assert_refused "NOKEY *rank 1*batch 0*" {share 1 0 2 BY BALANCED len 2}
+    }
+
+    test "a rank is done with the batches before the one it asks for, also while the call waits" {
+        r TQ.CREATE p MAXSAMPLES 2 RETIRE 1 t
+        fill p 1 2
+        share 0 0 2
+        set c [client]
+        resp::send $c TQ.SAMPLE p t COUNT 2 FIELDS 1 f RANK 0 BATCH 1 BLOCK 0 AS KEYS
+        wait_blocked 1
         assert_equal 0 [r TQ.COUNT p]
+        fill p 3 4
+        assert_equal {k3 k4} [resp::receive $c]
+    }
+
+    test "DONE says itself what a rank that fetches ahead is done with" {
+        r TQ.CREATE p RETIRE 1 t
+        fill p 1 8
+        share 0 0 2
+        share 0 1 2 DONE 0
+        assert_equal 6 [r TQ.COUNT p]
+        assert_refused "ERR DONE 2 is not below BATCH 2" {share 0 2 2 DONE 2}
+        assert_refused "ERR *DONE needs RANK and BATCH" {take p t 2 DONE 0}
+        share 0 2 2 DONE 0
+        share 0 3 2 DONE 0
+        assert_equal 6 [r TQ.COUNT p]
+        assert_equal (nil) [share 0 4 2 DONE 2]
+        assert_equal 2 [r TQ.COUNT p]
+        assert_equal {k7 k8} [share 0 3 2 DONE 2]
+    }
+
+    test "RESET of samples takes them out of all batches" {
+        r TQ.CREATE p
+        fill p 1 6
+        foreach batch {0 1 2} { share 0 $batch 2 }
+        assert_equal 3 [r TQ.RESET p TASK t KEYS 3 k5 k1 k2]
+        assert_equal {k3 k4} [share 0 1 2]
+        assert_equal k6 [share 0 2 2]
+        assert_equal 3 [consumed p t]
     }
 }

@@ -88,10 +88,14 @@ static void dump_batches(FILE *out, const struct partition *p, const struct rank
     struct rank_batch **batches = calloc(ranks->n + 1, sizeof(*batches));
     size_t n = 0;
     for (size_t i = 0; i < ranks->n; i++)
-        if (rank_batch_lives(ranks->table[i], p)) batches[n++] = ranks->table[i];
+        if (rank_batch_lives(ranks->table[i], p) ||
+            !ranks_is_done(ranks, ranks->table[i]->id[0], ranks->table[i]->id[1]))
+            batches[n++] = ranks->table[i];
     qsort(batches, n, sizeof(*batches), compare_batches);
     for (size_t i = 0; i < n; i++) dump_batch(out, p, batches[i]);
     free(batches);
+    for (size_t i = 0; i < ranks->n_done; i++)
+        fprintf(out, "  rank %llu done %llu\n", U(ranks->done[i].rank), U(ranks->done[i].batch));
 }
 
 static void dump_task(FILE *out, const struct partition *p, const struct consumer *task) {

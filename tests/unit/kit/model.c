@@ -177,15 +177,16 @@ void model_drop_batch(struct model_partition *p, size_t at) {
     p->batches[at] = p->batches[--p->n_batches];
 }
 
-void model_unbatch(struct model_partition *p, size_t task, uint64_t seq) {
+void model_unbatch(struct model_partition *p, size_t task, uint64_t seq, bool forget) {
     for (size_t b = p->n_batches; b-- > 0;) {
         struct model_batch *batch = &p->batches[b];
         size_t kept = 0;
         if (task < p->n_tasks && batch->task != task) continue;
         for (size_t i = 0; i < batch->n; i++)
             if (batch->seqs[i] != seq) batch->seqs[kept++] = batch->seqs[i];
+        bool lost = kept < batch->n;
         batch->n = kept;
-        if (kept == 0) model_drop_batch(p, b);
+        if (kept == 0 && lost && forget) model_drop_batch(p, b);
     }
 }
 
@@ -199,7 +200,7 @@ void model_end_lease(struct model_partition *p, size_t at) {
 
 void model_clear_sample(struct model_partition *p, size_t at) {
     leave_group(p, p->samples[at]);
-    model_unbatch(p, p->n_tasks, p->samples[at]->seq);
+    model_unbatch(p, p->n_tasks, p->samples[at]->seq, false);
     free_sample(p->samples[at]);
     memmove(&p->samples[at], &p->samples[at + 1], (--p->n - at) * sizeof(*p->samples));
 }
@@ -272,7 +273,7 @@ unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed
             if (!concerned[t]) continue;
             had |= sample->had[t];
             sample->had[t] = false;
-            model_unbatch(p, t, sample->seq);
+            model_unbatch(p, t, sample->seq, true);
         }
         *changed += had;
     }

@@ -62,7 +62,7 @@ struct model_lease {
     struct span holder; /* owned */
 };
 
-/* What a rank got, less what was cleared since; it goes with the last of it. */
+/* What a rank got, less what was cleared since. It stays when all of it was. */
 struct model_batch {
     size_t task;
     uint64_t rank, batch;
@@ -188,8 +188,8 @@ void model_let_go(struct span *owned);
 size_t model_make_task(struct model_partition *p, struct span name);
 void model_clear_sample(struct model_partition *p, size_t at);
 void model_end_lease(struct model_partition *p, size_t at);
-/* The sample leaves the batches of this task (n_tasks: of all); those that lost their last one go. */
-void model_unbatch(struct model_partition *p, size_t task, uint64_t seq);
+/* The sample leaves the batches of this task (n_tasks: of all); `forget`: those that lost their last one go. */
+void model_unbatch(struct model_partition *p, size_t task, uint64_t seq, bool forget);
 void model_drop_batch(struct model_partition *p, size_t at);
 struct model_batch *model_batch(const struct model_partition *p, size_t task, uint64_t rank,
                                 uint64_t batch);

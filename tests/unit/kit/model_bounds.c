@@ -119,10 +119,10 @@ unsigned model_define(struct model *m, const struct define *define) {
 
 /* ---- RETIRE ------------------------------------------------------------------------------- */
 
-/* Given to a rank that has not come for it. */
+/* Given to a rank that is not done with it. */
 static bool is_awaited(const struct model_partition *p, uint64_t seq) {
     for (size_t b = 0; b < p->n_batches; b++)
-        for (size_t i = 0; !p->batches[b].handed && i < p->batches[b].n; i++)
+        for (size_t i = 0; i < p->batches[b].n; i++)
             if (p->batches[b].seqs[i] == seq) return true;
     return false;
 }
