@@ -34,6 +34,7 @@
 enum {
     TICK_MS = 100,
     LEASES_BUDGET_US = 3000, /* for leases that end, in one turn */
+    RECLAIM_STEPS = 2000,    /* of store_reclaim a turn: about a millisecond */
 };
 
 /* ---- options */
@@ -125,10 +126,19 @@ size_t server_memory_used(const struct server *s) {
     return mem_used() + arena_allocated(store_arena(s->store));
 }
 
-bool server_memory_full(const struct server *s, size_t more) {
-    if (!s->maxmemory) return false;
+static bool memory_lacks(const struct server *s, size_t more) {
     size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
     return used > limit || more > limit - used;
+}
+
+/* Nothing is refused for memory of partitions that were dropped: it is freed first. */
+bool server_memory_full(const struct server *s, size_t more) {
+    if (!s->maxmemory) return false;
+    while (memory_lacks(s, more)) {
+        if (!store_is_reclaiming(s->store)) return true;
+        store_reclaim(s->store, RECLAIM_STEPS);
+    }
+    return false;
 }
 
 int server_refuse_memory(struct error *e) {
@@ -192,10 +202,11 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     notify_publish(s);
     clients_send(s);
     clients_sweep(s);
+    store_reclaim(s->store, RECLAIM_STEPS);
     s->in_turn = false;
     if (s->stopping)
         event_base_loopbreak(s->base);
-    else if (waiter_is_due(s) || clients_waiting(s))
+    else if (waiter_is_due(s) || clients_waiting(s) || store_is_reclaiming(s->store))
         event_add(&s->next_turn, &(struct timeval){0, 0});
 }
 

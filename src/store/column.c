@@ -44,7 +44,7 @@ static void chunk_check_sparse(struct chunk *chunk, const struct column *c) {
         chunk_set_sparse(chunk, true);
 }
 
-static void column_close_chunk(struct column *c) {
+void column_close(struct column *c) {
     struct chunk *chunk = c->open;
     if (!chunk) return;
     c->open = NULL;
@@ -54,8 +54,18 @@ static void column_close_chunk(struct column *c) {
     chunk_unpin(chunk);
 }
 
+bool column_shrink(struct column *c, size_t *steps) {
+    for (; c->spine.count && *steps; --*steps) {
+        uint64_t number = spine_end(&c->spine) - 1;
+        struct column_piece *piece = spine_get(&c->spine, number);
+        if (piece) piece_free(c, piece);
+        spine_set(&c->spine, number, NULL);
+    }
+    return c->spine.count == 0;
+}
+
 void column_free(struct column *c) {
-    column_close_chunk(c);
+    column_close(c);
     for (uint64_t number = c->spine.first; number < spine_end(&c->spine); number++) {
         struct column_piece *piece = spine_get(&c->spine, number);
         if (piece) piece_free(c, piece);
@@ -206,7 +216,7 @@ static char *column_room(struct column *c, size_t len, struct chunk **chunk, uin
     chunk_own(*chunk, c->chunks);
     *offset = 0;
     if (opens) {
-        column_close_chunk(c);
+        column_close(c);
         c->open = *chunk;
         c->open_used = (uint32_t)len;
         return c->open->memory;

@@ -10,6 +10,15 @@ struct consumer *consumer_new(struct span name) {
     return t;
 }
 
+bool consumer_shrink(struct consumer *t, size_t *steps) {
+    for (; t->spine.count && *steps; --*steps) {
+        uint64_t number = spine_end(&t->spine) - 1;
+        mem_free(spine_get(&t->spine, number));
+        spine_set(&t->spine, number, NULL);
+    }
+    return t->spine.count == 0;
+}
+
 void consumer_free(struct consumer *t) {
     for (uint64_t number = t->spine.first; number < spine_end(&t->spine); number++)
         mem_free(spine_get(&t->spine, number));

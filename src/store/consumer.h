@@ -38,6 +38,10 @@ struct consumer {
 struct consumer *consumer_new(struct span name);
 void consumer_free(struct consumer *t); /* its leases have gone before */
 
+/* The first part of consumer_free, in slices: frees at most *steps pieces and takes them off *steps. True when none
+ * is left. The task is not read any more. */
+bool consumer_shrink(struct consumer *t, size_t *steps);
+
 /* Mark as consumed; true when it was not. */
 bool consumer_take(struct consumer *t, uint64_t seq);
 

@@ -25,6 +25,14 @@ static void group_free(struct group *g) {
     mem_free(g);
 }
 
+bool groups_shrink(struct groups *gs, size_t *steps) {
+    for (; gs->end && *steps; --*steps) {
+        struct group *g = gs->table[--gs->end];
+        if (g) group_free(g);
+    }
+    return gs->end == 0;
+}
+
 void groups_free(struct groups *gs) {
     for (size_t i = 0; i < gs->end; i++)
         if (gs->table[i]) group_free(gs->table[i]);

@@ -41,6 +41,10 @@ struct groups {
 /* A zeroed struct groups is empty. */
 void groups_free(struct groups *gs);
 
+/* The first part of groups_free, in slices: frees at most *steps groups and takes them off *steps. True when none
+ * is left. The groups are not read any more. */
+bool groups_shrink(struct groups *gs, size_t *steps);
+
 /* The number of a group, GROUP_NONE where unknown. */
 uint32_t groups_find(const struct groups *gs, struct span id);
 

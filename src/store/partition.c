@@ -285,6 +285,34 @@ void partition_clear(struct partition *p, uint64_t seq) {
     row_piece_free(p, piece);
 }
 
+void partition_release(struct partition *p) {
+    chunk_list_release(&p->chunks);
+    column_close(&p->keys);
+    for (size_t i = 0; i < p->fields.count; i++) column_close(p->fields.columns[i]);
+    for (size_t i = 0; i < p->tags.count; i++) column_close(p->tags.columns[i]);
+}
+
+static bool column_set_shrink(struct column_set *set, size_t *steps) {
+    for (size_t i = 0; i < set->count; i++)
+        if (!column_shrink(set->columns[i], steps)) return false;
+    return true;
+}
+
+bool partition_shrink(struct partition *p, size_t *steps) {
+    if (!column_shrink(&p->keys, steps) || !column_set_shrink(&p->fields, steps) ||
+        !column_set_shrink(&p->tags, steps) || !groups_shrink(&p->groups, steps))
+        return false;
+    for (size_t i = 0; i < p->tasks_count; i++)
+        if (!consumer_shrink(p->tasks[i], steps)) return false;
+    for (; p->rows.count && *steps; --*steps) {
+        uint64_t number = spine_end(&p->rows) - 1;
+        struct row_piece *piece = spine_get(&p->rows, number);
+        if (piece) row_piece_free(p, piece);
+        spine_set(&p->rows, number, NULL);
+    }
+    return p->rows.count == 0;
+}
+
 void partition_free(struct partition *p) {
     matches_free(p->matches);
     chunk_list_release(&p->chunks);

@@ -56,6 +56,7 @@ struct match_sets;
 struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table; the store sets it */
+    struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct arena *arena;
     struct chunk_list chunks;
 
@@ -81,6 +82,13 @@ struct partition {
 /* An empty one, in no store. */
 struct partition *partition_new(struct span name, struct arena *arena);
 void partition_free(struct partition *p);
+
+/* The partition is not read any more: gives back its payload. Time: per chunk and column. */
+void partition_release(struct partition *p);
+
+/* After partition_release, what grows with the samples, in slices: frees at most *steps blocks and takes them off
+ * *steps. True when none is left; partition_free frees the rest. */
+bool partition_shrink(struct partition *p, size_t *steps);
 
 /* ---- looking ---- */
 

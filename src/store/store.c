@@ -14,6 +14,7 @@ struct store {
     size_t spare_count, spare_capacity;
     struct keyindex index; /* name → slot */
     struct leases leases;
+    struct partition *dropped; /* to be freed by store_reclaim, linked by `dropped` */
     void (*hook)(void *context, const struct op *op);
     void *hook_context;
 };
@@ -74,8 +75,24 @@ static size_t store_drop(struct store *s, struct partition *p) {
     s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));
     s->spare[s->spare_count++] = p->slot;
     for (size_t i = 0; i < p->tasks_count; i++) lease_drop_all(&s->leases, p->tasks[i]);
-    partition_free(p);
+    partition_release(p);
+    p->dropped = s->dropped;
+    s->dropped = p;
     return 1;
+}
+
+bool store_is_reclaiming(const struct store *s) {
+    return s->dropped != NULL;
+}
+
+void store_reclaim(struct store *s, size_t steps) {
+    while (s->dropped && steps) {
+        struct partition *p = s->dropped;
+        if (!partition_shrink(p, &steps)) return;
+        s->dropped = p->dropped;
+        partition_free(p);
+        if (steps) steps--;
+    }
 }
 
 /* One that replaces another sits where that one sat: walks see it once. */
@@ -92,6 +109,7 @@ static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
 
 void store_free(struct store *s) {
     for (size_t i = 0; i < s->slots_end; i++) store_drop(s, s->slots[i]);
+    store_reclaim(s, SIZE_MAX);
     leases_free(&s->leases);
     mem_free(s->slots);
     mem_free(s->spare);

@@ -52,6 +52,12 @@ struct partition *store_next(const struct store *s, uint64_t *cursor);
  * is more to do soon. Changes nothing that anyone sees. */
 bool store_tick(struct store *s, int64_t now_ms);
 
+/* A dropped partition is unknown and its payload is given back at once. Its indexes, which take time per sample to
+ * free, are freed by store_reclaim: at most about `steps` blocks of 1,024 samples (or single groups) a call. They count in
+ * mem_used until then. */
+bool store_is_reclaiming(const struct store *s);
+void store_reclaim(struct store *s, size_t steps);
+
 struct store_stats {
     uint64_t partitions, samples;
     uint64_t payload_bytes;  /* of field values alive */

@@ -179,6 +179,57 @@ static void test_the_hook_hears_every_op(void **state) {
     }
 }
 
+/* ---- dropping ----------------------------------------------------------------------------- */
+
+/* A dropped partition is unknown and its payload free at once; what grows with its samples is freed in steps. */
+static void test_dropped_in_steps(void **state) {
+    struct kit *k = *state;
+    enum { SAMPLES = 20000, STEPS = 16 };
+    struct store_stats stats;
+    struct taken taken;
+    kit_seal(k, "beside");
+    store_stats(k->store, &stats);
+    size_t payload = stats.arena.allocated;
+    for (int i = 0; i < SAMPLES; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "sample%d", i);
+        kit_field(k, "p", key, "f", SPAN_LITERAL("value"));
+        kit_group(k, "p", key, key, 1);
+    }
+    struct span field = SPAN_LITERAL("f");
+    struct take take = {.partition = SPAN_LITERAL("p"),
+                        .task = SPAN_LITERAL("t"),
+                        .count = SAMPLES,
+                        .at_least = SAMPLES,
+                        .n_fields = 1,
+                        .fields = &field,
+                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    kit_take(k, &take, &taken);
+    scratch_free(&k->scratch);
+
+    size_t full = mem_used();
+    assert_false(store_is_reclaiming(k->store));
+    kit_drop(k, "p");
+    assert_null(store_find(k->store, SPAN_LITERAL("p")));
+    assert_int_equal(store_partitions(k->store), 1);
+    store_stats(k->store, &stats);
+    assert_int_equal(stats.arena.allocated, payload);
+    assert_true(mem_used() > full - full / 16);
+
+    kit_seal(k, "p"); /* another one of that name has nothing to do with it */
+    unsigned calls = 0;
+    for (; store_is_reclaiming(k->store); calls++) {
+        size_t before = mem_used();
+        store_reclaim(k->store, STEPS);
+        assert_true(mem_used() < before);
+    }
+    assert_true(calls > SAMPLES / STEPS);
+    assert_non_null(store_find(k->store, SPAN_LITERAL("p")));
+
+    kit_field(k, "p", "s", "f", SPAN_LITERAL("value"));
+    kit_drop(k, "p"); /* freed with the store */
+}
+
 /* ---- figures ------------------------------------------------------------------------------ */
 
 static void test_figures(void **state) {
@@ -222,6 +273,7 @@ int main(void) {
         KIT_TEST(test_walks),
         KIT_TEST(test_side_by_side),
         KIT_TEST(test_the_hook_hears_every_op),
+        KIT_TEST(test_dropped_in_steps),
         KIT_TEST(test_figures),
         KIT_TEST(test_overhead_is_about_right),
     };

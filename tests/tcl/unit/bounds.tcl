@@ -388,6 +388,24 @@ start_own_server {} {
         assert_equal 1 [resp::receive $c]
     }
 
+    test "a write is not refused for the memory of a partition that was dropped just before" {
+        r CONFIG SET maxmemory 0
+        r FLUSHALL
+        set c [client]
+        foreach i [range 1 20] {
+            set keys {}
+            foreach j [range 1 10000] {
+                lappend keys k$i-$j
+            }
+            $c TQ.MPUT p KEYS 10000 {*}$keys
+        }
+        set full [info_field used_memory]
+        set commands [list [list CONFIG SET maxmemory [expr {$full / 2}]] {TQ.CLEAR p} \
+            {TQ.PUT q k TAGS 1 t 1}]
+        assert_equal {OK 200000 1} [pipeline $c $commands]
+        r CONFIG SET maxmemory 0
+    }
+
     test "a waiter for memory goes when maxmemory is raised" {
         fill_beyond_maxmemory
         set c [writer q k]
