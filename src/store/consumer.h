@@ -1,6 +1,6 @@
 /* A task's view of a partition: which samples it has had.
  *
- * One bit a sample for consumed, one for leased, in pieces that appear when the task first takes from them. A hint
+ * One bit a sample for consumed, leased and held by a rank each, in pieces that appear when the task first takes from them. A hint
  * remembers the piece before which everything is consumed or cleared, so that a stream's past costs nothing. */
 #ifndef TQ_STORE_CONSUMER_H
 #define TQ_STORE_CONSUMER_H

@@ -423,6 +423,12 @@ static void test_ranks(void **state) {
     accept(k, &op);
     op.select.rank.given = false;
     refuse(k, &op, "no batch 7");
+    op = select_op(OP_DONE);
+    refuse(k, &op, "no rank is done");
+    op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
+    accept(k, &op);
+    op.select.task = S("no task");
+    refuse(k, &op, "task");
 }
 
 static void test_leases(void **state) {
