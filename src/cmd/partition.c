@@ -2,10 +2,14 @@
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "request/args.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/server.h"
+#include "server/waiter.h"
 #include "store/bounds.h"
 #include "store/ready.h"
 
@@ -60,7 +64,62 @@ static void schema_run(struct client *c) {
     }
 }
 
-/* Seconds since the oldest sample was made that the task has not consumed; null where it has had them all. */
+/* A task as TQ.STATUS shows it: it consumed or leased samples, or calls of it are parked, or both. */
+struct status_task {
+    struct span name;      /* borrowed from the partition or from a waiter's queue */
+    struct consumer *task; /* NULL: it never had a sample */
+    uint64_t waiting;      /* parked calls */
+};
+
+struct status_tasks {
+    size_t n;
+    struct status_task *rows; /* in scratch; NULL while they are counted */
+};
+
+/* Queues of TQ.SAMPLE begin with the task and a NUL (cmd/sample.c); those of writers hold no NUL. */
+static void status_add_queue(void *context, struct span queue, size_t parked) {
+    struct status_tasks *tasks = context;
+    const char *end = queue.len ? memchr(queue.ptr, '\0', queue.len) : NULL;
+    if (!end || end == queue.ptr) return;
+    if (tasks->rows)
+        tasks->rows[tasks->n] = (struct status_task){
+            .name = span_of(queue.ptr, (size_t)(end - queue.ptr)), .waiting = parked};
+    tasks->n++;
+}
+
+static int status_compare_names(const void *a, const void *b) {
+    const struct status_task *x = a, *y = b;
+    return span_compare(x->name, y->name);
+}
+
+/* One row a task, by name. */
+static struct status_tasks status_tasks(struct server *s, const struct partition *p) {
+    struct status_tasks tasks = {0};
+    waiter_each_queue(s, p->name, status_add_queue, &tasks);
+    size_t capacity = tasks.n + p->tasks_count;
+    tasks.n = 0;
+    if (!capacity) return tasks;
+    tasks.rows = scratch_alloc(&s->scratch, capacity, sizeof(*tasks.rows));
+    waiter_each_queue(s, p->name, status_add_queue, &tasks);
+    for (size_t i = 0; i < p->tasks_count; i++)
+        tasks.rows[tasks.n++] =
+            (struct status_task){.name = p->tasks[i]->name, .task = p->tasks[i]};
+    qsort(tasks.rows, tasks.n, sizeof(*tasks.rows), status_compare_names);
+    size_t kept = 0;
+    for (size_t i = 0; i < tasks.n; i++) {
+        struct status_task *row = &tasks.rows[i], *last = kept ? &tasks.rows[kept - 1] : NULL;
+        if (last && span_equal(last->name, row->name)) {
+            last->waiting += row->waiting;
+            if (row->task) last->task = row->task;
+        } else {
+            tasks.rows[kept++] = *row;
+        }
+    }
+    tasks.n = kept;
+    return tasks;
+}
+
+/* Seconds since the oldest sample was made that the task has not consumed; null where it consumed all. */
 static void status_oldest(struct client *c, const struct partition *p, struct consumer *task) {
     static const struct where all = {0};
     struct ready ready;
@@ -75,11 +134,51 @@ static void status_oldest(struct client *c, const struct partition *p, struct co
     reply_integer(&c->reply, age > 0 ? age : 0);
 }
 
+static void status_task(struct client *c, const struct partition *p,
+                        const struct status_task *row) {
+    struct reply *r = &c->reply;
+    reply_bulk(r, row->name);
+    reply_map(r, 4);
+    reply_text(r, "consumed");
+    reply_integer(r, row->task ? (int64_t)row->task->consumed : 0);
+    reply_text(r, "leased");
+    reply_integer(r, row->task ? (int64_t)row->task->leased : 0);
+    reply_text(r, "waiting");
+    reply_integer(r, (int64_t)row->waiting);
+    reply_text(r, "oldest");
+    status_oldest(c, p, row->task);
+}
+
+/* The bounds that are set, named as in TQ.CREATE; MAXAHEAD as [task, n], RETIRE as its tasks. */
+static void status_bounds(struct reply *r, const struct bounds *b) {
+    reply_map(r, (size_t)(b->samples != 0) + (b->bytes != 0) + (b->ahead_task.ptr != NULL) +
+                     (b->n_retire != 0));
+    if (b->samples) {
+        reply_text(r, "MAXSAMPLES");
+        reply_integer(r, (int64_t)b->samples);
+    }
+    if (b->bytes) {
+        reply_text(r, "MAXBYTES");
+        reply_integer(r, (int64_t)b->bytes);
+    }
+    if (b->ahead_task.ptr) {
+        reply_text(r, "MAXAHEAD");
+        reply_array(r, 2);
+        reply_bulk(r, b->ahead_task);
+        reply_integer(r, (int64_t)b->ahead);
+    }
+    if (b->n_retire) {
+        reply_text(r, "RETIRE");
+        reply_array(r, b->n_retire);
+        for (size_t i = 0; i < b->n_retire; i++) reply_bulk(r, b->retire[i]);
+    }
+}
+
 static void status_run(struct client *c) {
     const struct partition *p = partition_or_error(c);
     if (!p) return;
     struct reply *r = &c->reply;
-    reply_map(r, 7);
+    reply_map(r, 8);
     reply_text(r, "samples");
     reply_integer(r, (int64_t)p->samples);
     reply_text(r, "expected");
@@ -99,15 +198,12 @@ static void status_run(struct client *c) {
         reply_bulk(r, p->fields.columns[i]->name);
         reply_integer(r, (int64_t)p->fields.columns[i]->produced);
     }
+    struct status_tasks tasks = status_tasks(c->server, p);
     reply_text(r, "tasks");
-    reply_map(r, p->tasks_count);
-    for (size_t i = 0; i < p->tasks_count; i++) {
-        reply_bulk(r, p->tasks[i]->name);
-        reply_array(r, 3);
-        reply_integer(r, (int64_t)p->tasks[i]->consumed);
-        reply_integer(r, (int64_t)p->tasks[i]->leased);
-        status_oldest(c, p, p->tasks[i]);
-    }
+    reply_map(r, tasks.n);
+    for (size_t i = 0; i < tasks.n; i++) status_task(c, p, &tasks.rows[i]);
+    reply_text(r, "bounds");
+    status_bounds(r, &p->bounds);
 }
 
 static const struct command_arg expect_args[] = {
@@ -158,10 +254,10 @@ static const struct command partition_commands[] = {
     },
     {
         .name = "tq.status",
-        .summary = "How a partition stands: samples, fields produced, tasks' consumption",
+        .summary = "How a partition stands: samples, fields produced, tasks, bounds",
         .group = "samples",
         .since = "0.1.0",
-        .complexity = "O(N+M) with N the fields and M the tasks",
+        .complexity = "O(N+M log M) with N the fields and M the tasks and parked calls",
         .arity = 2,
         .flags = COMMAND_READONLY,
         .first_key = 1,

@@ -388,6 +388,20 @@ void waiter_unblock(struct client *c, bool with_error) {
     client_unpark(c);
 }
 
+void waiter_each_queue(const struct server *s, struct span partition,
+                       void (*visit)(void *context, struct span queue, size_t parked),
+                       void *context) {
+    const struct wait_partition *p = waiting_find(s->waiters, partition);
+    if (!p) return;
+    const struct wait_queue *q;
+    TAILQ_FOREACH(q, &p->queues, siblings) {
+        const struct waiter *w;
+        size_t parked = 0;
+        TAILQ_FOREACH(w, &q->waiters, order) parked++;
+        visit(context, q->name, parked);
+    }
+}
+
 size_t waiter_count(const struct server *s) {
     return s->waiters->count;
 }

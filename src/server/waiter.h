@@ -97,6 +97,11 @@ void waiter_forget(struct client *c);
 /* CLIENT UNBLOCK: end a parked client's wait, as if its time were up or with -UNBLOCKED. */
 void waiter_unblock(struct client *c, bool with_error);
 
+/* Call `visit` for each queue of the partition, with how many are parked in it. */
+void waiter_each_queue(const struct server *s, struct span partition,
+                       void (*visit)(void *context, struct span queue, size_t parked),
+                       void *context);
+
 /* How many clients are parked: blocked_clients. */
 size_t waiter_count(const struct server *s);
 

@@ -111,7 +111,8 @@ class Running(unittest.TestCase):
         tq = redis.Redis("127.0.0.1", self.server.port)
         self.assertEqual(len(trained(tq)), 256)
         tasks = loop.as_map(loop.as_map(tq.execute_command("TQ.STATUS", "demo@1"))[b"tasks"])
-        self.assertEqual({task: counts[:2] for task, counts in tasks.items()},
+        rows = {task: loop.as_map(row) for task, row in tasks.items()}
+        self.assertEqual({task: [row[b"consumed"], row[b"leased"]] for task, row in rows.items()},
                          {b"rollout": [256, 0], b"reward": [256, 0], b"train": [256, 0]})
 
     def test_one_group(self):

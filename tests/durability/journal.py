@@ -260,9 +260,10 @@ class Once:
         self.had.intersection_update(table.rows)
         self.had |= gone
         status = read_status(line, self.partition)
-        said = pairs(status[b"tasks"]).get(self.name.encode(), [0]) if status else [0]
+        row = pairs(status[b"tasks"]).get(self.name.encode()) if status else None
+        said = pairs(row)[b"consumed"] if row else 0
         if not cleared:
-            expect(said[0] == len(self.had), self.partition, self.name, "has consumed", said, "not", len(self.had))
+            expect(said == len(self.had), self.partition, self.name, "has consumed", said, "not", len(self.had))
         return len(gone)
 
 

@@ -147,7 +147,8 @@ def standing(connection, partition, task):
     tasks = pairs(pairs(connection.call("TQ.STATUS", partition))[b"tasks"])
     if task.encode() not in tasks:
         return 0, 0
-    return tuple(tasks[task.encode()][:2])
+    row = pairs(tasks[task.encode()])
+    return row[b"consumed"], row[b"leased"]
 
 
 # ---------------------------------------------------------------- processes of their own

@@ -76,7 +76,7 @@ def status(tq):
             raise
         return {"fields": {}, "tasks": {}}  # nothing written yet
     return {"fields": pairs(answer["fields"]),
-            "tasks": {task: consumed for task, (consumed, *_) in pairs(answer["tasks"]).items()}}
+            "tasks": {task: pairs(row)["consumed"] for task, row in pairs(answer["tasks"]).items()}}
 
 
 def trained(tq, partition=PARTITION):

@@ -100,17 +100,12 @@ proc field_names {partition} {
 }
 
 # How many samples a task has consumed, as TQ.STATUS tells it; 0 for a task it does not know.
-# The value of a task is a map or the same three in order.
 proc consumed {partition task} {
     set tasks [dict get [r TQ.STATUS $partition] tasks]
     if {![dict exists $tasks $task]} {
         return 0
     }
-    set row [dict get $tasks $task]
-    if {[lindex $row 0] eq "consumed"} {
-        return [dict get $row consumed]
-    }
-    return [lindex $row 0]
+    return [dict get $tasks $task consumed]
 }
 
 # The script must fail and leave partition p exactly as it was: its samples, cells, tags, schema.

@@ -39,7 +39,7 @@ foreach log {no yes} {
             assert_equal 2 [r TQ.RESTORE step-1 REPLACE]
             assert_equal 5 [r TQ.COUNT q]
             assert_equal 10 [r TQ.COUNT p]
-            assert_equal {2 2} [lrange [dict get [dict get [r TQ.STATUS p] tasks] t] 0 1]
+            assert_equal {consumed 2 leased 2} [lrange [dict get [r TQ.STATUS p] tasks t] 0 3]
             assert_equal 2 [r TQ.ACK p t $lease]
             assert_equal {k5 k6} [take p t 2]
         }

@@ -21,7 +21,8 @@ proc leases {partition args} {
 
 # What TQ.STATUS says of a task: consumed, leased.
 proc standing {partition task} {
-    return [lrange [dict get [dict get [r TQ.STATUS $partition] tasks] $task] 0 1]
+    set row [dict get [r TQ.STATUS $partition] tasks $task]
+    return [list [dict get $row consumed] [dict get $row leased]]
 }
 
 start_server {} {

@@ -11,7 +11,7 @@ proc picture {{partition p}} {
     set status [r TQ.STATUS $partition]
     set tasks {}
     dict for {task figures} [dict get $status tasks] {
-        lappend tasks $task [lrange $figures 0 1]
+        lappend tasks $task [dict remove $figures oldest]
     }
     dict set status tasks $tasks
     return [list [r TQ.SCHEMA $partition] [list_all $partition WITH TAGS WITH FIELDS] $values $status]

@@ -85,7 +85,7 @@ start_server {} {
         r TQ.PUT p k11 GROUP a 2
         take p t 3
         set status [r TQ.STATUS p]
-        assert_same_set {samples expected sealed groups bytes fields tasks} [dict keys $status]
+        assert_same_set {samples expected sealed groups bytes fields tasks bounds} [dict keys $status]
         assert_equal 11 [dict get $status samples]
         assert_equal 1 [dict get $status groups]
         assert_equal 0 [dict get $status sealed]
@@ -119,10 +119,54 @@ start_server {} {
         fill p 1 2
         take p t 1
         set row [dict get [r TQ.STATUS p] tasks t]
-        assert_equal {1 0} [lrange $row 0 1]
-        assert {[string is double -strict [lindex $row 2]] && [lindex $row 2] >= 0 && [lindex $row 2] < 600}
+        assert_equal {consumed 1 leased 0 waiting 0} [dict remove $row oldest]
+        set age [dict get $row oldest]
+        assert {[string is double -strict $age] && $age >= 0 && $age < 600}
         take p t 1
-        assert_equal {2 0 (nil)} [dict get [r TQ.STATUS p] tasks t]
+        assert_equal {consumed 2 leased 0 waiting 0 oldest (nil)} [dict get [r TQ.STATUS p] tasks t]
+    }
+
+    test "TQ.STATUS tells how many calls of a task are parked, also of one that never had a sample" {
+        fill p 1 1
+        take p t 1
+        r TQ.CREATE q MAXSAMPLES 1
+        foreach words {{t FIELDS 1 f} {t FIELDS 1 f} {t FIELDS 1 g} {unused FIELDS 2 f g}} {
+            lassign $words task
+            set c [client]
+            lappend clients $c
+            resp::send $c TQ.SAMPLE p $task COUNT 1 {*}[lrange $words 1 end] BLOCK 0
+        }
+        wait_blocked 4
+        set tasks [dict get [r TQ.STATUS p] tasks]
+        assert_equal {t unused} [lsort [dict keys $tasks]]
+        assert_equal {consumed 1 leased 0 waiting 3 oldest (nil)} [dict get $tasks t]
+        assert_equal {consumed 0 leased 0 waiting 1} [dict remove [dict get $tasks unused] oldest]
+        assert {[string is integer -strict [dict get $tasks unused oldest]]}
+        r TQ.PUT p k1 FIELDS 1 g v
+        wait_blocked 3
+        assert_equal {t} [dict keys [dict filter [dict get [r TQ.STATUS p] tasks] value *waiting\ 3*]]
+        assert_equal {consumed 1 leased 0 waiting 0 oldest (nil)} \
+            [dict get [r TQ.STATUS p] tasks unused]
+        assert_equal {} [dict get [r TQ.STATUS q] tasks]
+    }
+
+    test "a writer that is parked is no task in TQ.STATUS" {
+        r TQ.CREATE p MAXSAMPLES 1
+        r TQ.PUT p k1 FIELDS 1 f v
+        resp::send [client] TQ.PUT p k2 FIELDS 1 f v BLOCK 0
+        wait_blocked 1
+        assert_equal {} [dict get [r TQ.STATUS p] tasks]
+    }
+
+    test "TQ.STATUS tells the bounds that are set, named as in TQ.CREATE" {
+        r TQ.CREATE p
+        assert_equal {} [dict get [r TQ.STATUS p] bounds]
+        r TQ.ALTER p MAXAHEAD nobody 8
+        assert_equal {MAXAHEAD {nobody 8}} [dict get [r TQ.STATUS p] bounds]
+        r TQ.ALTER p MAXSAMPLES 10 MAXBYTES 1000 RETIRE 2 a b
+        assert_equal {MAXSAMPLES 10 MAXBYTES 1000 MAXAHEAD {nobody 8} RETIRE {a b}} \
+            [dict get [r TQ.STATUS p] bounds]
+        assert_equal {} [dict get [r TQ.STATUS p] tasks]
     }
 
     test "TQ.STATUS is a map of maps in RESP3" {
@@ -133,7 +177,8 @@ start_server {} {
         foreach {name value} $items {
             set got([lindex $name 1]) [lindex $value 0]
         }
-        assert_equal {map map int} [list $got(fields) $got(tasks) $got(samples)]
+        assert_equal {map map map int} \
+            [list $got(fields) $got(tasks) $got(bounds) $got(samples)]
     }
 
     test "TQ.STATUS of no partition is an error" {
