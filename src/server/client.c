@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -173,7 +174,7 @@ void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
     c->id = ++clients->last_id;
     c->address = memcpy(c + 1, address, address_size);
     c->name = c->library = c->library_version = no_text;
-    c->born_us = c->active_us = s->now_us;
+    c->born_us = c->active_us = c->input_us = s->now_us;
     seats_init(&c->channels);
     seats_init(&c->patterns);
     seats_init(&c->watches);
@@ -338,12 +339,17 @@ void client_message_ready(struct client *c, size_t bytes) {
     client_output_ready(c);
 }
 
-/* Half a command has come, and nothing of it for long. What waits behind a parked or paused command is whole as far as is known. */
+/* True if half a command has come, and then no byte for client-request-timeout seconds. Input behind a
+ * parked or paused command does not count: the server has not looked whether it is whole. Bytes that
+ * wait in the socket count as come: the loop may have been held (SAVE) while they arrived. */
 static bool client_is_late(const struct client *c) {
     const struct server *s = c->server;
-    bool half = c->input.end > c->input.start || resp_held(&c->parser);
-    return half && s->clients->request_timeout && !c->waiter && !c->is_ready && !c->is_paused &&
-           s->now_us - c->active_us > s->clients->request_timeout * 1000000;
+    bool half = c->input.end > c->input.start || resp_is_half(&c->parser);
+    if (!half || !s->clients->request_timeout || c->waiter || c->is_ready || c->is_paused ||
+        s->now_us - c->input_us <= s->clients->request_timeout * 1000000)
+        return false;
+    struct pollfd socket = {.fd = c->fd, .events = POLLIN};
+    return poll(&socket, 1, 0) == 0;
 }
 
 static void client_tick(struct client *c) {

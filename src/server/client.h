@@ -73,6 +73,8 @@ struct client {
     bool is_paused; /* much output waits: nothing is read and no command runs until it has gone */
     bool lingers;   /* closing: what still comes is read and thrown away, or the last reply may be lost */
     int64_t born_us, active_us; /* monotonic */
+    int64_t input_us;           /* when a byte last came, or reading went on; monotonic */
+    uint64_t lingered;          /* bytes that were read and thrown away while it lingers */
     size_t messages;            /* bytes of channels' messages since the output was last empty */
     int64_t soft_since_us;      /* when the soft output limit was passed, 0: it is not */
     int64_t closing_since_us;
@@ -172,8 +174,9 @@ void client_close(struct client *c, const char *why);
 /* End it when what is in c->reply has been sent; input is ignored from here on. */
 void client_close_after_reply(struct client *c);
 
-/* The same, of a client that may still be sending: its input is read and thrown away for a while, so that the system does not reset the
- * connection before the client has read why. */
+/* The same, of a client that may still be sending: its input is read and thrown away, so that the
+ * system does not reset the connection before the client has read why. Ends when the client closes
+ * its side, after a second without a byte, after 10 seconds, or after 4 GiB. */
 void client_close_lingering(struct client *c);
 
 /* Bytes were put into c->reply: they are sent at the end of the turn. Closes a client beyond its

@@ -31,6 +31,10 @@ enum {
     SHED_FROM = 64 * 1024, /* what half a command may hold beyond maxmemory */
 };
 
+/* Bytes that a lingering client may send; far above what clients send in one request, since one that
+ * is cut off here reads a reset in place of the reason. */
+#define LINGER_MAX (UINT64_C(4) << 30)
+
 /* ---- input that stays */
 
 static void input_drop(struct client *c) {
@@ -199,7 +203,7 @@ static void client_input_ended(struct client *c, const char *why) {
 
 static bool read_failed(struct client *c, ssize_t got) {
     if (got > 0) {
-        c->active_us = c->server->now_us;
+        c->active_us = c->input_us = c->server->now_us;
         c->server->metrics.bytes_in += (uint64_t)got;
         return false;
     }
@@ -362,8 +366,14 @@ static void on_lingering(evutil_socket_t fd, short what, void *context) {
     struct client *c = context;
     server_turn(c->server);
     ssize_t n = read(fd, c->server->clients->input, CLIENT_READ_SIZE);
-    if (n > 0) c->active_us = c->server->now_us;
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) client_close(c, "done with it");
+    if (n > 0) {
+        c->active_us = c->server->now_us;
+        c->lingered += (uint64_t)n;
+    }
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        client_close(c, "done with it");
+    else if (c->lingered > LINGER_MAX)
+        client_close(c, "it went on sending after its request was refused");
 }
 
 /* Its last reply is sent. client_tick closes one that lingers too long. */
@@ -382,6 +392,7 @@ static void client_finish(struct client *c) {
 /* Most of its output has gone: it is read again, and what waits of its input goes on. */
 static void client_resume(struct client *c) {
     c->is_paused = false;
+    c->input_us = c->server->now_us;
     if (c->closing) return;
     client_watch_input(c);
     if (c->input.bytes) client_make_ready(c);
@@ -452,6 +463,7 @@ void client_request_over(struct client *c) {
 void client_unpark(struct client *c) {
     client_request_over(c);
     if (c->dead) return;
+    c->input_us = c->server->now_us;
     if (!c->closing) client_watch_input(c);
     if (c->input.bytes) client_make_ready(c);
     if (c->reply.pending) client_output_ready(c);

@@ -378,6 +378,10 @@ void resp_landed(struct resp_parser *p, size_t bytes) {
     p->landed += resp_minimum(bytes, p->bulk - p->landed);
 }
 
+bool resp_is_half(const struct resp_parser *p) {
+    return p->state != RESP_START;
+}
+
 size_t resp_held(const struct resp_parser *p) {
     size_t argv = p->capacity > RESP_ARGS_KEPT ? p->capacity * sizeof(*p->argv) : 0;
     return p->held + argv;

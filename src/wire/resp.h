@@ -115,4 +115,8 @@ size_t resp_forget(struct resp_parser *p);
  * query buffer's limit. */
 size_t resp_held(const struct resp_parser *p);
 
+/* True if part of a request was parsed, also where nothing of it is kept (it is shed, or a landing was
+ * refused). A header that is not whole lies in the run alone and is not seen here. */
+bool resp_is_half(const struct resp_parser *p);
+
 #endif

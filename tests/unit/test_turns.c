@@ -103,6 +103,7 @@ static void register_commands(void) {
     if (done) return;
     done = true;
     cmd_connection_register();
+    cmd_pubsub_register();
     cmd_introspection_register();
     cmd_keyspace_register();
     cmd_transaction_register();
@@ -767,6 +768,163 @@ static void test_a_thread_that_can_not_be_started_is_an_error(void **state) {
     machine_finish();
 }
 
+/* ---- time that clients have ----------------------------------------------------------------- */
+
+/* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are due. */
+static void live(int64_t us) {
+    enum { STEP_US = 100000 };
+    for (; us > 0; us -= STEP_US) {
+        simloop_advance_us(us < STEP_US ? us : STEP_US);
+        rest();
+    }
+}
+
+/* One pass in which timers alone run, as if the sockets came later. */
+static void pass_timers(void) {
+    struct simloop_ready ready[SIMLOOP_READY_MAX];
+    size_t timers[SIMLOOP_READY_MAX], n = simloop_ready(ready), k = 0;
+    for (size_t i = 0; i < n; i++)
+        if (ready[i].fd == -1) timers[k++] = i;
+    if (k) simloop_pass_of(timers, k);
+}
+
+enum { SECOND_US = 1000000 };
+
+static void send_text(const struct peer *peer, const char *text) {
+    simsock_send(peer->fd, text, strlen(text));
+}
+
+static void expect_closed_for_silence(const struct peer *peer, const char *what) {
+    live(59 * SECOND_US);
+    EXPECT(!simsock_is_closed(peer->fd), "%s: closed before its time", what);
+    live(4 * SECOND_US);
+    EXPECT(simsock_is_closed(peer->fd), "%s: not closed after client-request-timeout", what);
+}
+
+static void test_half_a_command_ends_after_its_time(void **state) {
+    (void)state;
+    static const char *const halves[] = {
+        "*2", "*2\r\n$4\r\nECHO\r\n$10\r\nhal", "PIN", "*2\r\n$4\r\nECHO\r\n$40000\r\nhalf of it"};
+    machine_begin(false);
+    for (size_t i = 0; i < sizeof(halves) / sizeof(*halves); i++) {
+        rest();
+        send_text(&peers[0], halves[i]);
+        rest();
+        expect_closed_for_silence(&peers[0], halves[i]);
+        simsock_leave(peers[0].fd, false);
+        peer_join(&peers[0]);
+    }
+    EXPECT(!simsock_is_closed(peers[1].fd), "a client that sent nothing is not late");
+    machine_finish();
+}
+
+/* Beyond maxmemory nothing of the half is kept, and it ends all the same. */
+static void test_half_a_command_that_is_not_kept_ends_too(void **state) {
+    (void)state;
+    struct words many = {0};
+    machine_begin(false);
+    fill_memory();
+    send_text(&peers[0], "*2\r\n$4\r\nECHO\r\n$40000\r\nhalf of it");
+    rest();
+    expect_closed_for_silence(&peers[0], "a bulk that is thrown away");
+    for (int i = 0; i < 8; i++) add_value(&many, 10000);
+    encode(&peers[1], &many);
+    send_text(&peers[1], "*20\r\n");
+    simsock_send(peers[1].fd, peers[1].outbox.ptr + strlen("*8\r\n"),
+                 peers[1].outbox.len - strlen("*8\r\n"));
+    rest();
+    expect_closed_for_silence(&peers[1], "small arguments that are thrown away");
+    machine_finish();
+}
+
+/* What the server sends is no byte of the command. */
+static void test_messages_do_not_keep_half_a_command(void **state) {
+    (void)state;
+    machine_begin(false);
+    send_text(&peers[0], "SUBSCRIBE c\r\nPIN");
+    for (int i = 0; i < 5; i++) {
+        live(10 * SECOND_US);
+        assert_string_equal(ask_text("PUBLISH c hello"), ":1\r\n");
+    }
+    assert_false(simsock_is_closed(peers[0].fd));
+    for (int i = 0; i < 2; i++) {
+        live(7 * SECOND_US);
+        ask_text("PUBLISH c hello");
+    }
+    assert_true(simsock_is_closed(peers[0].fd));
+    machine_finish();
+}
+
+/* The time in which the server did not read is not the client's. */
+static void test_time_in_which_nothing_was_read_is_not_counted(void **state) {
+    (void)state;
+    char first[128];
+    machine_begin(false);
+    send_text(&peers[0], "*2\r\n$4\r\nECHO\r\n$4\r\nha");
+    rest();
+    simloop_advance_us(61 * SECOND_US);
+    send_text(&peers[0], "lf\r\n");
+    for (int i = 0; i < 20; i++) {
+        simloop_advance_us(SECOND_US / 10);
+        pass_timers();
+    }
+    assert_false(simsock_is_closed(peers[0].fd));
+    rest();
+    assert_int_equal(simsock_output(peers[0].fd)->len, strlen("$4\r\nhalf\r\n"));
+
+    /* Half a command waits behind a parked one whose reply is suppressed: its time begins when that one is over. */
+    send_text(&peers[1], "CLIENT REPLY OFF\r\nTQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 0\r\nPIN");
+    rest();
+    live(100 * SECOND_US);
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    expect_closed_for_silence(&peers[1], "half a command behind a parked one");
+    peer_hear(OBSERVER, first);
+    machine_finish();
+}
+
+/* A soft limit counts from the last byte that moved. */
+static void test_a_soft_limit_counts_from_the_last_byte(void **state) {
+    (void)state;
+    struct words put = {0}, set = {0};
+    machine_begin(false);
+    add_words(&set, "CONFIG SET client-output-buffer-limit");
+    add_word(&set, "normal 0 10000 5");
+    assert_string_equal(ask(&set), "+OK\r\n");
+    add_words(&put, "TQ.PUT p a FIELDS 1 f");
+    add_value(&put, VALUE_LARGE);
+    ask(&put);
+    simsock_room(peers[0].fd, 0);
+    ask_peer(&peers[0], "TQ.MGET p KEYS 1 a FIELDS 1 f");
+    for (int i = 0; i < 10; i++) {
+        live(4 * SECOND_US);
+        simsock_room(peers[0].fd, 100);
+        rest();
+    }
+    EXPECT(!simsock_is_closed(peers[0].fd), "a client that reads slowly is not cut");
+    live(4 * SECOND_US);
+    EXPECT(!simsock_is_closed(peers[0].fd), "it is not cut before 5 s without a byte");
+    live(3 * SECOND_US);
+    EXPECT(simsock_is_closed(peers[0].fd), "it is cut after 5 s without a byte");
+    machine_finish();
+}
+
+/* A client whose request was refused sends on and on. */
+static void test_a_lingering_client_is_read_up_to_a_bound(void **state) {
+    (void)state;
+    static const uint64_t bound = UINT64_C(4) << 30, slack = 1 << 20; /* bytes */
+    machine_begin(false);
+    send_text(&peers[0], "*2\r\n$4\r\nECHO\r\n$99999999999\r\n");
+    rest();
+    assert_int_equal(strncmp(simsock_output(peers[0].fd)->ptr, "-ERR Protocol error", 19), 0);
+    simsock_flood(peers[0].fd);
+    while (!simsock_is_closed(peers[0].fd) && simsock_flooded(peers[0].fd) <= bound + slack)
+        simloop_pass(NULL);
+    assert_true(simsock_is_closed(peers[0].fd));
+    assert_in_range(simsock_flooded(peers[0].fd), bound - slack, bound + slack);
+    assert_string_equal(ask_text("PING"), "+PONG\r\n");
+    machine_finish();
+}
+
 int main(void) {
     hash_init();
     log_set_level(LOG_WARNING);
@@ -779,6 +937,12 @@ int main(void) {
         cmocka_unit_test(test_a_write_that_waited_for_memory_waits_for_room),
         cmocka_unit_test(test_a_thread_that_can_not_be_started_is_an_error),
         cmocka_unit_test(test_a_choosy_call_does_not_hold_up_others),
+        cmocka_unit_test(test_half_a_command_ends_after_its_time),
+        cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
+        cmocka_unit_test(test_messages_do_not_keep_half_a_command),
+        cmocka_unit_test(test_time_in_which_nothing_was_read_is_not_counted),
+        cmocka_unit_test(test_a_soft_limit_counts_from_the_last_byte),
+        cmocka_unit_test(test_a_lingering_client_is_read_up_to_a_bound),
         cmocka_unit_test(test_drawn_orders),
     };
     cmocka_set_test_filter(getenv("TQ_ONLY"));

@@ -104,6 +104,8 @@ start_own_server {client-output-buffer-limit {normal 4mb 0 0}} {
         }
         wait_for_condition 500 20 {![string match "*id=$id *" [r CLIENT LIST]]} \
             "the client was not cut off"
+        assert_match "*client $id at *: * bytes of output wait for it, beyond the hard client-output-buffer-limit*" \
+            [server_output [lindex $::server_stack end]]
         wait_for_condition 200 20 {[info_field used_memory] - $before < 3000000} \
             {used_memory was $before, is [info_field used_memory]}
         assert_equal PONG [r PING]

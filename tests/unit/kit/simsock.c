@@ -36,6 +36,8 @@ struct simsock {
     size_t in_at; /* first byte of `in` that was not read */
     size_t room;
     uint64_t edge;
+    bool floods;      /* reads never run out of bytes */
+    uint64_t flooded; /* how many were read */
 };
 
 static struct simsock sockets[SIMSOCK_MAX];
@@ -116,12 +118,21 @@ bool simsock_is_closed(int fd) {
 
 bool simsock_readable(int fd) {
     const struct simsock *s = socket_of(fd);
-    return s->in_at < s->in.len || s->left;
+    return s->in_at < s->in.len || s->left || s->floods;
 }
 
 bool simsock_writable(int fd) {
     const struct simsock *s = socket_of(fd);
     return s->room > 0 || s->left;
+}
+
+void simsock_flood(int fd) {
+    socket_of(fd)->floods = true;
+    socket_of(fd)->edge++;
+}
+
+uint64_t simsock_flooded(int fd) {
+    return socket_of(fd)->flooded;
 }
 
 uint64_t simsock_edge(int fd) {
@@ -142,8 +153,13 @@ ssize_t __wrap_readv(int fd, const struct iovec *parts, int n) {
     if (!simsock_is(fd)) return __real_readv(fd, parts, n);
     struct simsock *s = socket_of(fd);
     if (s->reset) return errno = ECONNRESET, -1;
-    if (s->in_at == s->in.len) return s->left ? 0 : (errno = EAGAIN, -1);
     size_t total = 0;
+    if (s->floods) {
+        for (int i = 0; i < n; i++) total += parts[i].iov_len;
+        s->flooded += total;
+        return (ssize_t)total;
+    }
+    if (s->in_at == s->in.len) return s->left ? 0 : (errno = EAGAIN, -1);
     for (int i = 0; i < n; i++) {
         size_t left = s->in.len - s->in_at;
         size_t step = left < parts[i].iov_len ? left : parts[i].iov_len;

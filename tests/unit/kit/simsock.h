@@ -33,6 +33,10 @@ static inline bool simsock_is(int fd) {
 
 void simsock_send(int fd, const char *bytes, size_t len);
 
+/* The client sends without end from now on. The bytes have no content: for a server that throws them away. */
+void simsock_flood(int fd);
+uint64_t simsock_flooded(int fd); /* how many of them the server has read */
+
 /* The client closes its end: what it sent can still be read; `reset`: nothing can, and writes fail. */
 void simsock_leave(int fd, bool reset);
 
