@@ -6,32 +6,44 @@
 #include "request/clear.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/scan.h"
 #include "server/server.h"
 
-static void clear_run(struct client *c) {
+static bool clear_try(struct client *c, struct scan_need *need) {
     struct server *s = c->server;
     struct clear clear;
     struct op op;
     struct error e;
     if (request_clear_parse(c->argv, c->argc, &s->scratch, &clear, &e)) {
         reply_error(&c->reply, &e);
-        return;
+        return true;
     }
+    clear.select.evaluations = scan_limit(c);
     const struct partition *p = store_find(s->store, clear.select.partition);
     uint64_t samples = p ? p->samples : 0;
     size_t touched = 0;
-    if (clear_plan(s->store, &clear, s->now_ms, &s->scratch, &op)) {
+    enum clear_outcome outcome = clear_plan(s->store, &clear, s->now_ms, &s->scratch, &op);
+    if (outcome == CLEAR_SCAN) {
+        *need = (struct scan_need){clear.select.partition, clear.select.where};
+        return false;
+    }
+    if (outcome == CLEAR_OP) {
         size_t n;
         const uint64_t *others = retire_left_alone(p, &op, &s->scratch, &n);
         if (persistence_admit(s, &op, n, &e)) {
             reply_error(&c->reply, &e);
-            return;
+            return true;
         }
         touched = store_apply(s->store, &op);
         if (op.kind == OP_DROP) touched = samples;
         if (n) retire_consumed(s, op.partition, others, n);
     }
     reply_integer(&c->reply, (int64_t)touched);
+    return true;
+}
+
+static void clear_run(struct client *c) {
+    scan_run(c, clear_try);
 }
 
 /* NULL: of all samples. A rank batch that is forgotten no longer holds its samples back from RETIRE. */

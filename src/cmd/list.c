@@ -8,6 +8,7 @@
 #include "request/list.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/scan.h"
 #include "server/server.h"
 #include "store/ready.h"
 #include "store/store.h"
@@ -95,25 +96,40 @@ static void list_run(struct client *c) {
     for (size_t i = 0; i < page.n; i++) list_entry(c, p, &list, page.seqs[i]);
 }
 
-static void count_run(struct client *c) {
+static bool count_try(struct client *c, struct scan_need *need) {
     struct count count;
     struct error e;
     if (request_count_parse(c->argv, c->argc, &c->server->scratch, &count, &e)) {
         reply_error(&c->reply, &e);
-        return;
+        return true;
     }
     const struct partition *p = store_find(c->server->store, count.partition);
     if (!p) {
         reply_integer(&c->reply, 0);
-        return;
+        return true;
     }
     struct consumer *task = count.task.ptr ? partition_task(p, count.task) : NULL;
-    struct ready_query query = {p, task, count.n_fields, count.fields, &count.where, false};
+    struct ready_query query = {.partition = p,
+                                .task = task,
+                                .n_fields = count.n_fields,
+                                .fields = count.fields,
+                                .where = &count.where,
+                                .evaluations = scan_limit(c)};
     struct ready ready;
     ready_open(&ready, &query, &c->server->scratch);
     bool exact;
-    uint64_t known = ready_bound(&ready, &exact);
-    reply_integer(&c->reply, (int64_t)(exact ? known : ready_count(&ready)));
+    uint64_t n = ready_bound(&ready, &exact);
+    if (!exact) n = ready_count(&ready);
+    if (ready_is_cut(&ready)) {
+        *need = (struct scan_need){count.partition, count.where};
+        return false;
+    }
+    reply_integer(&c->reply, (int64_t)n);
+    return true;
+}
+
+static void count_run(struct client *c) {
+    scan_run(c, count_try);
 }
 
 static const struct command_arg list_args[] = {
@@ -153,7 +169,7 @@ static const struct command list_commands[] = {
         .group = "samples",
         .since = "0.1.0",
         .complexity = "O(1) where at most one clause decides; else O(N/64) with N the samples not "
-                      "yet consumed, O(N) with WHERE",
+                      "yet consumed; with a WHERE not used lately O(N), in slices",
         .arity = -2,
         .flags = COMMAND_READONLY,
         .first_key = 1,

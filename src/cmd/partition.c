@@ -123,7 +123,7 @@ static struct status_tasks status_tasks(struct server *s, const struct partition
 static void status_oldest(struct client *c, const struct partition *p, struct consumer *task) {
     static const struct where all = {0};
     struct ready ready;
-    struct ready_query query = {p, task, 0, NULL, &all, false};
+    struct ready_query query = {.partition = p, .task = task, .where = &all};
     ready_open(&ready, &query, &c->server->scratch);
     uint64_t seq = ready_next(&ready);
     if (seq == SEQ_NONE) {

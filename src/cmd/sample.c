@@ -15,6 +15,7 @@
 #include "request/sample.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/scan.h"
 #include "server/server.h"
 #include "server/waiter.h"
 
@@ -62,7 +63,8 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
                               e);
 }
 
-/* True when there is an answer, which has been written. */
+/* True when there is an answer, which has been written. *lack is `again` where WHERE has to be evaluated for more samples than a
+ * turn has time for. */
 static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
@@ -73,8 +75,10 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_error(&c->reply, &e);
         return true;
     }
-    *lack = (struct waiter_lack){.samples = taken.lacks, .filters = taken.counts};
-    if (taken.outcome == TAKE_WAIT) return false;
+    *lack = (struct waiter_lack){.samples = taken.lacks,
+                                 .filters = taken.counts,
+                                 .again = taken.outcome == TAKE_SCAN};
+    if (taken.outcome == TAKE_WAIT || taken.outcome == TAKE_SCAN) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
         return true;
@@ -101,10 +105,30 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
 struct sample_waiting {
     struct scratch scratch; /* what `sample` points into, beside the client's kept arguments */
     struct sample sample;
+    struct scan scan;
 };
 
+static void sample_scan(struct client *c, struct sample_waiting *waiting) {
+    const struct take *take = &waiting->sample.take;
+    scan_begin(c->server, &waiting->scan, take->partition, &take->where);
+}
+
+/* A call without BLOCK waits for its scan only. */
 static bool sample_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
-    return sample_try(c, &((struct sample_waiting *)request)->sample, lack);
+    struct sample_waiting *waiting = request;
+    if (scan_step(&waiting->scan)) {
+        lack->again = true;
+        return false;
+    }
+    if (sample_try(c, &waiting->sample, lack)) return true;
+    if (lack->again) {
+        sample_scan(c, waiting);
+        return false;
+    }
+    scan_end(&waiting->scan);
+    if (waiting->sample.block.given) return false;
+    reply_null(&c->reply);
+    return true;
 }
 
 static uint64_t sample_waiting_gains(struct client *c, const void *request, const struct op *op) {
@@ -123,6 +147,7 @@ static void sample_waiting_expire(struct client *c, void *request) {
 
 static void sample_waiting_free(void *request) {
     struct sample_waiting *waiting = request;
+    scan_end(&waiting->scan);
     scratch_free(&waiting->scratch);
     mem_free(waiting);
 }
@@ -165,7 +190,9 @@ static void sample_park(struct client *c, struct span queue, const struct waiter
     struct error e;
     if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, &e))
         abort(); /* it parsed a moment ago */
-    const struct sample *sample = &waiting->sample;
+    struct sample *sample = &waiting->sample;
+    sample->take.evaluations = scan_limit(c);
+    if (lack->again) sample_scan(c, waiting);
     waiter_park(c, &sample_waiter, waiting, lack, sample->take.partition, queue, sample->block.ms);
 }
 
@@ -202,8 +229,15 @@ static void sample_run(struct client *c) {
     if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e) ||
         sample_finish(c, &sample.take, &e)) {
         reply_error(&c->reply, &e);
-    } else if (!sample.block.given || !client_may_wait(c)) {
-        if (!sample_try(c, &sample, &lack)) reply_null(&c->reply);
+        return;
+    }
+    sample.take.evaluations = scan_limit(c);
+    if (!sample.block.given || !client_may_wait(c)) {
+        if (sample_try(c, &sample, &lack)) return;
+        if (lack.again)
+            sample_park(c, scan_queue(c), &lack);
+        else
+            reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);
         lack = (struct waiter_lack){0};

@@ -341,7 +341,13 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
     w->request = request;
     w->arrival = s->waiters->arrivals++;
     waiter_attach(s->waiters, w, partition, queue);
-    if (w == TAILQ_FIRST(&w->queue->waiters)) queue_lacks(w->queue, lack);
+    if (w == TAILQ_FIRST(&w->queue->waiters)) {
+        if (lack->again)
+            queue_due(w->queue);
+        else
+            queue_lacks(w->queue, lack);
+        waiting_wake(s, w->queue->partition);
+    }
     s->waiters->count++;
     c->waiter = w;
     event_assign(&w->timer, s->base, -1, 0, on_timer, w);
@@ -429,7 +435,8 @@ static void waiter_move(struct waiter *w, const struct waiter_lack *lack) {
     queue_lacks(w->queue, &rest);
 }
 
-/* Tries heads until one has to stay or the queue is empty, which frees it. False where time is up: then the queue is due. */
+/* Tries heads until one has to stay or the queue is empty, which frees it. False where the time of this turn is up: then
+ * the queue is due. */
 static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
         if (clock_monotonic_us() > until_us) {
@@ -443,6 +450,9 @@ static bool queue_serve(struct wait_queue *q, int64_t until_us) {
         if (served) {
             waiter_end(w);
             client_unpark(c);
+        } else if (lack.again) {
+            queue_due(q); /* behind the others */
+            return false;
         } else if (lack.moves) {
             waiter_move(w, &lack);
         } else {

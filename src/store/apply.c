@@ -142,14 +142,14 @@ static bool erase_cells(struct column_set *set, const struct op_select *select, 
 static size_t apply_erase(struct partition *p, const struct op_select *select) {
     struct column_set *set = select->tags ? &p->tags : &p->fields;
     size_t changed = 0;
-    if (select->tags && select->all) matches_touch_all(p);
-    if (select->tags && !select->all) matches_touch(p, select->seqs, select->n);
     if (select->all) {
         for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
             changed += erase_cells(set, select, seq);
+        if (select->tags) matches_touch_all(p);
         return changed;
     }
     for (size_t i = 0; i < select->n; i++) changed += erase_cells(set, select, select->seqs[i]);
+    if (select->tags) matches_touch(p, select->seqs, select->n);
     return changed;
 }
 

@@ -6,7 +6,12 @@
  *
  * A write of tags costs one entry in a journal of the partition, however many sets there are; a set catches up with the journal when
  * it is used next, so a use costs what has changed since. A set that fell too far behind forgets its blocks. The sets used last are
- * kept, MATCHES_SETS of them; their memory is 130 bytes for 1,024 samples and set, and the journal has 32 KiB. */
+ * kept, MATCHES_SETS of them; their memory is 130 bytes for 1,024 samples and set, and the journal has 32 KiB.
+ *
+ * To fill a set costs some 30 ns a sample, which is too much at once for a large partition. A scan can be given a limit of
+ * evaluations; where it reaches it, its caller holds the set, fills it in slices (matches_fill), between which other work goes on,
+ * and scans again. A set that is held is neither replaced nor does it fall behind: it is brought up to date before the journal
+ * is full. So a scan ends, however many others there are and whatever is written meanwhile. */
 #ifndef TQ_STORE_MATCHES_H
 #define TQ_STORE_MATCHES_H
 
@@ -32,9 +37,23 @@ struct match_sets; /* of a partition */
 struct match_set *matches_use(const struct partition *p, const struct where_bound *bound,
                               struct scratch *scratch);
 
-/* Clears the bits of samples that are not admitted. `number` is the block of the words; `bound` as above. */
-void matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
-                 uint64_t number, uint64_t words[SPINE_WORDS]);
+/* Clears the bits of samples that are not admitted. `number` is the block of the words; `bound` as above. What it evaluates is taken
+ * from *evaluations; false where that is 0 and an evaluation is needed: then the words are as they were. */
+bool matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
+                 uint64_t number, uint64_t words[SPINE_WORDS], uint64_t *evaluations);
+
+/* ---- filling in slices ---- */
+
+/* The set of a WHERE, for one holder more; NULL where matches_use says so. */
+struct match_set *matches_hold(struct partition *p, const struct where *where,
+                               struct scratch *scratch);
+
+/* The holder lets go; also of a set whose partition is gone meanwhile. */
+void matches_release(struct match_set *set);
+
+/* Evaluate about so many samples more, one block of them at least. True when all blocks that there are were evaluated, or when the
+ * partition is gone. The last block may get more samples afterwards; a scan evaluates these. */
+bool matches_fill(struct match_set *set, uint64_t evaluations);
 
 /* ---- changing: for store_apply alone ---- */
 
@@ -43,6 +62,12 @@ void matches_touch(struct partition *p, const uint64_t *seqs, size_t n);
 
 /* Tags of any sample may have changed. */
 void matches_touch_all(struct partition *p);
+
+/* The partition goes: sets that are held are their holders' alone, who see nothing of it any more. The others have to be freed. */
+void matches_leave(struct match_sets *sets);
+
+/* Frees blocks, at most *steps, and takes them off *steps. True when none is left. After matches_leave. */
+bool matches_shrink(struct match_sets *sets, size_t *steps);
 
 void matches_free(struct match_sets *sets);
 

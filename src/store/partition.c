@@ -286,6 +286,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
 }
 
 void partition_release(struct partition *p) {
+    matches_leave(p->matches);
     chunk_list_release(&p->chunks);
     column_close(&p->keys);
     for (size_t i = 0; i < p->fields.count; i++) column_close(p->fields.columns[i]);
@@ -299,8 +300,9 @@ static bool column_set_shrink(struct column_set *set, size_t *steps) {
 }
 
 bool partition_shrink(struct partition *p, size_t *steps) {
-    if (!column_shrink(&p->keys, steps) || !column_set_shrink(&p->fields, steps) ||
-        !column_set_shrink(&p->tags, steps) || !groups_shrink(&p->groups, steps))
+    if (!matches_shrink(p->matches, steps) || !column_shrink(&p->keys, steps) ||
+        !column_set_shrink(&p->fields, steps) || !column_set_shrink(&p->tags, steps) ||
+        !groups_shrink(&p->groups, steps))
         return false;
     for (size_t i = 0; i < p->tasks_count; i++)
         if (!consumer_shrink(p->tasks[i], steps)) return false;

@@ -15,7 +15,10 @@ bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WO
         words[w] &= ~(had->consumed[w] | had->leased[w]);
     if (!bits_any(words, SPINE_WORDS)) return false;
     if (!r->matches) return true;
-    matches_and(r->matches, r->partition, &r->where, number, words);
+    if (!matches_and(r->matches, r->partition, &r->where, number, words, &r->limit->left)) {
+        r->limit->is_cut = true;
+        return false;
+    }
     return bits_any(words, SPINE_WORDS);
 }
 
@@ -40,6 +43,8 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
                         .task = query->task,
                         .n_fields = query->n_fields,
                         .where = where_bind(query->where, query->partition, scratch)};
+    r->limit = scratch_zalloc(scratch, 1, sizeof(*r->limit));
+    r->limit->left = query->evaluations ? query->evaluations : UINT64_MAX;
     if (!query->lookup) r->matches = matches_use(query->partition, &r->where, scratch);
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
     uint64_t first = query->partition->rows.first, end = spine_end(&query->partition->rows);
@@ -66,7 +71,7 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
 /* The next word with candidates; false at the end. */
 static bool ready_advance(struct ready *r) {
     if (r->impossible) return false;
-    for (;;) {
+    while (!ready_is_cut(r)) {
         for (; r->word < SPINE_WORDS; r->word++)
             if (r->words[r->word]) return true;
         do {
@@ -77,6 +82,7 @@ static bool ready_advance(struct ready *r) {
         } while (!ready_piece(r, r->number, r->words));
         r->word = 0;
     }
+    return false;
 }
 
 uint64_t ready_next(struct ready *r) {
@@ -92,7 +98,7 @@ uint64_t ready_next(struct ready *r) {
 /* The word with candidates before; false at the beginning. */
 static bool ready_retreat(struct ready *r) {
     if (r->impossible) return false;
-    for (;;) {
+    while (!ready_is_cut(r)) {
         for (; r->word > 0; r->word--)
             if (r->words[r->word - 1]) return true;
         do {
@@ -103,6 +109,7 @@ static bool ready_retreat(struct ready *r) {
         } while (!ready_piece(r, --r->number, r->words));
         r->word = SPINE_WORDS;
     }
+    return false;
 }
 
 uint64_t ready_previous(struct ready *r) {

@@ -21,6 +21,13 @@ struct ready_query {
     const struct span *fields;
     const struct where *where;
     bool lookup; /* only ready_has is going to be asked, of a few samples */
+    uint64_t evaluations; /* of WHERE at the most, where the partition is large; 0: no limit */
+};
+
+/* Counts evaluations of WHERE. */
+struct ready_limit {
+    uint64_t left;
+    bool is_cut;
 };
 
 struct ready {
@@ -31,6 +38,7 @@ struct ready {
     bool impossible; /* a field that no sample has */
     bool backwards;  /* ready_previous has been called */
     struct where_bound where;
+    struct ready_limit *limit;   /* in scratch */
     struct match_set *matches;   /* the answers to `where`, or NULL: each sample is asked */
     uint64_t first, end;         /* pieces outside of these have nothing */
     uint64_t number;             /* the piece that `words` is about */
@@ -40,6 +48,12 @@ struct ready {
 
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */
 void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch);
+
+/* The scan ended where the limit of evaluations was reached: it did not return all. Then matches_hold() and matches_fill() the set of
+ * the WHERE, and scan again. */
+static inline bool ready_is_cut(const struct ready *r) {
+    return r->limit->is_cut;
+}
 
 /* The next one in seq order; SEQ_NONE when there are no more. */
 uint64_t ready_next(struct ready *r);

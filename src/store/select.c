@@ -18,39 +18,46 @@ static void select_keys(const struct select *select, const struct partition *p,
     out->seqs = seqs;
 }
 
-static void select_scan(const struct select *select, const struct partition *p,
+/* False where the limit of evaluations was reached. */
+static bool select_scan(const struct select *select, const struct partition *p,
                         struct scratch *scratch, struct op_select *out) {
+    struct ready_query query = {
+        .partition = p, .where = &select->where, .evaluations = select->evaluations};
     struct ready ready;
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, &select->where, false}, scratch);
-    uint64_t *seqs = scratch_alloc(scratch, p->samples, sizeof(*seqs));
+    ready_open(&ready, &query, scratch);
+    uint64_t *seqs = scratch_alloc(scratch, ready_count(&ready), sizeof(*seqs));
+    if (ready_is_cut(&ready)) return false;
+    ready_open(&ready, &query, scratch);
     for (uint64_t seq; (seq = ready_next(&ready)) != SEQ_NONE;) seqs[out->n++] = seq;
     out->seqs = seqs;
+    return true;
 }
 
-static void select_resolve(const struct select *select, const struct partition *p,
+static bool select_resolve(const struct select *select, const struct partition *p,
                            struct scratch *scratch, struct op_select *out) {
     if (select_is_all(select))
         out->all = true;
     else if (select->keys)
         select_keys(select, p, scratch, out);
     else
-        select_scan(select, p, scratch, out);
+        return select_scan(select, p, scratch, out);
+    return true;
 }
 
-bool clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
-                struct scratch *scratch, struct op *op) {
+enum clear_outcome clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
+                              struct scratch *scratch, struct op *op) {
     const struct partition *p = store_find(s, clear->select.partition);
-    if (!p) return false;
+    if (!p) return CLEAR_NOTHING;
     *op = (struct op){.kind = OP_ERASE, .partition = clear->select.partition, .now_ms = now_ms};
     if (clear->what == SELECT_SAMPLES) {
         op->kind = select_is_all(&clear->select) ? OP_DROP : OP_CLEAR;
-        if (op->kind == OP_DROP) return true;
+        if (op->kind == OP_DROP) return CLEAR_OP;
     }
-    select_resolve(&clear->select, p, scratch, &op->select);
+    if (!select_resolve(&clear->select, p, scratch, &op->select)) return CLEAR_SCAN;
     op->select.tags = clear->what == SELECT_TAGS;
     op->select.n_names = clear->n_names;
     op->select.names = clear->names;
-    return op->select.all || op->select.n > 0;
+    return op->select.all || op->select.n > 0 ? CLEAR_OP : CLEAR_NOTHING;
 }
 
 int reset_plan(const struct store *s, const struct reset *reset, int64_t now_ms,

@@ -16,6 +16,7 @@ struct select {
     size_t n_keys;
     const struct span *keys;
     struct where where;
+    uint64_t evaluations; /* of WHERE at the most, without keys; 0: no limit */
 };
 
 enum select_names { SELECT_SAMPLES, SELECT_FIELDS, SELECT_TAGS };
@@ -32,8 +33,13 @@ struct reset {
     struct span task; /* ptr NULL: all tasks */
 };
 
-/* OP_DROP where everything goes, else OP_CLEAR or OP_ERASE. False when nothing is concerned: there is no op. */
-bool clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
+enum clear_outcome {
+    CLEAR_NOTHING, /* no sample is concerned: there is no op */
+    CLEAR_OP,      /* OP_DROP where everything goes, else OP_CLEAR or OP_ERASE */
+    CLEAR_SCAN,    /* the limit of evaluations was reached: see ready_is_cut() */
+};
+
+enum clear_outcome clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
                 struct scratch *scratch, struct op *op);
 
 /* ERROR_NOPART where the partition is unknown. */

@@ -166,7 +166,12 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     if (failed) return failed;
 
     struct ready ready;
-    struct ready_query query = {p, task, take->n_fields, take->fields, &take->where, false};
+    struct ready_query query = {.partition = p,
+                                .task = task,
+                                .n_fields = take->n_fields,
+                                .fields = take->fields,
+                                .where = &take->where,
+                                .evaluations = take->evaluations};
     ready_open(&ready, &query, scratch);
     bool complete = take_is_complete(p, take), exact;
     uint64_t shares = sampler_shares(&take->args), most = take->count * shares;
@@ -182,7 +187,9 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         .seqs = scratch_alloc(scratch, room, sizeof(uint64_t)), .room = room, .scratch = scratch};
     take->sampler->pick(&take->args, &ready, &picks);
 
-    if (picks.n > 0 && (picks.n >= at_least || complete)) {
+    if (ready_is_cut(&ready)) {
+        out->outcome = TAKE_SCAN;
+    } else if (picks.n > 0 && (picks.n >= at_least || complete)) {
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
         out->seqs = picks.seqs;
@@ -195,6 +202,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         if (take->sampler->in_units) {
             ready_open(&ready, &query, scratch);
             count = ready_count(&ready);
+            if (ready_is_cut(&ready)) out->outcome = TAKE_SCAN;
         }
         take_wait(take, p, count < at_least ? at_least - count : 1, out);
     }
@@ -210,7 +218,12 @@ uint64_t take_gains(const struct store *s, const struct take *take, const struct
 
     struct ready ready;
     struct consumer *task = partition_task(p, take->task);
-    ready_open(&ready, &(struct ready_query){p, task, take->n_fields, take->fields, &take->where, true},
+    ready_open(&ready, &(struct ready_query){.partition = p,
+                                     .task = task,
+                                     .n_fields = take->n_fields,
+                                     .fields = take->fields,
+                                     .where = &take->where,
+                                     .lookup = true},
                scratch);
     size_t n = op->kind == OP_PUT ? op->put.n : op->select.n;
     const uint64_t *seqs = op->kind == OP_PUT ? op->put.seqs : op->select.seqs;

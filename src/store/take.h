@@ -30,11 +30,13 @@ struct take {
         how; /* with them: COUNT, sampler and WHERE as bytes, to see whether it is the same call */
     int64_t lease_ms;   /* lease for so long instead of consuming; 0: no lease */
     struct span holder; /* of the lease, for people */
+    uint64_t evaluations; /* of WHERE at the most; 0: no limit */
 };
 
 enum take_outcome {
     TAKE_BATCH, /* `seqs` are to be handed out */
     TAKE_WAIT,  /* not enough yet */
+    TAKE_SCAN,  /* the limit of evaluations was reached: see ready_is_cut() */
     TAKE_END,   /* the end of the stream: nothing is left and nothing will come */
 };
 

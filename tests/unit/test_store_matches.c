@@ -8,6 +8,7 @@
 #include "kit/source.h"
 #include "kit/store.h"
 #include "store/matches.h"
+#include "store/mput.h"
 #include "store/ready.h"
 
 enum { SAMPLES = 5000, VALUES = 5, WHERES = 24 };
@@ -32,7 +33,7 @@ static void check(struct kit *k, int which, bool backwards) {
     const struct where *where = &wheres[which];
     struct ready ready;
     scratch_reset(&k->scratch);
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false}, &k->scratch);
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0}, &k->scratch);
     struct where_bound bound = where_bind(where, p, &k->scratch);
     uint64_t admitted = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
@@ -50,7 +51,7 @@ static void check(struct kit *k, int which, bool backwards) {
         assert_true(seq < last);
     }
     assert_int_equal(count, admitted);
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false}, &k->scratch);
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0}, &k->scratch);
     assert_int_equal(ready_count(&ready), admitted);
 }
 
@@ -116,10 +117,182 @@ static void test_small_partitions_have_none(void **state) {
     assert_null(kit_partition(k, "p")->matches);
 }
 
+/* ---- slices ------------------------------------------------------------------------------- */
+
+static struct ready_query limited(struct kit *k, const struct where *where, uint64_t evaluations) {
+    return (struct ready_query){
+        .partition = kit_partition(k, "p"), .where = where, .evaluations = evaluations};
+}
+
+/* How many are admitted, UINT64_MAX where the scan is cut. */
+static uint64_t count_limited(struct kit *k, const struct where *where, uint64_t evaluations) {
+    struct ready_query query = limited(k, where, evaluations);
+    struct ready ready;
+    scratch_reset(&k->scratch);
+    ready_open(&ready, &query, &k->scratch);
+    uint64_t n = ready_count(&ready);
+    return ready_is_cut(&ready) ? UINT64_MAX : n;
+}
+
+static uint64_t count_slowly(struct kit *k, const struct where *where) {
+    const struct partition *p = kit_partition(k, "p");
+    struct where_bound bound = where_bind(where, p, &k->scratch);
+    uint64_t n = 0;
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
+        n += where_admits(&bound, seq);
+    return n;
+}
+
+static void test_a_scan_is_cut_at_its_limit(void **state) {
+    struct kit *k = *state;
+    struct source s = source_of_seed(1);
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    assert_int_equal(count_limited(k, &wheres[1], 1), UINT64_MAX);
+    struct match_set *set = matches_hold(kit_partition(k, "p"), &wheres[1], &k->scratch);
+    while (!matches_fill(set, 1)) {
+    }
+    assert_int_equal(count_limited(k, &wheres[1], 1), count_slowly(k, &wheres[1]));
+    matches_release(set);
+}
+
+static void test_clear_and_take_ask_for_slices(void **state) {
+    struct kit *k = *state;
+    struct source s = source_of_seed(2);
+    struct op op;
+    struct taken taken;
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    const struct where *where = &wheres[1];
+    struct clear clear = {
+        .select = {.partition = SPAN_LITERAL("p"), .where = *where, .evaluations = 50}};
+    struct take take = {.partition = SPAN_LITERAL("p"),
+                        .task = SPAN_LITERAL("t"),
+                        .count = 3,
+                        .at_least = 3,
+                        .where = *where,
+                        .sampler = sampler_find(SPAN_LITERAL("RANDOM")),
+                        .evaluations = 50};
+    assert_int_equal(clear_plan(k->store, &clear, 0, &k->scratch, &op), CLEAR_SCAN);
+    assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
+    assert_int_equal(taken.outcome, TAKE_SCAN);
+    take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
+    take.count = take.at_least = SAMPLES;
+    assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
+    assert_int_equal(taken.outcome, TAKE_SCAN);
+    take.count = take.at_least = 3;
+    struct match_set *set = matches_hold(kit_partition(k, "p"), where, &k->scratch);
+    while (!matches_fill(set, 1000)) {
+    }
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+    uint64_t n = count_slowly(k, where);
+    assert_int_equal(clear_plan(k->store, &clear, 0, &k->scratch, &op), CLEAR_OP);
+    assert_int_equal(store_apply(k->store, &op), n);
+    assert_int_equal(clear_plan(k->store, &clear, 0, &k->scratch, &op), CLEAR_NOTHING);
+    matches_release(set);
+}
+
+/* One op with tags of more samples than the journal holds, existing ones. */
+static void put_many(struct kit *k, const char *value) {
+    enum { MANY = SAMPLES - 100 };
+    static char text[MANY][16];
+    static struct span keys[MANY], column[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(text[i], sizeof(text[i]), "k%zu", i);
+        keys[i] = span_of_string(text[i]);
+        column[i] = span_of_string(value);
+    }
+    struct mput_tag tag = {SPAN_LITERAL("t"), column};
+    struct mput mput = {
+        .partition = SPAN_LITERAL("p"), .n = MANY, .keys = keys, .n_tags = 1, .tags = &tag};
+    struct op op;
+    bool held;
+    scratch_reset(&k->scratch);
+    assert_int_equal(mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 0, &k->scratch, &op, &held,
+                               &k->error),
+                     0);
+    assert_true(op.put.n > MATCHES_JOURNAL);
+    store_apply(k->store, &op);
+}
+
+/* Whatever is written between slices, and however many others are filled, as many slices suffice as without. */
+static void test_slices_are_not_in_vain(void **state) {
+    struct kit *k = *state;
+    struct source s = source_of_seed(3);
+    struct match_set *sets[WHERES];
+    bool full[WHERES] = {false};
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    struct partition *p = kit_partition(k, "p");
+    for (int i = 0; i < WHERES; i++) sets[i] = matches_hold(p, &wheres[i], &k->scratch);
+    for (unsigned round = 0; round < SAMPLES / SPINE_ROWS + 1; round++) {
+        for (int i = 0; i < WHERES; i++) full[i] = matches_fill(sets[i], 1);
+        put_many(k, round % 2 ? "1" : "2");
+        erase(k, &s, round);
+        put(k, &s, 100 + round);
+    }
+    for (int i = 0; i < WHERES; i++) {
+        assert_true(full[i]);
+        assert_int_equal(count_limited(k, &wheres[i], 1), count_slowly(k, &wheres[i]));
+    }
+    size_t held = matches_overhead(p->matches);
+    for (int i = 0; i < WHERES; i++) matches_release(sets[i]);
+    assert_true(matches_overhead(p->matches) < held); /* more than are kept without holders */
+    for (int i = 0; i < WHERES; i++) check(k, i, false);
+}
+
+/* A tag is erased from all samples, samples are cleared in blocks, and come, while a set is filled. */
+static void test_slices_follow_the_partition(void **state) {
+    struct kit *k = *state;
+    struct source s = source_of_seed(4);
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    struct match_set *set = matches_hold(kit_partition(k, "p"), &wheres[1], &k->scratch);
+    assert_false(matches_fill(set, 2000));
+    for (unsigned i = 0; i < 4000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_clear_key(k, "p", key);
+    }
+    for (unsigned i = SAMPLES; i < SAMPLES + 3000; i++) put(k, &s, i);
+    assert_false(matches_fill(set, 1));
+    while (!matches_fill(set, 1)) {
+    }
+    assert_int_equal(count_limited(k, &wheres[1], 1), count_slowly(k, &wheres[1]));
+    struct span names[] = {SPAN_LITERAL("t")};
+    struct clear clear = {.select = {.partition = SPAN_LITERAL("p")},
+                          .what = SELECT_TAGS,
+                          .n_names = 1,
+                          .names = names};
+    kit_clear(k, &clear);
+    put(k, &s, 4500);
+    put(k, &s, 4501);
+    while (!matches_fill(set, 1)) {
+    }
+    assert_int_equal(count_limited(k, &wheres[1], 1), count_slowly(k, &wheres[1]));
+    struct match_set *other = matches_hold(kit_partition(k, "p"), &wheres[2], &k->scratch);
+    assert_false(matches_fill(other, 1));
+    kit_drop(k, "p"); /* what it holds is freed later, in slices */
+    assert_true(store_is_reclaiming(k->store));
+    assert_true(matches_fill(other, 1));
+    store_reclaim(k->store, 1);
+    assert_true(matches_fill(other, 1));
+    matches_release(other);
+    store_reclaim(k->store, SIZE_MAX);
+    assert_false(store_is_reclaiming(k->store));
+    assert_true(matches_fill(set, 1));
+    matches_release(set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_scans_give_what_the_tags_admit),
         KIT_TEST(test_small_partitions_have_none),
+        KIT_TEST(test_a_scan_is_cut_at_its_limit),
+        KIT_TEST(test_clear_and_take_ask_for_slices),
+        KIT_TEST(test_slices_are_not_in_vain),
+        KIT_TEST(test_slices_follow_the_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
