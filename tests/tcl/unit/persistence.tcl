@@ -70,8 +70,8 @@ foreach sync {always everysec no} {
             assert_equal 0 [r EXISTS gone]
             assert_equal 1 [dict get [r TQ.STATUS q] sealed]
             assert_refused "FULL *" {r TQ.PUT q new FIELDS 1 f v}
-            assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
             assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
+            assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
             assert_equal 5 [r TQ.ACK p t $::two]
             restart_server KILL
             assert_refused "NOLEASE *" {r TQ.ACK p t $::two}
@@ -90,8 +90,8 @@ start_own_server {appendonly yes} {
         assert_equal $before [picture]
         assert_equal 1 [llength [glob [log_file base.*.tqs]]]
         assert_equal 1 [llength [glob [log_file log.*.tql]]]
-        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
         assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
+        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
     }
 }
 
@@ -160,8 +160,8 @@ start_own_server {} {
         assert_equal OK [r SAVE]
         restart_server KILL
         assert_equal $before [picture]
-        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
         assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
+        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
     }
 
     test "BGSAVE writes what was there when it began" {
@@ -269,8 +269,8 @@ start_own_server {} {
         set before [picture]
         restart_server KILL --appendonly yes
         assert_equal $before [picture]
-        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
         assert_refused "NOKEY *batch 8*" {r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f RANK 1 BATCH 8}
+        assert_equal $::batch [r TQ.SAMPLE p ranked COUNT 3 FIELDS 1 f BY BALANCED v 2 RANK 1 BATCH 9 AS KEYS]
     }
 
     test "one that is turned off is closed, and one that is turned on again takes its place" {
