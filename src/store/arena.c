@@ -59,6 +59,8 @@ struct arena {
     struct chunk *held; /* given back while held, linked by next */
     size_t units_held;
     int64_t now_ms;
+    size_t page; /* bytes; the granule in which the system takes memory back */
+    uint64_t purges_failed;
 };
 
 /* ---- bins --------------------------------------------------------------------------------- */
@@ -194,6 +196,7 @@ static int arena_add_region(struct arena *arena, size_t need, struct error *e) {
 struct arena *arena_new(size_t region_bytes, struct error *e) {
     struct arena *arena = mem_calloc(1, sizeof(*arena));
     arena->region_bytes = region_bytes ? region_bytes : REGION_BYTES;
+    arena->page = (size_t)sysconf(_SC_PAGESIZE);
     TAILQ_INIT(&arena->idle);
     TAILQ_INIT(&arena->sparse);
     if (arena_add_region(arena, arena->region_bytes, e)) {
@@ -251,22 +254,26 @@ static void chunk_join(struct chunk *into, struct chunk *chunk) {
     header_free(chunk->arena, chunk);
 }
 
+/* A free chunk that has not been purged since memory joined it, and that may be resident. */
+static bool chunk_is_purgeable(const struct chunk *chunk) {
+    return chunk->resident > 0 && !chunk->is_purged;
+}
+
 /* Out of the bins and the idle queue: to be used, joined or purged. */
 static void chunk_unbin(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
     bin_remove(arena, chunk);
-    if (!chunk->resident) return;
-    TAILQ_REMOVE(&arena->idle, chunk, queue);
     arena->units_idle -= chunk->resident;
+    if (chunk_is_purgeable(chunk)) TAILQ_REMOVE(&arena->idle, chunk, queue);
 }
 
 static void chunk_rebin(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
     bin_add(arena, chunk);
-    if (!chunk->resident) return;
+    arena->units_idle += chunk->resident;
+    if (!chunk_is_purgeable(chunk)) return;
     chunk->idle_ms = arena->now_ms;
     TAILQ_INSERT_TAIL(&arena->idle, chunk, queue);
-    arena->units_idle += chunk->resident;
 }
 
 /* Memory that was used until now goes to its bin, as one with free neighbours. */
@@ -285,30 +292,50 @@ static void chunk_bin(struct chunk *chunk) {
         chunk_join(before, chunk);
         chunk = before;
     }
+    chunk->is_purged = false;
     chunk_rebin(chunk);
 }
 
 /* ---- memory back to the system ------------------------------------------------------------ */
 
-/* Whole pages inside a free chunk go; it stays free. */
-static void chunk_purge(struct chunk *chunk) {
-    const uintptr_t page = 4096;
-    uintptr_t begin = ((uintptr_t)chunk->memory + page - 1) / page * page;
-    uintptr_t end = ((uintptr_t)chunk->memory + chunk_size(chunk)) / page * page;
+/* Give the whole pages inside a free chunk back to the system. The chunk stays free. Parts of pages at
+ * its ends stay resident and count as such; a second purge could not free them, so the chunk leaves the
+ * idle queue until it is joined with a neighbour. Returns false if the system refuses: then the chunk
+ * counts as resident as before and goes to the tail of the idle queue. */
+static bool chunk_purge(struct chunk *chunk) {
+    struct arena *arena = chunk->arena;
+    uintptr_t first = (uintptr_t)chunk->memory, last = first + chunk_size(chunk);
+    uintptr_t begin = (first + arena->page - 1) / arena->page * arena->page;
+    uintptr_t end = last / arena->page * arena->page;
+    uint32_t ends = chunk->units;
+    bool failed = false;
     chunk_unbin(chunk);
-    if (begin < end) madvise((void *)begin, end - begin, MADV_REMOVE);
-    chunk->resident = 0;
+    if (begin < end) {
+        failed = madvise((void *)begin, end - begin, MADV_REMOVE) != 0;
+        ends -= (uint32_t)((end - begin) / ARENA_UNIT);
+    }
+    if (failed) {
+        arena->purges_failed++;
+    } else {
+        if (chunk->resident > ends) chunk->resident = ends;
+        chunk->is_purged = true;
+    }
     chunk_rebin(chunk);
+    return !failed;
 }
 
-/* Memory that was never touched is about to be, because what is free and resident does not fit: as much of
- * that goes back, so that fragmentation costs address space, not memory. A sixteenth is let be. */
+/* Call before `units` that were never touched are used although free resident memory exists (it does not
+ * fit): gives as much of the latter back, so that fragmentation costs address space, not memory. A
+ * sixteenth of the memory in use may stay resident. Ends at the first refusal of the system. */
 static void arena_trade(struct arena *arena, uint32_t units) {
     size_t spare = arena->units_used / 16;
-    while (units > 0 && arena->units_idle > spare && arena->units_idle * ARENA_UNIT > arena->keep) {
-        struct chunk *chunk = TAILQ_FIRST(&arena->idle);
-        units -= chunk->resident < units ? chunk->resident : units;
-        chunk_purge(chunk);
+    struct chunk *chunk;
+    while (units > 0 && arena->units_idle > spare && arena->units_idle * ARENA_UNIT > arena->keep &&
+           (chunk = TAILQ_FIRST(&arena->idle))) {
+        uint32_t before = chunk->resident;
+        if (!chunk_purge(chunk)) return;
+        uint32_t freed = before - chunk->resident;
+        units -= freed < units ? freed : units;
     }
 }
 
@@ -327,9 +354,11 @@ struct chunk *arena_take(struct arena *arena, size_t len) {
     if (chunk->units > units) {
         struct chunk *rest = chunk_split(chunk, units);
         rest->resident = chunk->resident - resident;
+        rest->is_purged = chunk->is_purged;
         chunk_rebin(rest);
     }
     chunk->in_use = true;
+    chunk->is_purged = false;
     if (resident < units) arena_trade(arena, units - resident);
     chunk->next = chunk->previous = NULL;
     chunk->pins = 1;
@@ -418,8 +447,13 @@ void arena_tick(struct arena *arena, int64_t now_ms) {
     for (struct chunk *chunk; (chunk = TAILQ_FIRST(&arena->idle));) {
         if (now_ms - chunk->idle_ms < ARENA_IDLE_MS) return;
         if ((arena->units_used + arena->units_idle) * ARENA_UNIT <= arena->keep) return;
-        chunk_purge(chunk);
+        if (!chunk_purge(chunk)) return;
     }
+}
+
+void arena_set_page(struct arena *arena, size_t page) {
+    assert(page >= ARENA_UNIT && page % ARENA_UNIT == 0);
+    arena->page = page;
 }
 
 void chunk_trim(struct chunk *chunk, size_t len) {
@@ -506,6 +540,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *out) {
     *out = (struct arena_stats){.allocated = arena_allocated(arena),
                                 .held = arena->units_held * ARENA_UNIT,
                                 .chunks = arena->chunks_used,
+                                .purges_failed = arena->purges_failed,
                                 .free_recycled = arena->units_idle * ARENA_UNIT};
     for (const struct arena_region *region = arena->regions; region; region = region->next) {
         out->mapped += region->bytes;

@@ -55,12 +55,13 @@ struct chunk {
     struct chunk *before, *after;  /* neighbours in memory */
     struct chunk *next, *previous; /* in a free list or in its owner's list */
     struct chunk_list *owner;
-    TAILQ_ENTRY(chunk) queue; /* free and resident: idle; in use and sparse: sparse */
+    TAILQ_ENTRY(chunk) queue; /* free, resident, not purged: idle; in use and sparse: sparse */
     int64_t idle_ms;          /* free since */
     uint32_t
         resident; /* free: how many of its units may be backed by memory, the lowest as a rule */
     bool in_use;
     bool is_sparse; /* in the sparse queue */
+    bool is_purged; /* free: only parts of pages are resident, not in the idle queue */
 };
 
 /* The chunks of one owner (a partition), so that they can be given back together. */
@@ -75,7 +76,8 @@ struct arena_stats {
     size_t free_recycled; /* bytes that are free and were used before: still backed by memory */
     size_t chunks;
     size_t regions;
-    size_t regions_free; /* with no chunk in use */
+    size_t regions_free;    /* with no chunk in use */
+    uint64_t purges_failed; /* times the system refused to take free memory back */
 };
 
 /* `region_bytes` is how much address space to map at a time, 0 for the default. Memory is taken
@@ -96,6 +98,9 @@ int arena_reserve(struct arena *arena, size_t len, struct error *e);
 /* Free memory goes back to the system when nobody has wanted it for ARENA_IDLE_MS, but for what arena_prefault
  * asked to keep; to be called now and then. Time is whatever clock the caller likes. */
 void arena_tick(struct arena *arena, int64_t now_ms);
+
+/* Replace the system's page size, for tests: a multiple of ARENA_UNIT. */
+void arena_set_page(struct arena *arena, size_t page);
 
 /* From now on, and until as many calls of arena_release, no chunk that is in use now is used again: O(1). */
 void arena_hold(struct arena *arena);

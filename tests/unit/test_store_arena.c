@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "kit/source.h"
 #include "store/arena.h"
@@ -310,6 +312,120 @@ static void test_recycling_touches_nothing_new(void **state) {
     arena_free(arena);
 }
 
+/* ---- memory back to the system ------------------------------------------------------------ */
+
+static size_t recycled(const struct arena *arena) {
+    struct arena_stats stats;
+    arena_stats(arena, &stats);
+    return stats.free_recycled;
+}
+
+static uint64_t purges_failed(const struct arena *arena) {
+    struct arena_stats stats;
+    arena_stats(arena, &stats);
+    return stats.purges_failed;
+}
+
+/* Bytes of [begin, begin + len) that are backed by memory, in pages of the system. */
+static size_t resident(const char *begin, size_t len) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
+    static unsigned char pages[2 * REGION / 1024];
+    assert_int_equal((uintptr_t)begin % page, 0);
+    assert_true(len / page <= sizeof(pages));
+    assert_int_equal(mincore((void *)begin, len, pages), 0);
+    for (size_t i = 0; i < len / page; i++) n += pages[i] & 1;
+    return n * page;
+}
+
+/* With pages of 64 KiB, the whole pages inside a free chunk go back; its ends stay and count as resident. */
+static void test_purge_counts_parts_of_pages(void **state) {
+    (void)state;
+    enum { PAGE = 64 * 1024, LEN = 5 * PAGE };
+    struct arena *arena = arena_new(REGION, NULL);
+    arena_set_page(arena, PAGE);
+    struct chunk *before = arena_take(arena, 3 * ARENA_UNIT), *chunk = arena_take(arena, LEN);
+    struct chunk *behind = arena_take(arena, 3 * ARENA_UNIT);
+    char *memory = before->memory;
+    memset(before->memory, 'b', 3 * ARENA_UNIT);
+    memset(chunk->memory, 'c', LEN);
+    memset(behind->memory, 'h', 3 * ARENA_UNIT);
+    uintptr_t first = (uintptr_t)chunk->memory, last = first + chunk_size(chunk);
+    size_t whole = last / PAGE * PAGE - (first + PAGE - 1) / PAGE * PAGE;
+    assert_true(whole > 0 && whole < LEN);
+
+    size_t backed = resident(memory, REGION);
+    chunk_unpin(chunk);
+    assert_int_equal(recycled(arena), LEN);
+    arena_tick(arena, ARENA_IDLE_MS);
+    assert_int_equal(purges_failed(arena), 0);
+    assert_int_equal(recycled(arena), LEN - whole);
+    assert_int_equal(resident(memory, REGION), backed - whole);
+    arena_tick(arena, 2 * ARENA_IDLE_MS);
+    assert_int_equal(recycled(arena), LEN - whole);
+    for (size_t i = 0; i < 3 * ARENA_UNIT; i++)
+        if (before->memory[i] != 'b' || behind->memory[i] != 'h') fail_msg("byte %zu is lost", i);
+
+    chunk_unpin(before);
+    chunk_unpin(behind);
+    arena_tick(arena, 3 * ARENA_IDLE_MS);
+    arena_tick(arena, 4 * ARENA_IDLE_MS);
+    assert_true(recycled(arena) <= 2 * PAGE); /* what is left are the region's own ends */
+    arena_free(arena);
+}
+
+/* A chunk with no whole page inside stays resident. A trade for fresh memory ends nevertheless. */
+static void test_purge_of_less_than_a_page(void **state) {
+    (void)state;
+    enum { PAGE = 64 * 1024, N = 40 };
+    struct arena *arena = arena_new(REGION, NULL);
+    arena_set_page(arena, PAGE);
+    struct chunk *gone[N], *kept[N];
+    for (size_t i = 0; i < N; i++) {
+        gone[i] = arena_take(arena, 8 * ARENA_UNIT);
+        kept[i] = arena_take(arena, ARENA_UNIT);
+        memset(gone[i]->memory, 'g', 8 * ARENA_UNIT);
+    }
+    for (size_t i = 0; i < N; i++) chunk_unpin(gone[i]);
+    assert_int_equal(recycled(arena), N * 8 * ARENA_UNIT);
+    arena_tick(arena, ARENA_IDLE_MS);
+    assert_int_equal(recycled(arena), N * 8 * ARENA_UNIT);
+    struct chunk *fresh = arena_take(arena, 100 * ARENA_UNIT);
+    assert_int_equal(recycled(arena), N * 8 * ARENA_UNIT);
+    chunk_unpin(fresh);
+    for (size_t i = 0; i < N; i++) chunk_unpin(kept[i]);
+    arena_tick(arena, 2 * ARENA_IDLE_MS);
+    arena_tick(arena, 3 * ARENA_IDLE_MS);
+    assert_true(recycled(arena) <= 2 * PAGE);
+    arena_free(arena);
+}
+
+/* A page size below the system's makes madvise fail, as 4,096 does where pages have 64 KiB. */
+static void test_failed_purge_is_counted(void **state) {
+    (void)state;
+    enum { LEN = 100 * ARENA_UNIT };
+    struct arena *arena = arena_new(REGION, NULL);
+    arena_set_page(arena, ARENA_UNIT);
+    struct chunk *before = arena_take(arena, ARENA_UNIT), *chunk = arena_take(arena, LEN);
+    struct chunk *behind = arena_take(arena, ARENA_UNIT);
+    memset(chunk->memory, 'c', LEN);
+    chunk_unpin(chunk);
+    arena_tick(arena, ARENA_IDLE_MS);
+    assert_int_equal(purges_failed(arena), 1);
+    assert_int_equal(recycled(arena), LEN);
+    struct chunk *fresh = arena_take(arena, 200 * ARENA_UNIT); /* trades: refused again */
+    assert_int_equal(purges_failed(arena), 2);
+    assert_int_equal(recycled(arena), LEN);
+
+    arena_set_page(arena, (size_t)sysconf(_SC_PAGESIZE));
+    arena_tick(arena, 2 * ARENA_IDLE_MS);
+    assert_int_equal(purges_failed(arena), 2);
+    assert_true(recycled(arena) < 2 * (size_t)sysconf(_SC_PAGESIZE));
+    chunk_unpin(before);
+    chunk_unpin(behind);
+    chunk_unpin(fresh);
+    arena_free(arena);
+}
+
 #ifdef TQ_SANITIZERS
 #include <sanitizer/asan_interface.h>
 
@@ -384,7 +500,7 @@ static void test_no_more_address_space(void **state) {
     fclose(file);
     getrlimit(RLIMIT_AS, &before);
     tight = before;
-    tight.rlim_cur = pages * 4096 + 16 * REGION;
+    tight.rlim_cur = pages * (size_t)sysconf(_SC_PAGESIZE) + 16 * REGION;
     assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
     struct chunk *chunk = arena_take(arena, 64 * REGION);
     int failed = arena_reserve(arena, 64 * REGION, &e);
@@ -407,6 +523,9 @@ int main(void) {
         cmocka_unit_test(test_reserve_is_kept_beside_like_sizes),
         cmocka_unit_test(test_reserve_beyond_a_region),
         cmocka_unit_test(test_recycling_touches_nothing_new),
+        cmocka_unit_test(test_purge_counts_parts_of_pages),
+        cmocka_unit_test(test_purge_of_less_than_a_page),
+        cmocka_unit_test(test_failed_purge_is_counted),
 #ifdef TQ_SANITIZERS
         cmocka_unit_test(test_free_memory_is_poisoned),
 #else
