@@ -68,7 +68,8 @@ static bool glob_match_stars(struct span pattern, struct span text, bool ignore_
 
 int glob_check(struct span pattern, struct error *e) {
     if (pattern.len <= GLOB_MAX) return 0;
-    return error_set(e, ERROR_ERR, "a pattern has at most %d bytes, got %zu", GLOB_MAX, pattern.len);
+    return error_set(e, ERROR_ERR, "a pattern has at most %d bytes, got %zu", GLOB_MAX,
+                     pattern.len);
 }
 
 enum { GLOB_WORDS = GLOB_MAX / 64 + 1 };
@@ -78,9 +79,9 @@ struct glob {
     char pattern[GLOB_MAX]; /* of which this was made */
     size_t len;
     bool ignore_case;
-    size_t places;                     /* the last one: all of the pattern */
-    uint64_t stays[GLOB_WORDS];        /* places with a star behind them */
-    uint64_t enters[256][GLOB_WORDS];  /* by byte: places that it leads to */
+    size_t places;                    /* the last one: all of the pattern */
+    uint64_t stays[GLOB_WORDS];       /* places with a star behind them */
+    uint64_t enters[256][GLOB_WORDS]; /* by byte: places that it leads to */
 };
 
 static void glob_set_bit(uint64_t *words, size_t bit) {

@@ -61,7 +61,8 @@ static void checkpoint_park(struct client *c, const struct checkpoint_kind *kind
     waiting->ticket = ticket;
     if (kind->parse(c->argv, c->argc, &waiting->scratch, &waiting->request, &e))
         abort(); /* it parsed a moment ago */
-    waiter_park(c, &checkpoint_waiter, waiting, &(struct waiter_lack){0}, WAITER_SERVER, kind->queue, 0);
+    waiter_park(c, &checkpoint_waiter, waiting, &(struct waiter_lack){0}, WAITER_SERVER,
+                kind->queue, 0);
 }
 
 static void checkpoint_begin(struct client *c, const struct checkpoint_kind *kind) {

@@ -49,24 +49,23 @@ static const struct command_arg define_fields_args[] = {
     {.name = "m", .type = "integer"},
     {.name = "field", .type = "block", .multiple = 1, .args = define_field_args},
     {0}};
-#define DEFINE_CLAUSES \
-    {.name = "n", .type = "integer", .token = "MAXSAMPLES", .optional = 1}, \
-    {.name = "b", .type = "integer", .token = "MAXBYTES", .optional = 1}, \
-    {.name = "ahead", \
-     .type = "block", \
-     .token = "MAXAHEAD", \
-     .optional = 1, \
-     .args = define_ahead_args}, \
-    {.name = "retire", \
-     .type = "block", \
-     .token = "RETIRE", \
-     .optional = 1, \
-     .args = define_retire_args}, \
-    {.name = "fields", \
-     .type = "block", \
-     .token = "FIELDS", \
-     .optional = 1, \
-     .args = define_fields_args}
+#define DEFINE_CLAUSES                                                                             \
+    {.name = "n", .type = "integer", .token = "MAXSAMPLES", .optional = 1},                        \
+        {.name = "b", .type = "integer", .token = "MAXBYTES", .optional = 1},                      \
+        {.name = "ahead",                                                                          \
+         .type = "block",                                                                          \
+         .token = "MAXAHEAD",                                                                      \
+         .optional = 1,                                                                            \
+         .args = define_ahead_args},                                                               \
+        {.name = "retire",                                                                         \
+         .type = "block",                                                                          \
+         .token = "RETIRE",                                                                        \
+         .optional = 1,                                                                            \
+         .args = define_retire_args},                                                              \
+    {                                                                                              \
+        .name = "fields", .type = "block", .token = "FIELDS", .optional = 1,                       \
+        .args = define_fields_args                                                                 \
+    }
 
 static const struct command_arg create_args[] = {
     {.name = "partition", .type = "key"},

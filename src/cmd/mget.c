@@ -93,7 +93,8 @@ static uint64_t mget_estimate(const struct client *c, const struct mget *mget,
     const struct column_set *set = &rows->partition->fields;
     const struct column *const *all = (const struct column *const *)set->columns;
     return mget->n_fields
-               ? render_estimate(c, rows->partition, rows->seqs, rows->n, rows->columns, mget->n_fields)
+               ? render_estimate(c, rows->partition, rows->seqs, rows->n, rows->columns,
+                                 mget->n_fields)
                : render_estimate(c, rows->partition, rows->seqs, rows->n, all, set->count);
 }
 

@@ -57,10 +57,8 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
     if (sample->form == FORM_KEYS || sample->form == FORM_TEXT) return 0;
     const struct column **columns =
         render_columns(c, taken->partition, take->n_fields, take->fields);
-    return client_check_reply(c,
-                              render_estimate(c, taken->partition, taken->seqs, taken->n, columns,
-                                              take->n_fields),
-                              e);
+    return client_check_reply(
+        c, render_estimate(c, taken->partition, taken->seqs, taken->n, columns, take->n_fields), e);
 }
 
 /* True when there is an answer, which has been written. *lack is `again` where WHERE has to be evaluated for more samples than a
@@ -75,9 +73,8 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_error(&c->reply, &e);
         return true;
     }
-    *lack = (struct waiter_lack){.samples = taken.lacks,
-                                 .filters = taken.counts,
-                                 .again = taken.outcome == TAKE_SCAN};
+    *lack = (struct waiter_lack){
+        .samples = taken.lacks, .filters = taken.counts, .again = taken.outcome == TAKE_SCAN};
     if (taken.outcome == TAKE_WAIT || taken.outcome == TAKE_SCAN) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);

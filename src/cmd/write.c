@@ -19,7 +19,8 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
     struct op op;
     bool held = false;
     int failed = server_check_memory(s, e);
-    if (!failed) failed = kind->plan(s->store, request, order, s->now_ms, &s->scratch, &op, &held, e);
+    if (!failed)
+        failed = kind->plan(s->store, request, order, s->now_ms, &s->scratch, &op, &held, e);
     if (!failed && !held) failed = persistence_admit(s, &op, 0, e);
     if (failed) return failed;
     if (held)

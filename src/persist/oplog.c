@@ -144,7 +144,8 @@ void oplog_stats(const struct oplog *log, struct oplog_stats *out) {
 /* ---- room --------------------------------------------------------------------------------- */
 
 int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
-    uint64_t end = log->offset + frame_header_len(log->version) + opcodec_out_len(&log->pending) + bytes;
+    uint64_t end =
+        log->offset + frame_header_len(log->version) + opcodec_out_len(&log->pending) + bytes;
     const struct disk_ops *ops = log->disk->ops;
     if (end <= log->reserved) return 0;
     uint64_t ahead = end + RESERVE_STEP;

@@ -190,7 +190,8 @@ int segment_version(struct disk *disk, const char *path, uint32_t *out, struct e
     disk->ops->close(file);
     if (failed) return failed;
     if (got < sizeof(header))
-        return error_set(e, ERROR_ERR, "'%s', offset 0: it is shorter than a segment's header", path);
+        return error_set(e, ERROR_ERR, "'%s', offset 0: it is shorter than a segment's header",
+                         path);
     struct unpack u = unpack_of(span_of(header + 8, 4));
     *out = unpack_u32(&u);
     return 0;

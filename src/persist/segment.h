@@ -21,7 +21,8 @@
 enum {
     SEGMENT_VERSION = 2, /* 1 is read, and gone on with */
     SEGMENT_HEADER = 36, /* bytes: magic 8, version 4, log id 8, number 8, checksum 8 */
-    FRAME_HEADER = 60,   /* mark 4, lsn, durable, now_ms, length 8 each, checksums of body, header and place 8 each */
+    FRAME_HEADER =
+        60, /* mark 4, lsn, durable, now_ms, length 8 each, checksums of body, header and place 8 each */
     FRAME_HEADER_1 = 52, /* of version 1: one checksum of header and place */
     SEGMENT_NAME_MAX = 64,
 };

@@ -57,14 +57,16 @@ static int mput_columns(struct args *a, void *request) {
 
 static int mput_nx(struct args *a, void *request) {
     struct mput *mput = ((struct mput_clauses *)request)->mput;
-    if (mput->only) return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
+    if (mput->only)
+        return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
     mput->only = PUT_NX;
     return 0;
 }
 
 static int mput_xx(struct args *a, void *request) {
     struct mput *mput = ((struct mput_clauses *)request)->mput;
-    if (mput->only) return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
+    if (mput->only)
+        return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
     mput->only = PUT_XX;
     return 0;
 }
@@ -76,12 +78,9 @@ static int mput_block(struct args *a, void *request) {
 int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                        struct mput *out, struct args_block *block, struct error *e) {
     static const struct args_clause table[] = {
-        {"COLUMNS", mput_columns, false},
-        {"TAGS", mput_tags, false},
-        {"GROUPS", mput_groups, false},
-        {"NX", mput_nx, false},
-        {"XX", mput_xx, false},
-        {"BLOCK", mput_block, false},
+        {"COLUMNS", mput_columns, false}, {"TAGS", mput_tags, false},
+        {"GROUPS", mput_groups, false},   {"NX", mput_nx, false},
+        {"XX", mput_xx, false},           {"BLOCK", mput_block, false},
     };
     *out = (struct mput){0};
     *block = (struct args_block){0};

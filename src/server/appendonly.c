@@ -56,7 +56,8 @@ static void turn_on(struct server *s) {
     p->log = p->begun;
     p->begun = NULL;
     p->baseless = true;
-    if (saves_begin_base(s, &e)) log_warning("the op log can't be begun: %s", e.text); /* base_ended() goes on */
+    if (saves_begin_base(s, &e))
+        log_warning("the op log can't be begun: %s", e.text); /* base_ended() goes on */
 }
 
 static void turn_off(struct server *s) {
@@ -101,8 +102,9 @@ static void base_ended(struct server *s) {
     struct persistence *p = &s->persistence;
     if (p->rewrites.failed) {
         drop(s);
-        log_warning("the op log has no base and is given up: writes are refused; it is begun again in %d s",
-                    SAVES_RETRY_S);
+        log_warning(
+            "the op log has no base and is given up: writes are refused; it is begun again in %d s",
+            SAVES_RETRY_S);
         lapse(s, "its first base could not be written");
     } else {
         p->baseless = p->lapsed = false;

@@ -28,7 +28,7 @@ enum {
     DESCRIPTORS_RESERVED = 32, /* listening sockets, logs, the loop's own, memory regions */
     CLOSING_MAX_US = 10 * 1000000,
     LINGER_IDLE_US = 1000 * 1000, /* without a byte, when the last reply is sent */
-    TICKS_PER_ROUND = 10, /* ticks in which every client is visited once */
+    TICKS_PER_ROUND = 10,         /* ticks in which every client is visited once */
 };
 
 static char no_text[] = "";
@@ -315,10 +315,11 @@ int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) 
     enum client_class class = CLIENT_NORMAL; /* of a subscriber messages alone have another limit */
     size_t hard = c->server->clients->output_limits[class].hard;
     if (!hard || bytes <= hard - (c->reply.pending < hard ? c->reply.pending : hard)) return 0;
-    return error_set(e, ERROR_ERR,
-                     "the reply would have %llu bytes beside %zu that wait: client-output-buffer-limit "
-                     "normal is %zu bytes. Nothing was done: ask for less",
-                     (unsigned long long)bytes, c->reply.pending, hard);
+    return error_set(
+        e, ERROR_ERR,
+        "the reply would have %llu bytes beside %zu that wait: client-output-buffer-limit "
+        "normal is %zu bytes. Nothing was done: ask for less",
+        (unsigned long long)bytes, c->reply.pending, hard);
 }
 
 void client_output_ready(struct client *c) {
@@ -379,8 +380,7 @@ static void client_tick(struct client *c) {
 static bool clients_lack_memory(struct server *s) {
     bool refused = s->metrics.refused_oom != s->clients->refused_seen;
     s->clients->refused_seen = s->metrics.refused_oom;
-    return refused || server_memory_full(s, 0) ||
-           waiter_queued(s, WAITER_SERVER, SPAN_LITERAL(""));
+    return refused || server_memory_full(s, 0) || waiter_queued(s, WAITER_SERVER, SPAN_LITERAL(""));
 }
 
 /* Memory is full, and a client does not read: chunks that its replies lie in can't be used again. The one that has read nothing for
@@ -393,9 +393,10 @@ static bool clients_cut_slowest(struct server *s) {
         slowest = c;
     if (!slowest || s->now_us - slowest->active_us < STALLED_US) return false;
     s->metrics.output_cut++;
-    log_warning("client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
-                "beyond maxmemory; closed",
-                (unsigned long long)slowest->id, slowest->address, slowest->reply.pending);
+    log_warning(
+        "client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
+        "beyond maxmemory; closed",
+        (unsigned long long)slowest->id, slowest->address, slowest->reply.pending);
     client_close(slowest, "memory is full and it does not read");
     return true;
 }

@@ -71,7 +71,8 @@ struct client {
     bool is_sending; /* in the list of those who have replies to send */
     bool writable_armed;
     bool is_paused; /* much output waits: nothing is read and no command runs until it has gone */
-    bool lingers;   /* closing: what still comes is read and thrown away, or the last reply may be lost */
+    bool
+        lingers; /* closing: what still comes is read and thrown away, or the last reply may be lost */
     int64_t born_us, active_us; /* monotonic */
     int64_t input_us;           /* when a byte last came, or reading went on; monotonic */
     uint64_t lingered;          /* bytes that were read and thrown away while it lingers */

@@ -82,9 +82,10 @@ static bool client_is_http(const struct client *c) {
 static void client_refuse_http(struct client *c) {
     uint64_t dropped;
     if (log_is_due(&c->server->clients->http_log, c->server->now_us, 60 * 1000000, &dropped))
-        log_warning("client %llu at %s sent HTTP (POST, Host: or HTTP/1.x) and is closed: it may be a "
-                    "web page that tries to run commands (%llu more since the last line)",
-                    (unsigned long long)c->id, c->address, (unsigned long long)dropped);
+        log_warning(
+            "client %llu at %s sent HTTP (POST, Host: or HTTP/1.x) and is closed: it may be a "
+            "web page that tries to run commands (%llu more since the last line)",
+            (unsigned long long)c->id, c->address, (unsigned long long)dropped);
     client_close(c, "it speaks HTTP");
 }
 

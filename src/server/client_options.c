@@ -104,8 +104,8 @@ static int apply_output_pause(void *context, struct error *e) {
     int failed = config_split(span_of_string(clients->output_pause_words), CONFIG_WORD, &words, e);
     if (!failed && (words.n != 2 || !config_parse_memory(words.words[0], &high) ||
                     !config_parse_memory(words.words[1], &low) || low < 0 || high < low || !high))
-        failed = error_set(e, ERROR_ERR,
-                           "argument must be 'HIGH LOW' with HIGH not below LOW, such as '8mb 2mb'");
+        failed = error_set(
+            e, ERROR_ERR, "argument must be 'HIGH LOW' with HIGH not below LOW, such as '8mb 2mb'");
     config_words_free(&words);
     if (failed) return failed;
     clients->pause_high = (size_t)high;
@@ -135,7 +135,8 @@ static void register_connection_options(struct server *s) {
         {.name = "client-request-timeout",
          .kind = CONFIG_INTEGER,
          .value = &k->request_timeout,
-         .summary = "close a client that sent half a command and nothing more for this many seconds; 0: never",
+         .summary = "close a client that sent half a command and nothing more for this many "
+                    "seconds; 0: never",
          .fallback = "60",
          .min = 0,
          .max = INT32_MAX},

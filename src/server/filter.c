@@ -32,8 +32,8 @@ static uint64_t filter_hash(struct span value) {
 
 static bool filter_can_index(const struct where_condition *c) {
     struct number number;
-    if (c->operator == WHERE_EQ) return true;
-    return c->operator != WHERE_NE && number_parse(c->value, &number);
+    if (c->operator== WHERE_EQ) return true;
+    return c->operator!= WHERE_NE && number_parse(c->value, &number);
 }
 
 static struct filter_tag *filter_tag_get(struct filter *f, struct span name) {
@@ -47,7 +47,7 @@ static struct filter_tag *filter_tag_get(struct filter *f, struct span name) {
 }
 
 static struct filter_range *filter_range_of(struct filter_entry *entry) {
-    bool below = entry->operator == WHERE_LT || entry->operator == WHERE_LE;
+    bool below = entry->operator== WHERE_LT || entry->operator== WHERE_LE;
     return below ? &entry->tag->below : &entry->tag->above;
 }
 
@@ -87,8 +87,8 @@ static const struct where_condition *filter_choose(const struct where *where) {
     const struct where_condition *best = NULL;
     for (size_t i = 0; i < where->n; i++) {
         const struct where_condition *c = &where->conditions[i];
-        if (!filter_can_index(c) || (best && best->operator == WHERE_EQ)) continue;
-        if (!best || c->operator == WHERE_EQ) best = c;
+        if (!filter_can_index(c) || (best && best->operator== WHERE_EQ)) continue;
+        if (!best || c->operator== WHERE_EQ) best = c;
     }
     return best;
 }
@@ -97,9 +97,9 @@ bool filter_add(struct filter *f, struct filter_entry *entry, const struct where
     const struct where_condition *c = filter_choose(where);
     if (!c) return false;
     entry->tag = filter_tag_get(f, c->tag);
-    entry->operator = c->operator;
+    entry->operator= c->operator;
     entry->tag->n++;
-    if (c->operator == WHERE_EQ) {
+    if (c->operator== WHERE_EQ) {
         table_add(&entry->tag->equal, &entry->link, filter_hash(c->value));
     } else {
         struct number number;
@@ -113,7 +113,7 @@ bool filter_add(struct filter *f, struct filter_entry *entry, const struct where
 void filter_remove(struct filter *f, struct filter_entry *entry) {
     struct filter_tag *tag = entry->tag;
     if (!tag) return;
-    if (entry->operator == WHERE_EQ)
+    if (entry->operator== WHERE_EQ)
         table_remove(&tag->equal, &entry->link);
     else
         filter_range_remove(filter_range_of(entry), entry);
@@ -132,8 +132,7 @@ static void filter_match_value(const struct filter_tag *tag, struct span value,
                                void (*each)(void *context, struct filter_entry *entry),
                                void *context) {
     uint64_t hash = tag->equal.count ? filter_hash(value) : 0;
-    for (struct table_link *link = table_bucket(&tag->equal, hash); link;
-         link = link->next)
+    for (struct table_link *link = table_bucket(&tag->equal, hash); link; link = link->next)
         if (link->hash == hash) each(context, TABLE_ENTRY(link, struct filter_entry, link));
     if (!tag->below.n && !tag->above.n) return;
     struct number number;

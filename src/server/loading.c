@@ -107,10 +107,11 @@ static void tell(const struct server *s, const struct loading *l) {
                " frames of the op log, in %.3f s",
                stats.samples, stats.partitions, l->has_log ? l->replay.frames : 0, seconds);
     if (l->has_log && l->replay.cut)
-        log_warning("the op log ended in a torn frame, %s (%s): %" PRIu64
-                    " bytes that nobody was promised were cut off, and are kept in a file .cut-OFFSET "
-                    "beside it",
-                    l->replay.cut_where, l->replay.cut_why, l->replay.cut);
+        log_warning(
+            "the op log ended in a torn frame, %s (%s): %" PRIu64
+            " bytes that nobody was promised were cut off, and are kept in a file .cut-OFFSET "
+            "beside it",
+            l->replay.cut_where, l->replay.cut_why, l->replay.cut);
 }
 
 static int loading_finish(struct server *s, struct loading *l, int64_t then_ms, struct error *e) {

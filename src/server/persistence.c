@@ -56,7 +56,8 @@ static bool has_file(const struct server *s, const char *name) {
 static int own_at_start(struct server *s, struct error *e) {
     const struct persistence *p = &s->persistence;
     if (has_file(s, p->checkpoint_name)) return persistence_own_checkpoints(s, e);
-    bool used = p->appendonly || p->n_rules || has_file(s, p->log_name) || has_file(s, p->dump_name);
+    bool used =
+        p->appendonly || p->n_rules || has_file(s, p->log_name) || has_file(s, p->dump_name);
     return used ? persistence_own(s, e) : 0;
 }
 

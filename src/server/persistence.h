@@ -54,11 +54,13 @@ struct persistence {
     size_t n_rules;
 
     bool started;
-    int lock, checkpoint_lock; /* descriptors of dirlock.h, of `directory` and of checkpoints; -1: not owned */
+    int lock,
+        checkpoint_lock; /* descriptors of dirlock.h, of `directory` and of checkpoints; -1: not owned */
     struct oplog *log;       /* NULL: there is none */
     struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
     bool baseless;           /* `log` has no base yet and is not in force */
-    bool lapsed;             /* the log was in force, or to be, and is lost: writes are refused until there is one again */
+    bool
+        lapsed; /* the log was in force, or to be, and is lost: writes are refused until there is one again */
     struct error lapse;      /* why */
     int64_t looked_us;       /* when it was last seen that the log's files are there */
     struct loading *loading; /* NULL: the store is complete */

@@ -179,7 +179,8 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
     s->lease_end_ms = LEASE_NEVER; /* the timer is used up */
     int64_t until = clock_monotonic_us() + LEASES_BUDGET_US;
     while (lease_plan_expiry(s->store, s->now_ms, &op)) {
-        if (clock_monotonic_us() > until) return; /* the end of the turn sets the timer for the rest */
+        if (clock_monotonic_us() > until)
+            return; /* the end of the turn sets the timer for the rest */
         if (persistence_admit(s, &op, 0, NULL)) { /* it ends when the log can have it */
             s->lease_end_ms = lease_next_end(s->store);
             event_add(&s->lease_end, &(struct timeval){1, 0});
@@ -376,8 +377,8 @@ static int write_pidfile(struct server *s, struct error *e) {
     if (!*s->pidfile) return 0;
     /* A symbolic link, in a directory that others may write, would have any file overwritten. */
     const char *why;
-    int fd = file_open(s->pidfile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644, FILE_REGULAR,
-                       &why);
+    int fd =
+        file_open(s->pidfile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644, FILE_REGULAR, &why);
     if (fd < 0 && errno == ELOOP) why = "is a symbolic link";
     if (fd >= 0 && dprintf(fd, "%d\n", (int)getpid()) < 0) why = strerror(errno);
     if (fd >= 0 && close(fd) && !why) why = strerror(errno);

@@ -40,7 +40,7 @@ struct wait_queue {
     TAILQ_ENTRY(wait_queue) siblings, dues, askeds;
     TAILQ_HEAD(, waiter) waiters;
     bool is_due;
-    bool filters;     /* the head waits for `missing` more samples that gains() counts */
+    bool filters; /* the head waits for `missing` more samples that gains() counts */
     uint64_t missing;
     uint64_t wake_at; /* without `filters`: when so many samples have arrived */
     bool is_asked;    /* it is in partition->asked */
@@ -253,7 +253,7 @@ static void waiting_ask(struct server *s, struct wait_partition *p, const struct
 }
 
 static void waiting_signal_op(struct server *s, struct wait_partition *p, const struct op *op,
-                                uint64_t samples) {
+                              uint64_t samples) {
     if (samples != WAITER_ALL) p->arrived += samples;
     waiting_arrived(p, samples == WAITER_ALL);
     waiting_ask(s, p, op);

@@ -33,10 +33,11 @@ void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 /* What has to happen before another try can succeed. Zeroed: any change may help. */
 struct waiter_lack {
-    uint64_t samples; /* samples that must change (or that gains() must count, if `filters` is set) */
-    bool filters;     /* gains() is asked about each op */
-    bool again;       /* nothing: it has used its slice of this turn and is tried in the next */
-    bool moves;       /* the reason is another one now: wait in this queue */
+    uint64_t
+        samples;  /* samples that must change (or that gains() must count, if `filters` is set) */
+    bool filters; /* gains() is asked about each op */
+    bool again;   /* nothing: it has used its slice of this turn and is tried in the next */
+    bool moves;   /* the reason is another one now: wait in this queue */
     struct span partition, queue; /* where `moves` is set; copied */
 };
 

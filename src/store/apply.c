@@ -31,7 +31,8 @@ static size_t apply_put(struct partition *p, const struct op *op) {
 }
 
 /* What ranks get is held until they are done with it. */
-static void apply_ranks(struct partition *p, struct consumer *task, const struct op_select *select) {
+static void apply_ranks(struct partition *p, struct consumer *task,
+                        const struct op_select *select) {
     const struct op_rank *rank = &select->rank;
     ranks_remember(&task->ranks, p, select);
     for (size_t r = 0; r < (rank->shares ? rank->n_shares : 1); r++) {
@@ -59,8 +60,8 @@ static void apply_done(struct partition *p, const struct op_select *select) {
     struct scratch scratch = {0};
     uint64_t *seqs;
     if (!task) task = partition_add_task(p, select->task);
-    size_t n = ranks_list_unfinished(&task->ranks, select->rank.rank, select->rank.batch, &scratch,
-                                     &seqs);
+    size_t n =
+        ranks_list_unfinished(&task->ranks, select->rank.rank, select->rank.batch, &scratch, &seqs);
     for (size_t i = 0; i < n; i++) consumer_unhold(task, seqs[i]);
     ranks_finish(&task->ranks, select->rank.rank, select->rank.batch);
     scratch_free(&scratch);
@@ -108,8 +109,7 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
     uint64_t *sorted = mem_dup(select->seqs, select->n * sizeof(*sorted));
     qsort(sorted, select->n, sizeof(*sorted), apply_compare_seqs);
     for (size_t t = 0; t < p->tasks_count; t++)
-        if (!only || p->tasks[t] == only)
-            ranks_forget(&p->tasks[t]->ranks, p, sorted, select->n);
+        if (!only || p->tasks[t] == only) ranks_forget(&p->tasks[t]->ranks, p, sorted, select->n);
     mem_free(sorted);
     for (size_t i = 0; i < select->n; i++) {
         bool had = false;

@@ -59,7 +59,8 @@ static int bounds_check_ahead(const struct partition *p, uint64_t n, struct span
     uint64_t ahead = bounds->ahead && n ? bounds_ahead(p, n) : 0;
     if (!bounds->ahead || !n || ahead + n <= bounds->ahead) return 0;
     if (n > bounds->ahead)
-        return error_set(e, ERROR_FULL, "%llu new samples from %s on are more than MAXAHEAD %llu of partition %s",
+        return error_set(e, ERROR_FULL,
+                         "%llu new samples from %s on are more than MAXAHEAD %llu of partition %s",
                          (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->ahead,
                          QUOTE(p->name));
     return error_set(
@@ -75,9 +76,10 @@ static int bounds_check_samples(const struct partition *p, uint64_t n, struct sp
     int failed = bounds_check_end(p, n, key, e);
     if (failed || !bounds->samples || p->samples + n <= bounds->samples) return failed;
     if (n > bounds->samples)
-        return error_set(e, ERROR_FULL, "%llu new samples from %s on are more than MAXSAMPLES %llu of partition %s",
-                         (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->samples,
-                         QUOTE(p->name));
+        return error_set(
+            e, ERROR_FULL,
+            "%llu new samples from %s on are more than MAXSAMPLES %llu of partition %s",
+            (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->samples, QUOTE(p->name));
     return error_set(e, ERROR_FULL,
                      "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
                      QUOTE(p->name), (unsigned long long)p->samples,

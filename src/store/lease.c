@@ -90,7 +90,8 @@ static void lease_end_now(struct leases *leases, struct lease *lease) {
     struct consumer *task = lease->task;
     size_t at = task_place(task, lease->id);
     task->leases_count--;
-    if (at <= task->leases_count / 2) { /* the shorter side moves: leases end about in the order they were given */
+    if (at <= task->leases_count /
+                  2) { /* the shorter side moves: leases end about in the order they were given */
         memmove(task->leases + 1, task->leases, at * sizeof(*task->leases));
         task->leases++;
     } else {

@@ -18,8 +18,8 @@ struct match_set {
     uint64_t hash;     /* of them */
     struct spine blocks;
     size_t n_blocks;
-    uint64_t journal_at; /* entries before this one have been read */
-    uint64_t used;       /* by match_sets.clock */
+    uint64_t journal_at;    /* entries before this one have been read */
+    uint64_t used;          /* by match_sets.clock */
     struct match_sets *all; /* NULL: its partition is gone */
     unsigned holders;
     uint64_t filled; /* since it is held: blocks below this number */
@@ -37,7 +37,8 @@ struct match_sets {
 /* ---- a set -------------------------------------------------------------------------------- */
 
 static void match_set_forget(struct match_set *set) {
-    for (size_t i = 0; i < set->blocks.count; i++) mem_free(set->blocks.pieces[set->blocks.start + i]);
+    for (size_t i = 0; i < set->blocks.count; i++)
+        mem_free(set->blocks.pieces[set->blocks.start + i]);
     spine_free(&set->blocks);
     set->n_blocks = 0;
     set->filled = 0;
@@ -62,7 +63,8 @@ static void match_set_slide(struct match_set *set, const struct partition *p) {
     while (set->blocks.count && set->blocks.first < p->rows.first) match_set_drop_first(set);
 }
 
-static void match_set_ask(struct match_block *block, const struct where_bound *bound, uint64_t seq) {
+static void match_set_ask(struct match_block *block, const struct where_bound *bound,
+                          uint64_t seq) {
     unsigned row = spine_row(seq);
     if (where_admits(bound, seq))
         bits_set(block->words, row);
@@ -136,7 +138,7 @@ bool matches_and(struct match_set *set, const struct partition *p, const struct 
 static void matches_write(const struct where *where, char *at) {
     for (size_t i = 0; i < where->n; i++) {
         const struct where_condition *c = &where->conditions[i];
-        const uint64_t head[] = {c->tag.len, c->operator, c->value.len};
+        const uint64_t head[] = {c->tag.len, c->operator, c->value.len };
         memcpy(at, head, sizeof(head));
         memcpy(at + sizeof(head), c->tag.ptr, c->tag.len);
         if (c->value.len) memcpy(at + sizeof(head) + c->tag.len, c->value.ptr, c->value.len);
@@ -154,7 +156,8 @@ static struct span matches_key(const struct where *where, struct scratch *scratc
     return span_of(bytes, len);
 }
 
-static struct match_set *matches_find(const struct match_sets *all, uint64_t hash, struct span key) {
+static struct match_set *matches_find(const struct match_sets *all, uint64_t hash,
+                                      struct span key) {
     for (size_t i = 0; i < all->n; i++)
         if (all->sets[i]->hash == hash && span_equal(all->sets[i]->where, key)) return all->sets[i];
     return NULL;
@@ -213,7 +216,7 @@ static struct where_bound match_set_bind(const struct match_set *set, struct whe
         memcpy(numbers, at, head);
         struct where_condition *c = &conditions[where->n];
         c->tag = span_of(at + head, numbers[0]);
-        c->operator =(enum where_operator) numbers[1];
+        c->operator=(enum where_operator) numbers[1];
         c->value = span_of(at + head + numbers[0], numbers[2]);
         at += head + numbers[0] + numbers[2];
     }

@@ -24,8 +24,8 @@
 #include "store/where.h"
 
 enum {
-    MATCHES_SETS = 16,               /* of a partition */
-    MATCHES_JOURNAL = 4096,     /* entries: what a set may be behind */
+    MATCHES_SETS = 16,         /* of a partition */
+    MATCHES_JOURNAL = 4096,    /* entries: what a set may be behind */
     MATCHES_FROM_SAMPLES = 256 /* in a smaller partition asking each sample is as good */
 };
 

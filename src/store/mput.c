@@ -127,10 +127,9 @@ static int mput_read_ragged(const struct mput *mput, const struct mput_column *c
         for (unsigned s = 0; s < stars; s++) {
             sizes[s] = mput_size(column, i * stars + s);
             if (sizes[s] == DTYPE_STAR)
-                return error_set(e, ERROR_SCHEMA,
-                                 "field %s: sample %s has size %u, sizes end at %u",
-                                 QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_STAR,
-                                 DTYPE_STAR - 1);
+                return error_set(
+                    e, ERROR_SCHEMA, "field %s: sample %s has size %u, sizes end at %u",
+                    QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_STAR, DTYPE_STAR - 1);
         }
         struct dtype item;
         if (!dtype_of_sizes(&column->type, sizes, &item))
@@ -293,7 +292,8 @@ static const struct span *mput_picked_spans(const struct span *all, const size_t
 }
 
 /* The column of the picked samples alone: its bytes are copied together. `whole` is what was made of all of it. */
-static struct mput_column mput_picked_column(const struct mput *mput, const struct mput_column *from,
+static struct mput_column mput_picked_column(const struct mput *mput,
+                                             const struct mput_column *from,
                                              const struct op_column *whole, const size_t *places,
                                              size_t n, struct scratch *scratch) {
     const uint32_t *lengths = whole->values.lengths;
@@ -301,7 +301,8 @@ static struct mput_column mput_picked_column(const struct mput *mput, const stru
     size_t a_shape = mput->n ? from->shape.len / mput->n : 0;
     uint64_t *offsets = scratch_alloc(scratch, mput->n + 1, sizeof(*offsets));
     offsets[0] = 0;
-    for (size_t i = 0; i < mput->n; i++) offsets[i + 1] = offsets[i] + (lengths ? lengths[i] : dense);
+    for (size_t i = 0; i < mput->n; i++)
+        offsets[i + 1] = offsets[i] + (lengths ? lengths[i] : dense);
     for (size_t i = 0; i < n; i++) total += offsets[places[i] + 1] - offsets[places[i]];
     char *payload = scratch_alloc(scratch, 1, total), *at = payload;
     char *shape = scratch_alloc(scratch, 1, n * a_shape);
@@ -324,10 +325,11 @@ static struct mput mput_picked(const struct mput *mput, const struct op_put *who
     struct mput_tag *tags = scratch_alloc(scratch, mput->n_tags, sizeof(*tags));
     struct mput_column *columns = scratch_alloc(scratch, mput->n_columns, sizeof(*columns));
     for (size_t i = 0; i < mput->n_tags; i++)
-        tags[i] = (struct mput_tag){mput->tags[i].name, mput_picked_spans(mput->tags[i].values,
-                                                                          places, n, scratch)};
+        tags[i] = (struct mput_tag){mput->tags[i].name,
+                                    mput_picked_spans(mput->tags[i].values, places, n, scratch)};
     for (size_t i = 0; i < mput->n_columns; i++)
-        columns[i] = mput_picked_column(mput, &mput->columns[i], &whole->columns[i], places, n, scratch);
+        columns[i] =
+            mput_picked_column(mput, &mput->columns[i], &whole->columns[i], places, n, scratch);
     out.only = PUT_ALWAYS;
     out.n = n;
     out.keys = mput_picked_spans(mput->keys, places, n, scratch);

@@ -38,7 +38,7 @@ enum op_kind {
     OP_SEAL,    /* no more samples will come */
     OP_DROP,    /* the partition goes */
     OP_ADOPT, /* partitions loaded from a snapshot come in, each in place of the one of its name */
-    OP_DONE, /* a rank is done with all its batches up to one */
+    OP_DONE,  /* a rank is done with all its batches up to one */
 };
 
 /* One column of an OP_PUT. */

@@ -93,8 +93,8 @@ void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch) {
 }
 
 /* Samples of the rank's batches in [first, last]; `seqs` is NULL where they are only counted. */
-static size_t ranks_collect(const struct ranks *ranks, uint64_t rank, uint64_t first,
-                            uint64_t last, uint64_t *seqs) {
+static size_t ranks_collect(const struct ranks *ranks, uint64_t rank, uint64_t first, uint64_t last,
+                            uint64_t *seqs) {
     size_t n = 0;
     bool by_number = last - first < ranks->n;
     uint64_t steps = by_number ? last - first + 1 : ranks->n;
@@ -182,7 +182,8 @@ static int rank_compare_seqs(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n) {
+void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted,
+                  size_t n) {
     for (size_t b = ranks->n; n && b-- > 0;) {
         struct rank_batch *batch = ranks->table[b];
         size_t kept = 0, before = batch->n;

@@ -20,7 +20,7 @@ struct ready_query {
     size_t n_fields;
     const struct span *fields;
     const struct where *where;
-    bool lookup; /* only ready_has is going to be asked, of a few samples */
+    bool lookup;          /* only ready_has is going to be asked, of a few samples */
     uint64_t evaluations; /* of WHERE at the most, where the partition is large; 0: no limit */
 };
 
@@ -43,7 +43,8 @@ struct ready {
     uint64_t first, end;         /* pieces outside of these have nothing */
     uint64_t number;             /* the piece that `words` is about */
     unsigned word;               /* words below it are used up; backwards, from it on */
-    uint64_t words[SPINE_WORDS]; /* candidates not yet returned; without `matches`, WHERE not yet asked */
+    uint64_t words
+        [SPINE_WORDS]; /* candidates not yet returned; without `matches`, WHERE not yet asked */
 };
 
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */

@@ -40,7 +40,7 @@ enum clear_outcome {
 };
 
 enum clear_outcome clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
-                struct scratch *scratch, struct op *op);
+                              struct scratch *scratch, struct op *op);
 
 /* ERROR_NOPART where the partition is unknown. */
 int reset_plan(const struct store *s, const struct reset *reset, int64_t now_ms,

@@ -218,7 +218,8 @@ uint64_t take_gains(const struct store *s, const struct take *take, const struct
 
     struct ready ready;
     struct consumer *task = partition_task(p, take->task);
-    ready_open(&ready, &(struct ready_query){.partition = p,
+    ready_open(&ready,
+               &(struct ready_query){.partition = p,
                                      .task = task,
                                      .n_fields = take->n_fields,
                                      .fields = take->fields,

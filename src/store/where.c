@@ -24,8 +24,8 @@ struct where_bound where_bind(const struct where *where, const struct partition 
 }
 
 static bool where_holds(const struct where_condition *condition, struct span value) {
-    if (condition->operator == WHERE_EQ) return number_equal(value, condition->value);
-    if (condition->operator == WHERE_NE) return !number_equal(value, condition->value);
+    if (condition->operator== WHERE_EQ) return number_equal(value, condition->value);
+    if (condition->operator== WHERE_NE) return !number_equal(value, condition->value);
     int order = number_order(value, condition->value);
     if (order == NUMBER_UNORDERED) return false;
     switch (condition->operator) {

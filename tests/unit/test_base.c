@@ -385,7 +385,8 @@ static void test_glob_of_long_patterns(void **state) {
         for (size_t i = 0; i < p; i++) pattern[RUN + i] = pattern_bytes[random_next() % 6];
         for (size_t i = 0; i < t; i++) text[RUN + i] = text_bytes[random_next() % 4];
         bool expected = glob_naive(span_of(pattern + RUN, p), span_of(text + RUN, t));
-        assert_int_equal(glob_match(span_of(pattern, RUN + p), span_of(text, RUN + t), false), expected);
+        assert_int_equal(glob_match(span_of(pattern, RUN + p), span_of(text, RUN + t), false),
+                         expected);
         matched += expected;
     }
     assert_true(matched > 1000);

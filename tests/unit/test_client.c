@@ -99,10 +99,8 @@ static void waiting_free(void *request) {
     mem_free(request);
 }
 
-static const struct waiter_kind waiting = {.try = waiting_try,
-                                           .gains = waiting_gains,
-                                           .expire = waiting_expire,
-                                           .free = waiting_free};
+static const struct waiter_kind waiting = {
+    .try = waiting_try, .gains = waiting_gains, .expire = waiting_expire, .free = waiting_free};
 
 /* T.TAKE partition queue n ms moves-to payload */
 static void take_run(struct client *c) {
@@ -112,8 +110,8 @@ static void take_run(struct client *c) {
     if (!waiter_queued(&server, partition, queue) && take_try(c, &take)) return;
     client_keep_argv(c);
     take.payload = c->argv[6].bytes;
-    waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_lack){0}, partition, c->argv[2].bytes,
-                number(c, 4));
+    waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_lack){0}, partition,
+                c->argv[2].bytes, number(c, 4));
 }
 
 static void give_run(struct client *c) {
@@ -583,8 +581,9 @@ static void test_output_limit(void **state) {
 
 static int start(void **state) {
     (void)state;
-    char path[64], *words[] = {"--port", "0", "--unixsocket", path, "--loglevel", "warning",
-                              "--client-output-pause", "32mb", "1mb"};
+    char path[64], *words[] = {"--port",     "0",       "--unixsocket",          path,
+                               "--loglevel", "warning", "--client-output-pause", "32mb",
+                               "1mb"};
     struct error e;
     snprintf(path, sizeof(path), "/tmp/tq-test-%d.sock", (int)getpid());
     hash_init();

@@ -313,7 +313,9 @@ static void fill_fast(struct kit *k, unsigned from, unsigned n, size_t len) {
         column.payload = span_of(payload, mput.n * len);
         scratch_reset(&k->scratch);
         k->now_ms += 300;
-        assert_int_equal(mput_plan(k->store, &mput, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op, &(bool){false}, &k->error), 0);
+        assert_int_equal(mput_plan(k->store, &mput, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op,
+                                   &(bool){false}, &k->error),
+                         0);
         store_apply(k->store, &op);
     }
     mem_free(payload);

@@ -149,7 +149,9 @@ static void test_batches(void **state) {
                             .columns = columns};
         struct op op;
         scratch_reset(&pair->kit.scratch);
-        apply(pair, mput_plan(pair->kit.store, &mput, WRITE_VALUES_FIRST, 9, &pair->kit.scratch, &op, &(bool){false}, &pair->kit.error),
+        apply(pair,
+              mput_plan(pair->kit.store, &mput, WRITE_VALUES_FIRST, 9, &pair->kit.scratch, &op,
+                        &(bool){false}, &pair->kit.error),
               &op);
     }
     assert_int_equal(kit_partition(&pair->kit, "p")->samples, 701);
@@ -631,7 +633,9 @@ static void test_a_batch_is_one_reference(void **state) {
     struct mput mput = {
         .partition = S("p"), .n = N, .keys = names, .n_columns = 1, .columns = &column};
     struct op op;
-    assert_int_equal(mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 1, &k->scratch, &op, &(bool){false}, &k->error), 0);
+    assert_int_equal(mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 1, &k->scratch, &op,
+                               &(bool){false}, &k->error),
+                     0);
     held_store = k->store;
     store_on_change(k->store, hold, NULL);
     store_apply(k->store, &op);

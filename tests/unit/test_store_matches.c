@@ -21,8 +21,9 @@ static char values[WHERES][8];
 static void make_wheres(void) {
     for (int i = 0; i < WHERES; i++) {
         snprintf(values[i], sizeof(values[i]), "%d", i % VALUES);
-        conditions[i][0] = (struct where_condition){SPAN_LITERAL("t"), (enum where_operator)(i / VALUES % WHERE_OPERATORS),
-                                                    span_of_string(values[i])};
+        conditions[i][0] = (struct where_condition){
+            SPAN_LITERAL("t"), (enum where_operator)(i / VALUES % WHERE_OPERATORS),
+            span_of_string(values[i])};
         conditions[i][1] = (struct where_condition){SPAN_LITERAL("u"), WHERE_NE, SPAN_LITERAL("2")};
         wheres[i] = (struct where){i % 3 ? 1 : 2, conditions[i]};
     }
@@ -97,7 +98,8 @@ static void test_scans_give_what_the_tags_admit(void **state) {
                     put(k, &s, cleared + (unsigned)source_below(&s, next - cleared));
             break;
         case 4:
-            if (source_below(&s, 8) == 0) check(k, (int)source_below(&s, WHERES), source_below(&s, 2));
+            if (source_below(&s, 8) == 0)
+                check(k, (int)source_below(&s, WHERES), source_below(&s, 2));
             break;
         default: put(k, &s, cleared + (unsigned)source_below(&s, next - cleared));
         }
@@ -209,9 +211,8 @@ static void put_many(struct kit *k, const char *value) {
     struct op op;
     bool held;
     scratch_reset(&k->scratch);
-    assert_int_equal(mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 0, &k->scratch, &op, &held,
-                               &k->error),
-                     0);
+    assert_int_equal(
+        mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 0, &k->scratch, &op, &held, &k->error), 0);
     assert_true(op.put.n > MATCHES_JOURNAL);
     store_apply(k->store, &op);
 }
@@ -287,12 +288,9 @@ static void test_slices_follow_the_partition(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        KIT_TEST(test_scans_give_what_the_tags_admit),
-        KIT_TEST(test_small_partitions_have_none),
-        KIT_TEST(test_a_scan_is_cut_at_its_limit),
-        KIT_TEST(test_clear_and_take_ask_for_slices),
-        KIT_TEST(test_slices_are_not_in_vain),
-        KIT_TEST(test_slices_follow_the_partition),
+        KIT_TEST(test_scans_give_what_the_tags_admit), KIT_TEST(test_small_partitions_have_none),
+        KIT_TEST(test_a_scan_is_cut_at_its_limit),     KIT_TEST(test_clear_and_take_ask_for_slices),
+        KIT_TEST(test_slices_are_not_in_vain),         KIT_TEST(test_slices_follow_the_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

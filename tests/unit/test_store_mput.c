@@ -12,7 +12,8 @@ static int do_mput(struct kit *k, const struct mput *mput) {
     struct op op;
     scratch_reset(&k->scratch);
     k->error = (struct error){0};
-    int failed = mput_plan(k->store, mput, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op, &(bool){false}, &k->error);
+    int failed = mput_plan(k->store, mput, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op,
+                           &(bool){false}, &k->error);
     if (!failed) k->changed = store_apply(k->store, &op);
     return failed;
 }

@@ -48,14 +48,14 @@ size_t __real_store_apply(struct store *s, const struct op *op);
 size_t __wrap_utf8_valid_prefix(struct span text);
 size_t __real_utf8_valid_prefix(struct span text);
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*run)(void *), void *argument);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*run)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument);
 
 static struct server server;
 static char directory[64];
-static bool no_threads; /* the system refuses to start one */
+static bool no_threads;          /* the system refuses to start one */
 static bool unwritten, unsynced; /* something was applied that the log has not */
 static size_t utf8_checked;      /* bytes */
 
@@ -77,8 +77,8 @@ size_t __wrap_utf8_valid_prefix(struct span text) {
     return __real_utf8_valid_prefix(text);
 }
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*run)(void *), void *argument) {
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument) {
     return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
 }
 
@@ -137,8 +137,9 @@ static void server_begin(bool logged) {
     unwritten = unsynced = false;
     server_init(&server);
     register_commands();
-    char *words[] = {"--port", "0", "--unixsocket", path, "--dir", directory, "--loglevel",
-                     "warning", "--appendfsync", "always", "--appendonly", logged ? "yes" : "no"};
+    char *words[] = {"--port",        "0",       "--unixsocket", path,
+                     "--dir",         directory, "--loglevel",   "warning",
+                     "--appendfsync", "always",  "--appendonly", logged ? "yes" : "no"};
     int failed = config_load_words(server.config, sizeof(words) / sizeof(*words), words, &e);
     if (!failed) failed = server_start(&server, &e);
     EXPECT(!failed, "%s", e.text);
@@ -256,7 +257,8 @@ static void encode(struct peer *peer, const struct words *w) {
         simsock_bytes_add(to, line, (size_t)snprintf(line, sizeof(line), "$%zu\r\n", len));
         if (!word->large) simsock_bytes_add(to, word->text, len);
         for (size_t left = word->large; left;) {
-            static const char xs[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+            static const char xs[] =
+                "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
             size_t part = left < sizeof(xs) - 1 ? left : sizeof(xs) - 1;
             simsock_bytes_add(to, xs, part);
             left -= part;
@@ -368,9 +370,8 @@ static void draw_bound(struct source *s, struct request *r) {
 }
 
 static void draw_maxmemory(struct source *s, struct request *r) {
-    uint64_t limit = source_once_in(s, 2)
-                         ? 0
-                         : server_memory_used(&server) + source_below(s, 3 * VALUE_LARGE);
+    uint64_t limit =
+        source_once_in(s, 2) ? 0 : server_memory_used(&server) + source_below(s, 3 * VALUE_LARGE);
     add_words(&r->words, "CONFIG SET maxmemory %llu", (unsigned long long)limit);
 }
 
@@ -687,7 +688,8 @@ static void test_values_of_a_waiting_batch_are_checked_once(void **state) {
     peers[0].requests[peers[0].n_requests++] = r;
     rest();
     assert_int_equal(waiter_count(&server), 1);
-    for (int i = 0; i < CHANGES; i++) ask_text(i % 2 ? "TQ.PUT p a TAGS 1 v 1" : "TQ.PUT p b TAGS 1 v 2");
+    for (int i = 0; i < CHANGES; i++)
+        ask_text(i % 2 ? "TQ.PUT p a TAGS 1 v 1" : "TQ.PUT p b TAGS 1 v 2");
     assert_in_range(utf8_checked, 0, 2 * VALUE);
     ask_text("TQ.CLEAR p KEYS 1 a");
     assert_int_equal(waiter_count(&server), 0);
@@ -803,8 +805,8 @@ static void expect_closed_for_silence(const struct peer *peer, const char *what)
 
 static void test_half_a_command_ends_after_its_time(void **state) {
     (void)state;
-    static const char *const halves[] = {
-        "*2", "*2\r\n$4\r\nECHO\r\n$10\r\nhal", "PIN", "*2\r\n$4\r\nECHO\r\n$40000\r\nhalf of it"};
+    static const char *const halves[] = {"*2", "*2\r\n$4\r\nECHO\r\n$10\r\nhal", "PIN",
+                                         "*2\r\n$4\r\nECHO\r\n$40000\r\nhalf of it"};
     machine_begin(false);
     for (size_t i = 0; i < sizeof(halves) / sizeof(*halves); i++) {
         rest();

@@ -244,8 +244,8 @@ unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *sc
     uint64_t missing = 0, ahead = 0;
     for (size_t i = 0; i < mput->n; i++) {
         missing += (samples[i] = model_sample(p, mput->keys[i])) == NULL;
-        ahead += counts_ahead(p, samples[i],
-                              mput->group_ids ? mput->group_ids[i] : span_of(NULL, 0));
+        ahead +=
+            counts_ahead(p, samples[i], mput->group_ids ? mput->group_ids[i] : span_of(NULL, 0));
     }
     *made = 0;
     unsigned errors = check_mput_names(mput) | check_mput_groups(mput, p, samples);

@@ -13,7 +13,7 @@ enum { EVENTS_MAX = 4096 };
 
 struct pending {
     struct event *event;
-    int64_t due_us;    /* INT64_MAX: no timer */
+    int64_t due_us;     /* INT64_MAX: no timer */
     uint64_t edge_seen; /* EV_ET: what the event was told of last */
 };
 
@@ -114,8 +114,7 @@ int event_add(struct event *event, const struct timeval *timeout) {
         p = &loop.pending[loop.n_pending++];
         *p = (struct pending){.event = event, .due_us = INT64_MAX};
     }
-    if (timeout)
-        p->due_us = loop.now_us + (int64_t)timeout->tv_sec * 1000000 + timeout->tv_usec;
+    if (timeout) p->due_us = loop.now_us + (int64_t)timeout->tv_sec * 1000000 + timeout->tv_usec;
     return 0;
 }
 

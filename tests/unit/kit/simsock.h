@@ -43,7 +43,6 @@ void simsock_leave(int fd, bool reset);
 /* How many bytes the server may write from now on before its socket is full. At first there is no limit. */
 void simsock_room(int fd, size_t bytes);
 
-
 /* What the server has written so far. The caller may shorten it. */
 struct simsock_bytes *simsock_output(int fd);
 

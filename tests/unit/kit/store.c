@@ -71,7 +71,8 @@ int kit_put(struct kit *k, const struct put *put) {
     struct op op;
     scratch_reset(&k->scratch);
     k->changed = 0;
-    int failed = put_plan(k->store, put, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op, &k->held, &k->error);
+    int failed = put_plan(k->store, put, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op, &k->held,
+                          &k->error);
     if (!failed && !k->held) k->changed = store_apply(k->store, &op);
     return failed;
 }

@@ -83,7 +83,8 @@ static void step_mput(struct trial *t) {
     size_t made;
     trial_draw_mput(t, &mput);
     unsigned due = model_mput(&t->model, &mput, &t->scratch, &made);
-    int code = mput_plan(t->kit.store, &mput, WRITE_VALUES_FIRST, t->kit.now_ms, &t->scratch, &op, &(bool){false}, &t->kit.error);
+    int code = mput_plan(t->kit.store, &mput, WRITE_VALUES_FIRST, t->kit.now_ms, &t->scratch, &op,
+                         &(bool){false}, &t->kit.error);
     if (trial_agree(t, "mput", due, code))
         trial_expect(t, "mput", store_apply(t->kit.store, &op), made);
     for (size_t i = 0; i < mput.n_columns; i++) unland(mput.columns[i].landed);
