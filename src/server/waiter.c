@@ -4,6 +4,7 @@
  * stands in a list, so what nobody waits for costs one lookup, and serving costs what is due. */
 #include "server/waiter.h"
 
+#include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/time.h>
 
@@ -23,9 +24,11 @@ TAILQ_HEAD(queue_list, wait_queue);
 struct wait_partition {
     struct table_link link;
     struct queue_list queues; /* by arrival of their heads */
-    struct queue_list due;    /* whose heads are to be tried, in this order */
-    struct queue_list asked;  /* with `filters` set, and in no filter */
-    struct filter filter;     /* the others with `filters` set */
+    struct queue_list due;    /* heads are to be tried, in this order */
+    struct queue_list fresh;  /* due after these; sorted by arrival once `due` is empty */
+    size_t n_fresh;
+    struct queue_list asked; /* with `filters` set, and in no filter */
+    struct filter filter;    /* the others with `filters` set */
     TAILQ_ENTRY(wait_partition) signalled;
     bool is_signalled, is_serving;
     uint64_t arrived; /* samples that changed, since there are waiters here */
@@ -39,8 +42,8 @@ struct wait_queue {
     struct wait_partition *partition;
     TAILQ_ENTRY(wait_queue) siblings, dues, askeds;
     TAILQ_HEAD(, waiter) waiters;
-    bool is_due;
-    bool filters; /* the head waits for `missing` more samples that gains() counts */
+    struct queue_list *due_in; /* `due` or `fresh` of its partition; NULL: not due */
+    bool filters;              /* the head waits for `missing` more samples that gains() counts */
     uint64_t missing;
     uint64_t wake_at; /* without `filters`: when so many samples have arrived */
     bool is_asked;    /* it is in partition->asked */
@@ -128,6 +131,7 @@ static struct wait_queue *queue_get(struct waiters *w, struct span partition, st
         p->name = name;
         TAILQ_INIT(&p->queues);
         TAILQ_INIT(&p->due);
+        TAILQ_INIT(&p->fresh);
         TAILQ_INIT(&p->asked);
         p->wake_at = UINT64_MAX;
         table_add(&w->partitions, &p->link, hash_bytes(name));
@@ -159,8 +163,10 @@ static void queue_unfilter(struct wait_queue *q) {
 }
 
 static void queue_not_due(struct wait_queue *q) {
-    if (q->is_due) TAILQ_REMOVE(&q->partition->due, q, dues);
-    q->is_due = false;
+    if (!q->due_in) return;
+    if (q->due_in == &q->partition->fresh) q->partition->n_fresh--;
+    TAILQ_REMOVE(q->due_in, q, dues);
+    q->due_in = NULL;
 }
 
 static void queue_tidy(struct waiters *w, struct wait_queue *q) {
@@ -191,16 +197,17 @@ static void queue_place(struct wait_queue *q) {
 /* ---- signals */
 
 static void waiting_wake(struct server *s, struct wait_partition *p) {
-    if (p->is_signalled || TAILQ_EMPTY(&p->due)) return;
+    if (p->is_signalled || (TAILQ_EMPTY(&p->due) && !p->n_fresh)) return;
     p->is_signalled = true;
     TAILQ_INSERT_TAIL(&s->waiters->signalled, p, signalled);
     server_turn(s);
 }
 
 static void queue_due(struct wait_queue *q) {
-    if (q->is_due) return;
-    q->is_due = true;
-    TAILQ_INSERT_TAIL(&q->partition->due, q, dues);
+    if (q->due_in) return;
+    q->due_in = &q->partition->fresh;
+    q->partition->n_fresh++;
+    TAILQ_INSERT_TAIL(q->due_in, q, dues);
 }
 
 static void waiting_signal(struct server *s, struct wait_partition *p) {
@@ -226,7 +233,7 @@ static void waiting_arrived(struct wait_partition *p, bool all) {
 /* A head with `filters` looks at an op. */
 static void queue_gain(struct wait_queue *q, const struct op *op) {
     const struct waiter *head = TAILQ_FIRST(&q->waiters);
-    if (q->is_due || q->op == q->partition->ops) return;
+    if (q->due_in || q->op == q->partition->ops) return;
     q->op = q->partition->ops;
     uint64_t gains = head->kind->gains(head->client, head->request, op);
     q->missing -= gains < q->missing ? gains : q->missing;
@@ -435,15 +442,45 @@ static void waiter_move(struct waiter *w, const struct waiter_lack *lack) {
     queue_lacks(w->queue, &rest);
 }
 
-/* Tries heads until one has to stay or the queue is empty, which frees it. False where the time of this turn is up: then
- * the queue is due. */
+static int queue_compare(const void *a, const void *b) {
+    const struct wait_queue *const *x = a, *const *y = b;
+    uint64_t first = TAILQ_FIRST(&(*x)->waiters)->arrival;
+    uint64_t second = TAILQ_FIRST(&(*y)->waiters)->arrival;
+    return (first > second) - (first < second);
+}
+
+/* Call when `due` is empty. Changes are signalled in the order of an index; heads are tried in that of
+ * their arrival. */
+static void waiting_refresh(struct wait_partition *p) {
+    if (!p->n_fresh) return;
+    size_t n = 0;
+    struct wait_queue *q, **queues = mem_calloc(p->n_fresh, sizeof(struct wait_queue *));
+    TAILQ_FOREACH(q, &p->fresh, dues) queues[n++] = q;
+    qsort(queues, n, sizeof(struct wait_queue *), queue_compare);
+    TAILQ_INIT(&p->fresh);
+    p->n_fresh = 0;
+    for (size_t i = 0; i < n; i++) {
+        queues[i]->due_in = &p->due;
+        TAILQ_INSERT_TAIL(&p->due, queues[i], dues);
+    }
+    mem_free(queues);
+}
+
+/* Tries heads until one has to stay or the queue is empty, which frees it. False where the
+ * time of this turn is up: then the queue is due, before the others if its head was not tried. */
 static bool queue_serve(struct wait_queue *q, int64_t until_us) {
+    bool tried = false;
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
         if (clock_monotonic_us() > until_us) {
+            if (!tried && !q->due_in) {
+                q->due_in = &q->partition->due;
+                TAILQ_INSERT_HEAD(q->due_in, q, dues);
+            }
             queue_due(q);
             return false;
         }
         struct waiter_lack lack = {0};
+        tried = true;
         bool served = waiter_try(w, &lack);
         struct client *c = w->client;
         next = TAILQ_NEXT(w, order);
@@ -463,11 +500,14 @@ static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     return true;
 }
 
-/* A head whose try changed what others of this partition wait for made their queues due: they come later in the same list. False where
- * time is up. */
+/* A head whose try changed what others of this partition wait for made their queues due: they come after those that are due already.
+ * False where time is up. */
 static bool waiting_serve(struct wait_partition *p, int64_t until_us) {
     bool in_time = true;
-    for (struct wait_queue *q; in_time && (q = TAILQ_FIRST(&p->due));) {
+    while (in_time) {
+        if (TAILQ_EMPTY(&p->due)) waiting_refresh(p);
+        struct wait_queue *q = TAILQ_FIRST(&p->due);
+        if (!q) break;
         queue_not_due(q);
         in_time = queue_serve(q, until_us);
     }

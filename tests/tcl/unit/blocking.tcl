@@ -150,6 +150,25 @@ start_server {} {
         assert_waiting $stuck
     }
 
+    test "heads of different selections are tried in the order they came" {
+        set selections {{WHERE 1 v < 10} {BY RANDOM} {WHERE 1 v != 3} {WHERE 1 v = 9} {WHERE 1 v > 8} {}}
+        set clients {}
+        foreach selection $selections {
+            set c [client]
+            resp::send $c TQ.SAMPLE p t COUNT 1 FIELDS 1 f {*}$selection BLOCK 0 AS KEYS
+            lappend clients $c
+            wait_blocked [llength $clients]
+        }
+        # Each head is tried in vain once: from then on it is found by what it waits for.
+        foreach i {1 2 3} {
+            r TQ.PUT p k$i TAGS 1 v 9 FIELDS 1 g x
+        }
+        foreach c $clients i {1 2 3 4 5 6} {
+            r TQ.PUT p k$i TAGS 1 v 9 FIELDS 1 f x
+            assert_equal k$i [resp::receive $c]
+        }
+    }
+
     test "the same fields in another order are the same queue" {
         set first [client]
         set second [client]

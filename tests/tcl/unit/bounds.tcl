@@ -167,7 +167,7 @@ start_server {} {
 
     test "what can never fit is refused at once, with BLOCK too" {
         r TQ.CREATE p MAXSAMPLES 1 MAXBYTES 5
-        assert_refused "FULL *MAXSAMPLES 1*" {r TQ.MPUT p KEYS 2 a b TAGS 1 t x y BLOCK 0}
+        assert_refused "FULL 2 new samples from 'a' on are more than MAXSAMPLES 1*" {r TQ.MPUT p KEYS 2 a b TAGS 1 t x y BLOCK 0}
         assert_refused "FULL *MAXBYTES 5*" {r TQ.PUT p k FIELDS 1 f 123456 BLOCK 0}
         put p k1
         assert_refused "SCHEMA *" {r TQ.PUT p k2 FIELDS 1 f:f32 v BLOCK 0}
