@@ -249,11 +249,13 @@ bool retire_plan(const struct store *s, struct span partition, const uint64_t *s
     return at > out;
 }
 
-/* Groups of the samples, each once, ascending; returns how many. */
+/* Groups of the samples, each once, ascending; returns how many. What a rank is done with may have been cleared
+ * before, with its group. */
 static size_t retire_groups_of(const struct partition *p, const uint64_t *seqs, size_t n,
                                uint32_t *groups) {
     size_t found = 0, kept = 0;
     for (size_t i = 0; i < n; i++) {
+        if (!partition_alive(p, seqs[i])) continue;
         uint32_t group = partition_group(p, seqs[i]);
         if (group != GROUP_NONE) groups[found++] = group;
     }

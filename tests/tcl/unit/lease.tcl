@@ -165,6 +165,18 @@ start_server {} {
         assert_equal {2 0} [standing p t]
     }
 
+    test "a lease is acknowledged whose group was cleared meanwhile, with RETIRE" {
+        r TQ.CREATE p RETIRE 1 t
+        foreach group {a b} {
+            foreach member {1 2} { r TQ.PUT p $group$member GROUP $group 2 FIELDS 1 f v }
+        }
+        r TQ.PUT p c FIELDS 1 f v
+        assert_equal {a1 a2 b1 b2 c} [lease p t 5 100000 id]
+        assert_equal 2 [r TQ.CLEAR p KEYS 2 a1 a2]
+        assert_equal 3 [r TQ.ACK p t $id]
+        assert_equal 0 [r TQ.COUNT p]
+    }
+
     test "a partition takes its leases with it, and ids are not used again" {
         fill p 1 1
         lease p t 1 100000 id

@@ -280,6 +280,17 @@ start_server {} {
         assert_equal {k7 k8} [share 0 3 2 DONE 2]
     }
 
+    test "a rank is done with a batch whose groups were cleared meanwhile" {
+        r TQ.CREATE p RETIRE 1 t
+        foreach group {a b c} {
+            foreach member {1 2} { r TQ.PUT p $group$member GROUP $group 2 FIELDS 1 f v }
+        }
+        assert_equal {a1 a2} [share 0 0 2 BY GROUP]
+        assert_equal 2 [r TQ.CLEAR p KEYS 2 a1 a2]
+        assert_equal {b1 b2} [share 0 1 2 BY GROUP]
+        assert_equal {c1 c2} [share 0 2 2 BY GROUP DONE 1]
+        assert_equal 2 [r TQ.COUNT p]
+    }
     test "RESET of samples takes them out of all batches" {
         r TQ.CREATE p
         fill p 1 6
