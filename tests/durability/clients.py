@@ -322,6 +322,7 @@ class Kept:
     def __init__(self):
         self.table = Table()
         self.once, self.leases, self.acknowledged, self.batches, self.ranked = set(), {}, set(), {}, set()
+        self.decided = 0  # batches of `ranks`, also those whose samples are gone: none is decided anew
 
     def copy(self):
         other = Kept()
@@ -329,6 +330,7 @@ class Kept:
         other.once, other.acknowledged, other.ranked = set(self.once), set(self.acknowledged), set(self.ranked)
         other.leases = {id_: list(keys) for id_, keys in self.leases.items()}
         other.batches = {b: list(keys) for b, keys in self.batches.items()}
+        other.decided = self.decided
         return other
 
     def settle(self):
@@ -450,12 +452,13 @@ class Keeper(Client):
                 after.leases[reply[0]] = after.leases.pop(None)
             return
         if task == "ranks":  # one that is new, or one that there is, and that has to be the same
-            b = chance.choice(list(after.batches) + [max(after.batches, default=0) + 1])
+            b = chance.choice(list(after.batches) + [after.decided + 1])
             words[4] = n = b % 5 + 1  # always the same for this batch
             words += ["RANK", 0, "BATCH", b]
             keys = after.batches[b] if b in after.batches else ready[:n] if len(ready) >= n else None
             if keys:
                 after.batches[b] = keys
+                after.decided = max(after.decided, b)
                 after.ranked.update(keys)
         elif keys:
             after.once.update(keys)
