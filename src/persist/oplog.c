@@ -251,7 +251,14 @@ bool oplog_is_there(const struct oplog *log, struct error *e) {
         oplog_segment_path(log, log->number, path);
         there = log->disk->ops->is_there(log->file);
     }
-    if (!there) error_set(e, ERROR_MISCONF, "'%s' was removed or replaced", path);
+    if (!there) {
+        error_set(e, ERROR_MISCONF, "'%s' was removed or replaced", path);
+        return false;
+    }
+    uint64_t size;
+    if (log->disk->ops->size(log->file, &size, e)) return false;
+    there = size >= log->offset;
+    if (!there) error_set(e, ERROR_MISCONF, "'%s' was cut short", path);
     return there;
 }
 

@@ -357,6 +357,7 @@ start_own_server {appendonly yes} {
         }
         wait_for_condition 600 50 {[info_field aof_in_force] == 0}
         assert_error "MISCONF *manifest' was removed or replaced*" {r TQ.PUT p k FIELDS 1 f v}
+        assert_error "ERR *op log is not in force*" {r SHUTDOWN}
         assert_equal 10 [r TQ.COUNT p]
         file delete -force {*}[glob [file join [srv dir] appendonlydir base.*]]
         wait_for_condition 600 100 {[info_field aof_in_force] == 1}
@@ -366,6 +367,17 @@ start_own_server {appendonly yes} {
         assert_equal $before [picture]
     }
 
+    test "a segment that was cut short is noticed" {
+        set f [open [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end] r+]
+        chan truncate $f 40
+        close $f
+        wait_for_condition 600 20 {[string match "*tql' was cut short*" [said]]}
+        wait_for_condition 600 50 {[info_field aof_in_force] == 1}
+        fill p 21 30
+        set before [picture]
+        restart_server KILL
+        assert_equal $before [picture]
+    }
     test "a segment that was replaced is noticed" {
         set segment [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end]
         file copy $segment $segment.copy
