@@ -1,6 +1,7 @@
-/* See glob.h. Two matchers. For short ones: a star never needs to be reconsidered once a later star has been reached, so it is enough
- * to remember the last one; but that takes pattern × text steps at worst. Where these would be many, a bit for each place in the
- * pattern says whether the text so far can end there, and a byte of text moves all of them at once (Baeza-Yates and Gonnet, "A new
+/* See glob.h. Two matchers. For short ones: a star never needs to be reconsidered once a later star
+ * has been reached, so it is enough to remember the last one; but that takes pattern × text steps
+ * at worst. Where these would be many, a bit for each place in the pattern says whether the text so
+ * far can end there, and a byte of text moves all of them at once (Baeza-Yates and Gonnet, "A new
  * approach to text searching", 1992). */
 #include "base/glob.h"
 

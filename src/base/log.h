@@ -26,8 +26,8 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_notice(...) log_write(LOG_NOTICE, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
 
-/* A line that something outside can cause as often as it likes is written once in `every_us`. Zeroed at first; true: write it, and say
- * how many were left out since (*dropped). */
+/* A line that something outside can cause as often as it likes is written once in `every_us`.
+ * Zeroed at first; true: write it, and say how many were left out since (*dropped). */
 struct log_limit {
     int64_t last_us;
     uint64_t dropped;

@@ -26,7 +26,8 @@ const char *mem_allocator(void);
  * constant on average. *capacity is in items. Returns the (moved) vector. */
 void *mem_grow(void *vector, size_t *capacity, size_t need, size_t size);
 
-/* Pages that the allocator keeps for reuse go back to the system. Takes about a millisecond for a hundred megabytes. */
+/* Pages that the allocator keeps for reuse go back to the system. Takes about a millisecond for a
+ * hundred megabytes. */
 void mem_trim(void);
 
 #endif

@@ -46,7 +46,8 @@ static void clear_run(struct client *c) {
     scan_run(c, clear_try);
 }
 
-/* NULL: of all samples. A rank batch that is forgotten no longer holds its samples back from RETIRE. */
+/* NULL: of all samples. A rank batch that is forgotten no longer holds its samples back from
+ * RETIRE. */
 static const uint64_t *reset_seqs(const struct op *op) {
     return op->select.all ? NULL : op->select.seqs;
 }

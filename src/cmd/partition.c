@@ -64,7 +64,8 @@ static void schema_run(struct client *c) {
     }
 }
 
-/* A task as TQ.STATUS shows it: it consumed or leased samples, or calls of it are parked, or both. */
+/* A task as TQ.STATUS shows it: it consumed or leased samples, or calls of it are parked, or
+ * both. */
 struct status_task {
     struct span name;      /* borrowed from the partition or from a waiter's queue */
     struct consumer *task; /* NULL: it never had a sample */
@@ -76,7 +77,8 @@ struct status_tasks {
     struct status_task *rows; /* in scratch; NULL while they are counted */
 };
 
-/* Queues of TQ.SAMPLE begin with the task and a NUL (cmd/sample.c); those of writers hold no NUL. */
+/* Queues of TQ.SAMPLE begin with the task and a NUL (cmd/sample.c); those of writers hold no
+ * NUL. */
 static void status_add_queue(void *context, struct span queue, size_t parked) {
     struct status_tasks *tasks = context;
     const char *end = queue.len ? memchr(queue.ptr, '\0', queue.len) : NULL;
@@ -119,7 +121,8 @@ static struct status_tasks status_tasks(struct server *s, const struct partition
     return tasks;
 }
 
-/* Seconds since the oldest sample was made that the task has not consumed; null where it consumed all. */
+/* Seconds since the oldest sample was made that the task has not consumed; null where it consumed
+ * all. */
 static void status_oldest(struct client *c, const struct partition *p, struct consumer *task) {
     static const struct where all = {0};
     struct ready ready;

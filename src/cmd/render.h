@@ -21,8 +21,8 @@ void render_value(struct client *c, const struct column *column, uint64_t seq, e
 const struct column **render_columns(struct client *c, const struct partition *p, size_t n,
                                      const struct span *fields);
 
-/* About how many bytes these samples, of which some may be named repeatedly, have in a reply; keys and what stands around values
- * included. Where they are sure to fit it is not counted, and 0. */
+/* About how many bytes these samples, of which some may be named repeatedly, have in a reply; keys
+ * and what stands around values included. Where they are sure to fit it is not counted, and 0. */
 uint64_t render_estimate(const struct client *c, const struct partition *p, const uint64_t *seqs,
                          size_t n, const struct column *const *columns, size_t n_columns);
 

@@ -5,7 +5,8 @@
 #include "server/server.h"
 #include "store/bounds.h"
 
-/* Room in the log for the op and for the OP_CLEAR that retire_consumed applies behind it. `seqs` as there. */
+/* Room in the log for the op and for the OP_CLEAR that retire_consumed applies behind it. `seqs` as
+ * there. */
 static inline int retire_admit(struct server *s, const struct op *op, const uint64_t *seqs,
                                size_t n, struct error *e) {
     const struct partition *p = store_find(s->store, op->partition);

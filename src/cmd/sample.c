@@ -50,7 +50,8 @@ static void sample_write_lease(struct client *c, uint64_t lease) {
     reply_text(&c->reply, id);
 }
 
-/* A reply that the client may not have waiting would close it, with the samples consumed: nothing is taken for it. */
+/* A reply that the client may not have waiting would close it, with the samples consumed: nothing
+ * is taken for it. */
 static int sample_check_reply(struct client *c, const struct sample *sample,
                               const struct taken *taken, struct error *e) {
     const struct take *take = &sample->take;
@@ -61,8 +62,8 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
         c, render_estimate(c, taken->partition, taken->seqs, taken->n, columns, take->n_fields), e);
 }
 
-/* True when there is an answer, which has been written. *lack is `again` where WHERE has to be evaluated for more samples than a
- * turn has time for. */
+/* True when there is an answer, which has been written. *lack is `again` where WHERE has to be
+ * evaluated for more samples than a turn has time for. */
 static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
@@ -159,8 +160,8 @@ static int sample_compare_names(const void *a, const void *b) {
     return span_compare(*(const struct span *)a, *(const struct span *)b);
 }
 
-/* Task, field set and selection as bytes: calls that ask for the same stand in one queue, in whatever order they name the fields.
- * Names hold no NUL. */
+/* Task, field set and selection as bytes: calls that ask for the same stand in one queue, in
+ * whatever order they name the fields. Names hold no NUL. */
 static struct span sample_queue(const struct take *take, struct scratch *scratch) {
     struct span *names = scratch_alloc(scratch, take->n_fields, sizeof(*names));
     memcpy(names, take->fields, take->n_fields * sizeof(*names));
@@ -203,7 +204,8 @@ static bool sample_has_to_queue(struct client *c, const struct sample *sample, s
            !taken.remembered;
 }
 
-/* The rank is done with earlier batches, which holds even if the call then waits; not if the call is wrong. */
+/* The rank is done with earlier batches, which holds even if the call then waits; not if the call
+ * is wrong. */
 static int sample_finish(struct client *c, const struct take *take, struct error *e) {
     struct server *s = c->server;
     struct taken taken;

@@ -1,7 +1,8 @@
 /* See write.h.
  *
- * Writes that wait for room stand in a queue of their partition, those that wait for memory in one of the server: any
- * partition may give memory back. A write whose reason changes moves to the other queue. */
+ * Writes that wait for room stand in a queue of their partition, those that wait for memory in one
+ * of the server: any partition may give memory back. A write whose reason changes moves to the
+ * other queue. */
 #include "cmd/write.h"
 
 #include <stdlib.h>
@@ -46,7 +47,8 @@ struct write_waiting {
 /* No queue of TQ.SAMPLE has an empty name. */
 #define WRITE_QUEUE SPAN_LITERAL("")
 
-/* Where a write waits that was refused with this error. For room, write_waiting_gains tells which ops are worth a try. */
+/* Where a write waits that was refused with this error. For room, write_waiting_gains tells which
+ * ops are worth a try. */
 static struct waiter_lack write_lack(const struct client *c, const struct error *why) {
     bool memory = why->code == ERROR_OOM;
     return (struct waiter_lack){.samples = !memory,
@@ -118,8 +120,8 @@ static void write_park(struct client *c, const struct write_kind *kind, const st
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-/* Behind others that wait for room a write has to wait even if it could go, unless it needs no room; but what is wrong with it
- * is said at once. */
+/* Behind others that wait for room a write has to wait even if it could go, unless it needs no
+ * room; but what is wrong with it is said at once. */
 static bool write_has_to_queue(struct client *c, const struct write_kind *kind, const void *request,
                                struct error *e) {
     struct server *s = c->server;

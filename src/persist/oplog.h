@@ -76,9 +76,10 @@ bool oplog_has_pending(const struct oplog *log);
 /* Write what was added, if anything; on failure the process has to end. */
 int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e);
 
-/* Are the manifest and the segment that is written where they belong, and is the segment as long as what was written? What is removed
- * under a running process is written to without an error. *e names the file that is not. The base, older segments and what
- * the manifest says are not looked at. */
+/* Are the manifest and the segment that is written where they belong, and is the segment as long as
+ * what was written? What is removed under a running process is written to without an error. *e
+ * names the file that is not. The base, older segments and what the manifest says are not looked
+ * at. */
 bool oplog_is_there(const struct oplog *log, struct error *e);
 
 /* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to

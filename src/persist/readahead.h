@@ -22,7 +22,8 @@ struct readahead_job {
     bool ended;
 };
 
-/* Without a thread, jobs are done when they are waited for; so they are where the system refuses one: see readahead_has_thread. */
+/* Without a thread, jobs are done when they are waited for; so they are where the system refuses
+ * one: see readahead_has_thread. */
 struct readahead *readahead_new(bool thread);
 /* Drops what is left. */
 void readahead_free(struct readahead *r);

@@ -197,7 +197,8 @@ int segment_version(struct disk *disk, const char *path, uint32_t *out, struct e
     return 0;
 }
 
-/* The first place from `from` on where a frame's header could begin; the segment's length where there is none. */
+/* The first place from `from` on where a frame's header could begin; the segment's length where
+ * there is none. */
 static uint64_t segment_find_mark(const struct segment *s, uint64_t from) {
     uint32_t mark = htole32(FRAME_MARK);
     size_t left = s->bytes.len - (size_t)from;

@@ -1,14 +1,16 @@
 /* Segments: the files of the op log, and the frames they consist of.
  *
- * A frame holds the ops of one turn of the loop. It is there whole or not at all: its header carries its number (lsn, counted
- * from 1 over all segments), its length, a checksum of its body, one of the header's fields and the log's id, and one that ties
- * these to the segment and the place in it that the frame was written for. So bytes that belong elsewhere are no frame here, and a
+ * A frame holds the ops of one turn of the loop. It is there whole or not at all: its header
+ * carries its number (lsn, counted from 1 over all segments), its length, a checksum of its body,
+ * one of the header's fields and the log's id, and one that ties these to the segment and the place
+ * in it that the frame was written for. So bytes that belong elsewhere are no frame here, and a
  * frame that stands in another place than its own can be told from one that never was.
  *
- * A server that dies leaves a torn tail: what was written and not synced may be there, or not, or in parts, in any order.
- * Damage of what was synced looks alike. To tell them apart each frame says up to which lsn everything was
- * known to be on the medium when it was written: a broken frame that a later one testifies to is damage, a broken one of which
- * nobody knows was never promised to anyone. A disk that loses what was not synced leaves each sector in its place: a whole frame
+ * A server that dies leaves a torn tail: what was written and not synced may be there, or not, or
+ * in parts, in any order. Damage of what was synced looks alike. To tell them apart each frame says
+ * up to which lsn everything was known to be on the medium when it was written: a broken frame that
+ * a later one testifies to is damage, a broken one of which nobody knows was never promised to
+ * anyone. A disk that loses what was not synced leaves each sector in its place: a whole frame
  * behind the broken one, but in another place than its own, is damage as well. */
 #ifndef TQ_PERSIST_SEGMENT_H
 #define TQ_PERSIST_SEGMENT_H
@@ -21,8 +23,8 @@
 enum {
     SEGMENT_VERSION = 2, /* 1 is read, and gone on with */
     SEGMENT_HEADER = 36, /* bytes: magic 8, version 4, log id 8, number 8, checksum 8 */
-    FRAME_HEADER =
-        60, /* mark 4, lsn, durable, now_ms, length 8 each, checksums of body, header and place 8 each */
+    /* Mark 4; lsn, durable, now_ms, length 8 each; checksums of body, header and place 8 each. */
+    FRAME_HEADER = 60,
     FRAME_HEADER_1 = 52, /* of version 1: one checksum of header and place */
     SEGMENT_NAME_MAX = 64,
 };
@@ -83,8 +85,9 @@ enum segment_found segment_next(struct segment *s, struct frame *frame, struct s
 /* The version of the segment at `path`, whose header has been checked before. */
 int segment_version(struct disk *disk, const char *path, uint32_t *out, struct error *e);
 
-/* Is there a whole frame of this log behind the present place that was written for another one? *offset is where it stands. (In a
- * segment of version 1 only one that was written for the present place is found.) */
+/* Is there a whole frame of this log behind the present place that was written for another one?
+ * *offset is where it stands. (In a segment of version 1 only one that was written for the present
+ * place is found.) */
 bool segment_displaced(const struct segment *s, uint64_t *offset);
 
 /* The newest lsn that any frame behind the present place says to be on the medium; 0: none does. */

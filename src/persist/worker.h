@@ -13,8 +13,8 @@ struct worker;
 
 typedef int worker_job(void *context, struct error *e);
 
-/* `threadless`: jobs run where they are given, for tests that have to go the same way each time. NULL and ERROR_ERR where the
- * system refuses another thread. */
+/* `threadless`: jobs run where they are given, for tests that have to go the same way each time.
+ * NULL and ERROR_ERR where the system refuses another thread. */
 struct worker *worker_new(bool threadless, struct error *e);
 /* Waits for the job that runs. */
 void worker_free(struct worker *w);

@@ -124,7 +124,8 @@ static int sample_as(struct args *a, void *request) {
     return form_parse(a, true, &((struct sample *)request)->form);
 }
 
-/* COUNT (0: left out), sampler and WHERE as bytes: two calls with the same bytes ask for the same. */
+/* COUNT (0: left out), sampler and WHERE as bytes: two calls with the same bytes ask for the
+ * same. */
 struct sample_how {
     char *at;
     size_t len;

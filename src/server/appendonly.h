@@ -25,10 +25,11 @@ void appendonly_turn(struct server *s);
 /* Ten times a second. */
 void appendonly_tick(struct server *s);
 
-/* The last thing that is done with a store: the log, if there is one, is closed. */
-/* The log's files are gone: it is given up, writes are refused, and one is begun anew. */
+/* The log's files are gone (`why` names one; copied): close the log, refuse writes, and begin a new
+ * log. */
 void appendonly_lost(struct server *s, const struct error *why);
 
+/* The last thing that is done with a store: the log, if there is one, is closed. */
 void appendonly_end(struct server *s);
 
 #endif

@@ -340,9 +340,10 @@ void client_message_ready(struct client *c, size_t bytes) {
     client_output_ready(c);
 }
 
-/* True if half a command has come, and then no byte for client-request-timeout seconds. Input behind a
- * parked or paused command does not count: the server has not looked whether it is whole. Bytes that
- * wait in the socket count as come: the loop may have been held (SAVE) while they arrived. */
+/* True if half a command has come, and then no byte for client-request-timeout seconds. Input
+ * behind a parked or paused command does not count: the server has not looked whether it is whole.
+ * Bytes that wait in the socket count as come: the loop may have been held (SAVE) while they
+ * arrived. */
 static bool client_is_late(const struct client *c) {
     const struct server *s = c->server;
     bool half = c->input.end > c->input.start || resp_is_half(&c->parser);
@@ -383,8 +384,8 @@ static bool clients_lack_memory(struct server *s) {
     return refused || server_memory_full(s, 0) || waiter_queued(s, WAITER_SERVER, SPAN_LITERAL(""));
 }
 
-/* Memory is full, and a client does not read: chunks that its replies lie in can't be used again. The one that has read nothing for
- * longest goes. */
+/* Memory is full, and a client does not read: chunks that its replies lie in can't be used again.
+ * The one that has read nothing for longest goes. */
 static bool clients_cut_slowest(struct server *s) {
     enum { STALLED_US = 1000 * 1000 };
     struct client *c, *slowest = NULL;

@@ -71,8 +71,7 @@ struct client {
     bool is_sending; /* in the list of those who have replies to send */
     bool writable_armed;
     bool is_paused; /* much output waits: nothing is read and no command runs until it has gone */
-    bool
-        lingers; /* closing: what still comes is read and thrown away, or the last reply may be lost */
+    bool lingers;   /* closing: input is read and dropped, or the last reply may be lost */
     int64_t born_us, active_us; /* monotonic */
     int64_t input_us;           /* when a byte last came, or reading went on; monotonic */
     uint64_t lingered;          /* bytes that were read and thrown away while it lingers */
@@ -98,8 +97,8 @@ struct client_output_limit {
 
 enum {
     CLIENT_READ_SIZE = 16 * 1024, /* also how far a parked client is read ahead */
-    CLIENT_PENDING_FULL =
-        64 * 1024 /* output that may wait when memory is full before a client is paused, or cut */
+    /* Output that may wait while memory is full before a client is paused, or closed. */
+    CLIENT_PENDING_FULL = 64 * 1024
 };
 
 struct clients {
@@ -187,8 +186,8 @@ void client_output_ready(struct client *c);
 /* The same, where they were `bytes` of a message that the client did not ask for just now. */
 void client_message_ready(struct client *c, size_t bytes);
 
-/* Would a reply of so many bytes more be beyond what the client may have waiting? ERROR_ERR names the limit. Asked before anything
- * is done that the reply tells of. */
+/* Would a reply of so many bytes more be beyond what the client may have waiting? ERROR_ERR names
+ * the limit. Asked before anything is done that the reply tells of. */
 int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 
 /* By what it does now. */
@@ -214,7 +213,8 @@ void clients_tick(struct server *s);  /* ten times a second: timeouts and limits
 
 /* ---- between client.c and client_io.c */
 
-/* At the end of the turn, once the log has what the turn did, send what is pending: the only way in which bytes leave. */
+/* At the end of the turn, once the log has what the turn did, send what is pending: the only way in
+ * which bytes leave. */
 void client_send_later(struct client *c);
 
 void client_io_begin(struct client *c); /* arm the events of a new connection */

@@ -31,8 +31,8 @@ enum {
     SHED_FROM = 64 * 1024, /* what half a command may hold beyond maxmemory */
 };
 
-/* Bytes that a lingering client may send; far above what clients send in one request, since one that
- * is cut off here reads a reset in place of the reason. */
+/* Bytes that a lingering client may send; far above what clients send in one request, since one
+ * that is cut off here reads a reset in place of the reason. */
 #define LINGER_MAX (UINT64_C(4) << 30)
 
 /* ---- input that stays */
@@ -70,8 +70,9 @@ static void client_protocol_error(struct client *c, const struct error *e) {
     client_close_lingering(c);
 }
 
-/* Does this look like HTTP? A web page can make a browser send such a request to a server on loopback; what stands in
- * its body would then run as commands. `POST` and `Host:` as in Redis, and any first line of HTTP. */
+/* Does this look like HTTP? A web page can make a browser send such a request to a server on
+ * loopback; what stands in its body would then run as commands. `POST` and `Host:` as in Redis, and
+ * any first line of HTTP. */
 static bool client_is_http(const struct client *c) {
     const struct resp_parser *p = &c->parser;
     struct span first = p->argv[0].bytes, last = p->argv[p->argc - 1].bytes;
@@ -361,7 +362,8 @@ static bool client_write(struct client *c, size_t *sent_total) {
     return (size_t)sent == total;
 }
 
-/* What a lingering client still sends is nobody's; when it ends its side it has read what it wants. */
+/* What a lingering client still sends is nobody's; when it ends its side it has read what it
+ * wants. */
 static void on_lingering(evutil_socket_t fd, short what, void *context) {
     (void)what;
     struct client *c = context;

@@ -1,10 +1,11 @@
 /* Which parked calls a changed sample may be of use to.
  *
- * A thousand calls that wait with different conditions on tags (WHERE version = 7, WHERE worker = 3 …) must not be asked one by
- * one about each write. One condition of each call is indexed here: equality in a hash table by value, comparisons with a number
- * in a sorted array. A changed sample then finds the calls whose indexed condition it meets, and only those are asked whether
- * all of their conditions hold. The answer errs on one side: it may name a call that has no use for the sample, and never leaves
- * out one that has. */
+ * A thousand calls that wait with different conditions on tags (WHERE version = 7, WHERE worker = 3
+ * …) must not be asked one by one about each write. One condition of each call is indexed here:
+ * equality in a hash table by value, comparisons with a number in a sorted array. A changed sample
+ * then finds the calls whose indexed condition it meets, and only those are asked whether all of
+ * their conditions hold. The answer errs on one side: it may name a call that has no use for the
+ * sample, and never leaves out one that has. */
 #ifndef TQ_SERVER_FILTER_H
 #define TQ_SERVER_FILTER_H
 
@@ -31,14 +32,15 @@ struct filter {
     struct filter_tag *tags;
 };
 
-/* Index the entry by one of the conditions. False where none can be indexed (none at all, only `!=`, or comparisons with what is no
- * number): then the entry is in no filter and has to be asked about each sample. */
+/* Index the entry by one of the conditions. False where none can be indexed (none at all, only
+ * `!=`, or comparisons with what is no number): then the entry is in no filter and has to be asked
+ * about each sample. */
 bool filter_add(struct filter *f, struct filter_entry *entry, const struct where *where);
 void filter_remove(struct filter *f, struct filter_entry *entry);
 
-/* Call `each` for the entries that a sample of the op may be of use to, some of them more than once. `each` neither adds nor
- * removes entries. The op has been applied to `p`. Time: for each sample, the tags that are indexed, and the entries that are
- * named. */
+/* Call `each` for the entries that a sample of the op may be of use to, some of them more than
+ * once. `each` neither adds nor removes entries. The op has been applied to `p`. Time: for each
+ * sample, the tags that are indexed, and the entries that are named. */
 void filter_match(const struct filter *f, const struct partition *p, const struct op_put *put,
                   void (*each)(void *context, struct filter_entry *entry), void *context);
 

@@ -54,13 +54,12 @@ struct persistence {
     size_t n_rules;
 
     bool started;
-    int lock,
-        checkpoint_lock; /* descriptors of dirlock.h, of `directory` and of checkpoints; -1: not owned */
+    int lock;                /* of `directory`, see dirlock.h; -1: not owned */
+    int checkpoint_lock;     /* of the directory of checkpoints */
     struct oplog *log;       /* NULL: there is none */
     struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
     bool baseless;           /* `log` has no base yet and is not in force */
-    bool
-        lapsed; /* the log was in force, or to be, and is lost: writes are refused until there is one again */
+    bool lapsed;             /* the log was lost: writes are refused until there is one again */
     struct error lapse;      /* why */
     int64_t looked_us;       /* when it was last seen that the log's files are there */
     struct loading *loading; /* NULL: the store is complete */
@@ -80,9 +79,9 @@ struct persistence {
 
 void persistence_register_options(struct server *s);
 
-/* This process may write into `dir`, and alone: asked before anything is written there. It is locked at the start where something is
- * kept or found there, else when the first thing is written, so that servers that keep nothing may share a directory. ERROR_ERR
- * names the owner. */
+/* This process may write into `dir`, and alone: asked before anything is written there. It is
+ * locked at the start where something is kept or found there, else when the first thing is written,
+ * so that servers that keep nothing may share a directory. ERROR_ERR names the owner. */
 int persistence_own(struct server *s, struct error *e);
 
 /* The same for the directory of checkpoints, which is there. */

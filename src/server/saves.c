@@ -94,8 +94,8 @@ int saves_at_end(struct server *s, enum saves_end how, struct error *e) {
                          "FORCE ends the server all the same)");
     if (s->persistence.appendonly && s->persistence.lapsed)
         return error_set(e, ERROR_ERR,
-                         "the op log is not in force, since %.100s; the end would lose what was "
-                         "acknowledged (SHUTDOWN FORCE ends the server all the same)",
+                         "the op log is not in force, acknowledged writes would be lost (SHUTDOWN "
+                         "FORCE ends the server all the same): %s",
                          s->persistence.lapse.text);
     if (s->persistence.loading || how == SAVES_NEVER) return 0;
     if (how == SAVES_AUTO && !s->persistence.n_rules) return 0;

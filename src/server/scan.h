@@ -1,10 +1,11 @@
 /* Evaluating a WHERE over many samples without holding up the server.
  *
- * A command with WHERE is tried with a limit: SCAN_EVALUATIONS samples, half a millisecond. If that is not enough, its client is parked
- * as a waiter (waiter.h), the match set of the WHERE (store/matches.h) is filled by SCAN_SLICE samples a turn, and the command is
- * tried again when the set is full. Then it executes at once, on the samples as they are at that moment. Its client's later
- * commands wait behind it, so replies keep their order; a scan ends when its client leaves. In a transaction, where nobody may be
- * parked, there is no limit. */
+ * A command with WHERE is tried with a limit: SCAN_EVALUATIONS samples, half a millisecond. If that
+ * is not enough, its client is parked as a waiter (waiter.h), the match set of the WHERE
+ * (store/matches.h) is filled by SCAN_SLICE samples a turn, and the command is tried again when the
+ * set is full. Then it executes at once, on the samples as they are at that moment. Its client's
+ * later commands wait behind it, so replies keep their order; a scan ends when its client leaves.
+ * In a transaction, where nobody may be parked, there is no limit. */
 #ifndef TQ_SERVER_SCAN_H
 #define TQ_SERVER_SCAN_H
 
@@ -50,8 +51,8 @@ struct scan_need {
     struct where where;
 };
 
-/* True when the reply has been written. False where scan_limit() was reached, and nothing has changed: *need says what to
- * scan, in the client's arguments and the server's scratch. */
+/* True when the reply has been written. False where scan_limit() was reached, and nothing has
+ * changed: *need says what to scan, in the client's arguments and the server's scratch. */
 typedef bool scan_try(struct client *c, struct scan_need *need);
 
 /* Run the command: try, and where needed park and try again. */

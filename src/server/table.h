@@ -27,7 +27,8 @@ typedef bool table_same(const struct table_link *link, const void *key);
 struct table_link *table_find(const struct table *t, uint64_t hash, table_same *same,
                               const void *key);
 
-/* The first link of the chain in which entries of that hash are, others among them; NULL: an empty one. */
+/* The first link of the chain in which entries of that hash are, others among them; NULL: an empty
+ * one. */
 static inline struct table_link *table_bucket(const struct table *t, uint64_t hash) {
     return t->size ? t->buckets[hash & (t->size - 1)] : NULL;
 }

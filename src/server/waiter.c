@@ -244,8 +244,8 @@ static void entry_gain(void *context, struct filter_entry *entry) {
     queue_gain(TABLE_ENTRY(entry, struct wait_queue, entry), context);
 }
 
-/* In an ended partition, and of samples that come back, each head is asked; else those with conditions only about samples that
- * were written. */
+/* In an ended partition, and of samples that come back, each head is asked; else those with
+ * conditions only about samples that were written. */
 static void waiting_ask(struct server *s, struct wait_partition *p, const struct op *op) {
     const struct partition *data = store_find(s->store, p->name);
     struct wait_queue *q;
@@ -431,7 +431,8 @@ static bool waiter_try(struct waiter *w, struct waiter_lack *lack) {
     return served;
 }
 
-/* Its reason is another one: it goes to the end of another queue. Tried in the same turn again only if something changes. */
+/* Its reason is another one: it goes to the end of another queue. Tried in the same turn again only
+ * if something changes. */
 static void waiter_move(struct waiter *w, const struct waiter_lack *lack) {
     struct waiters *all = w->client->server->waiters;
     waiter_detach(w);
@@ -449,8 +450,8 @@ static int queue_compare(const void *a, const void *b) {
     return (first > second) - (first < second);
 }
 
-/* Call when `due` is empty. Changes are signalled in the order of an index; heads are tried in that of
- * their arrival. */
+/* Call when `due` is empty. Changes are signalled in the order of an index; heads are tried in that
+ * of their arrival. */
 static void waiting_refresh(struct wait_partition *p) {
     if (!p->n_fresh) return;
     size_t n = 0;
@@ -500,8 +501,8 @@ static bool queue_serve(struct wait_queue *q, int64_t until_us) {
     return true;
 }
 
-/* A head whose try changed what others of this partition wait for made their queues due: they come after those that are due already.
- * False where time is up. */
+/* A head whose try changed what others of this partition wait for made their queues due: they come
+ * after those that are due already. False where time is up. */
 static bool waiting_serve(struct wait_partition *p, int64_t until_us) {
     bool in_time = true;
     while (in_time) {

@@ -2,19 +2,21 @@
  *
  * A request that cannot go yet (no samples, no room) leaves the path of its client and waits here.
  * Nothing is polled: whatever changes a partition signals it, and at the end of the turn the
- * waiters of signalled partitions are tried, by the very function that tried them on arrival.
- * (But for memory: what waits for that is signalled by what clears data, and by the tick as well,
- * since replies that were sent give memory back and signal nobody.)
+ * waiters of signalled partitions are tried, by the very function that tried them on arrival. (But
+ * for memory: what waits for that is signalled by what clears data, and by the tick as well, since
+ * replies that were sent give memory back and signal nobody.)
  *
- * Waiters of a partition are split into queues (for TQ.SAMPLE: by task, field set and selection). Within a
- * queue only the head is tried, again and again until it has to stay, so that a large batch is
- * not starved by small ones behind it. A head that stays says what has to change before another
- * try can succeed: so many samples, so that a thousand writes that fill one batch cost one scan, not a thousand;
- * or so many that it has a use for, and then it is asked about each change that its conditions (filter.h)
- * admit. Queues whose heads are to be tried wait in a list of their own, oldest call first where one change
- * signals several; what a turn has no time for goes on from there in the next.
+ * Waiters of a partition are split into queues (for TQ.SAMPLE: by task, field set and selection).
+ * Within a queue only the head is tried, again and again until it has to stay, so that a large
+ * batch is not starved by small ones behind it. A head that stays says what has to change before
+ * another try can succeed: so many samples, so that a thousand writes that fill one batch cost one
+ * scan, not a thousand; or so many that it has a use for, and then it is asked about each change
+ * that its conditions (filter.h) admit. Queues whose heads are to be tried wait in a list of their
+ * own, oldest call first where one change signals several; what a turn has no time for goes on from
+ * there in the next.
  *
- * While parked, a client's later commands wait in its input; when it leaves, its waiter is forgotten at once. */
+ * While parked, a client's later commands wait in its input; when it leaves, its waiter is
+ * forgotten at once. */
 #ifndef TQ_SERVER_WAITER_H
 #define TQ_SERVER_WAITER_H
 
@@ -33,11 +35,10 @@ void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 /* What has to happen before another try can succeed. Zeroed: any change may help. */
 struct waiter_lack {
-    uint64_t
-        samples;  /* samples that must change (or that gains() must count, if `filters` is set) */
-    bool filters; /* gains() is asked about each op */
-    bool again;   /* nothing: it has used its slice of this turn and is tried in the next */
-    bool moves;   /* the reason is another one now: wait in this queue */
+    uint64_t samples; /* that must change (or that gains() must count, if `filters` is set) */
+    bool filters;     /* call gains() for each op */
+    bool again;       /* nothing: it has used its slice of this turn and is tried in the next */
+    bool moves;       /* the reason is another one now: wait in this queue */
     struct span partition, queue; /* where `moves` is set; copied */
 };
 
@@ -48,8 +49,8 @@ struct waiter_kind {
     /* How many samples of the op, which has just been applied, are of use; WAITER_ALL: try, whatever
      * is lacking. NULL where no try sets `filters`. */
     uint64_t (*gains)(struct client *c, const void *request, const struct op *op);
-    /* The conditions that a sample of an OP_PUT must meet for gains() to count it, while its partition
-     * has not ended; the same for all waiters of a queue. NULL: none. */
+    /* The conditions that a sample of an OP_PUT must meet for gains() to count it, while its
+     * partition has not ended; the same for all waiters of a queue. NULL: none. */
     const struct where *(*where)(const void *request);
     /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);
@@ -57,11 +58,11 @@ struct waiter_kind {
     void (*free)(void *request);
 };
 
-/* Park the client of the command that is running, whose `try` has just failed with `lack`: where others
- * stand before it in its queue, that does not matter yet. `request` is
- * owned from now on and must not point into the client's input: see client_keep_argv.
- * `partition` and `queue` are copied. A timeout of 0 milliseconds waits for ever. Inside EXEC
- * nobody may be parked: ask client_may_wait before. */
+/* Park the client of the command that is running, whose `try` has just failed with `lack`: where
+ * others stand before it in its queue, that does not matter yet. `request` is owned from now on and
+ * must not point into the client's input: see client_keep_argv. `partition` and `queue` are copied.
+ * A timeout of 0 milliseconds waits for ever. Inside EXEC nobody may be parked: ask client_may_wait
+ * before. */
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
                  const struct waiter_lack *lack, struct span partition, struct span queue,
                  int64_t timeout_ms);
@@ -73,8 +74,8 @@ bool waiter_queued(struct server *s, struct span partition, struct span queue);
  * end of the turn. */
 void waiter_signal(struct server *s, struct span partition);
 
-/* An op was applied to the partition: so many samples changed (WAITER_ALL: every head without `filters` is
- * to be tried). */
+/* An op was applied to the partition: so many samples changed (WAITER_ALL: every head without
+ * `filters` is to be tried). */
 #define WAITER_ALL UINT64_MAX
 void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples);
 
@@ -85,12 +86,12 @@ void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples);
 void waiter_signal_all(struct server *s);
 
 /* The end of the turn: try the heads of the signalled queues, and again when that has signalled
- * more. Stops after a while so that I/O is not kept waiting: see waiter_is_due. Called by the server
- * only. */
+ * more. Stops after a while so that I/O is not kept waiting: see waiter_is_due. Called by the
+ * server only. */
 void waiter_serve(struct server *s);
 
-/* Is a partition signalled that waiter_serve has not served? Also what was signalled after it: a client
- * that is closed while replies are sent leaves its place to the next waiter. */
+/* Is a partition signalled that waiter_serve has not served? Also what was signalled after it: a
+ * client that is closed while replies are sent leaves its place to the next waiter. */
 bool waiter_is_due(const struct server *s);
 
 /* Forget a client's waiter without a reply. Called when it closes. */

@@ -298,10 +298,10 @@ static void chunk_bin(struct chunk *chunk) {
 
 /* ---- memory back to the system ------------------------------------------------------------ */
 
-/* Give the whole pages inside a free chunk back to the system. The chunk stays free. Parts of pages at
- * its ends stay resident and count as such; a second purge could not free them, so the chunk leaves the
- * idle queue until it is joined with a neighbour. Returns false if the system refuses: then the chunk
- * counts as resident as before and goes to the tail of the idle queue. */
+/* Give the whole pages inside a free chunk back to the system. The chunk stays free. Parts of pages
+ * at its ends stay resident and count as such; a second purge could not free them, so the chunk
+ * leaves the idle queue until it is joined with a neighbour. Returns false if the system refuses:
+ * then the chunk counts as resident as before and goes to the tail of the idle queue. */
 static bool chunk_purge(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
     uintptr_t first = (uintptr_t)chunk->memory, last = first + chunk_size(chunk);
@@ -324,9 +324,10 @@ static bool chunk_purge(struct chunk *chunk) {
     return !failed;
 }
 
-/* Call before `units` that were never touched are used although free resident memory exists (it does not
- * fit): gives as much of the latter back, so that fragmentation costs address space, not memory. A
- * sixteenth of the memory in use may stay resident. Ends at the first refusal of the system. */
+/* Call before `units` that were never touched are used although free resident memory exists (it
+ * does not fit): gives as much of the latter back, so that fragmentation costs address space, not
+ * memory. A sixteenth of the memory in use may stay resident. Ends at the first refusal of the
+ * system. */
 static void arena_trade(struct arena *arena, uint32_t units) {
     size_t spare = arena->units_used / 16;
     struct chunk *chunk;

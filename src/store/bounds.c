@@ -27,7 +27,8 @@ static int bounds_check_end(const struct partition *p, uint64_t n, struct span k
     return 0;
 }
 
-/* New samples that MAXAHEAD counts: not those that join a group which has begun, and which its task waits for. */
+/* New samples that MAXAHEAD counts: not those that join a group which has begun, and which its task
+ * waits for. */
 static uint64_t bounds_count_ahead(const struct partition *p, const struct op_put *put) {
     if (!put->group_ids || !p->groups.count) return put->n_new;
     uint64_t n = 0;
@@ -39,8 +40,8 @@ static uint64_t bounds_count_ahead(const struct partition *p, const struct op_pu
     return n;
 }
 
-/* Samples that the task has still to consume; no more than that where `n` more fit anyway. A group that lost a member never
- * completes again: what is left of it holds nobody back. */
+/* Samples that the task has still to consume; no more than that where `n` more fit anyway. A group
+ * that lost a member never completes again: what is left of it holds nobody back. */
 static uint64_t bounds_ahead(const struct partition *p, uint64_t n) {
     const struct consumer *task = partition_task(p, p->bounds.ahead_task);
     uint64_t ahead = p->samples - (task ? task->consumed : 0);
@@ -249,8 +250,8 @@ bool retire_plan(const struct store *s, struct span partition, const uint64_t *s
     return at > out;
 }
 
-/* Groups of the samples, each once, ascending; returns how many. What a rank is done with may have been cleared
- * before, with its group. */
+/* Groups of the samples, each once, ascending; returns how many. What a rank is done with may have
+ * been cleared before, with its group. */
 static size_t retire_groups_of(const struct partition *p, const uint64_t *seqs, size_t n,
                                uint32_t *groups) {
     size_t found = 0, kept = 0;

@@ -21,11 +21,13 @@ struct define {
 int define_plan(const struct store *s, const struct define *define, int64_t now_ms,
                 struct scratch *scratch, struct op *op, struct error *e);
 
-/* Can a bound hold this write back at all? Bounds are about new samples: what is written to those that are there always passes. */
+/* Can a bound hold this write back at all? Bounds are about new samples: what is written to those
+ * that are there always passes. */
 bool bounds_hold_back(const struct partition *p, const struct op_put *put);
 
-/* May this write come: its new samples, and their values beside what is there? `p` NULL: there is no partition
- * yet. Under MAXAHEAD members of a group that has begun pass. ERROR_FULL, which passes unless it could never fit. */
+/* May this write come: its new samples, and their values beside what is there? `p` NULL: there is
+ * no partition yet. Under MAXAHEAD members of a group that has begun pass. ERROR_FULL, which passes
+ * unless it could never fit. */
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e);
 
 /* Can the task ever find so many ready? ERROR_FULL where MAXAHEAD holds its producers before. */
@@ -37,8 +39,9 @@ int bounds_check_take(const struct partition *p, struct span task, uint64_t at_l
 bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
                  int64_t now_ms, struct scratch *scratch, struct op *op);
 
-/* Upper bound of the samples that retire_plan can clear once these samples (seqs NULL: all) are consumed: the members of
- * every group that one of them belongs to, and the samples without a group. For the reservation in the log. */
+/* Upper bound of the samples that retire_plan can clear once these samples (seqs NULL: all) are
+ * consumed: the members of every group that one of them belongs to, and the samples without a
+ * group. For the reservation in the log. */
 uint64_t retire_bound(const struct partition *p, const uint64_t *seqs, size_t n,
                       struct scratch *scratch);
 

@@ -74,11 +74,11 @@ void column_init(struct column *c, struct span name, const struct dtype *type, s
  * (chunk_list_release), or were dropped before. */
 void column_free(struct column *c);
 
-/* Let go of the chunk that the column writes to; the next write opens another. */
+/* Release the chunk that the column writes to. The next write opens another. */
 void column_close(struct column *c);
 
-/* The first part of column_free, in slices: frees at most *steps pieces and takes them off *steps. True when none
- * is left. The column is not read any more. */
+/* The first part of column_free, in slices: frees at most *steps pieces and takes them off *steps.
+ * True when none is left. The column is not read any more. */
 bool column_shrink(struct column *c, size_t *steps);
 
 /* As column_free, for a column that goes while its partition stays: drops every cell. */

@@ -1,7 +1,8 @@
 /* A task's view of a partition: which samples it has had.
  *
- * One bit a sample for consumed, leased and held by a rank each, in pieces that appear when the task first takes from them. A hint
- * remembers the piece before which everything is consumed or cleared, so that a stream's past costs nothing. */
+ * One bit a sample for consumed, leased and held by a rank each, in pieces that appear when the
+ * task first takes from them. A hint remembers the piece before which everything is consumed or
+ * cleared, so that a stream's past costs nothing. */
 #ifndef TQ_STORE_CONSUMER_H
 #define TQ_STORE_CONSUMER_H
 
@@ -38,8 +39,8 @@ struct consumer {
 struct consumer *consumer_new(struct span name);
 void consumer_free(struct consumer *t); /* its leases have gone before */
 
-/* The first part of consumer_free, in slices: frees at most *steps pieces and takes them off *steps. True when none
- * is left. The task is not read any more. */
+/* The first part of consumer_free, in slices: frees at most *steps pieces and takes them off
+ * *steps. True when none is left. The task is not read any more. */
 bool consumer_shrink(struct consumer *t, size_t *steps);
 
 /* Mark as consumed; true when it was not. */
@@ -61,8 +62,8 @@ void consumer_unhold(struct consumer *t, uint64_t seq);
 /* The sample is cleared. Returns whether it had been consumed. */
 bool consumer_clear(struct consumer *t, uint64_t seq);
 
-/* The sample comes back: it stands where it stood. True when it had been consumed. The caller takes it out of rank batches
- * (ranks_forget). */
+/* Make the sample ready for the task again, at its old place in the order. Returns true if it was
+ * consumed. The caller takes it out of rank batches (ranks_forget). */
 bool consumer_forget(struct consumer *t, uint64_t seq);
 
 static inline const struct consumer_piece *consumer_piece(const struct consumer *t,

@@ -41,8 +41,8 @@ struct groups {
 /* A zeroed struct groups is empty. */
 void groups_free(struct groups *gs);
 
-/* The first part of groups_free, in slices: frees at most *steps groups and takes them off *steps. True when none
- * is left. The groups are not read any more. */
+/* The first part of groups_free, in slices: frees at most *steps groups and takes them off *steps.
+ * True when none is left. The groups are not read any more. */
 bool groups_shrink(struct groups *gs, size_t *steps);
 
 /* The number of a group, GROUP_NONE where unknown. */
@@ -68,8 +68,8 @@ uint32_t groups_join(struct groups *gs, struct span id, uint32_t size, uint64_t 
 /* A group as it was saved: it has lost a member. */
 void groups_break(struct groups *gs, uint32_t number);
 
-/* A member is cleared. Time: O(log n), and up to half of the members behind or before it where it is neither the first nor the
- * last one. */
+/* A member is cleared. Time: O(log n), and up to half of the members behind or before it where it
+ * is neither the first nor the last one. */
 void groups_leave(struct groups *gs, uint32_t number, uint64_t seq);
 
 static inline bool group_is_complete(const struct group *g) {

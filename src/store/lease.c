@@ -212,7 +212,8 @@ static void lease_begin(struct leases *leases, struct lease *lease) {
     leases->overhead += lease_bytes(lease);
 }
 
-/* For one more lease at the end. What has become free at the beginning is used again when it is half of the memory. */
+/* For one more lease at the end. What has become free at the beginning is used again when it is
+ * half of the memory. */
 static void task_make_room(struct consumer *task) {
     size_t before = (size_t)(task->leases - task->leases_memory);
     if (before + task->leases_count < task->leases_capacity) return;

@@ -1,17 +1,20 @@
 /* Match sets: which samples a WHERE admits, remembered as bits.
  *
- * A consumer that streams with WHERE version >= 7, or a call that is tried again and again until its samples come, would ask each
- * ready sample for its tags at every try. The answers change only with the tags. So the answers to a WHERE are kept, a bit a
- * sample, in blocks of SPINE_ROWS that are filled when they are first asked for; 64 samples are then decided by one AND.
+ * A consumer that streams with WHERE version >= 7, or a call that is tried again and again until
+ * its samples come, would ask each ready sample for its tags at every try. The answers change only
+ * with the tags. So the answers to a WHERE are kept, a bit a sample, in blocks of SPINE_ROWS that
+ * are filled when they are first asked for; 64 samples are then decided by one AND.
  *
- * A write of tags costs one entry in a journal of the partition, however many sets there are; a set catches up with the journal when
- * it is used next, so a use costs what has changed since. A set that fell too far behind forgets its blocks. The sets used last are
- * kept, MATCHES_SETS of them; their memory is 130 bytes for 1,024 samples and set, and the journal has 32 KiB.
+ * A write of tags costs one entry in a journal of the partition, however many sets there are; a set
+ * catches up with the journal when it is used next, so a use costs what has changed since. A set
+ * that fell too far behind forgets its blocks. The sets used last are kept, MATCHES_SETS of them;
+ * their memory is 130 bytes for 1,024 samples and set, and the journal has 32 KiB.
  *
- * To fill a set costs some 30 ns a sample, which is too much at once for a large partition. A scan can be given a limit of
- * evaluations; where it reaches it, its caller holds the set, fills it in slices (matches_fill), between which other work goes on,
- * and scans again. A set that is held is neither replaced nor does it fall behind: it is brought up to date before the journal
- * is full. So a scan ends, however many others there are and whatever is written meanwhile. */
+ * To fill a set costs some 30 ns a sample, which is too much at once for a large partition. A scan
+ * can be given a limit of evaluations; where it reaches it, its caller holds the set, fills it in
+ * slices (matches_fill), between which other work goes on, and scans again. A set that is held is
+ * neither replaced nor does it fall behind: it is brought up to date before the journal is full. So
+ * a scan ends, however many others there are and whatever is written meanwhile. */
 #ifndef TQ_STORE_MATCHES_H
 #define TQ_STORE_MATCHES_H
 
@@ -32,13 +35,15 @@ enum {
 struct match_set;
 struct match_sets; /* of a partition */
 
-/* The set of this WHERE, up to date with all tags written so far; NULL where the partition is small or the WHERE is empty. `bound` is the
- * WHERE bound to the partition's tags. Valid until the next change. */
+/* The set of this WHERE, up to date with all tags written so far; NULL where the partition is small
+ * or the WHERE is empty. `bound` is the WHERE bound to the partition's tags. Valid until the next
+ * change. */
 struct match_set *matches_use(const struct partition *p, const struct where_bound *bound,
                               struct scratch *scratch);
 
-/* Clears the bits of samples that are not admitted. `number` is the block of the words; `bound` as above. What it evaluates is taken
- * from *evaluations; false where that is 0 and an evaluation is needed: then the words are as they were. */
+/* Clears the bits of samples that are not admitted. `number` is the block of the words; `bound` as
+ * above. What it evaluates is taken from *evaluations; false where that is 0 and an evaluation is
+ * needed: then the words are as they were. */
 bool matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
                  uint64_t number, uint64_t words[SPINE_WORDS], uint64_t *evaluations);
 
@@ -51,8 +56,9 @@ struct match_set *matches_hold(struct partition *p, const struct where *where,
 /* The holder lets go; also of a set whose partition is gone meanwhile. */
 void matches_release(struct match_set *set);
 
-/* Evaluate about so many samples more, one block of them at least. True when all blocks that there are were evaluated, or when the
- * partition is gone. The last block may get more samples afterwards; a scan evaluates these. */
+/* Evaluate about so many samples more, one block of them at least. True when all blocks that there
+ * are were evaluated, or when the partition is gone. The last block may get more samples
+ * afterwards; a scan evaluates these. */
 bool matches_fill(struct match_set *set, uint64_t evaluations);
 
 /* ---- changing: for store_apply alone ---- */
@@ -63,10 +69,12 @@ void matches_touch(struct partition *p, const uint64_t *seqs, size_t n);
 /* Tags of any sample may have changed. */
 void matches_touch_all(struct partition *p);
 
-/* The partition goes: sets that are held are their holders' alone, who see nothing of it any more. The others have to be freed. */
+/* The partition goes: sets that are held are their holders' alone, who see nothing of it any more.
+ * The others have to be freed. */
 void matches_leave(struct match_sets *sets);
 
-/* Frees blocks, at most *steps, and takes them off *steps. True when none is left. After matches_leave. */
+/* Frees blocks, at most *steps, and takes them off *steps. True when none is left. After
+ * matches_leave. */
 bool matches_shrink(struct match_sets *sets, size_t *steps);
 
 void matches_free(struct match_sets *sets);

@@ -291,7 +291,8 @@ static const struct span *mput_picked_spans(const struct span *all, const size_t
     return out;
 }
 
-/* The column of the picked samples alone: its bytes are copied together. `whole` is what was made of all of it. */
+/* The column of the picked samples alone: its bytes are copied together. `whole` is what was made
+ * of all of it. */
 static struct mput_column mput_picked_column(const struct mput *mput,
                                              const struct mput_column *from,
                                              const struct op_column *whole, const size_t *places,

@@ -39,7 +39,8 @@ struct mput {
     const struct mput_column *columns;
 };
 
-/* *held: NX or XX hold all back, there is nothing to do. Else *op is ready for store_apply, with arrays in `scratch`. Errors: ERR (names, a key twice, groups, the column form), SCHEMA, FULL,
+/* *held: NX or XX hold all back, there is nothing to do. Else *op is ready for store_apply, with
+ * arrays in `scratch`. Errors: ERR (names, a key twice, groups, the column form), SCHEMA, FULL,
  * OOM. */
 int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
               int64_t now_ms, struct scratch *scratch, struct op *op, bool *held, struct error *e);

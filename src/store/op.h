@@ -69,8 +69,8 @@ struct op_lease {
     struct span holder; /* OP_TAKE: who took it, for people */
 };
 
-/* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. OP_DONE: `batch` is the last one that
- * the rank is done with. */
+/* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. OP_DONE:
+ * `batch` is the last one that the rank is done with. */
 struct op_rank {
     bool given;
     uint64_t rank, batch;
@@ -80,7 +80,8 @@ struct op_rank {
         *shares; /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
 };
 
-/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE: whom it concerns. */
+/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE: whom it
+ * concerns. */
 struct op_select {
     bool
         all; /* every sample of the partition (OP_ACK, OP_RELEASE: of the lease, which has n): seqs is not read */

@@ -86,8 +86,8 @@ void partition_free(struct partition *p);
 /* The partition is not read any more: gives back its payload. Time: per chunk and column. */
 void partition_release(struct partition *p);
 
-/* After partition_release, what grows with the samples, in slices: frees at most *steps blocks and takes them off
- * *steps. True when none is left; partition_free frees the rest. */
+/* After partition_release, what grows with the samples, in slices: frees at most *steps blocks and
+ * takes them off *steps. True when none is left; partition_free frees the rest. */
 bool partition_shrink(struct partition *p, size_t *steps);
 
 /* ---- looking ---- */

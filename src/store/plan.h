@@ -5,9 +5,9 @@
 #include "base/scratch.h"
 #include "store/store.h"
 
-/* What a plan looks at first. A write that just came is refused for what is wrong with its values before it is refused for want of
- * room. One that waits for room had its values checked, and they may be many: they are looked at again only when there is
- * room. */
+/* What a plan looks at first. A write that just came is refused for what is wrong with its values
+ * before it is refused for want of room. One that waits for room had its values checked, and they
+ * may be many: they are looked at again only when there is room. */
 enum write_order { WRITE_VALUES_FIRST, WRITE_BOUNDS_FIRST };
 
 /* No key may come twice. `hashes` are hash_bytes of the keys. ERROR_ERR. */
@@ -26,12 +26,13 @@ int plan_join(const struct partition *p, struct span key, uint64_t seq, struct s
 int plan_group_room(const struct partition *p, struct span group, uint64_t size, uint64_t n,
                     struct span key, struct error *e);
 
-/* Can the group be complete one day, if `key` joins it now? Not asked about ops of a log, which may have been written before this
- * was asked. ERROR_ERR. */
+/* Can the group be complete one day, if `key` joins it now? Not asked about ops of a log, which may
+ * have been written before this was asked. ERROR_ERR. */
 int plan_group_completes(const struct partition *p, struct span group, uint64_t size,
                          struct span key, struct error *e);
 
-/* The same as plan_group_room for all who join, which sorts them: has each group room for all of its own? */
+/* The same as plan_group_room for all who join, which sorts them: has each group room for all of
+ * its own? */
 struct plan_member {
     struct span group, key;
 };

@@ -126,7 +126,8 @@ static bool ranks_is_due(const struct ranks *ranks, const struct rank_batch *bat
     return ranks_is_done(ranks, batch->id[0], batch->id[1]) && !rank_batch_lives(batch, p);
 }
 
-/* Sweeps four batches per insert: what is remembered stays in proportion to what lives or is not done. */
+/* Sweeps four batches per insert: what is remembered stays in proportion to what lives or is not
+ * done. */
 static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
     for (int i = 0; i < 4 && ranks->n; i++) {
         if (ranks->swept >= ranks->n) ranks->swept = 0;

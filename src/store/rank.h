@@ -1,8 +1,10 @@
-/* Rank batches: what a data-parallel rank got under a batch's number, so that it gets the same again.
+/* Rank batches: what a data-parallel rank got under a batch's number, so that it gets the same
+ * again.
  *
- * Ranks of one job ask for their batches separately, crash and ask again. The first call that succeeds for (task, rank, batch)
- * decides; BALANCED decides for all ranks at once. A batch is never decided anew: it is forgotten once its rank is done with it
- * and none of its samples is left, and the number of the last batch that each rank is done with stays. */
+ * Ranks of one job ask for their batches separately, crash and ask again. The first call that
+ * succeeds for (task, rank, batch) decides; BALANCED decides for all ranks at once. A batch is
+ * never decided anew: it is forgotten once its rank is done with it and none of its samples is
+ * left, and the number of the last batch that each rank is done with stays. */
 #ifndef TQ_STORE_RANK_H
 #define TQ_STORE_RANK_H
 
@@ -50,8 +52,9 @@ bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p)
 
 bool ranks_is_done(const struct ranks *ranks, uint64_t rank, uint64_t batch);
 
-/* Samples of the batches that ranks_finish(rank, batch) would end, in *seqs (scratch); returns how many. Time: the batches
- * since the one that the rank was done with last, or all that are remembered where these are fewer. */
+/* Samples of the batches that ranks_finish(rank, batch) would end, in *seqs (scratch); returns how
+ * many. Time: the batches since the one that the rank was done with last, or all that are
+ * remembered where these are fewer. */
 size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t batch,
                              struct scratch *scratch, uint64_t **seqs);
 
@@ -65,8 +68,8 @@ void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
 /* The rank is done with all batches up to this one. */
 void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch);
 
-/* The samples (ascending) are not consumed any more: they leave their batches, and a batch that loses its last living sample
- * so is forgotten. Time: all that is remembered, once. */
+/* The samples (ascending) are not consumed any more: they leave their batches, and a batch that
+ * loses its last living sample so is forgotten. Time: all that is remembered, once. */
 void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n);
 
 /* A batch that is not remembered is from now on: as it is said, by copies of `how` and `seqs`. */

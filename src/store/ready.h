@@ -50,8 +50,8 @@ struct ready {
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */
 void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch);
 
-/* The scan ended where the limit of evaluations was reached: it did not return all. Then matches_hold() and matches_fill() the set of
- * the WHERE, and scan again. */
+/* The scan ended where the limit of evaluations was reached: it did not return all. Then
+ * matches_hold() and matches_fill() the set of the WHERE, and scan again. */
 static inline bool ready_is_cut(const struct ready *r) {
     return r->limit->is_cut;
 }
@@ -62,8 +62,8 @@ uint64_t ready_next(struct ready *r);
 /* The next one going back from the newest. A scan goes one way: forward or backward. */
 uint64_t ready_previous(struct ready *r);
 
-/* The candidates of one piece, without `matches` WHERE not asked, wherever the scan is; `number` from first to end - 1. False when there
- * are none. */
+/* The candidates of one piece, without `matches` WHERE not asked, wherever the scan is; `number`
+ * from first to end - 1. False when there are none. */
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]);
 
 /* Does this sample qualify? Independent of how far the scan is. */

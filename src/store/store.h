@@ -23,8 +23,9 @@ struct store;
 struct store *store_new(struct error *e);
 void store_free(struct store *s);
 
-/* Ids of leases that are given from now on have not been given before, by a store that this one was saved from either, nor by one whose
- * last minutes were lost: they begin with the time of day. Called once, before clients are served. */
+/* Ids of leases that are given from now on have not been given before, by a store that this one was
+ * saved from either, nor by one whose last minutes were lost: they begin with the time of day.
+ * Called once, before clients are served. */
 void store_begin_leases(struct store *s, int64_t now_ms);
 
 struct arena *store_arena(const struct store *s);
@@ -52,9 +53,9 @@ struct partition *store_next(const struct store *s, uint64_t *cursor);
  * is more to do soon. Changes nothing that anyone sees. */
 bool store_tick(struct store *s, int64_t now_ms);
 
-/* A dropped partition is unknown and its payload is given back at once. Its indexes, which take time per sample to
- * free, are freed by store_reclaim: at most about `steps` blocks of 1,024 samples (or single groups) a call. They count in
- * mem_used until then. */
+/* A dropped partition is unknown and its payload is given back at once. Its indexes, which take
+ * time per sample to free, are freed by store_reclaim: at most about `steps` blocks of 1,024
+ * samples (or single groups) a call. They count in mem_used until then. */
 bool store_is_reclaiming(const struct store *s);
 void store_reclaim(struct store *s, size_t steps);
 

@@ -138,8 +138,8 @@ static bool take_counts(const struct partition *p, const struct take *take, uint
     return take->where.n > 0 || lacks < FEW || partition_is_ended(p);
 }
 
-/* The call waits, until so many more samples qualify. Until the size of its groups is known, the next change may show that its COUNT
- * is wrong. */
+/* The call waits, until so many more samples qualify. Until the size of its groups is known, the
+ * next change may show that its COUNT is wrong. */
 static void take_wait(const struct take *take, const struct partition *p, uint64_t lacks,
                       struct taken *out) {
     bool size_unknown = take->sampler->check && !take->args.number && (!p || !p->groups.size);

@@ -54,7 +54,8 @@ struct taken {
     struct op op;
 };
 
-/* What DONE says is new: *op is to be applied, and `n` samples are held no longer (*seqs, in scratch). */
+/* What DONE says is new: *op is to be applied, and `n` samples are held no longer (*seqs, in
+ * scratch). */
 bool take_plan_done(const struct store *s, const struct take *take, int64_t now_ms,
                     struct scratch *scratch, struct op *op, uint64_t **seqs, size_t *n);
 

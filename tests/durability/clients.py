@@ -322,7 +322,7 @@ class Kept:
     def __init__(self):
         self.table = Table()
         self.once, self.leases, self.acknowledged, self.batches, self.ranked = set(), {}, set(), {}, set()
-        self.decided = 0  # batches of `ranks`, also those whose samples are gone: none is decided anew
+        self.decided = 0  # highest batch number of `ranks` so far: the server never decides one again
 
     def copy(self):
         other = Kept()

@@ -14,93 +14,43 @@ import functools
 import multiprocessing
 import os
 import signal
-import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from server import Failure, Line, Server, request  # noqa: E402
 
-class Error(Exception):
-    pass
 
-
-class Client:
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        self.file = self.socket.makefile("rb", 1 << 16)
-
-    @staticmethod
-    def encode(words):
-        out = [b"*%d\r\n" % len(words)]
-        for word in words:
-            word = word if isinstance(word, bytes) else str(word).encode()
-            out.append(b"$%d\r\n%s\r\n" % (len(word), word))
-        return b"".join(out)
-
-    def reply(self):
-        line = self.file.readline()
-        if not line.endswith(b"\r\n"):
-            raise Error("the server closed the connection")
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"-":
-            raise Error(rest.decode())
-        if kind == b"$":
-            n = int(rest)
-            return None if n < 0 else self.file.read(n + 2)[:-2]
-        if kind == b"*":
-            return None if rest == b"-1" else [self.reply() for _ in range(int(rest))]
-        return int(rest) if kind == b":" else rest
-
+class Client(Line):
     def __call__(self, *words):
-        self.socket.sendall(self.encode(words))
-        return self.reply()
+        return self.call(*words)
 
     def pipeline(self, commands, window=500):
-        """Send all commands; the replies must not be errors."""
+        """Send all commands; raises Failure where a reply is an error."""
         commands = iter(commands)
         while True:
             batch = [c for _, c in zip(range(window), commands)]
             if not batch:
                 return
-            self.socket.sendall(b"".join(self.encode(c) for c in batch))
-            for _ in batch:
-                self.reply()
+            self.take_replies(b"".join(request(*c) for c in batch), len(batch))
+
+    def take_replies(self, requests, n=1):
+        self.socket.sendall(requests)
+        for reply in [self.reply() for _ in range(n)]:
+            if isinstance(reply, Failure):
+                raise reply
 
 
-def ping(path, begun, stop, longest):
+def ping(port, begun, stop, longest):
     """PING until told to stop; leaves the longest wait, in seconds."""
-    client = Client(path)
+    client = Client(port)
     while not stop.is_set():
         start = time.monotonic()
         client("PING")
         longest.value = max(longest.value, time.monotonic() - start)
         begun.set()
-
-
-class Server:
-    def __init__(self, program):
-        self.dir = tempfile.TemporaryDirectory(prefix="tq-stalls-")
-        self.path = os.path.join(self.dir.name, "s")
-        self.process = subprocess.Popen(
-            [program, "--port", "0", "--unixsocket", self.path, "--dir", self.dir.name,
-             "--save", ""],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while True:
-            try:
-                self.client = Client(self.path)
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    raise SystemExit("the server did not start")
-                time.sleep(0.01)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.dir.cleanup()
 
 
 BATCH = 10000
@@ -118,15 +68,14 @@ def filling(n, partition, group):
         words += ["TAGS", 2, "v", *(i % 1000 for i in range(at, at + m)),
                   "w", *(int(i % 10000 == 0) for i in range(at, at + m))]
         words += ["COLUMNS", 1, "x", "f32", "", struct.pack("<f", 1.0) * m]
-        requests.append(Client.encode(words))
+        requests.append(request(*words))
     return requests
 
 
 def fill(client, n, partition="p", group=0):
     """n samples with an f32 field `x` and the tags `v` (0 to 999) and `w` (1 for one in 10,000)."""
-    for request in filling(n, partition, group):
-        client.socket.sendall(request)
-        client.reply()
+    for batch in filling(n, partition, group):
+        client.take_replies(batch)
 
 
 def partitions(client, n):
@@ -170,7 +119,7 @@ def ending_leases(client, n):
 def wait_for_ends(client):
     """Until all leases have ended, of which none may have ended before."""
     if client("TQ.COUNT", "p", "FIELDS", 1, "x", "TASK", "t") > client.ready - min(client.ready, 400000):
-        raise Error("leases ended before the measurement began: the machine is too slow")
+        raise Failure("leases ended before the measurement began: the machine is too slow")
     while client("TQ.COUNT", "p", "FIELDS", 1, "x", "TASK", "t") < client.ready:
         time.sleep(0.02)
 
@@ -266,30 +215,29 @@ def cases(n):
 
 def measure(program, build, command, n):
     """(longest wait of a PING, time of the command), in seconds."""
-    server = Server(program)
-    try:
-        build(server.client, n)
+    with tempfile.TemporaryDirectory(prefix="tq-stalls-") as directory, \
+            Server(program, "--dir", directory, "--save", "") as server:
+        client = Client(server.port)
+        build(client, n)
         begun, stop = multiprocessing.Event(), multiprocessing.Event()
         longest = multiprocessing.Value("d", 0.0)
-        pinger = multiprocessing.Process(target=ping, args=(server.path, begun, stop, longest))
+        pinger = multiprocessing.Process(target=ping, args=(server.port, begun, stop, longest))
         pinger.start()
         try:
             begun.wait()
             longest.value = 0.0
-            words = command(server.client) if callable(command) else command
+            words = command(client) if callable(command) else command
             start = time.monotonic()
             if words:
-                server.client.socket.sendall(Client.encode(words))
-                server.client.reply()
+                client.take_replies(request(*words))
             took = time.monotonic() - start
             # What the command left to later turns counts as well.
             time.sleep(0.3)
         finally:
             stop.set()
             pinger.join()
+            server.kill()
         return longest.value, took
-    finally:
-        server.stop()
 
 
 def main():
@@ -310,7 +258,7 @@ def main():
             wait, took = min(measure(options.server, build, command, options.samples)
                              for _ in range(options.repeat))
             print("| %s | %.1f | %.1f |" % (name, wait * 1e3, took * 1e3), flush=True)
-        except Error as error:
+        except Failure as error:
             failed = True
             print("| %s | failed: %s | |" % (name, error), flush=True)
     return 2 if failed else 0

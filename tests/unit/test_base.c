@@ -371,7 +371,8 @@ static void test_glob_against_the_obvious(void **state) {
     assert_true(matched > 10000);
 }
 
-/* The same for long patterns, which another matcher takes: behind a run that only itself matches, one element and one byte each. */
+/* The same for long patterns, which another matcher takes: behind a run that only itself matches,
+ * one element and one byte each. */
 static void test_glob_of_long_patterns(void **state) {
     (void)state;
     enum { RUN = 300 };

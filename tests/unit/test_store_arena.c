@@ -337,7 +337,8 @@ static size_t resident(const char *begin, size_t len) {
     return n * page;
 }
 
-/* With pages of 64 KiB, the whole pages inside a free chunk go back; its ends stay and count as resident. */
+/* With pages of 64 KiB, the whole pages inside a free chunk go back; its ends stay and count as
+ * resident. */
 static void test_purge_counts_parts_of_pages(void **state) {
     (void)state;
     enum { PAGE = 64 * 1024, LEN = 5 * PAGE };

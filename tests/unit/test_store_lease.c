@@ -175,7 +175,8 @@ static void finish_rank(struct kit *k, uint64_t rank, uint64_t batch) {
     store_apply(k->store, &op);
 }
 
-/* A stream of batches, each cleared after its rank was done with it: what is remembered does not grow. */
+/* A stream of batches, each cleared after its rank was done with it: what is remembered does not
+ * grow. */
 static void test_what_is_remembered_is_in_proportion(void **state) {
     struct kit *k = *state;
     struct taken taken;

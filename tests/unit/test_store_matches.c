@@ -1,5 +1,5 @@
-/* Match sets against the obvious: whatever is written, erased and cleared between uses, a scan with WHERE gives the samples whose tags
- * admit it, one by one. */
+/* Match sets against the obvious: whatever is written, erased and cleared between uses, a scan with
+ * WHERE gives the samples whose tags admit it, one by one. */
 #include "kit/test.h"
 
 #include <stdio.h>
@@ -217,7 +217,8 @@ static void put_many(struct kit *k, const char *value) {
     store_apply(k->store, &op);
 }
 
-/* Whatever is written between slices, and however many others are filled, as many slices suffice as without. */
+/* Whatever is written between slices, and however many others are filled, as many slices suffice as
+ * without. */
 static void test_slices_are_not_in_vain(void **state) {
     struct kit *k = *state;
     struct source s = source_of_seed(3);
@@ -243,7 +244,8 @@ static void test_slices_are_not_in_vain(void **state) {
     for (int i = 0; i < WHERES; i++) check(k, i, false);
 }
 
-/* A tag is erased from all samples, samples are cleared in blocks, and come, while a set is filled. */
+/* A tag is erased from all samples, samples are cleared in blocks, and come, while a set is
+ * filled. */
 static void test_slices_follow_the_partition(void **state) {
     struct kit *k = *state;
     struct source s = source_of_seed(4);

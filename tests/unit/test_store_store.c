@@ -181,7 +181,8 @@ static void test_the_hook_hears_every_op(void **state) {
 
 /* ---- dropping ----------------------------------------------------------------------------- */
 
-/* A dropped partition is unknown and its payload free at once; what grows with its samples is freed in steps. */
+/* A dropped partition is unknown and its payload free at once; what grows with its samples is freed
+ * in steps. */
 static void test_dropped_in_steps(void **state) {
     struct kit *k = *state;
     enum { SAMPLES = 20000, STEPS = 16 };

@@ -232,7 +232,7 @@ static void add_word(struct words *w, const char *format, ...) {
 static void add_words(struct words *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Words parted by blanks. */
+/* Splits the text at blanks and appends the words. */
 static void add_words(struct words *w, const char *format, ...) {
     char text[256];
     va_list args;
@@ -276,7 +276,8 @@ static void deliver(struct peer *peer, size_t len) {
     memmove(from->ptr, from->ptr + len, from->len);
 }
 
-/* Takes what came back; answers whole replies with the oldest requests. `first` (NULL: nothing) gets the first one's line. */
+/* Takes what came back; answers whole replies with the oldest requests. `first` (NULL: nothing)
+ * gets the first one's line. */
 static void peer_hear(struct peer *peer, char first[static 128]) {
     struct simsock_bytes *out = simsock_output(peer->fd);
     size_t at = 0;
@@ -350,7 +351,8 @@ static void draw_mput(struct source *s, struct request *r) {
     r->waits = source_below(s, 2);
 }
 
-/* Of one selection always the same COUNT, so that no call is held back by a larger one before it. */
+/* Of one selection always the same COUNT, so that no call is held back by a larger one before
+ * it. */
 static void draw_sample(struct source *s, struct request *r) {
     int where = (int)source_below(s, 4), task = (int)source_below(s, 2);
     char field = source_once_in(s, 4) ? 'g' : 'f';
@@ -537,7 +539,8 @@ static void test_drawn_orders(void **state) {
 
 /* ---- all orders --------------------------------------------------------------------------- */
 
-/* Walks through all sequences of choices: the choices made before are made again, but for the last one that has another. */
+/* Walks through all sequences of choices: the choices made before are made again, but for the last
+ * one that has another. */
 static struct {
     unsigned made[64], among[64];
     size_t n, at;
@@ -586,7 +589,8 @@ static void ask_peer(struct peer *peer, const char *text) {
     peer->requests[peer->n_requests++] = r;
 }
 
-/* The socket of a client is full in the middle of a reply; then it is drained and a write comes, while others write and wait. */
+/* The socket of a client is full in the middle of a reply; then it is drained and a write comes,
+ * while others write and wait. */
 static void play_full_socket(bool parked) {
     char first[128];
     machine_begin(true);
@@ -629,7 +633,8 @@ static void pass_writable(int fd) {
     simloop_pass_of(&at, 1);
 }
 
-/* The head of a queue leaves while replies are sent: the next one is served in the next turn, without a timer. */
+/* The head of a queue leaves while replies are sent: the next one is served in the next turn,
+ * without a timer. */
 static void test_the_next_is_served_when_the_head_leaves_during_sending(void **state) {
     (void)state;
     machine_begin(false);
@@ -670,7 +675,8 @@ static void test_nothing_is_sent_when_the_log_fails(void **state) {
     machine_finish();
 }
 
-/* Values of a batch that waits for room are checked when it comes and not at each change of its partition. */
+/* Values of a batch that waits for room are checked when it comes and not at each change of its
+ * partition. */
 static void test_values_of_a_waiting_batch_are_checked_once(void **state) {
     (void)state;
     enum { VALUE = 200000, CHANGES = 50 };
@@ -772,7 +778,8 @@ static void test_a_thread_that_can_not_be_started_is_an_error(void **state) {
 
 /* ---- time that clients have ----------------------------------------------------------------- */
 
-/* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are due. */
+/* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
+ * due. */
 static void live(int64_t us) {
     enum { STEP_US = 100000 };
     for (; us > 0; us -= STEP_US) {
@@ -874,7 +881,8 @@ static void test_time_in_which_nothing_was_read_is_not_counted(void **state) {
     rest();
     assert_int_equal(simsock_output(peers[0].fd)->len, strlen("$4\r\nhalf\r\n"));
 
-    /* Half a command waits behind a parked one whose reply is suppressed: its time begins when that one is over. */
+    /* Half a command waits behind a parked one whose reply is suppressed: its time begins when that
+     * one is over. */
     send_text(&peers[1], "CLIENT REPLY OFF\r\nTQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 0\r\nPIN");
     rest();
     live(100 * SECOND_US);

@@ -346,6 +346,21 @@ start_own_server {} {
     }
 }
 
+# The segment that is written.
+proc open_segment {} {
+    return [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end]
+}
+
+# The server says what happened to the segment. A new log holds what was there, and what comes after.
+proc assert_begins_anew {what} {
+    wait_for_condition 600 20 {[string match "*tql' was $what*" [said]]}
+    wait_for_condition 600 50 {[info_field aof_in_force] == 1}
+    fill p 21 30
+    set before [picture]
+    restart_server KILL
+    assert_equal $before [picture]
+}
+
 start_own_server {appendonly yes} {
     test "a log whose directory was removed is noticed, refuses writes, and is begun anew" {
         fill p 1 10
@@ -368,26 +383,17 @@ start_own_server {appendonly yes} {
     }
 
     test "a segment that was cut short is noticed" {
-        set f [open [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end] r+]
+        set f [open [open_segment] r+]
         chan truncate $f 40
         close $f
-        wait_for_condition 600 20 {[string match "*tql' was cut short*" [said]]}
-        wait_for_condition 600 50 {[info_field aof_in_force] == 1}
-        fill p 21 30
-        set before [picture]
-        restart_server KILL
-        assert_equal $before [picture]
+        assert_begins_anew "cut short"
     }
+
     test "a segment that was replaced is noticed" {
-        set segment [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end]
+        set segment [open_segment]
         file copy $segment $segment.copy
         file rename -force $segment.copy $segment
-        wait_for_condition 600 20 {[string match "*tql' was removed or replaced*" [said]]}
-        wait_for_condition 600 50 {[info_field aof_in_force] == 1}
-        fill p 21 30
-        set before [picture]
-        restart_server KILL
-        assert_equal $before [picture]
+        assert_begins_anew "removed or replaced"
     }
 }
 

@@ -188,7 +188,8 @@ void model_let_go(struct span *owned);
 size_t model_make_task(struct model_partition *p, struct span name);
 void model_clear_sample(struct model_partition *p, size_t at);
 void model_end_lease(struct model_partition *p, size_t at);
-/* The sample leaves the batches of this task (n_tasks: of all); `forget`: those that lost their last one go. */
+/* The sample leaves the batches of this task (n_tasks: of all); `forget`: those that lost their
+ * last one go. */
 void model_unbatch(struct model_partition *p, size_t task, uint64_t seq, bool forget);
 void model_drop_batch(struct model_partition *p, size_t at);
 struct model_batch *model_batch(const struct model_partition *p, size_t task, uint64_t rank,

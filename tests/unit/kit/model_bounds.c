@@ -28,7 +28,8 @@ static uint64_t ahead_of(const struct model_partition *p, struct span task) {
     return ahead;
 }
 
-/* Refused for good where the partition has ended or the write alone is too much. `added`: those made that MAXAHEAD counts. */
+/* Refused for good where the partition has ended or the write alone is too much. `added`: those
+ * made that MAXAHEAD counts. */
 unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
                           uint64_t added, uint64_t comes, uint64_t goes) {
     m->passes = false;

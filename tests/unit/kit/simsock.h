@@ -1,7 +1,8 @@
 /* Sockets in memory, and a disk that fails when told to.
  *
- * A program that is linked with simsock.c and with the linker's --wrap for the system calls named there has its calls on simulated
- * descriptors answered here; calls on other descriptors reach the system. */
+ * A program that is linked with simsock.c and with the linker's --wrap for the system calls named
+ * there has its calls on simulated descriptors answered here; calls on other descriptors reach the
+ * system. */
 #ifndef TQ_TESTS_KIT_SIMSOCK_H
 #define TQ_TESTS_KIT_SIMSOCK_H
 
@@ -11,7 +12,8 @@
 
 enum { SIMSOCK_FIRST = 100000, SIMSOCK_MAX = 64 };
 
-/* Bytes in pages of their own: what comes from malloc counts as used by the server. Zeroed: empty. */
+/* Bytes in pages of their own: what comes from malloc counts as used by the server. Zeroed:
+ * empty. */
 struct simsock_bytes {
     char *ptr;
     size_t len, capacity;
@@ -33,14 +35,17 @@ static inline bool simsock_is(int fd) {
 
 void simsock_send(int fd, const char *bytes, size_t len);
 
-/* The client sends without end from now on. The bytes have no content: for a server that throws them away. */
+/* The client sends without end from now on. The bytes have no content: for a server that throws
+ * them away. */
 void simsock_flood(int fd);
 uint64_t simsock_flooded(int fd); /* how many of them the server has read */
 
-/* The client closes its end: what it sent can still be read; `reset`: nothing can, and writes fail. */
+/* The client closes its end: what it sent can still be read; `reset`: nothing can, and writes
+ * fail. */
 void simsock_leave(int fd, bool reset);
 
-/* How many bytes the server may write from now on before its socket is full. At first there is no limit. */
+/* How many bytes the server may write from now on before its socket is full. At first there is no
+ * limit. */
 void simsock_room(int fd, size_t bytes);
 
 /* What the server has written so far. The caller may shorten it. */
