@@ -18,6 +18,7 @@ static void define_run(struct client *c, bool alter) {
     if (!failed && alter && define.or_alter)
         failed = error_set(&e, ERROR_ERR, "syntax error: OR ALTER belongs to TQ.CREATE");
     if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
+    if (!failed) failed = server_check_new_partition(s, define.partition, &e);
     /* All that the tasks have had may be cleared at once. */
     const struct partition *p = failed ? NULL : store_find(s->store, define.partition);
     uint64_t retired = p && define.sets_retire ? p->samples : 0;

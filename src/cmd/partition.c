@@ -23,6 +23,7 @@ static void expect_run(struct client *c) {
     if (args_partition(&a, &name) ||
         args_number(&a, "the number of samples", 0, PARTITION_SAMPLES_MAX, &samples) ||
         expect_plan(s->store, name, samples, s->now_ms, &op, &e) ||
+        server_check_new_partition(s, name, &e) ||
         persistence_admit(s, &op, 0, &e)) {
         reply_error(&c->reply, &e);
         return;
@@ -35,7 +36,8 @@ static void seal_run(struct client *c) {
     struct server *s = c->server;
     struct error e;
     struct op op;
-    if (seal_plan(c->argv[1].bytes, s->now_ms, &op, &e) || persistence_admit(s, &op, 0, &e)) {
+    if (seal_plan(c->argv[1].bytes, s->now_ms, &op, &e) ||
+        server_check_new_partition(s, op.partition, &e) || persistence_admit(s, &op, 0, &e)) {
         reply_error(&c->reply, &e);
         return;
     }

@@ -149,6 +149,10 @@ int server_check_memory(const struct server *s, struct error *e) {
     return server_memory_full(s, 0) ? server_refuse_memory(e) : 0;
 }
 
+int server_check_new_partition(const struct server *s, struct span name, struct error *e) {
+    return store_find(s->store, name) ? 0 : server_check_memory(s, e);
+}
+
 /* ---- the turn */
 
 void server_turn(struct server *s) {

@@ -188,6 +188,21 @@ start_own_server {maxmemory 64mb} {
         assert_equal 0 [r EXISTS fresh]
     }
 
+    test "maxmemory: new partitions are OOM also without samples, and those that are there are changed" {
+        set value [random_bytes 1000000]
+        set n 0
+        while {![catch {r TQ.PUT p k[incr n] FIELDS 1 f $value}]} {}
+        r CONFIG SET maxmemory 32mb
+        foreach command {{TQ.CREATE fresh FIELDS 1 f i64} {TQ.CREATE fresh OR ALTER MAXSAMPLES 5}
+                         {TQ.EXPECT fresh 5} {TQ.SEAL fresh}} {
+            assert_error "OOM *" {r {*}$command}
+        }
+        assert_equal 0 [r EXISTS fresh]
+        assert_equal OK [r TQ.CREATE p OR ALTER RETIRE 1 t]
+        assert_equal OK [r TQ.SEAL p]
+        r CONFIG SET maxmemory 64mb
+    }
+
     test "maxmemory: an overwrite that finds no room keeps the old value" {
         set value [random_bytes 1000000]
         set n 0
