@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "persist/oplog_jobs.h"
 
@@ -260,6 +261,16 @@ bool oplog_is_there(const struct oplog *log, struct error *e) {
     there = size >= log->offset;
     if (!there) error_set(e, ERROR_MISCONF, "'%s' was cut short", path);
     return there;
+}
+
+void oplog_mend_manifest(struct oplog *log) {
+    char path[PATH_MAX];
+    struct error e;
+    snprintf(path, sizeof(path), "%s/%s", log->directory, MANIFEST_NAME);
+    if (oplog_job_wait(log, &e)) return;
+    if (log->disk->ops->exists(log->disk, path) || !log->disk->ops->is_there(log->file)) return;
+    if (manifest_write(log->disk, log->directory, &log->manifest, &e))
+        log_warning("op log: the manifest can't be written again: %s", e.text);
 }
 
 /* ---- now and then ------------------------------------------------------------------------- */

@@ -90,6 +90,7 @@ static void lapse(struct server *s, const char *why) {
 void appendonly_lost(struct server *s, const struct error *why) {
     struct persistence *p = &s->persistence;
     saves_stop_rewrite(s);
+    oplog_mend_manifest(p->log);
     oplog_abandon(p->log);
     p->log = NULL;
     p->rewrites.tried_s = 0; /* at once */

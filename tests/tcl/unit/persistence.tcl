@@ -348,12 +348,12 @@ start_own_server {} {
 
 # The segment that is written.
 proc open_segment {} {
-    return [lindex [lsort [glob [file join [srv dir] appendonlydir log.*.tql]]] end]
+    return [lindex [lsort [glob [log_file log.*.tql]]] end]
 }
 
-# The server says what happened to the segment. A new log holds what was there, and what comes after.
+# The server says what happened to a file of the log. A new log holds what was there, and what comes after.
 proc assert_begins_anew {what} {
-    wait_for_condition 600 20 {[string match "*tql' was $what*" [said]]}
+    wait_for_condition 600 20 {[string match "*$what*" [said]]}
     wait_for_condition 600 50 {[info_field aof_in_force] == 1}
     fill p 21 30
     set before [picture]
@@ -382,18 +382,24 @@ start_own_server {appendonly yes} {
         assert_equal $before [picture]
     }
 
+    test "a manifest that was removed is noticed" {
+        file delete [log_file manifest]
+        wait_for_condition 600 20 {[file exists [log_file manifest]]}
+        assert_begins_anew "manifest' was removed or replaced"
+    }
+
     test "a segment that was cut short is noticed" {
         set f [open [open_segment] r+]
         chan truncate $f 40
         close $f
-        assert_begins_anew "cut short"
+        assert_begins_anew "tql' was cut short"
     }
 
     test "a segment that was replaced is noticed" {
         set segment [open_segment]
         file copy $segment $segment.copy
         file rename -force $segment.copy $segment
-        assert_begins_anew "removed or replaced"
+        assert_begins_anew "tql' was removed or replaced"
     }
 }
 
