@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -52,4 +53,12 @@ int dirlock_take(const char *directory, const char *what, int *fd, struct error 
     close(*fd);
     *fd = -1;
     return failed;
+}
+
+bool dirlock_is_there(const char *directory, int fd) {
+    char path[PATH_MAX];
+    struct stat locked, named;
+    snprintf(path, sizeof(path), "%s/%s", directory, DIRLOCK_NAME);
+    return !fstat(fd, &locked) && !lstat(path, &named) && locked.st_dev == named.st_dev &&
+           locked.st_ino == named.st_ino;
 }

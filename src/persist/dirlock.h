@@ -6,6 +6,8 @@
 #ifndef TQ_PERSIST_DIRLOCK_H
 #define TQ_PERSIST_DIRLOCK_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 #define DIRLOCK_NAME "tq.lock"
@@ -14,5 +16,9 @@
  * people) into the file. *fd holds the lock until it is closed; no other descriptor of that file
  * may be closed meanwhile. ERROR_ERR says which process has it. */
 int dirlock_take(const char *directory, const char *what, int *fd, struct error *e);
+
+/* Is the file that `fd` locks still the one in the directory? Where somebody removed it, another
+ * process can take the directory: release `fd` and take the lock again. */
+bool dirlock_is_there(const char *directory, int fd);
 
 #endif

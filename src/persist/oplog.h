@@ -82,8 +82,8 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
  * at. */
 bool oplog_is_there(const struct oplog *log, struct error *e);
 
-/* After oplog_is_there was false: if the manifest is missing and its segment is there, writes it again,
- * so that the log can be begun anew over it, and a crash before that finds everything. */
+/* After oplog_is_there was false: if the manifest is missing and its segment is there, writes it
+ * again, so that the log can be begun anew over it, and a crash before that finds everything. */
 void oplog_mend_manifest(struct oplog *log);
 
 /* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to

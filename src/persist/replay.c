@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "persist/opcodec.h"
 #include "store/check.h"
@@ -248,16 +249,13 @@ int replay_step(struct replay *r, struct store *s, uint64_t bytes, bool *done, s
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* What is cut off stays beside the segment: nothing says that it was worthless. */
-static int keep_cut(const struct replay *r, const char *path, struct disk_file *segment,
-                    uint64_t offset, struct error *e) {
+static int cut_write(const struct replay *r, const char *name, struct disk_file *segment,
+                     uint64_t offset, struct error *e) {
     const struct disk_ops *ops = r->disk->ops;
-    char name[PATH_MAX + 32];
     struct disk_file *rest;
     struct span bytes;
     int failed = ops->map(segment, &bytes, e);
     if (failed || offset >= bytes.len) return failed;
-    snprintf(name, sizeof(name), "%s.cut-%" PRIu64, path, offset);
     failed = ops->open(r->disk, name, DISK_CREATE, &rest, e);
     if (failed) return failed;
     struct iovec part = {(char *)bytes.ptr + offset, bytes.len - (size_t)offset};
@@ -265,6 +263,20 @@ static int keep_cut(const struct replay *r, const char *path, struct disk_file *
     if (!failed) failed = ops->sync(rest, e);
     ops->close(rest);
     return failed ? failed : ops->sync_directory(r->disk, r->directory, e);
+}
+
+/* What is cut off stays beside the segment, for people to look at; nothing removes it. A full disk,
+ * which may have torn the frame, does not stop the start. */
+static int cut_keep(const struct replay *r, const char *path, struct disk_file *segment,
+                    uint64_t offset, struct error *e) {
+    char name[PATH_MAX + 32];
+    snprintf(name, sizeof(name), "%s.cut-%" PRIu64, path, offset);
+    int failed = cut_write(r, name, segment, offset, e);
+    if (failed != ERROR_MISCONF) return failed;
+    log_warning("op log: what is cut off can't be kept: %s", e->text);
+    struct error ignored;
+    r->disk->ops->remove(r->disk, name, &ignored);
+    return 0;
 }
 
 static int settle(const struct replay *r, uint64_t number, struct error *e) {
@@ -279,7 +291,7 @@ static int settle(const struct replay *r, uint64_t number, struct error *e) {
         failed = ops->size(file, &len, e); /* what was reserved behind it goes */
     else if (number == r->cut_number)
         len = r->cut_offset;
-    if (!failed && r->cut && number >= r->cut_number) failed = keep_cut(r, path, file, len, e);
+    if (!failed && r->cut && number >= r->cut_number) failed = cut_keep(r, path, file, len, e);
     if (!failed) failed = ops->truncate(file, len, e);
     if (!failed) failed = ops->sync(file, e);
     ops->close(file);

@@ -30,7 +30,12 @@ const char *persistence_path(const struct server *s, const char *name, char *out
 
 static int own(struct server *s, const char *directory, int *lock, struct error *e) {
     char what[96];
-    if (*lock >= 0) return 0;
+    if (*lock >= 0 && dirlock_is_there(directory, *lock)) return 0;
+    if (*lock >= 0) {
+        log_warning("'%s/%s' was removed: it is locked anew", directory, DIRLOCK_NAME);
+        close(*lock);
+        *lock = -1;
+    }
     snprintf(what, sizeof(what), "port %lld", (long long)listener_port(s->listener));
     return dirlock_take(directory, what, lock, e);
 }
@@ -207,14 +212,15 @@ bool persistence_in_force(const struct server *s) {
     return p->appendonly && p->log && !p->baseless && !p->lapsed && !p->failed && !p->loading;
 }
 
-/* Once a second: files that were removed are written to without an error. */
+/* Once a second: files that were removed are written to without an error, and without the lock's
+ * file another server can take the directory. */
 static void look_at_log(struct server *s) {
     enum { LOOK_EVERY_US = 1000 * 1000 };
     struct persistence *p = &s->persistence;
     struct error e;
     if (!persistence_in_force(s) || s->now_us - p->looked_us < LOOK_EVERY_US) return;
     p->looked_us = s->now_us;
-    if (oplog_is_there(p->log, &e)) return;
+    if (oplog_is_there(p->log, &e) && !persistence_own(s, &e)) return;
     log_warning("op log: %s: it is begun anew, and writes are refused until then", e.text);
     appendonly_lost(s, &e);
 }

@@ -118,8 +118,8 @@ int server_refuse_memory(struct error *e);
 /* That, where maxmemory is passed; else 0. */
 int server_check_memory(const struct server *s, struct error *e);
 
-/* Call before an op that makes the partition if it is not there: ERROR_OOM where maxmemory is passed
- * and it is new. Names take memory too, also without samples. */
+/* Call before an op that makes the partition if it is not there: ERROR_OOM where maxmemory is
+ * passed and it is new. Names take memory too, also without samples. */
 int server_check_new_partition(const struct server *s, struct span name, struct error *e);
 
 /* Would `more` bytes go beyond maxmemory? */

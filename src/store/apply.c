@@ -95,11 +95,6 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
     return changed;
 }
 
-static int apply_compare_seqs(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static size_t apply_reset(struct leases *leases, struct partition *p,
                           const struct op_select *select) {
     struct consumer *only = NULL;
@@ -107,7 +102,7 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
     if (select->all) return apply_reset_all(leases, p, only);
     size_t changed = 0;
     uint64_t *sorted = mem_dup(select->seqs, select->n * sizeof(*sorted));
-    qsort(sorted, select->n, sizeof(*sorted), apply_compare_seqs);
+    qsort(sorted, select->n, sizeof(*sorted), seq_compare);
     for (size_t t = 0; t < p->tasks_count; t++)
         if (!only || p->tasks[t] == only) ranks_forget(&p->tasks[t]->ranks, p, sorted, select->n);
     mem_free(sorted);

@@ -127,21 +127,16 @@ static int check_done(const struct partition *p, const struct op_select *select,
 
 /* ---- leases ------------------------------------------------------------------------------- */
 
-static int compare_seqs(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* One lease may not give back what another holds. A sample may be named twice, as a client may. */
 static int check_held(const struct lease *lease, const struct op_select *select,
                       struct scratch *scratch, struct error *e) {
     uint64_t *held = scratch_alloc(scratch, lease->n, sizeof(*held));
     memcpy(held, lease->seqs, lease->n * sizeof(*held));
-    qsort(held, lease->n, sizeof(*held), compare_seqs);
+    qsort(held, lease->n, sizeof(*held), seq_compare);
     for (size_t i = 0; i < select->n; i++) {
         uint64_t seq = select->seqs[i];
         if (consumer_is_leased(lease->task, seq) &&
-            bsearch(&seq, held, lease->n, sizeof(*held), compare_seqs))
+            bsearch(&seq, held, lease->n, sizeof(*held), seq_compare))
             continue;
         return error_set(e, ERROR_ERR, "lease %llu does not hold sample %llu",
                          (unsigned long long)lease->id, (unsigned long long)seq);

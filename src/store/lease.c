@@ -146,11 +146,6 @@ int lease_plan_ack(const struct store *s, const struct lease_request *request, i
     return 0;
 }
 
-static int compare_seqs(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Those of the keys that the lease still holds. */
 static void lease_select(const struct partition *p, const struct lease *lease,
                          const struct lease_request *request, struct scratch *scratch,
@@ -158,13 +153,13 @@ static void lease_select(const struct partition *p, const struct lease *lease,
     uint64_t *held = scratch_alloc(scratch, lease->n, sizeof(*held));
     uint64_t *seqs = scratch_alloc(scratch, request->n_keys, sizeof(*seqs));
     memcpy(held, lease->seqs, lease->n * sizeof(*held));
-    qsort(held, lease->n, sizeof(*held), compare_seqs);
+    qsort(held, lease->n, sizeof(*held), seq_compare);
     out->all = false;
     out->n = 0;
     for (size_t i = 0; i < request->n_keys; i++) {
         uint64_t seq = partition_find(p, request->keys[i]);
         if (seq == SEQ_NONE || !consumer_is_leased(lease->task, seq)) continue;
-        if (!bsearch(&seq, held, lease->n, sizeof(*held), compare_seqs)) continue;
+        if (!bsearch(&seq, held, lease->n, sizeof(*held), seq_compare)) continue;
         seqs[out->n++] = seq;
     }
     out->seqs = seqs;

@@ -159,6 +159,11 @@ void partition_join(struct partition *p, uint64_t seq, struct span group, uint32
     if (*number == GROUP_NONE) *number = groups_join(&p->groups, group, size, seq);
 }
 
+int seq_compare(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
 uint32_t partition_group(const struct partition *p, uint64_t seq) {
     const struct row_piece *piece = partition_rows(p, seq);
     return piece && piece->groups ? piece->groups[spine_row(seq)] : GROUP_NONE;

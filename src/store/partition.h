@@ -26,6 +26,9 @@ enum {
 
 #define SEQ_NONE UINT64_MAX
 
+/* For qsort and bsearch over uint64_t seqs, ascending. */
+int seq_compare(const void *a, const void *b);
+
 struct row_piece {
     uint64_t alive[SPINE_WORDS];
     uint16_t count;    /* alive */

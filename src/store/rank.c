@@ -126,8 +126,8 @@ static bool ranks_is_due(const struct ranks *ranks, const struct rank_batch *bat
     return ranks_is_done(ranks, batch->id[0], batch->id[1]) && !rank_batch_lives(batch, p);
 }
 
-/* Sweeps four batches per insert: what is remembered stays in proportion to what lives or is not
- * done. */
+/* Sweeps four batches for each that is added: what is remembered stays in proportion to what lives
+ * or is not done. */
 static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
     for (int i = 0; i < 4 && ranks->n; i++) {
         if (ranks->swept >= ranks->n) ranks->swept = 0;
@@ -149,8 +149,9 @@ void ranks_load(struct ranks *ranks, const struct rank_batch *what) {
     ranks->bytes += rank_batch_bytes(batch);
 }
 
-static void ranks_add(struct ranks *ranks, uint64_t rank, const struct op_select *select,
-                      size_t from, size_t to) {
+static void ranks_add(struct ranks *ranks, const struct partition *p, uint64_t rank,
+                      const struct op_select *select, size_t from, size_t to) {
+    ranks_sweep(ranks, p);
     uint64_t id[2] = {rank, select->rank.batch};
     uint32_t old =
         keyindex_find(&ranks->index, hash_bytes(rank_id(id)), rank_id(id), rank_is, ranks);
@@ -164,23 +165,17 @@ static void ranks_add(struct ranks *ranks, uint64_t rank, const struct op_select
 
 void ranks_remember(struct ranks *ranks, const struct partition *p,
                     const struct op_select *select) {
-    ranks_sweep(ranks, p);
     if (!select->rank.shares) {
-        ranks_add(ranks, select->rank.rank, select, 0, select->n);
+        ranks_add(ranks, p, select->rank.rank, select, 0, select->n);
         return;
     }
     for (size_t r = 0; r < select->rank.n_shares; r++)
-        ranks_add(ranks, r, select, select->rank.shares[r], select->rank.shares[r + 1]);
+        ranks_add(ranks, p, r, select, select->rank.shares[r], select->rank.shares[r + 1]);
 }
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch) {
     struct rank_batch *found = ranks_find(ranks, rank, batch);
     found->handed = true;
-}
-
-static int rank_compare_seqs(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
 }
 
 void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted,
@@ -189,7 +184,7 @@ void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t
         struct rank_batch *batch = ranks->table[b];
         size_t kept = 0, before = batch->n;
         for (size_t i = 0; i < before; i++)
-            if (!bsearch(&batch->seqs[i], sorted, n, sizeof(*sorted), rank_compare_seqs))
+            if (!bsearch(&batch->seqs[i], sorted, n, sizeof(*sorted), seq_compare))
                 batch->seqs[kept++] = batch->seqs[i];
         if (kept == before) continue;
         batch->n = kept;

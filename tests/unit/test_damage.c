@@ -216,6 +216,28 @@ static void test_a_log_that_was_opened_again(void **state) {
     free_log(&p);
 }
 
+/* A full disk tears the last frame, and has no room for what is cut off. */
+static void test_a_torn_log_on_a_full_disk(void **state) {
+    (void)state;
+    struct power p = {.disk = simdisk_new()};
+    struct recovered found;
+    struct error e = {0};
+    assert_true(power_open(&p));
+    put(&p, "a", 9);
+    put(&p, "b", 900);
+    power_abandon(&p);
+    simdisk_bytes(p.disk, first_segment)->len -= 500;
+    simdisk_limit(p.disk, 1);
+    kit_renew(&glass);
+    EXPECT(!recover_log(simdisk_disk(p.disk), POWER_LOG, glass.store, true, &found, &e),
+           "the log is not read: %s", e.text);
+    assert_true(found.cut > 0);
+    struct store_stats stats;
+    store_stats(glass.store, &stats);
+    assert_int_equal(stats.samples, 1);
+    free_log(&p);
+}
+
 /* ---- checkpoints -------------------------------------------------------------------------- */
 
 static void count_one(void *context, const struct error *e) {
@@ -309,6 +331,7 @@ int main(void) {
         cmocka_unit_test(test_a_file_that_is_missing),
         cmocka_unit_test(test_a_log_that_was_left),
         cmocka_unit_test(test_a_log_that_was_opened_again),
+        cmocka_unit_test(test_a_torn_log_on_a_full_disk),
         cmocka_unit_test(test_checkpoints),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -270,6 +270,29 @@ static void test_the_hint_hides_nothing(void **state) {
     assert_int_equal(ready_next(&ready), 5001);
 }
 
+/* ---- rank batches ------------------------------------------------------------------------- */
+
+static void test_batches_of_many_ranks_are_forgotten(void **state) {
+    enum { RANKS = 8, BATCHES = 1000 };
+    struct kit *k = *state;
+    put_samples(k, "f", 0, 1);
+    struct partition *p = kit_partition(k, "p");
+    struct ranks ranks = {0};
+    uint64_t gone[RANKS]; /* seqs of no sample, as of those that were cleared */
+    size_t shares[RANKS + 1];
+    for (size_t r = 0; r <= RANKS; r++) shares[r] = r;
+    for (size_t r = 0; r < RANKS; r++) gone[r] = 1000 + r;
+    for (uint64_t batch = 0; batch < BATCHES; batch++) {
+        struct op_select select = {.n = RANKS, .seqs = gone};
+        select.rank =
+            (struct op_rank){.given = true, .batch = batch, .n_shares = RANKS, .shares = shares};
+        ranks_remember(&ranks, p, &select);
+        for (uint64_t r = 0; r < RANKS; r++) ranks_finish(&ranks, r, batch);
+    }
+    assert_true(ranks.n <= 2 * RANKS);
+    ranks_free(&ranks);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_insertion_order),
@@ -283,6 +306,7 @@ int main(void) {
         KIT_TEST(test_ready_needs_all_fields),
         KIT_TEST(test_a_count_goes_on_from_where_the_scan_is),
         KIT_TEST(test_the_hint_hides_nothing),
+        KIT_TEST(test_batches_of_many_ranks_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -422,6 +422,14 @@ start_own_server {appendonly yes} {
         assert_equal $before [picture]
     }
 
+    test "a lock file that was removed is made anew" {
+        file delete [file join [srv dir] tq.lock]
+        wait_for_condition 600 20 {[file exists [file join [srv dir] tq.lock]]}
+        wait_for_condition 600 20 {[string match "*tq.lock' was removed: it is locked anew*" [said]]}
+        assert_equal 1 [info_field aof_in_force]
+        second_start_fails "*is in use by another tq: process [srv pid] *" --appendonly yes
+    }
+
     test "a child that saves does not keep the lock of a server that was killed" {
         fill p 1 2000
         r BGREWRITEAOF
