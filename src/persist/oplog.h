@@ -55,7 +55,7 @@ int oplog_continue(const struct oplog_options *options, const struct manifest *m
  * the log is closed in every case. */
 int oplog_close(struct oplog *log, struct error *e);
 
-/* The process ends and the files stay as they are. */
+/* Close the log without writing: the files stay as they are. Waits for the job that runs. */
 void oplog_abandon(struct oplog *log);
 
 void oplog_set_sync(struct oplog *log, enum oplog_sync sync);
@@ -83,7 +83,8 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
 bool oplog_is_there(const struct oplog *log, struct error *e);
 
 /* After oplog_is_there was false: if the manifest is missing and its segment is there, writes it
- * again, so that the log can be begun anew over it, and a crash before that finds everything. */
+ * again, so that the log can be begun anew over it, and a crash before that finds everything. Waits
+ * for the job that runs. A failure is only logged. */
 void oplog_mend_manifest(struct oplog *log);
 
 /* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to

@@ -81,7 +81,8 @@ int appendonly_apply(void *context, struct error *e) {
     return !p->appendonly || p->log || p->begun ? 0 : begin(s, e);
 }
 
-/* From here on nothing is acknowledged that would be lost. */
+/* Writes are refused from the next command on. What was acknowledged since the files were last
+ * looked at, up to the end of this turn, is in memory only until the new base is written. */
 static void lapse(struct server *s, const char *why) {
     s->persistence.lapsed = true;
     error_set(&s->persistence.lapse, ERROR_MISCONF, "%s", why);
