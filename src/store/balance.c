@@ -150,6 +150,10 @@ void balance_split(const double *weights, size_t n, size_t ranks, uint32_t *rank
                    struct scratch *scratch) {
     if (n == 0) return;
     const struct unit *units = units_sort(weights, n, scratch);
+    if (n <= ranks) { /* all splits are equally good: what differencing would give */
+        for (size_t i = 0; i < n; i++) rank_of[units[i].number] = (uint32_t)i;
+        return;
+    }
     split_by_differencing(units, n, ranks, rank_of, scratch);
     uint32_t *other = scratch_alloc(scratch, n, sizeof(*other));
     split_by_greed(units, n, ranks, other, scratch);

@@ -137,9 +137,24 @@ def ranked(client, n):
                "AS", "KEYS")
 
 
+def retiring_ranks(client, n):
+    """1,000 batches that the rank is not done with."""
+    client("TQ.CREATE", "p", "RETIRE", 1, "t")
+    fill(client, n)
+    for batch in range(1, 1001):
+        client("TQ.SAMPLE", "p", "t", "COUNT", 8, "FIELDS", 1, "x", "RANK", 0, "BATCH", batch,
+               "DONE", 0, "AS", "KEYS")
+
+
 def retiring(client, n):
     client("TQ.CREATE", "p", "RETIRE", 1, "t")
     fill(client, n)
+
+
+def checkpointed(client, n):
+    fill(client, n)
+    client("TQ.CHECKPOINT", "c")
+    client("FLUSHALL")
 
 
 def take(*rest, count=1000):
@@ -191,11 +206,21 @@ def cases(n):
         ("TQ.SAMPLE BY PRIORITY", samples, take("BY", "PRIORITY", "v")),
         ("TQ.SAMPLE BY BALANCED, 8 ranks", samples,
          take("BY", "BALANCED", "v", 8, "RANK", 0, "BATCH", 0)),
+        ("TQ.SAMPLE BY BALANCED, 65,536 ranks", samples,
+         take("BY", "BALANCED", "v", min(n, 65536), "RANK", 0, "BATCH", 0, "AS", "KEYS", count=1)),
+        ("TQ.SAMPLE BY GROUP 8", samples, take("BY", "GROUP", 8, "AS", "KEYS", count=10000)),
         ("TQ.SAMPLE BY GROUP of 65,536", one_group, take("BY", "GROUP", "AS", "KEYS", count=65536)),
         ("TQ.SAMPLE that RETIREs 10,000", retiring, take("AS", "KEYS", count=10000)),
         ("TQ.ACK of the oldest of 400,000 leases", with_leases,
          lambda c: ["TQ.ACK", "p", "t", c.oldest]),
+        ("TQ.NACK of the oldest of 400,000 leases", with_leases,
+         lambda c: ["TQ.NACK", "p", "t", c.oldest]),
+        ("TQ.EXTEND of the oldest of 400,000 leases", with_leases,
+         lambda c: ["TQ.EXTEND", "p", "t", c.oldest, 900000]),
         ("(400,000 leases end together)", ending_leases, wait_for_ends),
+        ("TQ.RESET of 400,000 leases", with_leases, ["TQ.RESET", "p", "TASK", "t"]),
+        ("TQ.SAMPLE RANK, DONE with 1,000 batches, RETIRE", retiring_ranks,
+         take("RANK", 0, "BATCH", 1001, "AS", "KEYS", count=8)),
         ("TQ.RESET", consumed, ["TQ.RESET", "p"]),
         ("TQ.RESET of 8,000 keys in 1,000 rank batches", ranked,
          ["TQ.RESET", "p", "TASK", "t", *keys(8000)]),
@@ -208,6 +233,13 @@ def cases(n):
         ("TQ.CLEAR of the partition", samples, ["TQ.CLEAR", "p"]),
         ("FLUSHALL of %d partitions" % names(n), lambda c, _: partitions(c, names(n)),
          ["FLUSHALL"]),
+        ("TQ.CREATE OR ALTER", samples, ["TQ.CREATE", "p", "OR", "ALTER", "MAXSAMPLES", 2 * n]),
+        ("TQ.ALTER MAXAHEAD", consumed, ["TQ.ALTER", "p", "MAXAHEAD", "t", 2 * n]),
+        ("TQ.ALTER RETIRE", consumed, ["TQ.ALTER", "p", "RETIRE", 1, "t"]),
+        ("TQ.EXPECT", samples, ["TQ.EXPECT", "p", n]),
+        ("TQ.SEAL", samples, ["TQ.SEAL", "p"]),
+        ("TQ.CHECKPOINT", samples, ["TQ.CHECKPOINT", "c"]),
+        ("TQ.RESTORE", checkpointed, ["TQ.RESTORE", "c"]),
         ("BGSAVE", samples, ["BGSAVE"]),
         ("SAVE", samples, ["SAVE"]),
     ]
