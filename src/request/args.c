@@ -72,7 +72,7 @@ static int args_words(struct args *a, const char *count, const char *what, size_
     int failed = args_list(a, count, n, words);
     for (size_t i = 0; !failed && i < *n; i++)
         failed = names_check_word(what, (*words)[i], a->error);
-    return failed;
+    return failed ? failed : names_check_distinct("", what, *words, *n, a->scratch, a->error);
 }
 
 int args_fields(struct args *a, size_t *n, const struct span **fields) {

@@ -56,7 +56,8 @@ int args_list(struct args *a, const char *what, size_t *n, const struct span **i
 /* Step over the next argument if it is this keyword. */
 bool args_accept(struct args *a, const char *keyword);
 
-/* `FIELDS m field …`, `KEYS n key …`, `WHERE k {tag op value} …`, behind the keyword, their names checked. */
+/* `FIELDS m field …`, `KEYS n key …`, `WHERE k {tag op value} …`, behind the keyword, their
+ * names checked. A field or tag named twice is an error; a key may be. */
 int args_fields(struct args *a, size_t *n, const struct span **fields);
 int args_tags(struct args *a, size_t *n, const struct span **tags);
 int args_keys(struct args *a, size_t *n, const struct span **keys);

@@ -1,29 +1,16 @@
 /* See checkpoint.h. */
 #include "request/checkpoint.h"
 
-#include <stdlib.h>
-
 #include "store/names.h"
-
-static int compare(const void *a, const void *b) {
-    return span_compare(*(const struct span *)a, *(const struct span *)b);
-}
 
 static int checkpoint_partitions(struct args *a, void *request) {
     struct checkpoint_request *out = request;
     int failed = args_list(a, "partition", &out->n_partitions, &out->partitions);
-    if (failed) return failed;
-    size_t n = out->n_partitions;
-    struct span *sorted = scratch_alloc(a->scratch, n, sizeof(*sorted));
-    memcpy(sorted, out->partitions, n * sizeof(*sorted));
-    qsort(sorted, n, sizeof(*sorted), compare);
-    for (size_t i = 0; i < n; i++) {
-        failed = names_check_partition(sorted[i], a->error);
-        if (failed) return failed;
-        if (i && span_equal(sorted[i], sorted[i - 1]))
-            return error_set(a->error, ERROR_ERR, "partition %s is named twice", QUOTE(sorted[i]));
-    }
-    return 0;
+    for (size_t i = 0; !failed && i < out->n_partitions; i++)
+        failed = names_check_partition(out->partitions[i], a->error);
+    return failed ? failed
+                  : names_check_distinct("", "partition", out->partitions, out->n_partitions,
+                                         a->scratch, a->error);
 }
 
 static int checkpoint_meta(struct args *a, void *request) {

@@ -297,21 +297,6 @@ const uint64_t *retire_left_alone(const struct partition *p, const struct op *cl
 
 /* ---- what is said about a partition -------------------------------------------------------- */
 
-static int define_compare(const void *a, const void *b) {
-    return span_compare(*(const struct span *)a, *(const struct span *)b);
-}
-
-static int define_check_retire(const struct bounds *bounds, struct scratch *scratch,
-                               struct error *e) {
-    struct span *sorted = scratch_alloc(scratch, bounds->n_retire, sizeof(*sorted));
-    for (size_t i = 0; i < bounds->n_retire; i++) sorted[i] = bounds->retire[i];
-    if (bounds->n_retire) qsort(sorted, bounds->n_retire, sizeof(*sorted), define_compare);
-    for (size_t i = 1; i < bounds->n_retire; i++)
-        if (span_equal(sorted[i - 1], sorted[i]))
-            return error_set(e, ERROR_ERR, "RETIRE: task %s is named twice", QUOTE(sorted[i]));
-    return 0;
-}
-
 static int define_check_names(const struct define *define, struct error *e) {
     const struct bounds *bounds = &define->bounds;
     int failed = names_check_partition(define->partition, e);
@@ -368,7 +353,9 @@ static const struct bounds *define_merge(const struct define *define, const stru
 int define_plan(const struct store *s, const struct define *define, int64_t now_ms,
                 struct scratch *scratch, struct op *op, struct error *e) {
     int failed = define_check_names(define, e);
-    if (!failed) failed = define_check_retire(&define->bounds, scratch, e);
+    if (!failed)
+        failed = names_check_distinct("RETIRE: ", "task", define->bounds.retire,
+                                      define->bounds.n_retire, scratch, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, define->partition);
     if (define->alter && !p)

@@ -3,6 +3,7 @@
 #define TQ_STORE_NAMES_H
 
 #include "base/error.h"
+#include "base/scratch.h"
 
 enum {
     NAMES_PARTITION_MAX = 255, /* bytes, any */
@@ -16,5 +17,10 @@ int names_check_partition(struct span name, struct error *e);
 int names_check_key(const char *what, struct span key, struct error *e);
 int names_check_word(const char *what, struct span name, struct error *e);
 int names_check_tag_value(struct span tag, struct span value, struct error *e);
+
+/* No name may come twice. `clause`: what the message begins with, such as "RETIRE: ", or "". Time:
+ * O(n log n). */
+int names_check_distinct(const char *clause, const char *what, const struct span *names, size_t n,
+                         struct scratch *scratch, struct error *e);
 
 #endif

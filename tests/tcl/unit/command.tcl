@@ -102,3 +102,41 @@ start_server {} {
         assert_error "ERR *" {r COMMAND COUNT x}
     }
 }
+
+# Lists of names: FIELDS, TAGS, TEXT, COLUMNS, RETIRE, PARTITIONS, and keys of a write.
+start_server {} {
+    foreach {what words} {
+        "field 'f'" {TQ.PUT p k FIELDS 3 f 1 g 2 f 3}
+        "field 'f'" {TQ.PUT p k FIELDS 1 f 1 TEXT 1 f 2}
+        "field 'f'" {TQ.PUT p k TEXT 2 f 1 f 2}
+        "tag 't'" {TQ.PUT p k TAGS 2 t 1 t 2}
+        "tag 't'" {TQ.MPUT p KEYS 1 k TAGS 2 t 1 t 2}
+        "field 'g'" {TQ.MPUT p KEYS 1 k COLUMNS 2 g i8 {} 1 g i8 {} 2}
+        "field 'f'" {TQ.MGET p KEYS 1 k FIELDS 3 f g f}
+        "field 'f'" {TQ.SAMPLE p t COUNT 1 FIELDS 3 g f f}
+        "field 'f'" {TQ.SAMPLE p t COUNT 1 FIELDS 2 f f BLOCK 0}
+        "field 'f'" {TQ.COUNT p FIELDS 2 f f}
+        "field 'f'" {TQ.CLEAR p FIELDS 2 f f}
+        "field 'f'" {TQ.CLEAR p KEYS 1 k FIELDS 2 f f}
+        "tag 't'" {TQ.CLEAR p TAGS 3 t u t}
+        "field 'f'" {TQ.CREATE q FIELDS 2 f f32 f f32}
+        "field 'g'" {TQ.ALTER p FIELDS 2 g f32 g f32}
+        "task 'a'" {TQ.CREATE q RETIRE 3 a b a}
+        "task 'a'" {TQ.ALTER p RETIRE 2 a a}
+        "partition 'p'" {TQ.CHECKPOINT c PARTITIONS 2 p p}
+        "partition 'p'" {TQ.RESTORE c PARTITIONS 2 p p}
+    } {
+        test "a name that comes twice is an error that names it: [join $words]" {
+            r TQ.PUT p k FIELDS 1 f v TAGS 1 t v
+            assert_refused "ERR *$::what is named twice" {r {*}$::words}
+            assert_equal 0 [r EXISTS q]
+        }
+    }
+
+    test "a name that comes twice among many is found" {
+        set names [lmap i [range 1 300] {set _ n[expr {$i * 7919 % 300}]}]
+        r TQ.PUT p k FIELDS 1 n1 v
+        assert_equal 1 [llength [r TQ.MGET p KEYS 1 k FIELDS 300 {*}$names]]
+        assert_error "ERR field 'n17' is named twice" {r TQ.COUNT p FIELDS 301 {*}$names n17}
+    }
+}
