@@ -57,24 +57,14 @@ static int parse_output_limits(const struct config_words *words,
     return 0;
 }
 
-/* In the largest unit that says it exactly. */
-static void format_memory(size_t bytes, struct text *out) {
-    static const char *const units[] = {"", "kb", "mb", "gb"};
-    size_t unit = 0;
-    for (; bytes && bytes % 1024 == 0 && unit < 3; unit++) bytes /= 1024;
-    text_printf(out, "%zu%s", bytes, units[unit]);
-}
-
-/* What was set speaks of some classes; the option tells all. */
+/* What was set speaks of some classes; the option tells all. In bytes, as CONFIG GET shows every
+ * size. */
 static void tell_output_limits(struct clients *clients) {
     struct text out = {0};
     for (size_t kind = 0; kind < CLIENT_CLASSES; kind++) {
         const struct client_output_limit *limit = &clients->output_limits[kind];
-        text_printf(&out, "%s%s ", kind ? " " : "", class_names[kind]);
-        format_memory(limit->hard, &out);
-        text_add(&out, SPAN_LITERAL(" "));
-        format_memory(limit->soft, &out);
-        text_printf(&out, " %lld", (long long)limit->soft_seconds);
+        text_printf(&out, "%s%s %zu %zu %lld", kind ? " " : "", class_names[kind], limit->hard,
+                    limit->soft, (long long)limit->soft_seconds);
     }
     mem_free(clients->output_limit_words);
     clients->output_limit_words = text_take(&out);
@@ -110,6 +100,10 @@ static int apply_output_pause(void *context, struct error *e) {
     if (failed) return failed;
     clients->pause_high = (size_t)high;
     clients->pause_low = (size_t)low;
+    struct text told = {0};
+    text_printf(&told, "%zu %zu", clients->pause_high, clients->pause_low);
+    mem_free(clients->output_pause_words);
+    clients->output_pause_words = text_take(&told);
     return 0;
 }
 

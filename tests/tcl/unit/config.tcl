@@ -267,6 +267,17 @@ start_own_server {maxclients 123} {
         r CONFIG SET maxmemory 0
     }
 
+    test "CONFIG GET tells every size in bytes" {
+        foreach {name value} [r CONFIG GET *] {
+            if {$name in {unixsocket dir logfile pidfile}} { continue }
+            assert {![regexp -nocase {(^| )[0-9]+[kmg]b?( |$)} $value]} "$name is $value"
+        }
+        assert_equal {client-output-pause {8388608 2097152}} [r CONFIG GET client-output-pause]
+        assert_equal OK [r CONFIG SET client-output-pause "64KB 1000"]
+        assert_equal {client-output-pause {65536 1000}} [r CONFIG GET client-output-pause]
+        r CONFIG SET client-output-pause "8mb 2mb"
+    }
+
     test "CONFIG SET of nonsense is an error that names the option and changes nothing" {
         set before [r CONFIG GET *]
         foreach {name value} {

@@ -287,12 +287,12 @@ start_server {} {
 
 start_own_server {client-output-buffer-limit {pubsub 1mb 0 0}} {
     test "the limit of class pubsub is its own, and CONFIG GET tells both" {
-        assert_equal {client-output-buffer-limit {normal 4gb 1gb 60 pubsub 1mb 0 0}} \
+        assert_equal {client-output-buffer-limit {normal 4294967296 1073741824 60 pubsub 1048576 0 0}} \
             [r CONFIG GET client-output-buffer-limit]
         assert_error "ERR *client-output-buffer-limit*" \
             {r CONFIG SET client-output-buffer-limit "pubsub 1mb 0 0 nosuch 1 1 1"}
         r CONFIG SET client-output-buffer-limit "normal 1000 0 0 pubsub 2mb 1500 7"
-        assert_equal {client-output-buffer-limit {normal 1000 0 0 pubsub 2mb 1500 7}} \
+        assert_equal {client-output-buffer-limit {normal 1000 0 0 pubsub 2097152 1500 7}} \
             [r CONFIG GET client-output-buffer-limit]
         r CONFIG SET client-output-buffer-limit "normal 4gb 1gb 60 pubsub 1mb 0 0"
     }
