@@ -12,7 +12,7 @@ set usage {usage: run.tcl [options] [FILE…]
   --host H         use a running server, which will be emptied again and again;
   --port P         tests that need a server of their own are skipped
   --long           larger numbers, more rounds
-  --timeout S      seconds that a file may take (default 600, with --long 7200)
+  --timeout S      seconds that a test may take (default 600, with --long 7200)
   --keep           keep every server's directory, not only those of failures
   --list           print the names of the tests, run nothing
 FILE is a path, or a name such as put for unit/put.tcl; all of them by default.}
@@ -156,11 +156,32 @@ proc title {id} {
     return [file rootname [file tail $::worker($id,file)]]
 }
 
+# Reserves a block of 200 ports for this run: its first port stays bound while the run lasts, so
+# that runs beside this one take other blocks. Sets ::first_port.
+proc reserve_ports {} {
+    for {set block 0} {$block < 50} {incr block} {
+        set first [expr {21000 + ([pid] + $block) % 50 * 200}]
+        if {![catch {socket -server list -myaddr 127.0.0.1 $first}]} {
+            set ::first_port [expr {$first + 1}]
+            return
+        }
+    }
+    puts stderr "run.tcl: no free block of ports from 21000 to 30999"
+    exit 1
+}
+
+# A test that hangs is ended, with its file. The time begins anew with each report of the worker.
+proc watch_worker {id} {
+    global worker
+    after cancel $worker($id,timer)
+    set worker($id,timer) [after [expr {$::opt(timeout) * 1000}] [list kill_worker $id]]
+}
+
 proc start_worker {id file} {
     global opt worker slots
     set slots [lassign $slots slot]
-    set share [expr {200 / $opt(jobs)}]
-    set first [expr {21000 + ([pid] % 50) * 200 + $slot * $share}]
+    set share [expr {199 / $opt(jobs)}]
+    set first [expr {$::first_port + $slot * $share}]
     set dir [file join $::run_dir [file rootname [file tail $file]]]
     file mkdir $dir
     set command [list [info nameofexecutable] [file join $::tests_dir run.tcl] --worker \
@@ -179,8 +200,8 @@ proc start_worker {id file} {
     set chan [open "|$command" r+]
     fconfigure $chan -blocking 0 -encoding utf-8
     array set worker [list $id,file $file $id,chan $chan $id,slot $slot $id,dir $dir \
-                          $id,test "" $id,done 0 $id,tests 0]
-    set worker($id,timer) [after [expr {$opt(timeout) * 1000}] [list kill_worker $id]]
+                          $id,test "" $id,done 0 $id,tests 0 $id,timer ""]
+    watch_worker $id
     fileevent $chan readable [list hear_worker $id]
     incr ::running
 }
@@ -203,6 +224,7 @@ proc hear_worker {id} {
 
 proc heard {id what args} {
     global worker count
+    watch_worker $id
     switch -- $what {
         started {
             set worker($id,test) [lindex $args 0]
@@ -299,17 +321,16 @@ proc make_run_dir {} {
     if {[info exists ::env(TMPDIR)] && $::env(TMPDIR) ne ""} {
         set base $::env(TMPDIR)
     }
-    set dir [file join [file normalize $base] tq-test-[pid]]
-    file delete -force $dir
-    file mkdir $dir
-    return $dir
+    return [exec mktemp -d [file join [file normalize $base] tq-test-XXXXXX]]
 }
 
 proc run_suite {} {
     global opt count
     fconfigure stdout -encoding utf-8 -buffering line
+    set files [test_files]
     set ::run_dir [make_run_dir]
-    run_all [test_files]
+    reserve_ports
+    run_all $files
     if {![llength $::kept]} {
         file delete -force $::run_dir
     }

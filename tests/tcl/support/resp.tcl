@@ -2,7 +2,7 @@
 #
 # It differs from the client a program would want in three ways. It can be impolite: raw bytes go
 # out exactly as given, commands can be sent without reading and replies read without sending. It
-# never hangs: every read gives up after resp::patience milliseconds with an error. And it tells
+# never hangs: every read gives up after ::patience milliseconds with an error. And it tells
 # apart what a program would lump together: a nil is the word (nil), never an empty string, and
 # `typed` shows every reply with the type it had on the wire.
 #
@@ -15,7 +15,6 @@
 # while this side waits for something, so that a long pipeline cannot lock both sides.
 
 namespace eval resp {
-    variable patience 60000
     variable serial 0
     variable conn
     array set conn {}
@@ -323,13 +322,12 @@ proc resp::need {c n} {
 # Waits for more bytes.
 proc resp::fill {c} {
     variable conn
-    variable patience
     set chan $conn($c,chan)
     if {$conn($c,pos) > 1048576} {
         set conn($c,buf) [string range $conn($c,buf) $conn($c,pos) end]
         set conn($c,pos) 0
     }
-    set deadline [expr {[clock milliseconds] + $patience}]
+    set deadline [expr {[clock milliseconds] + $::patience}]
     while 1 {
         if {[catch {read $chan 1048576} data]} {
             return -code error -errorcode {RESP CLOSED} "connection lost: $data"
@@ -346,7 +344,7 @@ proc resp::fill {c} {
             return -code error -errorcode {RESP CLOSED} "the server closed the connection"
         }
         if {![wait_readable $c [expr {$deadline - [clock milliseconds]}]]} {
-            return -code error -errorcode {RESP TIMEOUT} "no reply within $patience ms"
+            return -code error -errorcode {RESP TIMEOUT} "no reply within $::patience ms"
         }
     }
 }

@@ -75,12 +75,12 @@ proc run_server {id arguments} {
 }
 
 # How a launched server ended: {exit 0}, {signal SIGSEGV}. Fails when it does not end.
-proc wait_exit {id {ms 60000}} {
+proc wait_exit {id} {
     set pid $::server($id,pid)
-    set deadline [expr {[clock milliseconds] + $ms}]
+    set deadline [expr {[clock milliseconds] + $::patience}]
     while {[process_runs $pid]} {
         if {[clock milliseconds] > $deadline} {
-            error "the server (pid $pid) did not end within $ms ms"
+            error "the server (pid $pid) did not end within $::patience ms"
         }
         pause 10
     }
@@ -260,7 +260,7 @@ proc start_ready {options} {
 }
 
 proc wait_ready {id} {
-    set deadline [expr {[clock milliseconds] + 60000}]
+    set deadline [expr {[clock milliseconds] + $::patience}]
     while {[clock milliseconds] < $deadline} {
         if {![process_runs $::server($id,pid)]} {
             error "the server ended while starting ([reap $id])"
@@ -274,7 +274,7 @@ proc wait_ready {id} {
         }
         pause 20
     }
-    error "the server did not answer PING within 60 s"
+    error "the server did not answer PING within $::patience ms"
 }
 
 # Ends a server; empty when all was well, else what was not.
@@ -404,6 +404,6 @@ proc barrier {} {
 }
 
 proc wait_blocked {n} {
-    wait_for_condition 600 50 {[info_field blocked_clients] == $n} \
+    wait_until {[info_field blocked_clients] == $n} \
         "blocked clients: [info_field blocked_clients], waited for $n"
 }

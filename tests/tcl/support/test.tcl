@@ -100,7 +100,7 @@ proc wait_gone {addresses} {
     set own [resp::local_address [r]]
     set others [lsearch -all -inline -not -exact $addresses $own]
     set listing ""
-    wait_for_condition 200 20 {![any_listed $others [set listing [r CLIENT LIST]]]} \
+    wait_until {![any_listed $others [set listing [r CLIENT LIST]]]} \
         "closed clients are still in CLIENT LIST: $others\n$listing"
 }
 
@@ -202,15 +202,16 @@ proc assert_closed {c} {
     return [resp::read_to_end $c]
 }
 
-proc wait_for_condition {tries delay condition {message ""}} {
-    for {set i 0} {$i < $tries} {incr i} {
-        if {[uplevel 1 [list expr $condition]]} {
-            return
+# Waits until the condition holds; fails after ::patience.
+proc wait_until {condition {message ""}} {
+    set deadline [expr {[clock milliseconds] + $::patience}]
+    while {![uplevel 1 [list expr $condition]]} {
+        if {[clock milliseconds] > $deadline} {
+            fail "waited for $::patience ms in vain for: [string trim $condition][expr {
+                $message eq "" ? "" : "\n[uplevel 1 [list subst $message]]"}]"
         }
-        pause $delay
+        pause 10
     }
-    fail "waited in vain for: [string trim $condition][expr {
-        $message eq "" ? "" : "\n[uplevel 1 [list subst $message]]"}]"
 }
 
 # ---------------------------------------------------------------- small things

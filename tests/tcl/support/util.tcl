@@ -1,6 +1,10 @@
 # Bytes for tests: packing values the way tq stores them, random bytes, text as UTF-8, and a
 # reader for JSON lines.
 
+# Milliseconds after which a test gives up: on a reply, a condition, the start or the end of a server.
+# No correct run comes near it, also on a slow machine; only a fault reaches it.
+set patience 120000
+
 # Text to the bytes that carry it.
 proc utf8 {text} {
     return [encoding convertto utf-8 $text]

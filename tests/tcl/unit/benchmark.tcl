@@ -543,7 +543,7 @@ test "benchmark says that it was interrupted when that is why it can't connect" 
     set before [unanswered $port]
     set errors [file join $::work_dir benchmark-stderr]
     set chan [open "|[list [benchmark_path] -p $port -t ping 2> $errors]" r]
-    wait_for_condition 1000 20 {[unanswered $port] > $before}
+    wait_until {[unanswered $port] > $before}
     signal_process INT [pid $chan]
     catch {read $chan}
     catch {close $chan}
@@ -558,7 +558,7 @@ test "benchmark ends in order when it is interrupted" {
     set errors [file join $::work_dir benchmark-stderr]
     set chan [open "|[list [benchmark_path] --server $::server_path -t ping -n 1000000 --rounds 1000 \
         2> $errors]" r]
-    wait_for_condition 200 20 {[glob -nocomplain $dir/*/tq.sock] ne "" || $dir eq ""}
+    wait_until {[glob -nocomplain $dir/*/tq.sock] ne "" || $dir eq ""}
     set children [exec sh -c "cat /proc/[pid $chan]/task/*/children"]
     assert_equal 1 [llength $children]
     signal_process INT [pid $chan]

@@ -60,7 +60,7 @@ start_own_server {appendonly yes} {
         restart_killed
         assert_equal {k4 k5} [take p t 2]
         r BGREWRITEAOF
-        wait_for_condition 600 50 {[info_field aof_rewrites] == 1} "no rewrite"
+        wait_until {[info_field aof_rewrites] == 1} "no rewrite"
         restart_killed
         assert_equal {k6 k7} [take p t 2]
         assert_equal {} [glob -nocomplain [file join [srv dir] appendonlydir *.d]]

@@ -310,9 +310,9 @@ start_server {} {
         resp::write_bytes $c "*11\r\n\$7\r\nTQ.MPUT\r\n\$1\r\np\r\n\$4\r\nKEYS\r\n\$1\r\n1\r\n\$1\r\na\r\n"
         resp::write_bytes $c "\$7\r\nCOLUMNS\r\n\$1\r\n1\r\n\$1\r\nf\r\n\$5\r\nbytes\r\n"
         resp::write_bytes $c "\$4\r\n[pack u32 300000000]\r\n\$300000000\r\n[items 1 1000000]"
-        wait_for_condition 100 50 {[info_field chunk_bytes] > $allocated + 299000000}
+        wait_until {[info_field chunk_bytes] > $allocated + 299000000}
         resp::close $c
-        wait_for_condition 100 50 {[info_field chunk_bytes] == $allocated}
+        wait_until {[info_field chunk_bytes] == $allocated}
         assert_equal $before [snapshot_of p]
     }
 }

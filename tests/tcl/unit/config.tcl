@@ -167,7 +167,7 @@ test "SIGHUP opens the log file anew, after it was moved away" {
     set log [file join $::server($::server_serial,dir) here.log]
     file rename $log $log.1
     signal_process HUP $::server($::server_serial,pid)
-    wait_for_condition 100 20 {[file exists $log] && [string match "*SIGHUP*" [read_file $log]]}
+    wait_until {[file exists $log] && [string match "*SIGHUP*" [read_file $log]]}
     assert_equal PONG [$c PING]
 }
 

@@ -51,7 +51,7 @@ start_server {} {
         assert_equal [expr {$before + 1}] [info_field connected_clients]
         assert_equal [expr {$received + 1}] [info_field total_connections_received]
         resp::close $c
-        wait_for_condition 100 20 {[info_field connected_clients] == $before}
+        wait_until {[info_field connected_clients] == $before}
     }
 
     test "commands are counted" {

@@ -19,7 +19,7 @@ start_own_server {maxclients 5} {
             $c PING
         }
         resp::close $c
-        wait_for_condition 100 20 {[info_field connected_clients] == 4}
+        wait_until {[info_field connected_clients] == 4}
         assert_equal PONG [[client] PING]
     }
 
@@ -74,7 +74,7 @@ start_own_server {client-query-buffer-limit 1mb} {
         }
         catch {assert_closed $c}
         assert_equal PONG [r PING]
-        wait_for_condition 100 20 {[info_field connected_clients] == 1}
+        wait_until {[info_field connected_clients] == 1}
     }
 
     test "client-query-buffer-limit: a pipeline of small commands may be longer" {
@@ -102,11 +102,11 @@ start_own_server {client-output-buffer-limit {normal 4mb 0 0}} {
                 assert_equal PONG [r PING]
             }
         }
-        wait_for_condition 500 20 {![string match "*id=$id *" [r CLIENT LIST]]} \
+        wait_until {![string match "*id=$id *" [r CLIENT LIST]]} \
             "the client was not cut off"
         assert_match "*client $id at *: * bytes of output wait for it, beyond the hard client-output-buffer-limit*" \
             [server_output [lindex $::server_stack end]]
-        wait_for_condition 200 20 {[info_field used_memory] - $before < 3000000} \
+        wait_until {[info_field used_memory] - $before < 3000000} \
             {used_memory was $before, is [info_field used_memory]}
         assert_equal PONG [r PING]
     }
@@ -278,7 +278,7 @@ start_own_server {maxmemory 64mb} {
         foreach c $clients {
             resp::close $c
         }
-        wait_for_condition 200 20 {[info_field used_memory] < 20000000} \
+        wait_until {[info_field used_memory] < 20000000} \
             {used_memory is [info_field used_memory]}
         assert_equal 1 [r TQ.PUT p k FIELDS 1 f $piece]
     }
@@ -408,7 +408,7 @@ start_own_server {maxmemory 100mb} {
             assert_equal PONG [r PING]
             assert {[resident] < $::bound} "resident are [resident]"
         }
-        wait_for_condition 100 20 {[info_field used_memory] < 104857600}
+        wait_until {[info_field used_memory] < 104857600}
         assert_equal 1 [r TQ.PUT p other FIELDS 1 f v]
     }
 }
@@ -421,7 +421,7 @@ start_own_server {maxmemory 100mb} {
             catch {resp::send_all $c [lrepeat 1700 {TQ.MGET p KEYS 1 k}]}
         }
         assert {[resident] < $::bound} "resident are [resident]"
-        wait_for_condition 500 20 {![catch {r TQ.PUT p other FIELDS 1 f v}]}
+        wait_until {![catch {r TQ.PUT p other FIELDS 1 f v}]}
         assert {[resident] < $::bound} "resident are [resident]"
     }
 }
@@ -466,7 +466,7 @@ start_own_server {maxmemory 100mb} {
             set c [client]
             resp::send $c TQ.MGET p KEYS 20 {*}$keys FIELDS 1 f
             foreach key $keys {
-                wait_for_condition 300 20 {![catch {r TQ.PUT p $key FIELDS 1 f $value}]}
+                wait_until {![catch {r TQ.PUT p $key FIELDS 1 f $value}]}
             }
         }
         assert {[resident] < $::bound} "resident are [resident]"

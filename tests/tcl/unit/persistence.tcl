@@ -83,7 +83,7 @@ start_own_server {appendonly yes} {
     test "a new base of the log changes nothing that anyone sees" {
         do_everything
         r BGREWRITEAOF
-        wait_for_condition 600 50 {[info_field aof_rewrites] == 1} "no rewrite"
+        wait_until {[info_field aof_rewrites] == 1} "no rewrite"
         fill p 50 60
         set before [picture]
         restart_server KILL
@@ -100,7 +100,7 @@ start_own_server {appendonly yes auto-aof-rewrite-min-size 100kb} {
         foreach i [range 1 40] {
             r TQ.PUT p k FIELDS 1 f [random_bytes 20000]
         }
-        wait_for_condition 600 50 {[info_field aof_rewrites] >= 1} "no rewrite"
+        wait_until {[info_field aof_rewrites] >= 1} "no rewrite"
         assert {[info_field aof_current_size] < 600000}
         set before [picture]
         restart_server KILL
@@ -123,7 +123,7 @@ start_own_server {appendonly yes} {
     test "a lease that ran out before the crash is not there after it" {
         fill p 1 2
         r TQ.SAMPLE p t COUNT 1 FIELDS 1 f LEASE 50
-        wait_for_condition 200 20 {[r TQ.LEASES p] eq ""}
+        wait_until {[r TQ.LEASES p] eq ""}
         restart_server KILL
         assert_equal {k1 k2} [take p t 2]
     }
@@ -169,7 +169,7 @@ start_own_server {} {
         set before [picture]
         assert_equal "Background saving started" [r BGSAVE]
         fill p 101 200
-        wait_for_condition 600 50 {[info_field rdb_bgsave_in_progress] == 0}
+        wait_until {[info_field rdb_bgsave_in_progress] == 0}
         assert_equal ok [info_field rdb_last_bgsave_status]
         restart_server KILL
         assert_equal $before [picture]
@@ -204,7 +204,7 @@ start_own_server {save "1 5"} {
     test "a save rule saves when enough has changed" {
         fill p 1 4
         fill p 5 10
-        wait_for_condition 600 50 {[info_field rdb_saves] >= 1} "no snapshot"
+        wait_until {[info_field rdb_saves] >= 1} "no snapshot"
         restart_server KILL
         assert_equal 10 [r TQ.COUNT p]
     }
@@ -254,7 +254,7 @@ start_own_server {} {
 
 proc turn_on {} {
     assert_equal OK [r CONFIG SET appendonly yes]
-    wait_for_condition 600 50 {[info_field aof_rewrites] > 0 && [info_field aof_rewrite_in_progress] == 0} "no base"
+    wait_until {[info_field aof_rewrites] > 0 && [info_field aof_rewrite_in_progress] == 0} "no base"
 }
 
 start_own_server {} {
@@ -330,15 +330,15 @@ start_own_server {} {
         set base [log_file [format base.%06d.tqs.tmp [expr {$last + 1}]]]
         file mkdir $base
         r CONFIG SET appendonly yes
-        wait_for_condition 600 50 {[info_field aof_last_bgrewrite_status] eq "err"}
+        wait_until {[info_field aof_last_bgrewrite_status] eq "err"}
         assert_equal $manifest [read_file [log_file manifest]]
-        wait_for_condition 600 20 {[string match "*has no base and is given up*" [said]]}
+        wait_until {[string match "*has no base and is given up*" [said]]}
         assert_equal 0 [info_field aof_in_force]
         assert_error "MISCONF *not in force*" {r TQ.PUT p k20 FIELDS 1 f v}
         assert_error "MISCONF *not in force*" {r TQ.SAMPLE p t COUNT 1 FIELDS 1 f}
         file delete $base
-        wait_for_condition 600 50 {[info_field aof_last_bgrewrite_status] eq "ok"}
-        wait_for_condition 600 20 {[info_field aof_in_force] == 1}
+        wait_until {[info_field aof_last_bgrewrite_status] eq "ok"}
+        wait_until {[info_field aof_in_force] == 1}
         fill p 20 29
         set before [picture]
         restart_server KILL --appendonly yes
@@ -353,8 +353,8 @@ proc open_segment {} {
 
 # The server says what happened to a file of the log. A new log holds what was there, and what comes after.
 proc assert_begins_anew {what} {
-    wait_for_condition 600 20 {[string match "*$what*" [said]]}
-    wait_for_condition 600 50 {[info_field aof_in_force] == 1}
+    wait_until {[string match "*$what*" [said]]}
+    wait_until {[info_field aof_in_force] == 1}
     fill p 21 30
     set before [picture]
     restart_server KILL
@@ -370,12 +370,12 @@ start_own_server {appendonly yes} {
         foreach i [range 1 9] {
             file mkdir [file join [srv dir] appendonlydir [format base.%06d.tqs.tmp $i]]
         }
-        wait_for_condition 600 50 {[info_field aof_in_force] == 0}
+        wait_until {[info_field aof_in_force] == 0}
         assert_error "MISCONF *manifest' was removed or replaced*" {r TQ.PUT p k FIELDS 1 f v}
         assert_error "ERR Errors trying to SHUTDOWN: the op log is *" {r SHUTDOWN}
         assert_equal 10 [r TQ.COUNT p]
         file delete -force {*}[glob [file join [srv dir] appendonlydir base.*]]
-        wait_for_condition 600 100 {[info_field aof_in_force] == 1}
+        wait_until {[info_field aof_in_force] == 1}
         fill p 11 20
         set before [picture]
         restart_server KILL
@@ -384,7 +384,7 @@ start_own_server {appendonly yes} {
 
     test "a manifest that was removed is noticed" {
         file delete [log_file manifest]
-        wait_for_condition 600 20 {[file exists [log_file manifest]]}
+        wait_until {[file exists [log_file manifest]]}
         assert_begins_anew "manifest' was removed or replaced"
     }
 
@@ -424,8 +424,8 @@ start_own_server {appendonly yes} {
 
     test "a lock file that was removed is made anew" {
         file delete [file join [srv dir] tq.lock]
-        wait_for_condition 600 20 {[file exists [file join [srv dir] tq.lock]]}
-        wait_for_condition 600 20 {[string match "*tq.lock' was removed: it is locked anew*" [said]]}
+        wait_until {[file exists [file join [srv dir] tq.lock]]}
+        wait_until {[string match "*tq.lock' was removed: it is locked anew*" [said]]}
         assert_equal 1 [info_field aof_in_force]
         second_start_fails "*is in use by another tq: process [srv pid] *" --appendonly yes
     }
@@ -569,7 +569,7 @@ start_own_server {appendonly yes} {
         set id [lindex $::server_stack end]
         run_server $id [list tq.conf --port [srv port]]
         set told 0
-        wait_for_condition 3000 2 {![catch {resp::open 127.0.0.1 [srv port]} c]}
+        wait_until {![catch {resp::open 127.0.0.1 [srv port]} c]}
         while {1} {
             # Sent together, answered in one turn: both speak of the same moment.
             resp::write_bytes $c "[resp::encode TQ.COUNT p300][resp::encode INFO persistence]"
@@ -594,7 +594,7 @@ proc with_small_log_disk {body} {
     exec mount -t tmpfs -o size=48m tmpfs $directory
     try {
         r CONFIG SET appendonly yes
-        wait_for_condition 100 50 {[file exists [file join $directory manifest]]} "no log"
+        wait_until {[file exists [file join $directory manifest]]} "no log"
         uplevel 1 $body
         r CONFIG SET appendonly no
     } finally {

@@ -260,7 +260,7 @@ start_server {} {
             barrier
             resp::close $c
         }
-        wait_for_condition 200 50 {[info_field used_memory] - $before < 3000000} \
+        wait_until {[info_field used_memory] - $before < 3000000} \
             {used_memory was $before, is [info_field used_memory]}
         assert_equal old [cell p k f]
     }

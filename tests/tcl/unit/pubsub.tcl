@@ -163,7 +163,7 @@ start_server {} {
         resp::send $c CLIENT REPLY OFF
         resp::send $c SUBSCRIBE a
         resp::send $c PING
-        wait_for_condition 200 20 {[r PUBSUB NUMSUB a] eq {a 1}}
+        wait_until {[r PUBSUB NUMSUB a] eq {a 1}}
         r PUBLISH a x
         resp::send $c CLIENT REPLY ON
         assert_equal OK [resp::receive $c]
@@ -209,7 +209,7 @@ start_server {} {
         assert_equal 3 [r PUBLISH a x]
         resp::close $gone
         assert_equal 1 [r CLIENT KILL ID $id]
-        wait_for_condition 200 20 {[r PUBSUB NUMSUB a b] eq {a 1 b 0}}
+        wait_until {[r PUBSUB NUMSUB a b] eq {a 1 b 0}}
         assert_equal a [r PUBSUB CHANNELS]
         assert_equal 0 [r PUBSUB NUMPAT]
         assert_equal 1 [r PUBLISH a y]
@@ -269,7 +269,7 @@ start_server {} {
         assert_equal 1 [r PUBLISH ch$n x]
         assert_equal x [heard $c 1]
         resp::close $c
-        wait_for_condition 500 20 {[r PUBSUB CHANNELS] eq {}}
+        wait_until {[r PUBSUB CHANNELS] eq {}}
     }
 
     test "redis-cli subscribes" {
@@ -281,7 +281,7 @@ start_server {} {
         assert_equal {message a hello} [list [gets $pipe] [gets $pipe] [gets $pipe]]
         exec sh -c "kill [pid $pipe]"
         catch {close $pipe}
-        wait_for_condition 200 20 {[r PUBSUB NUMSUB a] eq {a 0}}
+        wait_until {[r PUBSUB NUMSUB a] eq {a 0}}
     }
 }
 
@@ -494,7 +494,7 @@ start_own_server {notify-events yes} {
         r TQ.SEAL p
         assert_equal {sealed complete} [heard $c 2]
         resp::close $c
-        wait_for_condition 200 20 {[r PUBSUB CHANNELS] eq {}}
+        wait_until {[r PUBSUB CHANNELS] eq {}}
         r DEL p
         set c [subscriber __tq__:p]
         r TQ.SEAL p

@@ -167,7 +167,7 @@ start_server {} {
                 default { $c $how }
             }
         }
-        wait_for_condition 200 20 {[info_field used_memory] < $before + 500000} \
+        wait_until {[info_field used_memory] < $before + 500000} \
             {used_memory was $before, is [info_field used_memory]}
         assert_equal 0 [r EXISTS q]
     }

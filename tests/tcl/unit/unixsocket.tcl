@@ -4,7 +4,7 @@ proc start_on_socket {arguments} {
     set id [launch $arguments]
     set ::server($id,port) 0
     set path [file join $::server($id,dir) tq.sock]
-    wait_for_condition 600 50 {[file exists $path] || ![process_runs $::server($id,pid)]}
+    wait_until {[file exists $path] || ![process_runs $::server($id,pid)]}
     return $id
 }
 
@@ -14,7 +14,7 @@ proc socket_client {id} {
         skip "Tcl needs perl's help to open a unix socket"
     }
     set path [file join $::server($id,dir) tq.sock]
-    set deadline [expr {[clock milliseconds] + 30000}]
+    set deadline [expr {[clock milliseconds] + $::patience}]
     while {[clock milliseconds] < $deadline} {
         set c [resp::open_unix $path]
         lappend ::test_clients $c
@@ -59,7 +59,7 @@ test "many clients share a unix socket, and one may wait on it" {
     set waits [socket_client $id]
     resp::send $waits TQ.SAMPLE p t COUNT 1 FIELDS 1 f AS KEYS BLOCK 0
     set c [socket_client $id]
-    wait_for_condition 200 20 {[regexp {blocked_clients:1\r} [$c INFO clients]]}
+    wait_until {[regexp {blocked_clients:1\r} [$c INFO clients]]}
     $c TQ.PUT p k FIELDS 1 f v
     assert_equal k [resp::receive $waits]
 }
