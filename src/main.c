@@ -11,28 +11,6 @@
 #include "server/crash.h"
 #include "server/server.h"
 
-static void register_commands(void) {
-    cmd_connection_register();
-    cmd_client_register();
-    cmd_command_register();
-    cmd_introspection_register();
-    cmd_keyspace_register();
-    cmd_pubsub_register();
-    cmd_transaction_register();
-    cmd_shutdown_register();
-    cmd_put_register();
-    cmd_mput_register();
-    cmd_mget_register();
-    cmd_define_register();
-    cmd_lease_register();
-    cmd_list_register();
-    cmd_sample_register();
-    cmd_save_register();
-    cmd_checkpoint_register();
-    cmd_clear_register();
-    cmd_partition_register();
-}
-
 static void print_help(const struct config *config) {
     printf("usage: tq-server [FILE] [--option value …]\n"
            "\n"
@@ -66,7 +44,7 @@ int main(int argc, char **argv) {
     struct error e;
     hash_init();
     server_init(&server);
-    register_commands();
+    cmd_register_all();
     if (is_word(argc, argv, "--version", "-v")) {
         printf("tq-server %s\n", PACKAGE_VERSION);
         return 0;

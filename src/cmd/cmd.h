@@ -1,4 +1,4 @@
-/* The command families. Each file registers its own; main.c calls them all. */
+/* The command families. Each file registers its own. */
 #ifndef TQ_CMD_CMD_H
 #define TQ_CMD_CMD_H
 
@@ -21,11 +21,14 @@ void cmd_mget_register(void);   /* mget.c: TQ.MGET */
 void cmd_define_register(void); /* define.c: TQ.CREATE TQ.ALTER */
 void cmd_lease_register(void);  /* lease.c: TQ.ACK TQ.NACK TQ.EXTEND TQ.LEASES */
 void cmd_list_register(void);   /* list.c: TQ.LIST TQ.COUNT */
-void cmd_sample_register(void);
-void cmd_save_register(void);      /* sample.c: TQ.SAMPLE */
-void cmd_checkpoint_register(void);
-void cmd_clear_register(void);     /* clear.c: TQ.CLEAR TQ.RESET */
-void cmd_partition_register(void); /* partition.c: TQ.EXPECT TQ.SEAL TQ.SCHEMA TQ.STATUS */
+void cmd_sample_register(void); /* sample.c: TQ.SAMPLE */
+void cmd_save_register(void);   /* save.c: SAVE BGSAVE LASTSAVE … */
+void cmd_checkpoint_register(void); /* checkpoint.c: TQ.CHECKPOINT TQ.RESTORE */
+void cmd_clear_register(void);      /* clear.c: TQ.CLEAR TQ.RESET */
+void cmd_partition_register(void);  /* partition.c: TQ.EXPECT TQ.SEAL TQ.SCHEMA TQ.STATUS */
+
+/* register.c: all of them, once. */
+void cmd_register_all(void);
 
 /* keyspace.c: true where the pattern is too long; then the reply says so. */
 struct client;

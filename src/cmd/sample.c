@@ -62,8 +62,8 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
         c, render_estimate(c, taken->partition, taken->seqs, taken->n, columns, take->n_fields), e);
 }
 
-/* True when there is an answer, which has been written. *lack is `again` where WHERE has to be
- * evaluated for more samples than a turn has time for. */
+/* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
+ * WHERE has to be evaluated for more samples than a turn has time for. */
 static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
@@ -74,8 +74,10 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_error(&c->reply, &e);
         return true;
     }
-    *lack = (struct waiter_lack){
-        .samples = taken.lacks, .filters = taken.counts, .again = taken.outcome == TAKE_SCAN};
+    *lack = (struct waiter_lack){.reason = taken.outcome == TAKE_SCAN ? WAITER_NEEDS_TURN
+                                                                      : WAITER_NEEDS_CHANGE,
+                                 .samples = taken.lacks,
+                                 .filters = taken.counts};
     if (taken.outcome == TAKE_WAIT || taken.outcome == TAKE_SCAN) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
@@ -115,11 +117,11 @@ static void sample_scan(struct client *c, struct sample_waiting *waiting) {
 static bool sample_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct sample_waiting *waiting = request;
     if (scan_step(&waiting->scan)) {
-        lack->again = true;
+        lack->reason = WAITER_NEEDS_TURN;
         return false;
     }
     if (sample_try(c, &waiting->sample, lack)) return true;
-    if (lack->again) {
+    if (lack->reason == WAITER_NEEDS_TURN) {
         sample_scan(c, waiting);
         return false;
     }
@@ -190,7 +192,7 @@ static void sample_park(struct client *c, struct span queue, const struct waiter
         abort(); /* it parsed a moment ago */
     struct sample *sample = &waiting->sample;
     sample->take.evaluations = scan_limit(c);
-    if (lack->again) sample_scan(c, waiting);
+    if (lack->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
     waiter_park(c, &sample_waiter, waiting, lack, sample->take.partition, queue, sample->block.ms);
 }
 
@@ -233,7 +235,7 @@ static void sample_run(struct client *c) {
     sample.take.evaluations = scan_limit(c);
     if (!sample.block.given || !client_may_wait(c)) {
         if (sample_try(c, &sample, &lack)) return;
-        if (lack.again)
+        if (lack.reason == WAITER_NEEDS_TURN)
             sample_park(c, scan_queue(c), &lack);
         else
             reply_null(&c->reply);

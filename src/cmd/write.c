@@ -64,7 +64,8 @@ static bool write_waiting_try(struct client *c, void *request, struct waiter_lac
         return true;
     if (write_may_pass(&waiting->error)) {
         *lack = write_lack(c, &waiting->error);
-        lack->moves = (before == ERROR_OOM) != (waiting->error.code == ERROR_OOM);
+        if ((before == ERROR_OOM) != (waiting->error.code == ERROR_OOM))
+            lack->reason = WAITER_NEEDS_QUEUE;
         return false;
     }
     reply_error(&c->reply, &waiting->error);

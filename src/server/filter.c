@@ -6,7 +6,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/number.h"
-#include "store/partition.h"
 
 /* Entries with a comparison of one direction, by threshold, ascending. */
 struct filter_range {
@@ -148,13 +147,12 @@ static void filter_match_value(const struct filter_tag *tag, struct span value,
         each(context, tag->above.entries[i]);
 }
 
-void filter_match(const struct filter *f, const struct partition *p, const struct op_put *put,
+void filter_match(const struct filter *f, const struct partition *p, const uint64_t *seqs, size_t n,
                   void (*each)(void *context, struct filter_entry *entry), void *context) {
     for (const struct filter_tag *tag = f->tags; tag; tag = tag->next) {
         const struct column *column = column_set_find(&p->tags, tag->name);
         struct span value;
-        for (size_t i = 0; column && i < put->n; i++)
-            if (column_get(column, put->seqs[i], &value))
-                filter_match_value(tag, value, each, context);
+        for (size_t i = 0; column && i < n; i++)
+            if (column_get(column, seqs[i], &value)) filter_match_value(tag, value, each, context);
     }
 }

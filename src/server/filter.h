@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "server/table.h"
-#include "store/op.h"
+#include "store/partition.h"
 #include "store/where.h"
 
 struct filter_tag;
@@ -38,10 +38,10 @@ struct filter {
 bool filter_add(struct filter *f, struct filter_entry *entry, const struct where *where);
 void filter_remove(struct filter *f, struct filter_entry *entry);
 
-/* Call `each` for the entries that a sample of the op may be of use to, some of them more than
- * once. `each` neither adds nor removes entries. The op has been applied to `p`. Time: for each
- * sample, the tags that are indexed, and the entries that are named. */
-void filter_match(const struct filter *f, const struct partition *p, const struct op_put *put,
+/* Call `each` for the entries that one of the samples may be of use to, some of them more than
+ * once. `each` neither adds nor removes entries. The op that changed the samples has been applied
+ * to `p`. Time: for each sample, the tags that are indexed, and the entries that are named. */
+void filter_match(const struct filter *f, const struct partition *p, const uint64_t *seqs, size_t n,
                   void (*each)(void *context, struct filter_entry *entry), void *context);
 
 #endif

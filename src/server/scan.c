@@ -43,7 +43,7 @@ struct scan_waiting {
 static bool scan_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct scan_waiting *waiting = request;
     struct scan_need need;
-    lack->again = true;
+    lack->reason = WAITER_NEEDS_TURN;
     if (scan_step(&waiting->scan)) return false;
     if (waiting->try(c, &need)) return true;
     /* Another partition of that name is there now, or many samples came in the last turn. */
@@ -69,9 +69,9 @@ void scan_run(struct client *c, scan_try *try) {
     struct scan_need need;
     if (try(c, &need)) return;
     struct scan_waiting *waiting = mem_calloc(1, sizeof(*waiting));
-    struct waiter_lack lack = {.again = true};
+    struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
     waiting->try = try;
     scan_begin(c->server, &waiting->scan, need.partition, &need.where);
+    waiter_park(c, &scan_waiter, waiting, &lack, need.partition, scan_queue(c), 0);
     client_keep_argv(c);
-    waiter_park(c, &scan_waiter, waiting, &lack, c->argv[1].bytes, scan_queue(c), 0);
 }

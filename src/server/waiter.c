@@ -15,6 +15,7 @@
 #include "server/filter.h"
 #include "server/server.h"
 #include "server/table.h"
+#include "server/thresholds.h"
 #include "store/store.h"
 
 enum { SERVE_BUDGET_US = 10000 };
@@ -23,7 +24,7 @@ TAILQ_HEAD(queue_list, wait_queue);
 
 struct wait_partition {
     struct table_link link;
-    struct queue_list queues; /* by arrival of their heads */
+    struct queue_list queues; /* in the order in which they were made */
     struct queue_list due;    /* heads are to be tried, in this order */
     struct queue_list fresh;  /* due after these; sorted by arrival once `due` is empty */
     size_t n_fresh;
@@ -31,9 +32,9 @@ struct wait_partition {
     struct filter filter;    /* the others with `filters` set */
     TAILQ_ENTRY(wait_partition) signalled;
     bool is_signalled, is_serving;
-    uint64_t arrived; /* samples that changed, since there are waiters here */
-    uint64_t wake_at; /* the lowest of queues without `filters` */
-    uint64_t ops;     /* counts ops, to ask each queue once about each */
+    uint64_t arrived;           /* samples that changed, since there are waiters here */
+    struct thresholds counting; /* queues without `filters` that are not due, by `arrived` */
+    uint64_t ops;               /* counts ops, to ask each queue once about each */
     struct span name;
 };
 
@@ -42,12 +43,13 @@ struct wait_queue {
     struct wait_partition *partition;
     TAILQ_ENTRY(wait_queue) siblings, dues, askeds;
     TAILQ_HEAD(, waiter) waiters;
-    struct queue_list *due_in; /* `due` or `fresh` of its partition; NULL: not due */
-    bool filters;              /* the head waits for `missing` more samples that gains() counts */
+    /* `due` or `fresh` of its partition, or `slices`; NULL: not due */
+    struct queue_list *due_in;
+    bool filters; /* the head waits for `missing` more samples that gains() counts */
     uint64_t missing;
-    uint64_t wake_at; /* without `filters`: when so many samples have arrived */
-    bool is_asked;    /* it is in partition->asked */
-    uint64_t op;      /* the one it was asked about last */
+    struct threshold wake_at; /* without `filters`: in partition->counting */
+    bool is_asked;            /* it is in partition->asked */
+    uint64_t op;              /* the one it was asked about last */
     struct filter_entry entry;
     struct span name;
 };
@@ -65,6 +67,7 @@ struct waiter {
 struct waiters {
     struct table partitions, queues;
     TAILQ_HEAD(, wait_partition) signalled;
+    struct queue_list slices; /* their heads go on in the next turn, one queue a turn */
     size_t count;
     uint64_t arrivals;
 };
@@ -72,6 +75,7 @@ struct waiters {
 struct waiters *waiters_new(void) {
     struct waiters *waiters = mem_calloc(1, sizeof(*waiters));
     TAILQ_INIT(&waiters->signalled);
+    TAILQ_INIT(&waiters->slices);
     return waiters;
 }
 
@@ -133,7 +137,6 @@ static struct wait_queue *queue_get(struct waiters *w, struct span partition, st
         TAILQ_INIT(&p->due);
         TAILQ_INIT(&p->fresh);
         TAILQ_INIT(&p->asked);
-        p->wake_at = UINT64_MAX;
         table_add(&w->partitions, &p->link, hash_bytes(name));
     }
     struct queue_key key = {p, queue};
@@ -152,6 +155,7 @@ static void waiting_tidy(struct waiters *w, struct wait_partition *p) {
     if (!TAILQ_EMPTY(&p->queues) || p->is_serving) return;
     if (p->is_signalled) TAILQ_REMOVE(&w->signalled, p, signalled);
     table_remove(&w->partitions, &p->link);
+    thresholds_free(&p->counting);
     mem_free(p);
 }
 
@@ -174,24 +178,11 @@ static void queue_tidy(struct waiters *w, struct wait_queue *q) {
     struct wait_partition *p = q->partition;
     queue_unfilter(q);
     queue_not_due(q);
+    thresholds_remove(&p->counting, &q->wake_at);
     TAILQ_REMOVE(&p->queues, q, siblings);
     table_remove(&w->queues, &q->link);
     mem_free(q);
     waiting_tidy(w, p);
-}
-
-/* The queue has another head: it takes its place by that one's arrival, which is late as a rule. */
-static void queue_place(struct wait_queue *q) {
-    struct wait_partition *p = q->partition;
-    uint64_t arrival = TAILQ_FIRST(&q->waiters)->arrival;
-    TAILQ_REMOVE(&p->queues, q, siblings);
-    struct wait_queue *before = TAILQ_LAST(&p->queues, queue_list);
-    while (before && TAILQ_FIRST(&before->waiters)->arrival > arrival)
-        before = TAILQ_PREV(before, queue_list, siblings);
-    if (before)
-        TAILQ_INSERT_AFTER(&p->queues, before, q, siblings);
-    else
-        TAILQ_INSERT_HEAD(&p->queues, q, siblings);
 }
 
 /* ---- signals */
@@ -205,8 +196,17 @@ static void waiting_wake(struct server *s, struct wait_partition *p) {
 
 static void queue_due(struct wait_queue *q) {
     if (q->due_in) return;
+    thresholds_remove(&q->partition->counting, &q->wake_at);
     q->due_in = &q->partition->fresh;
     q->partition->n_fresh++;
+    TAILQ_INSERT_TAIL(q->due_in, q, dues);
+}
+
+/* The head goes on in the next turn, after other queues whose heads do. */
+static void queue_slice(struct waiters *w, struct wait_queue *q) {
+    queue_not_due(q);
+    thresholds_remove(&q->partition->counting, &q->wake_at);
+    q->due_in = &w->slices;
     TAILQ_INSERT_TAIL(q->due_in, q, dues);
 }
 
@@ -218,16 +218,9 @@ static void waiting_signal(struct server *s, struct wait_partition *p) {
 
 /* The heads without `filters` that need no more than has arrived, or all of them. */
 static void waiting_arrived(struct wait_partition *p, bool all) {
-    struct wait_queue *q;
-    if (!all && p->arrived < p->wake_at) return;
-    p->wake_at = UINT64_MAX;
-    TAILQ_FOREACH(q, &p->queues, siblings) {
-        if (q->filters) continue;
-        if (all || p->arrived >= q->wake_at)
-            queue_due(q);
-        else if (q->wake_at < p->wake_at)
-            p->wake_at = q->wake_at;
-    }
+    struct threshold *reached;
+    while ((reached = thresholds_pop(&p->counting, all ? UINT64_MAX : p->arrived)))
+        queue_due(TABLE_ENTRY(reached, struct wait_queue, wake_at));
 }
 
 /* A head with `filters` looks at an op. */
@@ -244,19 +237,23 @@ static void entry_gain(void *context, struct filter_entry *entry) {
     queue_gain(TABLE_ENTRY(entry, struct wait_queue, entry), context);
 }
 
-/* In an ended partition, and of samples that come back, each head is asked; else those with
- * conditions only about samples that were written. */
+/* Each head is asked in an ended partition, and about samples that come back without being named;
+ * else those with conditions only about samples that meet one of these. */
 static void waiting_ask(struct server *s, struct wait_partition *p, const struct op *op) {
     const struct partition *data = store_find(s->store, p->name);
+    bool is_put = op->kind == OP_PUT, is_release = op->kind == OP_RELEASE;
     struct wait_queue *q;
     p->ops++;
-    if (!data || partition_is_ended(data) || op->kind == OP_RELEASE) {
+    if (!data || partition_is_ended(data) || (is_release && op->select.all)) {
         TAILQ_FOREACH(q, &p->queues, siblings)
         if (q->filters) queue_gain(q, op);
         return;
     }
     TAILQ_FOREACH(q, &p->asked, askeds) queue_gain(q, op);
-    if (op->kind == OP_PUT) filter_match(&p->filter, data, &op->put, entry_gain, (void *)op);
+    if (is_put)
+        filter_match(&p->filter, data, op->put.seqs, op->put.n, entry_gain, (void *)op);
+    else if (is_release)
+        filter_match(&p->filter, data, op->select.seqs, op->select.n, entry_gain, (void *)op);
 }
 
 static void waiting_signal_op(struct server *s, struct wait_partition *p, const struct op *op,
@@ -273,10 +270,10 @@ static void queue_lacks(struct wait_queue *q, const struct waiter_lack *lack) {
     const struct waiter *head = TAILQ_FIRST(&q->waiters);
     q->filters = lack->filters;
     q->missing = lack->samples;
-    q->wake_at = p->arrived + lack->samples;
+    thresholds_remove(&p->counting, &q->wake_at);
     if (!q->filters) {
         queue_unfilter(q);
-        if (q->wake_at < p->wake_at) p->wake_at = q->wake_at;
+        if (!q->due_in) thresholds_add(&p->counting, &q->wake_at, p->arrived + lack->samples);
     } else if (!q->is_asked && !q->entry.tag) {
         const struct where *where = head->kind->where ? head->kind->where(head->request) : NULL;
         q->is_asked = !where || !filter_add(&p->filter, &q->entry, where);
@@ -289,9 +286,7 @@ static void queue_lacks(struct wait_queue *q, const struct waiter_lack *lack) {
 /* Take it out of its queue, which may be gone then. */
 static void waiter_detach(struct waiter *w) {
     struct wait_queue *q = w->queue;
-    bool was_head = w == TAILQ_FIRST(&q->waiters);
     TAILQ_REMOVE(&q->waiters, w, order);
-    if (was_head && !TAILQ_EMPTY(&q->waiters)) queue_place(q);
     queue_tidy(w->client->server->waiters, q);
 }
 
@@ -299,7 +294,6 @@ static void waiter_attach(struct waiters *all, struct waiter *w, struct span par
                           struct span queue) {
     w->queue = queue_get(all, partition, queue);
     TAILQ_INSERT_TAIL(&w->queue->waiters, w, order);
-    if (w == TAILQ_FIRST(&w->queue->waiters)) queue_place(w->queue);
 }
 
 /* Take it out and free it; its request is over. */
@@ -349,8 +343,8 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
     w->arrival = s->waiters->arrivals++;
     waiter_attach(s->waiters, w, partition, queue);
     if (w == TAILQ_FIRST(&w->queue->waiters)) {
-        if (lack->again)
-            queue_due(w->queue);
+        if (lack->reason == WAITER_NEEDS_TURN)
+            queue_slice(s->waiters, w->queue);
         else
             queue_lacks(w->queue, lack);
         waiting_wake(s, w->queue->partition);
@@ -427,7 +421,6 @@ static bool waiter_try(struct waiter *w, struct waiter_lack *lack) {
     s->current = c;
     bool served = w->kind->try(c, w->request, lack);
     s->current = NULL;
-    scratch_reset(&s->scratch);
     return served;
 }
 
@@ -438,9 +431,7 @@ static void waiter_move(struct waiter *w, const struct waiter_lack *lack) {
     waiter_detach(w);
     waiter_attach(all, w, lack->partition, lack->queue);
     if (w != TAILQ_FIRST(&w->queue->waiters)) return;
-    struct waiter_lack rest = *lack;
-    rest.moves = false;
-    queue_lacks(w->queue, &rest);
+    queue_lacks(w->queue, lack);
 }
 
 static int queue_compare(const void *a, const void *b) {
@@ -467,35 +458,34 @@ static void waiting_refresh(struct wait_partition *p) {
     mem_free(queues);
 }
 
-/* Tries heads until one has to stay or the queue is empty, which frees it. False where the
- * time of this turn is up: then the queue is due, before the others if its head was not tried. */
-static bool queue_serve(struct wait_queue *q, int64_t until_us) {
-    bool tried = false;
+/* The head was not served. */
+static void queue_keep(struct wait_queue *q, struct waiter *w, const struct waiter_lack *lack) {
+    switch (lack->reason) {
+    case WAITER_NEEDS_CHANGE: queue_lacks(q, lack); break;
+    case WAITER_NEEDS_TURN: queue_slice(w->client->server->waiters, q); break;
+    case WAITER_NEEDS_QUEUE: waiter_move(w, lack); break;
+    }
+}
+
+/* Tries heads until one has to stay or the queue is empty, which frees it. False where the time of
+ * this turn is up after the first try: then the queue is due again. */
+static bool queue_serve(struct server *s, struct wait_queue *q, int64_t until_us) {
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
-        if (clock_monotonic_us() > until_us) {
-            if (!tried && !q->due_in) {
-                q->due_in = &q->partition->due;
-                TAILQ_INSERT_HEAD(q->due_in, q, dues);
-            }
-            queue_due(q);
-            return false;
-        }
         struct waiter_lack lack = {0};
-        tried = true;
-        bool served = waiter_try(w, &lack);
         struct client *c = w->client;
+        bool served = waiter_try(w, &lack);
         next = TAILQ_NEXT(w, order);
         if (served) {
             waiter_end(w);
             client_unpark(c);
-        } else if (lack.again) {
-            queue_due(q); /* behind the others */
-            return false;
-        } else if (lack.moves) {
-            waiter_move(w, &lack);
         } else {
-            queue_lacks(q, &lack);
-            return true;
+            if (lack.reason != WAITER_NEEDS_QUEUE) next = NULL;
+            queue_keep(q, w, &lack);
+        }
+        scratch_reset(&s->scratch); /* `lack` may point into it */
+        if (next && clock_monotonic_us() > until_us) {
+            queue_due(q);
+            return false;
         }
     }
     return true;
@@ -503,34 +493,51 @@ static bool queue_serve(struct wait_queue *q, int64_t until_us) {
 
 /* A head whose try changed what others of this partition wait for made their queues due: they come
  * after those that are due already. False where time is up. */
-static bool waiting_serve(struct wait_partition *p, int64_t until_us) {
-    bool in_time = true;
-    while (in_time) {
+static bool waiting_serve(struct server *s, struct wait_partition *p, int64_t until_us) {
+    for (;;) {
         if (TAILQ_EMPTY(&p->due)) waiting_refresh(p);
         struct wait_queue *q = TAILQ_FIRST(&p->due);
-        if (!q) break;
+        if (!q) return true;
+        if (clock_monotonic_us() > until_us) return false;
         queue_not_due(q);
-        in_time = queue_serve(q, until_us);
+        if (!queue_serve(s, q, until_us)) return false;
     }
-    return in_time;
+}
+
+/* After serving queues of the partition: what is left of it goes on behind the others. */
+static void waiting_served(struct server *s, struct wait_partition *p) {
+    p->is_serving = false;
+    waiting_wake(s, p);
+    waiting_tidy(s->waiters, p);
+}
+
+/* One slice a turn, in turn for each queue that needs more, whatever others have used of the
+ * time. */
+static void waiters_serve_slice(struct server *s, int64_t until_us) {
+    struct wait_queue *q = TAILQ_FIRST(&s->waiters->slices);
+    if (!q) return;
+    struct wait_partition *p = q->partition;
+    p->is_serving = true;
+    queue_not_due(q);
+    queue_serve(s, q, until_us);
+    waiting_served(s, p);
 }
 
 void waiter_serve(struct server *s) {
     struct waiters *all = s->waiters;
-    if (TAILQ_EMPTY(&all->signalled)) return;
+    if (!waiter_is_due(s)) return;
     int64_t until_us = clock_monotonic_us() + SERVE_BUDGET_US;
     bool in_time = true;
+    waiters_serve_slice(s, until_us);
     for (struct wait_partition *p; in_time && (p = TAILQ_FIRST(&all->signalled));) {
         TAILQ_REMOVE(&all->signalled, p, signalled);
         p->is_signalled = false;
         p->is_serving = true;
-        in_time = waiting_serve(p, until_us);
-        p->is_serving = false;
-        waiting_wake(s, p); /* behind the others */
-        waiting_tidy(all, p);
+        in_time = waiting_serve(s, p, until_us);
+        waiting_served(s, p);
     }
 }
 
 bool waiter_is_due(const struct server *s) {
-    return !TAILQ_EMPTY(&s->waiters->signalled);
+    return !TAILQ_EMPTY(&s->waiters->signalled) || !TAILQ_EMPTY(&s->waiters->slices);
 }

@@ -15,6 +15,9 @@
  * own, oldest call first where one change signals several; what a turn has no time for goes on from
  * there in the next.
  *
+ * A head whose work is done in slices (a scan) is tried once a turn. All such heads of the server
+ * share one slice a turn and take turns; they hold up no other queue.
+ *
  * While parked, a client's later commands wait in its input; when it leaves, its waiter is
  * forgotten at once. */
 #ifndef TQ_SERVER_WAITER_H
@@ -35,11 +38,16 @@ void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 /* What has to happen before another try can succeed. Zeroed: any change may help. */
 struct waiter_lack {
+    enum {
+        WAITER_NEEDS_CHANGE, /* of the partition: see `samples` and `filters` */
+        WAITER_NEEDS_TURN,   /* nothing: its slice of this turn is used up */
+        WAITER_NEEDS_QUEUE,  /* as NEEDS_CHANGE, but at the end of another queue */
+    } reason;
     uint64_t samples; /* that must change (or that gains() must count, if `filters` is set) */
     bool filters;     /* call gains() for each op */
-    bool again;       /* nothing: it has used its slice of this turn and is tried in the next */
-    bool moves;       /* the reason is another one now: wait in this queue */
-    struct span partition, queue; /* where `moves` is set; copied */
+    /* NEEDS_QUEUE: the names, valid until the server's scratch is reset. Not read by waiter_park,
+     * which gets them as arguments. */
+    struct span partition, queue;
 };
 
 struct waiter_kind {
@@ -49,8 +57,8 @@ struct waiter_kind {
     /* How many samples of the op, which has just been applied, are of use; WAITER_ALL: try, whatever
      * is lacking. NULL where no try sets `filters`. */
     uint64_t (*gains)(struct client *c, const void *request, const struct op *op);
-    /* The conditions that a sample of an OP_PUT must meet for gains() to count it, while its
-     * partition has not ended; the same for all waiters of a queue. NULL: none. */
+    /* The conditions that a sample of an op must meet for gains() to count it, while its partition
+     * has not ended; the same for all waiters of a queue. NULL: none. */
     const struct where *(*where)(const void *request);
     /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);

@@ -54,6 +54,8 @@ static void start(void) {
     cmd_put_register();
     cmd_mput_register();
     cmd_mget_register();
+    cmd_define_register();
+    cmd_lease_register();
     cmd_list_register();
     cmd_sample_register();
     cmd_clear_register();

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "kit/source.h"
 #include "server/command.h"
 #include "server/config.h"
 #include "server/config_value.h"
@@ -15,6 +16,7 @@
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/table.h"
+#include "server/thresholds.h"
 
 /* ---- options ------------------------------------------------------------------------------ */
 
@@ -411,6 +413,36 @@ static void write_section(const struct server *s, struct text *out) {
     info_bytes(out, "bytes", 1536);
 }
 
+/* Random entries come, go and are reached; those that are reached are compared with a walk over
+ * all. */
+static void test_thresholds(void **state) {
+    (void)state;
+    enum { ENTRIES = 200, STEPS = 20000 };
+    static struct threshold entries[ENTRIES];
+    struct source s = source_of_seed(1);
+    struct thresholds t = {0};
+    assert_null(thresholds_pop(&t, UINT64_MAX));
+    for (int step = 0; step < STEPS; step++) {
+        struct threshold *entry = &entries[source_below(&s, ENTRIES)];
+        uint64_t count = source_below(&s, 1000), lowest = UINT64_MAX;
+        switch (source_below(&s, 4)) {
+        case 0: thresholds_remove(&t, entry); break;
+        case 1:
+            for (size_t i = 0; i < ENTRIES; i++)
+                if (entries[i].place && entries[i].value < lowest) lowest = entries[i].value;
+            entry = thresholds_pop(&t, count);
+            assert_true(entry ? entry->value == lowest : lowest > count);
+            break;
+        default:
+            if (!entry->place) thresholds_add(&t, entry, count);
+        }
+        size_t n = 0;
+        for (size_t i = 0; i < ENTRIES; i++) n += entries[i].place > 0;
+        assert_int_equal(t.n, n);
+    }
+    thresholds_free(&t);
+}
+
 static void test_info(void **state) {
     (void)state;
     static const struct info_section table[] = {
@@ -463,6 +495,7 @@ int main(void) {
         cmocka_unit_test(test_tq_conf_is_complete),
         cmocka_unit_test(test_command_table),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_thresholds),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_rates),
     };

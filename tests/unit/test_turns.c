@@ -29,6 +29,7 @@
 #include "server/server.h"
 #include "server/waiter.h"
 #include "store/store.h"
+#include "store/take.h"
 
 enum {
     CLIENTS = 6,
@@ -47,6 +48,16 @@ size_t __wrap_store_apply(struct store *s, const struct op *op);
 size_t __real_store_apply(struct store *s, const struct op *op);
 size_t __wrap_utf8_valid_prefix(struct span text);
 size_t __real_utf8_valid_prefix(struct span text);
+int __wrap_take_plan(const struct store *s, const struct take *take, int64_t now_ms,
+                     struct scratch *scratch, struct taken *out, struct error *e);
+int __real_take_plan(const struct store *s, const struct take *take, int64_t now_ms,
+                     struct scratch *scratch, struct taken *out, struct error *e);
+uint64_t __wrap_take_gains(const struct store *s, const struct take *take, const struct op *op,
+                           struct scratch *scratch);
+uint64_t __real_take_gains(const struct store *s, const struct take *take, const struct op *op,
+                           struct scratch *scratch);
+bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq);
+bool __real_where_admits(const struct where_bound *bound, uint64_t seq);
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *argument);
@@ -58,6 +69,13 @@ static char directory[64];
 static bool no_threads;          /* the system refuses to start one */
 static bool unwritten, unsynced; /* something was applied that the log has not */
 static size_t utf8_checked;      /* bytes */
+
+/* Work done for calls of TQ.SAMPLE. */
+static struct {
+    uint64_t tries;       /* of a call */
+    uint64_t asked;       /* whether an op is of use to a parked call */
+    uint64_t evaluations; /* of a WHERE, for one sample */
+} work;
 
 int64_t __wrap_clock_monotonic_us(void) {
     return simloop_now_us();
@@ -82,6 +100,23 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
 }
 
+int __wrap_take_plan(const struct store *s, const struct take *take, int64_t now_ms,
+                     struct scratch *scratch, struct taken *out, struct error *e) {
+    work.tries++;
+    return __real_take_plan(s, take, now_ms, scratch, out, e);
+}
+
+uint64_t __wrap_take_gains(const struct store *s, const struct take *take, const struct op *op,
+                           struct scratch *scratch) {
+    work.asked++;
+    return __real_take_gains(s, take, op, scratch);
+}
+
+bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq) {
+    work.evaluations++;
+    return __real_where_admits(bound, seq);
+}
+
 static void on_wrote(void *context, size_t bytes) {
     (void)context, (void)bytes;
     unwritten = false;
@@ -96,26 +131,6 @@ static void on_sent(void *context, int fd, size_t bytes) {
     (void)context;
     EXPECT(!unwritten && !unsynced, "%zu bytes were sent to client %d before the log had them",
            bytes, fd - SIMSOCK_FIRST);
-}
-
-static void register_commands(void) {
-    static bool done;
-    if (done) return;
-    done = true;
-    cmd_connection_register();
-    cmd_pubsub_register();
-    cmd_introspection_register();
-    cmd_keyspace_register();
-    cmd_transaction_register();
-    cmd_put_register();
-    cmd_mput_register();
-    cmd_mget_register();
-    cmd_define_register();
-    cmd_lease_register();
-    cmd_list_register();
-    cmd_sample_register();
-    cmd_clear_register();
-    cmd_partition_register();
 }
 
 static void remove_directory(void) {
@@ -136,7 +151,9 @@ static void server_begin(bool logged) {
     simsock_reset();
     unwritten = unsynced = false;
     server_init(&server);
-    register_commands();
+    static bool registered;
+    if (!registered) cmd_register_all();
+    registered = true;
     char *words[] = {"--port",        "0",       "--unixsocket", path,
                      "--dir",         directory, "--loglevel",   "warning",
                      "--appendfsync", "always",  "--appendonly", logged ? "yes" : "no"};
@@ -776,6 +793,164 @@ static void test_a_thread_that_can_not_be_started_is_an_error(void **state) {
     machine_finish();
 }
 
+/* ---- what waiting costs ------------------------------------------------------------------- */
+
+enum { HEADS = 1000, MANY = 20000, SCANNED = 120000 /* more than two slices of a scan */ };
+
+static void send_word(const struct peer *peer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* One argument of a command. */
+static void send_word(const struct peer *peer, const char *format, ...) {
+    char word[64], head[16];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(word, sizeof(word) - 2, format, args);
+    va_end(args);
+    memcpy(word + len, "\r\n", 2);
+    simsock_send(peer->fd, head, (size_t)snprintf(head, sizeof(head), "$%d\r\n", len));
+    simsock_send(peer->fd, word, (size_t)len + 2);
+}
+
+/* `n` samples k0, k1 … with the tag v = 0 and the field g. */
+static void fill(const char *partition, unsigned n) {
+    enum { BATCH = 10 };
+    static const char *const tail[] = {"COLUMNS", "1", "g", "i8", "", "xxxxxxxxxx"};
+    struct simsock_bytes *out = simsock_output(OBSERVER->fd);
+    for (unsigned first = 0; first < n; first += BATCH) {
+        char head[16];
+        simsock_send(OBSERVER->fd, head,
+                     (size_t)snprintf(head, sizeof(head), "*%d\r\n", 2 * BATCH + 13));
+        send_word(OBSERVER, "TQ.MPUT");
+        send_word(OBSERVER, "%s", partition);
+        send_word(OBSERVER, "KEYS");
+        send_word(OBSERVER, "%d", BATCH);
+        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "k%u", first + i);
+        send_word(OBSERVER, "TAGS");
+        send_word(OBSERVER, "1");
+        send_word(OBSERVER, "v");
+        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "0");
+        for (size_t i = 0; i < 6; i++) send_word(OBSERVER, "%s", tail[i]);
+        if (first / BATCH % 100 == 99) rest();
+        EXPECT(!out->len || out->ptr[0] == ':', "%.*s", (int)out->len, out->ptr);
+        out->len = 0;
+    }
+    rest();
+    out->len = 0;
+}
+
+/* One client for each call, of the text with its number; none is served. */
+static void park_heads(const char *format) {
+    static struct peer heads[HEADS];
+    size_t before = waiter_count(&server);
+    for (int i = 0; i < HEADS; i++) {
+        char text[128];
+        snprintf(text, sizeof(text), format, i);
+        peer_join(&heads[i]);
+        ask_peer(&heads[i], text);
+        rest();
+        simsock_bytes_free(&heads[i].outbox);
+    }
+    assert_int_equal(waiter_count(&server), before + HEADS);
+}
+
+/* A write is compared with the conditions of all heads at once. */
+static void test_a_write_asks_only_heads_whose_condition_it_meets(void **state) {
+    (void)state;
+    machine_begin(false);
+    ask_text("TQ.PUT p a TAGS 1 v 5000 FIELDS 1 f some");
+    park_heads("TQ.SAMPLE p t COUNT 1 FIELDS 1 f WHERE 1 v = %d BLOCK 0");
+    memset(&work, 0, sizeof(work));
+    ask_text("TQ.PUT p b TAGS 1 v 5000 FIELDS 1 f some");
+    assert_int_equal(work.tries, 0);
+    assert_int_equal(work.asked, 0);
+    ask_text("TQ.PUT p c TAGS 1 v 7 FIELDS 1 f some");
+    assert_int_equal(waiter_count(&server), HEADS - 1);
+    assert_int_equal(work.tries, 1);
+    assert_int_equal(work.asked, 1);
+    machine_finish();
+}
+
+/* The same for samples that come back: of a lease, those that TQ.NACK names. */
+static void test_a_nack_asks_only_heads_whose_condition_it_meets(void **state) {
+    (void)state;
+    char lease[64], text[96];
+    machine_begin(false);
+    ask_text("TQ.PUT p a TAGS 1 v 5000 FIELDS 1 f some");
+    ask_text("TQ.PUT p b TAGS 1 v 7 FIELDS 1 f some");
+    const char *reply = ask_text("TQ.SAMPLE p t COUNT 2 FIELDS 1 f LEASE 100000 AS KEYS");
+    EXPECT(sscanf(reply, "*2\r\n$%*d\r\n%63[0-9]", lease) == 1, "%s", reply);
+    park_heads("TQ.SAMPLE p t COUNT 1 FIELDS 1 f WHERE 1 v = %d BLOCK 0");
+    memset(&work, 0, sizeof(work));
+    snprintf(text, sizeof(text), "TQ.NACK p t %s KEYS 1 a", lease);
+    assert_string_equal(ask_text(text), ":1\r\n");
+    assert_int_equal(work.asked, 0);
+    snprintf(text, sizeof(text), "TQ.NACK p t %s KEYS 1 b", lease);
+    assert_string_equal(ask_text(text), ":1\r\n");
+    assert_int_equal(waiter_count(&server), HEADS - 1);
+    assert_int_equal(work.asked, 1);
+    machine_finish();
+}
+
+/* Heads that can't go cost nothing while nothing changes for them. */
+static void test_an_idle_server_tries_no_head(void **state) {
+    (void)state;
+    machine_begin(false);
+    fill("p", SCANNED);
+    ask_peer(&peers[0], "TQ.SAMPLE p t COUNT 1 FIELDS 1 g WHERE 1 v = 9 BLOCK 0");
+    ask_peer(&peers[1], "TQ.SAMPLE p u COUNT 1 FIELDS 1 g WHERE 1 v = 8 BLOCK 0");
+    ask_peer(&peers[2], "TQ.SAMPLE q u COUNT 1 FIELDS 1 g BLOCK 0");
+    rest();
+    assert_int_equal(waiter_count(&server), 3);
+    memset(&work, 0, sizeof(work));
+    for (int i = 0; i < 10; i++) {
+        simloop_advance_us(100000);
+        rest();
+    }
+    ask_text("TQ.PUT r a FIELDS 1 g some");
+    assert_int_equal(work.tries + work.asked + work.evaluations, 0);
+    ask_text("TQ.PUT p a TAGS 1 v 9 FIELDS 1 g x");
+    assert_int_equal(waiter_count(&server), 2);
+    assert_in_range(work.evaluations, 1, 10);
+    machine_finish();
+}
+
+/* Tasks that wait with one WHERE share the evaluation of it, and a write costs what it changed. */
+static void test_many_tasks_with_one_where_cost_what_changes(void **state) {
+    (void)state;
+    machine_begin(false);
+    fill("p", MANY);
+    memset(&work, 0, sizeof(work));
+    park_heads("TQ.SAMPLE p t%d COUNT 1 FIELDS 1 g WHERE 1 v = 9 BLOCK 0");
+    assert_in_range(work.evaluations, MANY, 2 * MANY);
+    memset(&work, 0, sizeof(work));
+    ask_text("TQ.PUT p a TAGS 1 v 1 FIELDS 1 g x");
+    ask_text("TQ.PUT p k7 TAGS 1 v 1");
+    assert_int_equal(work.tries + work.asked, 0);
+    assert_in_range(work.evaluations, 0, 10);
+    machine_finish();
+}
+
+/* A scan uses one slice of a turn, and calls of other partitions are served in the same turn. */
+static void test_a_scan_does_not_hold_up_other_partitions(void **state) {
+    (void)state;
+    machine_begin(false);
+    fill("p", SCANNED);
+    fill("r", SCANNED);
+    ask_peer(&peers[1], "TQ.SAMPLE q t COUNT 1 FIELDS 1 g BLOCK 0");
+    rest();
+    ask_peer(&peers[0], "TQ.COUNT p WHERE 1 v = 1");
+    ask_peer(&peers[3], "TQ.COUNT r WHERE 1 v = 1");
+    while (waiter_count(&server) < 3) simloop_pass(NULL);
+    ask_peer(&peers[2], "TQ.PUT q a FIELDS 1 g some");
+    while (!simsock_output(peers[2].fd)->len) simloop_pass(NULL);
+    assert_true(simsock_output(peers[1].fd)->len > 0);
+    assert_int_equal(waiter_count(&server), 2); /* the scans */
+    rest();
+    assert_int_equal(waiter_count(&server), 0);
+    machine_finish();
+}
+
 /* ---- time that clients have ----------------------------------------------------------------- */
 
 /* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
@@ -947,6 +1122,11 @@ int main(void) {
         cmocka_unit_test(test_a_write_that_waited_for_memory_waits_for_room),
         cmocka_unit_test(test_a_thread_that_can_not_be_started_is_an_error),
         cmocka_unit_test(test_a_choosy_call_does_not_hold_up_others),
+        cmocka_unit_test(test_a_write_asks_only_heads_whose_condition_it_meets),
+        cmocka_unit_test(test_a_nack_asks_only_heads_whose_condition_it_meets),
+        cmocka_unit_test(test_an_idle_server_tries_no_head),
+        cmocka_unit_test(test_many_tasks_with_one_where_cost_what_changes),
+        cmocka_unit_test(test_a_scan_does_not_hold_up_other_partitions),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SIMSOCK_FIRST = 100000, SIMSOCK_MAX = 64 };
+enum { SIMSOCK_FIRST = 100000, SIMSOCK_MAX = 1100 };
 
 /* Bytes in pages of their own: what comes from malloc counts as used by the server. Zeroed:
  * empty. */
