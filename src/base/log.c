@@ -16,6 +16,10 @@ void log_set_level(enum log_level level) {
     log_threshold = level;
 }
 
+bool log_is_on(enum log_level level) {
+    return level >= log_threshold;
+}
+
 int log_descriptor(void) {
     return log_fd;
 }

@@ -16,6 +16,9 @@ enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING };
 /* Lines below this level are dropped. NOTICE at first. */
 void log_set_level(enum log_level level);
 
+/* Is a line of this level written? */
+bool log_is_on(enum log_level level);
+
 /* Append to this file from now on; "" is stderr. On failure the log stays where it was. */
 int log_open(const char *path, struct error *e);
 

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/eventlog.h"
 #include "server/server.h"
 
 enum {
@@ -429,9 +430,15 @@ void clients_send(struct server *s) {
 
 /* ---- begin and end */
 
+static void on_error(void *context, const struct error *e) {
+    eventlog_refused(context, e);
+}
+
 void client_io_begin(struct client *c) {
     struct server *s = c->server;
     reply_init(&c->reply, s->reply_pool);
+    c->reply.on_error = on_error;
+    c->reply.context = c;
     resp_init(&c->parser, &s->clients->limits, &s->clients->lander);
     event_assign(&c->readable, s->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->writable, s->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);

@@ -20,6 +20,7 @@
 #include "server/client.h"
 #include "server/config.h"
 #include "server/daemon.h"
+#include "server/eventlog.h"
 #include "server/info.h"
 #include "server/listener.h"
 #include "server/loading.h"
@@ -190,6 +191,7 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
             event_add(&s->lease_end, &(struct timeval){1, 0});
             return;
         }
+        eventlog_lease(s, &op);
         store_apply(s->store, &op);
     }
 }
@@ -231,6 +233,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context) {
     clients_tick(s);
     store_tick(s->store, s->now_us / 1000);
     persistence_tick(s);
+    eventlog_tick(s);
     waiter_signal(s, WAITER_SERVER); /* replies were sent, chunks let go */
 }
 
@@ -320,6 +323,7 @@ static void on_change(void *context, const struct op *op) {
     struct server *s = context;
     if (s->persistence.loading) return; /* it was told when it happened */
     persistence_change(s, op);
+    eventlog_change(s, op);
     if (op->kind == OP_ADOPT) {
         on_adoption(s, &op->adopt);
         return;

@@ -22,6 +22,7 @@
 #include "base/scratch.h"
 #include "server/child.h"
 #include "server/audience.h"
+#include "server/eventlog.h"
 #include "server/metrics.h"
 #include "server/persistence.h"
 
@@ -57,6 +58,7 @@ struct server {
     struct reply_pool *reply_pool;
     struct event_base *base; /* NULL until server_start */
     struct metrics metrics;
+    struct eventlog eventlog;
     struct client *current; /* whose command is running, or NULL */
     struct persistence persistence;
     struct checkpoints *checkpoints;

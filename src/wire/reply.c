@@ -216,6 +216,7 @@ void reply_status(struct reply *r, const char *text) {
 }
 
 void reply_error(struct reply *r, const struct error *e) {
+    if (r->on_error) r->on_error(r->context, e);
     if (r->discard) return;
     const char *name = error_name(e->code);
     size_t name_len = strlen(name), len = strnlen(e->text, sizeof(e->text));
@@ -232,7 +233,7 @@ void reply_error(struct reply *r, const struct error *e) {
 }
 
 void reply_errorf(struct reply *r, enum error_code code, const char *format, ...) {
-    if (r->discard) return;
+    if (r->discard && !r->on_error) return;
     struct error e = {.code = code};
     va_list args;
     va_start(args, format);

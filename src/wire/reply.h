@@ -35,6 +35,9 @@ struct reply {
     size_t owed;    /* bytes of an announced bulk not yet supplied */
     int protocol;   /* 2 or 3 */
     bool discard;   /* CLIENT REPLY OFF and closing clients: verbs do nothing, lends are released */
+    /* Called with each error, also where it is discarded; NULL: not. reply_init takes it out. */
+    void (*on_error)(void *context, const struct error *e);
+    void *context;
 };
 
 enum {

@@ -372,6 +372,9 @@ start_own_server {appendonly yes} {
         }
         wait_until {[info_field aof_in_force] == 0}
         assert_error "MISCONF *manifest' was removed or replaced*" {r TQ.PUT p k FIELDS 1 f v}
+        set refused "*partition 'p', task 'trainer': 'tq.sample' of client * is refused: MISCONF the op log*"
+        wait_until {[catch {r TQ.SAMPLE p trainer COUNT 1 FIELDS 1 f}] &&
+            [string match $refused [server_output [lindex $::server_stack end]]]}
         assert_error "ERR Errors trying to SHUTDOWN: the op log is *" {r SHUTDOWN}
         assert_equal 10 [r TQ.COUNT p]
         file delete -force {*}[glob [file join [srv dir] appendonlydir base.*]]
