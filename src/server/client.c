@@ -25,7 +25,9 @@ enum {
     UNIX_SEND_BUFFER = 4 * 1024 * 1024,
     LAND_FROM = 32 * 1024, /* smaller bulks are copied once instead */
     INLINE_MAX = 64 * 1024,
-    DESCRIPTORS_RESERVED = 32, /* listening sockets, logs, the loop's own, memory regions */
+    REJECTED_MAX = 32,         /* that linger beside maxclients */
+    DESCRIPTORS_RESERVED = 32 + /* listening sockets, logs, the loop's own, memory regions */
+                           REJECTED_MAX,
     CLOSING_MAX_US = 10 * 1000000,
     LINGER_IDLE_US = 1000 * 1000, /* without a byte, when the last reply is sent */
     TICKS_PER_ROUND = 10,         /* ticks in which every client is visited once */
@@ -53,6 +55,7 @@ static void land_release(void *context, void *landing) {
 struct clients *clients_new(struct server *s) {
     struct clients *clients = mem_calloc(1, sizeof(*clients));
     TAILQ_INIT(&clients->all);
+    TAILQ_INIT(&clients->rejected);
     TAILQ_INIT(&clients->sending);
     TAILQ_INIT(&clients->ready);
     TAILQ_INIT(&clients->dead);
@@ -68,6 +71,8 @@ void clients_free(struct clients *clients) {
 void clients_close_all(struct server *s) {
     while (!TAILQ_EMPTY(&s->clients->all))
         client_close(TAILQ_FIRST(&s->clients->all), "the server ends");
+    while (!TAILQ_EMPTY(&s->clients->rejected))
+        client_close(TAILQ_FIRST(&s->clients->rejected), "the server ends");
     clients_sweep(s);
 }
 
@@ -150,19 +155,28 @@ static void set_unix_options(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-static void client_reject(struct server *s, int fd) {
-    static const char message[] = "-ERR max number of clients reached\r\n";
-    s->metrics.rejected++;
+#define CLIENT_REJECTION "max number of clients reached"
+
+/* Where so many linger that no other may, and none has its reply yet: the reply as far as the
+ * socket takes it, and the end. */
+static void client_reject_at_once(int fd) {
+    static const char message[] = "-ERR " CLIENT_REJECTION "\r\n";
     if (write(fd, message, sizeof(message) - 1) < 0) log_debug("%s", strerror(errno));
     close(fd);
 }
 
-void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
+/* One of the lingering has to go before another may linger. False where its reply is not sent
+ * yet. */
+static bool clients_make_room_for_rejected(struct clients *clients) {
+    struct client *oldest = TAILQ_FIRST(&clients->rejected);
+    if (clients->n_rejected < REJECTED_MAX) return true;
+    if (oldest->reply.pending) return false;
+    client_close(oldest, "others are refused");
+    return true;
+}
+
+static struct client *client_new(struct server *s, int fd, const char *address, bool is_tcp) {
     struct clients *clients = s->clients;
-    if ((int64_t)clients->count >= clients->maxclients) {
-        client_reject(s, fd);
-        return;
-    }
     if (is_tcp)
         set_tcp_options(clients, fd);
     else
@@ -179,6 +193,37 @@ void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
     seats_init(&c->patterns);
     seats_init(&c->watches);
     client_io_begin(c);
+    return c;
+}
+
+static void client_reject(struct server *s, int fd, const char *address, bool is_tcp) {
+    struct clients *clients = s->clients;
+    uint64_t dropped;
+    s->metrics.rejected++;
+    if (log_is_due(&clients->rejected_log, s->now_us, 1000000, &dropped))
+        log_notice("a client at %s is refused: %zu are connected, and maxclients is %lld (%llu "
+                   "more since the last line)",
+                   address, clients->count, (long long)clients->maxclients,
+                   (unsigned long long)dropped);
+    if (!clients_make_room_for_rejected(clients)) {
+        client_reject_at_once(fd);
+        return;
+    }
+    struct client *c = client_new(s, fd, address, is_tcp);
+    c->rejected = true;
+    TAILQ_INSERT_TAIL(&clients->rejected, c, all);
+    clients->n_rejected++;
+    reply_errorf(&c->reply, ERROR_ERR, CLIENT_REJECTION);
+    client_close_lingering(c);
+}
+
+void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
+    struct clients *clients = s->clients;
+    if ((int64_t)clients->count >= clients->maxclients) {
+        client_reject(s, fd, address, is_tcp);
+        return;
+    }
+    struct client *c = client_new(s, fd, address, is_tcp);
     TAILQ_INSERT_TAIL(&clients->all, c, all);
     clients->count++;
     s->metrics.connections++;
@@ -220,8 +265,11 @@ void client_close(struct client *c, const char *why) {
     client_set_text(&c->library, span_of(NULL, 0));
     client_set_text(&c->library_version, span_of(NULL, 0));
     if (clients->visited == c) clients->visited = TAILQ_NEXT(c, all);
-    TAILQ_REMOVE(&clients->all, c, all);
-    clients->count--;
+    TAILQ_REMOVE(c->rejected ? &clients->rejected : &clients->all, c, all);
+    if (c->rejected)
+        clients->n_rejected--;
+    else
+        clients->count--;
     TAILQ_INSERT_TAIL(&clients->dead, c, all);
     server_turn(s); /* its end frees the client */
 }
@@ -359,7 +407,8 @@ static void client_tick(struct client *c) {
     client_check_output(c);
     if (c->dead) return;
     if (c->closing) {
-        bool sent = !c->reply.pending && s->now_us - c->active_us > LINGER_IDLE_US;
+        /* A rejected client has perhaps not begun to send: few linger, so they may take longer. */
+        bool sent = !c->rejected && !c->reply.pending && s->now_us - c->active_us > LINGER_IDLE_US;
         if (sent || s->now_us - c->closing_since_us > CLOSING_MAX_US)
             client_close(c, sent ? "done with it" : "it did not read its last replies");
     } else if (client_is_late(c)) {
@@ -414,6 +463,11 @@ static void clients_cut_stalled(struct server *s) {
 void clients_tick(struct server *s) {
     struct clients *clients = s->clients;
     clients_cut_stalled(s);
+    struct client *rejected, *next;
+    for (rejected = TAILQ_FIRST(&clients->rejected); rejected; rejected = next) {
+        next = TAILQ_NEXT(rejected, all);
+        client_tick(rejected);
+    }
     size_t visits = clients->count / TICKS_PER_ROUND + 1;
     while (visits-- && !TAILQ_EMPTY(&clients->all)) {
         struct client *c = clients->visited ? clients->visited : TAILQ_FIRST(&clients->all);

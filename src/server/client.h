@@ -72,6 +72,7 @@ struct client {
     bool writable_armed;
     bool is_paused; /* much output waits: nothing is read and no command runs until it has gone */
     bool lingers;   /* closing: input is read and dropped, or the last reply may be lost */
+    bool rejected;  /* beyond maxclients: in `rejected` in place of `all`, and closing */
     int64_t born_us, active_us; /* monotonic */
     int64_t input_us;           /* when a byte last came, or reading went on; monotonic */
     uint64_t lingered;          /* bytes that were read and thrown away while it lingers */
@@ -85,7 +86,7 @@ struct client {
         size_t start, end, capacity;
     } input;               /* bytes that came and are not done with */
     struct resp_arg *kept; /* argv in memory of its own, one block with the bytes; NULL: none */
-    TAILQ_ENTRY(client) all, sending, ready; /* `all` is the list of the dead for a dead one */
+    TAILQ_ENTRY(client) all, sending, ready; /* `all`: also for `rejected` and `dead` */
 };
 
 TAILQ_HEAD(client_list, client);
@@ -102,8 +103,8 @@ enum {
 };
 
 struct clients {
-    struct client_list all, sending, ready, dead;
-    size_t count; /* of all */
+    struct client_list all, rejected, sending, ready, dead;
+    size_t count, n_rejected; /* of all, of rejected */
     uint64_t last_id;
     struct client *visited; /* where the next tick goes on; NULL: at the beginning */
     struct resp_limits limits;
@@ -119,7 +120,7 @@ struct clients {
     char *output_pause_words;
     size_t pause_high, pause_low; /* bytes of output */
     int64_t request_timeout;      /* seconds; 0: off */
-    struct log_limit protocol_log, http_log;
+    struct log_limit protocol_log, http_log, rejected_log;
     uint64_t refused_seen; /* metrics.refused_oom at the last tick */
 
     char input[CLIENT_READ_SIZE]; /* what all read into */
@@ -134,7 +135,9 @@ void clients_close_all(struct server *s);
  * maxclients is lowered to what it allows and the log says so. */
 int clients_raise_descriptors(struct server *s, struct error *e);
 
-/* A connection begins: takes over the descriptor, in every case. `address` is copied. */
+/* A connection begins: takes over the descriptor, in every case. `address` is copied. Beyond
+ * maxclients it is told so and closed, lingering, so that a client that has sent something reads
+ * why and no reset. */
 void client_accept(struct server *s, int fd, const char *address, bool is_tcp);
 
 /* Move the arguments out of the input buffer into memory that lives until the request is over

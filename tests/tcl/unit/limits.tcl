@@ -23,6 +23,30 @@ start_own_server {maxclients 5} {
         assert_equal PONG [[client] PING]
     }
 
+    test "maxclients: a client that sends before it reads is told so, however much it sends" {
+        r PING
+        foreach i {1 2 3 4} { [client] PING }
+        foreach bytes {10 100000 20000000} {
+            set request "*2\r\n\$4\r\nECHO\r\n\$$bytes\r\n[string repeat x $bytes]\r\n"
+            set extra [client]
+            fconfigure [resp::channel $extra] -blocking 1
+            resp::write_bytes $extra $request
+            assert_equal "-ERR max number of clients reached\r\n" [assert_closed $extra]
+        }
+        assert_match "*is refused: 5 are connected, and maxclients is 5*" [server_output [lindex $::server_stack end]]
+    }
+
+    test "maxclients: few of those who are refused and stay are waited for" {
+        r PING
+        foreach i {1 2 3 4} { [client] PING }
+        set before [llength [glob /proc/[srv pid]/fd/*]]
+        foreach i [range 1 200] { client }
+        wait_until {[info_field rejected_connections] >= 200}
+        assert {[llength [glob /proc/[srv pid]/fd/*]] <= $before + 40}
+        assert_equal 5 [info_field connected_clients]
+        assert_equal 5 [llength [split [string trim [r CLIENT LIST]] \n]]
+    }
+
     test "maxclients: many who are refused leave nothing behind" {
         r PING
         foreach i {1 2 3 4} { [client] PING }
