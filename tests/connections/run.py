@@ -8,6 +8,7 @@ Where the system allows fewer open files, as many connections are made as it all
 number counts as skipped."""
 
 import argparse
+import os
 import re
 import resource
 import select
@@ -15,32 +16,11 @@ import socket
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from server import PATIENCE, Server, expect, request  # noqa: E402
+
 RESERVED = 100  # descriptors for everything else
 IDLE_MAX = 20 * 1024  # bytes a connection may cost
-
-
-def request(*words):
-    out = b"*%d\r\n" % len(words)
-    for word in words:
-        word = word if isinstance(word, bytes) else str(word).encode()
-        out += b"$%d\r\n%s\r\n" % (len(word), word)
-    return out
-
-
-def started(path, clients):
-    """A server on a port of its own, and that port: 0 is not to be had, so a free one is tried until it is."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = subprocess.Popen(
-            [path, "--port", str(port), "--bind", "127.0.0.1", "--maxclients", str(clients + 10)],
-            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-        for line in server.stderr:
-            if "is ready on" in line:
-                return server, port
-        if server.wait() == 0:
-            raise AssertionError("the server ended")
 
 
 def call(port, *words):
@@ -66,7 +46,7 @@ def converse(connections, messages, expected):
         waiting[s.fileno()] = [s, b"", expected[i]]
         poll.register(s.fileno(), select.EPOLLIN)
     while waiting:
-        events = poll.poll(60)
+        events = poll.poll(PATIENCE)
         if not events:
             raise AssertionError("%d connections still wait" % len(waiting))
         for fd, _ in events:
@@ -111,20 +91,14 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     n = min(options.clients, hard - RESERVED)
-    server, port = started(options.server, n)
     failed = 0
     try:
-        idle = campaign(port, n)
-        if idle > IDLE_MAX and not options.any_memory:
-            raise AssertionError("an idle connection costs %.0f bytes" % idle)
-    except (AssertionError, OSError) as e:
+        with Server(options.server, clients=n) as server:
+            idle = campaign(server.port, n)
+        expect(options.any_memory or idle <= IDLE_MAX, "an idle connection costs %.0f bytes" % idle)
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as e:
         print("FAILED", e)
         failed = 1
-    finally:
-        server.terminate()
-        if server.wait(60) != 0:
-            print("FAILED the server ended with %d" % server.returncode)
-            failed = 1
     full = n == options.clients
     print("%d passed, %d failed, %d skipped" % (full and not failed, failed, not full and not failed))
     return failed

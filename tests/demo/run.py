@@ -9,7 +9,6 @@ import argparse
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,15 +18,15 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DEMO = os.path.join(ROOT, "utils", "demo", "demo.py")
 ROLLOUTS = os.path.join(ROOT, "..", "shared", "data", "gsm8k", "rollouts.jsonl")
-PATIENCE = 300  # seconds; what takes longer has failed
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(DEMO))
+sys.path[:0] = [os.path.dirname(DEMO), os.path.join(ROOT, "tests", "support")]
 import redis  # noqa: E402
 
 import loop  # noqa: E402
 from check import findings  # noqa: E402
 from demo import Kill, trained  # noqa: E402
 from inputs import Arithmetic  # noqa: E402
+from server import PATIENCE, Server  # noqa: E402
 
 server_path = None
 
@@ -40,53 +39,28 @@ def wait_until(holds, what):
         time.sleep(0.02)
 
 
-class Server:
+class Serving(Server):
+    """In a directory of its own, where its unix socket is tq.sock: the whole path may be too long for a socket."""
+
     def __init__(self):
         self.dir = tempfile.TemporaryDirectory(prefix="tq-demo-")
-        self.unix = os.path.join(self.dir.name, "tq.sock")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.log = open(os.path.join(self.dir.name, "log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [server_path, "--port", str(self.port), "--unixsocket", self.unix],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
-        wait_until(self.ready, "the server listens")
-
-    def ready(self):
-        if self.process.poll() is not None:
-            raise AssertionError("the server ended:\n" + self.output())
-        try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        except ConnectionRefusedError:
-            return False
-        return os.path.exists(self.unix)
-
-    def output(self):
-        self.log.seek(0)
-        return self.log.read()
+        super().__init__(server_path, "--unixsocket", "tq.sock", cwd=self.dir.name)
 
     def stop(self):
         """Ends it, which must be clean: under the sanitizers this is where leaks are told."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        code = self.process.wait(PATIENCE)
-        output = self.output()
-        self.log.close()
+        self.__exit__(None, None, None)
         self.dir.cleanup()
-        if code != 0:
-            raise AssertionError("the server ended with %d:\n%s" % (code, output))
 
 
 def start_demo(server, *options):
-    return subprocess.Popen([sys.executable, DEMO, "--port", str(server.port), *options], text=True,
-                            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
+    return subprocess.Popen([sys.executable, DEMO, "--port", str(server.port), *options], encoding="utf-8",
+                            cwd=server.dir.name, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 class Running(unittest.TestCase):
     def setUp(self):
-        self.server = Server()
+        self.server = Serving()
         self.addCleanup(self.server.stop)
 
     def finish(self, demo):
@@ -94,7 +68,7 @@ class Running(unittest.TestCase):
         return demo.returncode, out, err
 
     def test_prompts_of_its_own_over_a_unix_socket(self):
-        code, out, err = self.finish(start_demo(self.server, "--unix", self.server.unix))
+        code, out, err = self.finish(start_demo(self.server, "--unix", "tq.sock"))
         self.assertEqual((code, err), (0, ""), out + err)
         for task in "rollout", "reward", "train":
             self.assertIn("ok  %s took every one of 2,048 samples exactly once" % task, out)
@@ -104,8 +78,8 @@ class Running(unittest.TestCase):
         code, out, err = self.finish(start_demo(self.server, "--prompts", "64", "--lease", "5000"))
         self.assertEqual((code, err), (0, ""), out + err)
         self.assertGreater(time.monotonic() - began, 5)  # it came back with time, not before
-        self.assertIn("  trainer killed while it held 64 samples; 128 of 256 were trained; "
-                      "another trainer goes on\n", out)
+        self.assertRegex(out, "  trainer killed while it held 64 samples(, its lease just over)?; "
+                              "128 of 256 were trained; another trainer goes on\n")
         self.assertIn("ok  64 samples that the killed trainer held came back\n", out)
         self.assertIn("ok  train took every one of 256 samples exactly once\n", out)
         tq = redis.Redis("127.0.0.1", self.server.port)
@@ -131,10 +105,10 @@ class Running(unittest.TestCase):
         def learn(keys, _):
             batches.append(keys)
             if len(batches) == 2:
-                time.sleep(2.5)
+                wait_until(lambda: not tq.execute_command("TQ.LEASES", "p", "TASK", "train"), "the lease ends")
 
         loop.train(tq, "p", data, 2000, learn)
-        self.assertEqual(batches[2], batches[1])
+        self.assertGreater(batches.count(batches[1]), 1)
         self.assertEqual([key for key, _ in trained(tq, "p")], [s.key for s in data.samples])
 
     def test_groups_of_another_size(self):
@@ -197,7 +171,7 @@ class Readme(unittest.TestCase):
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
             session = "".join(re.findall(r"^```console\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE))
         prompt = "127.0.0.1:6399> "
-        server = Server()
+        server = Serving()
         self.addCleanup(server.stop)
         played = ""
         for line in session.splitlines():
@@ -207,7 +181,7 @@ class Readme(unittest.TestCase):
         self.assertMultiLineEqual(played, session)
 
     def test_the_prompt_of_a_slow_machine(self):
-        server = Server()
+        server = Serving()
         self.addCleanup(server.stop)
         self.assertEqual(at_the_prompt(server, "TQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 600"),
                          "(nil)\n")

@@ -11,14 +11,13 @@ redis-py of the Python that runs this file. What a block is, its label says:
     tests/docs/run.py --server PATH      ends with a line: N passed, N failed, N skipped"""
 
 import argparse
+import contextlib
 import glob
 import importlib
 import os
 import pickle
 import re
 import shlex
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,40 +28,21 @@ import numpy
 import redis
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATIENCE = 120  # seconds
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from server import PATIENCE, Server  # noqa: E402
+
 SAMPLES, GROUP = 1024, 4
 
 
-class Server:
-    """On a free port, in a directory of its own, with the options of a file `conf`."""
-
-    def __init__(self, path, conf=""):
-        self.dir = tempfile.TemporaryDirectory(prefix="tq-docs-")
-        with open(os.path.join(self.dir.name, "tq.conf"), "w", encoding="utf-8") as file:
+@contextlib.contextmanager
+def serving(path, conf=""):
+    """A server in a directory of its own, with the options of a file `conf`."""
+    with tempfile.TemporaryDirectory(prefix="tq-docs-") as directory:
+        with open(os.path.join(directory, "tq.conf"), "w", encoding="utf-8") as file:
             file.write(conf)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.process = subprocess.Popen(
-            [path, "tq.conf", "--port", str(self.port)], cwd=self.dir.name, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.words = ""
-        while "is ready on" not in self.words:
-            line = self.process.stderr.readline()
-            if not line:
-                self.dir.cleanup()
-                raise AssertionError("the server did not start:\n" + self.words)
-            self.words += line
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        rest = self.process.communicate(timeout=PATIENCE)[1]
-        self.dir.cleanup()
-        if self.process.returncode:
-            raise AssertionError("the server ended with %d:\n%s" % (self.process.returncode, self.words + rest))
+        with Server(path, "tq.conf", cwd=directory) as server:
+            yield server
 
 
 def blocks():
@@ -152,10 +132,12 @@ def run_python(text, tq, port):
     names["time"] = importlib.import_module("time")
     with tempfile.TemporaryDirectory(prefix="tq-docs-") as directory:
         os.chdir(directory)
-        exec(compile(text.replace("port=6399", "port=%d" % port), "snippet", "exec"), names)  # pylint: disable=exec-used
-        if "resume" in names:
-            resumes(names, tq)
-        os.chdir(ROOT)
+        try:
+            exec(compile(text.replace("port=6399", "port=%d" % port), "snippet", "exec"), names)  # pylint: disable=exec-used
+            if "resume" in names:
+                resumes(names, tq)
+        finally:
+            os.chdir(ROOT)
 
 
 def run_redis(text, tq):
@@ -166,9 +148,9 @@ def run_redis(text, tq):
 
 def run_block(server_path, label, text):
     if label == "conf":
-        with Server(server_path, text):
+        with serving(server_path, text):
             return
-    with Server(server_path) as server:
+    with serving(server_path) as server:
         tq = redis.Redis(port=server.port, socket_timeout=PATIENCE)
         if label == "python":
             run_python(text, tq, server.port)

@@ -8,7 +8,7 @@ import threading
 import time
 
 from journal import Clear, Mput, Put, Table, read_status, read_table, read_task, same, version_of
-from server import Failure, Line, expect, pairs
+from server import PATIENCE, Failure, Line, expect, pairs
 
 MIB = 1 << 20
 
@@ -44,7 +44,7 @@ class Client:
         self.thread.start()
 
     def end(self):
-        self.thread.join(60)
+        self.thread.join(PATIENCE)
         expect(not self.thread.is_alive(), type(self).__name__, "does not end")
         expect(not self.failure, self.failure)
 

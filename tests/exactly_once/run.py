@@ -26,7 +26,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import Failure, Server, expect, pairs, request  # noqa: E402
+from server import PATIENCE, Failure, Server, expect, pairs, request  # noqa: E402
 
 RESERVED = 100  # descriptors for everything else
 TASKS = 4
@@ -35,8 +35,8 @@ CONSUMERS = 16
 GHOSTS = 6
 
 # samples: of tests 1 and 2; kills: of test 3; waiters, partitions, puts, rounds: of test 4; patience: seconds
-SMALL = dict(samples=8000, kills=2, waiters=500, partitions=50, puts=500, rounds=2, patience=300)
-DEFAULT = dict(samples=40000, kills=4, waiters=2000, partitions=200, puts=3000, rounds=5, patience=300)
+SMALL = dict(samples=8000, kills=2, waiters=500, partitions=50, puts=500, rounds=2, patience=PATIENCE)
+DEFAULT = dict(samples=40000, kills=4, waiters=2000, partitions=200, puts=3000, rounds=5, patience=PATIENCE)
 LONG = dict(samples=1000000, kills=20, waiters=10000, partitions=1000, puts=10000, rounds=9, patience=3600)
 
 
@@ -499,11 +499,11 @@ def info(connection, section, name):
     raise AssertionError("INFO says nothing of " + name)
 
 
-def settle(port, control, samples, seconds):
+def settle(port, control, samples):
     """Waits until the consumers have had all that is there, wait again, and nobody else is connected. A connection made now is
     accepted after those that have vanished before they were."""
     last = Connection(port, "PING")
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while True:
         tasks = [standing(control, "p", "t%d" % t) for t in range(TASKS)]
         state = tasks, info(control, "clients", "blocked_clients"), info(control, "clients", "connected_clients")
@@ -534,7 +534,7 @@ def stream(options, lease):
             return parts[-1].result(patience)
 
         def said():
-            expect(consumers.pipe.poll(60), "the consumers have stopped")
+            expect(consumers.pipe.poll(PATIENCE), "the consumers have stopped")
             value = consumers.pipe.recv()
             if isinstance(value, tuple):
                 raise AssertionError(value[1] or "a stream ended too early")
@@ -544,7 +544,7 @@ def stream(options, lease):
             producer_ends = write(0, most)
             consumers.pipe.send("no ghosts")
             ghosts = said()
-            settle(server.port, control, most, 60)
+            settle(server.port, control, most)
             expect(standing(control, "p", "ghost") == (0, 0), "the ghosts have", standing(control, "p", "ghost"))
             producer_ends += write(most, samples)
             if lease:
@@ -606,7 +606,7 @@ def test_kill(options):
             keys = [b"s%d-%d" % (round_, i) for i in range(count)]
             control.call("TQ.MPUT", "p", "KEYS", count, *keys, "COLUMNS", 1, "f", "u8", b"", bytes(count))
             holder = Part(hold, server.port, count, lease)
-            expect(holder.pipe.poll(60), "the consumer got nothing")
+            expect(holder.pipe.poll(PATIENCE), "the consumer got nothing")
             asked, answered, held = holder.pipe.recv()
             expect(asked is not None, answered)
             expect(held == keys, "the consumer did not get all of them in order")
@@ -616,7 +616,7 @@ def test_kill(options):
             holder.process.join()
             sleeper = threading.Thread(target=sleep)
             sleeper.start()
-            waiter.socket.settimeout(lease / 1000 + 30)
+            waiter.socket.settimeout(PATIENCE)
             got = None
             while not got:
                 got = waiter.received()
@@ -626,7 +626,6 @@ def test_kill(options):
             # The lease began between the request and its reply; lateness is counted from the earliest it can have.
             expect(came >= asked + lease / 1000 - 0.002, "they came", asked + lease / 1000 - came, "s too early")
             late.append((came - asked) * 1000 - lease)
-            expect(late[-1] < 10000, "they came", late[-1], "ms after the lease's end")
             expect(waiter.call("TQ.ACK", "p", "t", id_) == count, "they cannot be acknowledged")
             waiter.close()
             sleeper.join()
@@ -685,7 +684,7 @@ def test_waiters(options):
             without.append(puts(server, writer, messages, b":1\r\n"))
             for i, waiter in enumerate(waiters):
                 waiter.socket.sendall(parking[i])
-            end = time.monotonic() + 120
+            end = time.monotonic() + PATIENCE
             while blocked(control) < n:
                 expect(time.monotonic() < end, "only", blocked(control), "of", n, "wait")
                 time.sleep(0.05)
@@ -701,7 +700,7 @@ def test_waiters(options):
                                      "COLUMNS", 1, "f", "u8", b"", bytes(len(keys)))
                 left = {p * each + i: b"%d-%d" % (round_, i) for p in range(options.partitions) for i in some}
                 while left:
-                    events = poll.poll(60)
+                    events = poll.poll(PATIENCE)
                     expect(events, len(left), "waiters were not served")
                     for fd, _ in events:
                         i = number[fd]

@@ -1,11 +1,16 @@
 """A server of one's own, and words with it: what the tests in Python share."""
 
 import collections
+import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+
+# Seconds after which a test gives up: on a reply, a condition, the end of a process. No correct run comes near it, also on
+# a slow machine; only a fault reaches it.
+PATIENCE = 300
 
 
 def expect(holds, *what):
@@ -84,15 +89,19 @@ class Line:
 # ---------------------------------------------------------------- a server
 
 class Server:
-    def __init__(self, path, *options, clients=1000, wait=True):
-        """On a port of its own: 0 is not to be had, so a free one is tried until it is. With `wait`, ready to serve."""
+    def __init__(self, path, *options, clients=1000, wait=True, cwd=None):
+        """On a free port: the server does not choose one, so ports are tried until one is still free at its start. With `wait`,
+        ready to serve; without, the port may have been taken meanwhile (`lost_port`). A path of a configuration file is the
+        first of the options."""
+        conf, options = (options[:1], options[1:]) if options and not options[0].startswith("--") else ((), options)
         while True:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
             self.process = subprocess.Popen(
-                [path, "--port", str(self.port), "--bind", "127.0.0.1", "--maxclients", str(clients + 10), *options],
-                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+                [os.path.abspath(path), *conf, "--port", str(self.port), "--bind", "127.0.0.1",
+                 "--maxclients", str(clients + 10), *options],
+                cwd=cwd, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace")
             self.said = collections.deque(maxlen=200)
             self.is_ready = False
             self.told = threading.Event()  # it is ready, or has ended
@@ -104,7 +113,11 @@ class Server:
             if self.is_ready:
                 return
             self.process.wait()
-            expect("Address already in use" in self.words(), "the server ended:\n" + self.words())
+            expect(self.lost_port(), "the server ended:\n" + self.words())
+
+    def lost_port(self):
+        """Whether the server ended because another program took its port before it did."""
+        return self.process.poll() is not None and "Address already in use" in self.words()
 
     def listen(self):
         for line in self.process.stderr:
@@ -135,7 +148,7 @@ class Server:
     def __exit__(self, kind, error, trace):
         if self.process.returncode is None:
             self.process.terminate()
-        status = self.process.wait(60)
+        status = self.process.wait(PATIENCE)
         self.reader.join()
         if status and status != -9:
             sys.stdout.write(self.words())
