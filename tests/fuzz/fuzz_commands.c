@@ -39,10 +39,12 @@ static char stream[STREAM_MAX], replies[REPLY_MAX];
 static size_t stream_len;
 
 static void start(void) {
+    char directory[] = "/tmp/tq-fuzz-XXXXXX";
     char path[64], *words[] = {"--port",     "0",       "--unixsocket",    path,
                                "--loglevel", "warning", "--notify-events", "yes"};
     struct error e;
-    snprintf(path, sizeof(path), "/tmp/tq-fuzz-%d.sock", (int)getpid());
+    CHECK(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/tq.sock", directory);
     hash_init();
     server_init(&server);
     cmd_connection_register();
@@ -63,6 +65,7 @@ static void start(void) {
     CHECK(!config_load_words(server.config, sizeof(words) / sizeof(*words), words, &e));
     CHECK(!server_start(&server, &e));
     unlink(path); /* nobody but the fuzzer comes in */
+    rmdir(directory);
 }
 
 /* ---- a connection ------------------------------------------------------------------------- */

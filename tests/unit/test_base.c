@@ -564,7 +564,7 @@ static void ends_the_process(void (*run)(void)) {
     if (pid == 0) {
         signal(SIGABRT, SIG_DFL);
         if (!freopen("/dev/null", "w", stderr)) _exit(2);
-        alarm(10); /* an endless loop is a failure too */
+        alarm(120); /* an endless loop is a failure too */
         run();
         _exit(0);
     }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -579,13 +580,17 @@ static void test_output_limit(void **state) {
 
 /* ---- begin and end ------------------------------------------------------------------------ */
 
+/* The socket's directory has a name of its own: a killed run may have left its socket. */
+static char directory[] = "/tmp/tq-client-XXXXXX";
+
 static int start(void **state) {
     (void)state;
     char path[64], *words[] = {"--port",     "0",       "--unixsocket",          path,
                                "--loglevel", "warning", "--client-output-pause", "32mb",
                                "1mb"};
     struct error e;
-    snprintf(path, sizeof(path), "/tmp/tq-test-%d.sock", (int)getpid());
+    if (!mkdtemp(directory)) return 1;
+    snprintf(path, sizeof(path), "%s/tq.sock", directory);
     hash_init();
     server_init(&server);
     command_register(commands);
@@ -601,7 +606,7 @@ static int start(void **state) {
 static int end(void **state) {
     (void)state;
     server_free(&server);
-    return 0;
+    return rmdir(directory);
 }
 
 int main(void) {

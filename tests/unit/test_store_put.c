@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "kit/store.h"
 #include "store/names.h"
@@ -457,7 +458,7 @@ static void test_no_memory(void **state) {
     fclose(file);
     getrlimit(RLIMIT_AS, &before);
     tight = before;
-    tight.rlim_cur = pages * 4096 + (64 << 20);
+    tight.rlim_cur = pages * (size_t)sysconf(_SC_PAGESIZE) + (64 << 20);
     setrlimit(RLIMIT_AS, &tight);
     assert_refused(k, &put, ERROR_OOM, "can't map");
     setrlimit(RLIMIT_AS, &before);

@@ -1,11 +1,14 @@
 # Carries bytes between standard input/output and a unix socket, both ways, until either ends.
 use strict;
 use warnings;
+use File::Basename;
 use Socket;
 
 my $path = shift @ARGV or die "usage: unix-relay.pl PATH\n";
+# From its directory: the whole path may be longer than the 107 bytes of a socket's address.
+chdir(dirname($path)) or die "chdir " . dirname($path) . ": $!\n";
 socket(my $sock, PF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
-connect($sock, sockaddr_un($path)) or die "connect $path: $!\n";
+connect($sock, sockaddr_un(basename($path))) or die "connect $path: $!\n";
 
 sub forward {
     my ($from, $to) = @_;

@@ -69,6 +69,18 @@ proc random_below {n} {
 }
 seed_random 1
 
+# Runs a script in another directory: a program started there reaches a unix socket by its name alone,
+# also where the whole path is longer than a socket's address.
+proc in_directory {dir script} {
+    set back [pwd]
+    cd $dir
+    try {
+        return [uplevel 1 $script]
+    } finally {
+        cd $back
+    }
+}
+
 # Readable form of bytes, for messages.
 proc printable {bytes {limit 300}} {
     set out ""

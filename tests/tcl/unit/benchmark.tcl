@@ -183,14 +183,11 @@ proc bench_kept {args} {
 }
 
 test "benchmark does not load what lies where it is started" {
-    set here [pwd]
     set dir [file join $::work_dir lies-there]
     file mkdir $dir
     write_file [file join $dir dump.tqs] "no snapshot"
-    cd $dir
-    set failed [catch {bench -t put-one -n 100 --rounds 1 -q} out]
-    cd $here
-    assert_match "0 put-one tcp: tq */s\n" "$failed $out"
+    set out [in_directory $dir {bench -t put-one -n 100 --rounds 1 -q}]
+    assert_match "put-one tcp: tq */s\n" $out
 }
 
 test "benchmark log-mput sets a log beside none, and a file" {
@@ -422,12 +419,13 @@ start_own_server {unixsocket tq.sock} {
     }
 
     test "benchmark reaches a running server by its unix socket" {
-        set socket [file join [srv dir] tq.sock]
-        lassign [benchmark {*}$::tiny -s $socket -t mget,ping --csv] status out err
-        assert_equal {0 {}} [list $status $err]
-        assert_match "*,unix,*" $out
-        assert_no_match "*,tcp,*" $out
-        assert_match "*,tcp,*,unix,*" [bench_here -s $socket --transport tcp,unix -t mget]
+        in_directory [srv dir] {
+            lassign [benchmark {*}$::tiny -s tq.sock -t mget,ping --csv] status out err
+            assert_equal {0 {}} [list $status $err]
+            assert_match "*,unix,*" $out
+            assert_no_match "*,tcp,*" $out
+            assert_match "*,tcp,*,unix,*" [bench_here -s tq.sock --transport tcp,unix -t mget]
+        }
     }
 
     # A relay that changes what the server answers, value by value: a rule is a whole line of the
@@ -552,13 +550,12 @@ test "benchmark says that it was interrupted when that is why it can't connect" 
 }
 
 test "benchmark ends in order when it is interrupted" {
-    set dir [file join $::work_dir tmp]
-    file mkdir $dir
-    set ::env(TMPDIR) $dir
+    # Short: sockets lie in it, and the benchmark takes /tmp where the path of TMPDIR is too long.
+    set dir [exec mktemp -d /tmp/tq-test-XXXXXX]
     set errors [file join $::work_dir benchmark-stderr]
-    set chan [open "|[list [benchmark_path] --server $::server_path -t ping -n 1000000 --rounds 1000 \
-        2> $errors]" r]
-    wait_until {[glob -nocomplain $dir/*/tq.sock] ne "" || $dir eq ""}
+    set chan [open "|[list env TMPDIR=$dir [benchmark_path] --server $::server_path -t ping -n 1000000 \
+        --rounds 1000 2> $errors]" r]
+    wait_until {[glob -nocomplain $dir/*/tq.sock] ne ""}
     set children [exec sh -c "cat /proc/[pid $chan]/task/*/children"]
     assert_equal 1 [llength $children]
     signal_process INT [pid $chan]
@@ -568,5 +565,5 @@ test "benchmark ends in order when it is interrupted" {
     assert_match "*interrupted*" [read_file $errors]
     assert {![process_runs $children]}
     assert_equal {} [glob -nocomplain $dir/*]
-    unset ::env(TMPDIR)
+    file delete $dir
 }

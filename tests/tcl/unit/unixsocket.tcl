@@ -70,9 +70,8 @@ test "a socket that a killed server left is no obstacle" {
     set path [file join $::server($first,dir) tq.sock]
     kill_server $first
     assert {[file exists $path]}
-    set second [launch [list --port 0 --unixsocket $path]]
-    set ::server($second,dir) $::server($first,dir)
-    assert_equal PONG [[socket_client $second] PING]
+    run_server $first {--port 0 --unixsocket tq.sock}
+    assert_equal PONG [[socket_client $first] PING]
 }
 
 test "a file that is no socket is left alone and stops the start" {
