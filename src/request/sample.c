@@ -149,13 +149,8 @@ static void how_write(struct sample_how *how, const struct take *take, uint64_t 
     how_add_span(how, args->tag);
     how_add(how, numbers, sizeof(numbers));
     how_add(how, &args->exponent, sizeof(args->exponent));
-    for (size_t i = 0; i < take->where.n; i++) {
-        const struct where_condition *condition = &take->where.conditions[i];
-        uint64_t op = condition->operator;
-        how_add_span(how, condition->tag);
-        how_add(how, &op, sizeof(op));
-        how_add_span(how, condition->value);
-    }
+    if (how->at) where_key_write(&take->where, how->at + how->len);
+    how->len += where_key_len(&take->where);
 }
 
 static struct span sample_how(const struct take *take, uint64_t count, struct scratch *scratch) {

@@ -17,6 +17,13 @@ static void apply_columns(struct partition *p, struct column_set *set, const str
     }
 }
 
+/* Tags of samples that were there before are overwritten; new ones are in no match set yet. */
+static void apply_touch(struct partition *p, const struct op_put *put) {
+    uint64_t first_new = put->n_new ? put->new_seqs[0] : SEQ_NONE;
+    for (size_t i = 0; i < put->n; i++)
+        if (put->seqs[i] < first_new) matches_touch(p, &put->seqs[i], 1);
+}
+
 static size_t apply_put(struct partition *p, const struct op *op) {
     const struct op_put *put = &op->put;
     if (put->n_new)
@@ -25,7 +32,7 @@ static size_t apply_put(struct partition *p, const struct op *op) {
         if (put->group_ids[i].ptr)
             partition_join(p, put->seqs[i], put->group_ids[i], put->group_sizes[i]);
     apply_columns(p, &p->tags, put, put->tags, put->n_tags);
-    if (put->n_tags && put->n > put->n_new) matches_touch(p, put->seqs, put->n);
+    if (put->n_tags && put->n > put->n_new) apply_touch(p, put);
     apply_columns(p, &p->fields, put, put->columns, put->n_columns);
     return put->n_new;
 }
@@ -49,7 +56,7 @@ static size_t apply_take(struct leases *leases, struct partition *p, const struc
     if (!task) task = partition_add_task(p, select->task);
     if (select->lease.id) return lease_give(leases, p, task, op);
     size_t taken = 0;
-    for (size_t i = 0; i < select->n; i++) taken += consumer_take(task, select->seqs[i]);
+    for (size_t i = 0; i < select->n; i++) taken += partition_consume(p, task, select->seqs[i]);
     if (select->rank.given) apply_ranks(p, task, select);
     return taken;
 }
@@ -109,7 +116,8 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
     for (size_t i = 0; i < select->n; i++) {
         bool had = false;
         for (size_t t = 0; t < p->tasks_count; t++)
-            if (!only || p->tasks[t] == only) had |= consumer_forget(p->tasks[t], select->seqs[i]);
+            if (!only || p->tasks[t] == only)
+                had |= partition_forget(p, p->tasks[t], select->seqs[i]);
         changed += had;
     }
     return changed;

@@ -40,24 +40,17 @@ static uint64_t bounds_count_ahead(const struct partition *p, const struct op_pu
     return n;
 }
 
-/* Samples that the task has still to consume; no more than that where `n` more fit anyway. A group
- * that lost a member never completes again: what is left of it holds nobody back. */
-static uint64_t bounds_ahead(const struct partition *p, uint64_t n) {
+/* Samples that the task has still to consume. A group that lost a member never completes again:
+ * what is left of it holds nobody back. */
+static uint64_t bounds_ahead(const struct partition *p) {
     const struct consumer *task = partition_task(p, p->bounds.ahead_task);
-    uint64_t ahead = p->samples - (task ? task->consumed : 0);
-    if (!p->groups.broken || ahead + n <= p->bounds.ahead) return ahead;
-    for (size_t i = 0; i < p->groups.end; i++) {
-        const struct group *group = p->groups.table[i];
-        for (uint32_t m = 0; group && group->broken && m < group->members; m++)
-            ahead -= !task || !consumer_has_had(task, group->seqs[m]);
-    }
-    return ahead;
+    return p->samples - (task ? task->consumed : 0) - p->stranded;
 }
 
 static int bounds_check_ahead(const struct partition *p, uint64_t n, struct span key,
                               struct error *e) {
     const struct bounds *bounds = &p->bounds;
-    uint64_t ahead = bounds->ahead && n ? bounds_ahead(p, n) : 0;
+    uint64_t ahead = bounds->ahead && n ? bounds_ahead(p) : 0;
     if (!bounds->ahead || !n || ahead + n <= bounds->ahead) return 0;
     if (n > bounds->ahead)
         return error_set(e, ERROR_FULL,

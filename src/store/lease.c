@@ -265,7 +265,7 @@ size_t lease_ack(struct leases *leases, struct partition *p, const struct op_sel
     size_t n = 0;
     for (size_t i = 0; i < lease->n; i++)
         if (consumer_release(lease->task, lease->seqs[i]))
-            n += consumer_take(lease->task, lease->seqs[i]);
+            n += partition_consume(p, lease->task, lease->seqs[i]);
     lease_end_now(leases, lease);
     return n;
 }

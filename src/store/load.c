@@ -98,6 +98,7 @@ static int load_complete(struct load *l, struct error *e) {
         return load_bad(l, e, "%llu of %llu samples and %zu of %llu groups are there",
                         U(l->p->samples), U(l->counts.samples), l->p->groups.count,
                         U(l->counts.groups));
+    partition_count_stranded(l->p);
     failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
     if (!failed) failed = load_check_columns(l, &l->p->tags, l->counts.tags, e);
     return failed ? failed : load_check_tasks(l, e);

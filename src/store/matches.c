@@ -26,21 +26,34 @@ struct match_set {
 };
 
 struct match_sets {
-    struct partition *partition;
-    struct match_set **sets; /* more than MATCHES_SETS only where more are held */
+    const struct partition *partition;
+    struct match_set **sets;
     size_t n, capacity, n_held;
+    size_t n_blocks; /* of all sets */
     uint64_t clock;
-    uint64_t journal_end; /* entries ever written */
-    uint64_t journal[MATCHES_JOURNAL];
+    uint64_t *journal; /* entry i is at i % journal_capacity */
+    size_t journal_capacity;
+    uint64_t journal_begin, journal_end; /* entries that are kept, counted from the first ever */
 };
 
+struct match_sets *matches_new(const struct partition *p) {
+    struct match_sets *all = mem_calloc(1, sizeof(*all));
+    all->partition = p;
+    return all;
+}
+
 /* ---- a set -------------------------------------------------------------------------------- */
+
+static void match_set_count(struct match_set *set, size_t blocks) {
+    set->n_blocks += blocks;
+    if (set->all) set->all->n_blocks += blocks;
+}
 
 static void match_set_forget(struct match_set *set) {
     for (size_t i = 0; i < set->blocks.count; i++)
         mem_free(set->blocks.pieces[set->blocks.start + i]);
     spine_free(&set->blocks);
-    set->n_blocks = 0;
+    match_set_count(set, 0 - set->n_blocks);
     set->filled = 0;
 }
 
@@ -55,7 +68,7 @@ static void match_set_drop_first(struct match_set *set) {
     uint64_t number = set->blocks.first;
     mem_free(spine_get(&set->blocks, number));
     spine_set(&set->blocks, number, NULL);
-    set->n_blocks--;
+    match_set_count(set, (size_t)-1);
 }
 
 /* Blocks whose samples are all cleared go with them. */
@@ -74,12 +87,12 @@ static void match_set_ask(struct match_block *block, const struct where_bound *b
 
 static void match_set_catch_up(struct match_set *set, const struct match_sets *all,
                                const struct where_bound *bound) {
-    if (all->journal_end - set->journal_at > MATCHES_JOURNAL) {
+    if (set->journal_at < all->journal_begin) {
         match_set_forget(set);
         set->journal_at = all->journal_end;
     }
     for (; set->journal_at < all->journal_end; set->journal_at++) {
-        uint64_t seq = all->journal[set->journal_at % MATCHES_JOURNAL];
+        uint64_t seq = all->journal[set->journal_at % all->journal_capacity];
         struct match_block *block = spine_get(&set->blocks, spine_number(seq));
         if (block && spine_row(seq) < block->rows) match_set_ask(block, bound, seq);
     }
@@ -115,7 +128,7 @@ static struct match_block *match_set_block(struct match_set *set, uint64_t numbe
     if (block) return block;
     block = mem_calloc(1, sizeof(*block));
     spine_set(&set->blocks, number, block);
-    set->n_blocks++;
+    match_set_count(set, 1);
     return block;
 }
 
@@ -135,27 +148,6 @@ bool matches_and(struct match_set *set, const struct partition *p, const struct 
 
 /* ---- the sets of a partition -------------------------------------------------------------- */
 
-static void matches_write(const struct where *where, char *at) {
-    for (size_t i = 0; i < where->n; i++) {
-        const struct where_condition *c = &where->conditions[i];
-        const uint64_t head[] = {c->tag.len, c->operator, c->value.len };
-        memcpy(at, head, sizeof(head));
-        memcpy(at + sizeof(head), c->tag.ptr, c->tag.len);
-        if (c->value.len) memcpy(at + sizeof(head) + c->tag.len, c->value.ptr, c->value.len);
-        at += sizeof(head) + c->tag.len + c->value.len;
-    }
-}
-
-/* A WHERE as bytes: the same bytes ask for the same. */
-static struct span matches_key(const struct where *where, struct scratch *scratch) {
-    size_t len = 0;
-    for (size_t i = 0; i < where->n; i++)
-        len += 3 * sizeof(uint64_t) + where->conditions[i].tag.len + where->conditions[i].value.len;
-    char *bytes = scratch_alloc(scratch, 1, len);
-    matches_write(where, bytes);
-    return span_of(bytes, len);
-}
-
 static struct match_set *matches_find(const struct match_sets *all, uint64_t hash,
                                       struct span key) {
     for (size_t i = 0; i < all->n; i++)
@@ -163,20 +155,31 @@ static struct match_set *matches_find(const struct match_sets *all, uint64_t has
     return NULL;
 }
 
-/* The set that was not used for longest and has no holder goes. */
-static void matches_evict(struct match_sets *all) {
+/* The set that was not used for longest and has no holder goes; the one that is in use stays. False
+ * if there is none. */
+static bool matches_evict(struct match_sets *all) {
     size_t oldest = all->n;
     for (size_t i = 0; i < all->n; i++)
-        if (!all->sets[i]->holders &&
+        if (!all->sets[i]->holders && all->sets[i]->used != all->clock &&
             (oldest == all->n || all->sets[i]->used < all->sets[oldest]->used))
             oldest = i;
-    if (oldest == all->n) return;
+    if (oldest == all->n) return false;
     match_set_free(all->sets[oldest]);
     all->sets[oldest] = all->sets[--all->n];
+    return true;
+}
+
+/* More than are kept, unless they are held. */
+static bool matches_are_many(const struct match_sets *all) {
+    return all->n > MATCHES_SETS_MAX ||
+           (all->n > MATCHES_SETS && all->n_blocks * sizeof(struct match_block) > MATCHES_BYTES);
+}
+
+static void matches_trim(struct match_sets *all) {
+    while (matches_are_many(all) && matches_evict(all)) continue;
 }
 
 static struct match_set *matches_make(struct match_sets *all, uint64_t hash, struct span key) {
-    if (all->n >= MATCHES_SETS) matches_evict(all);
     struct match_set *set = mem_calloc(1, sizeof(*set));
     set->where = span_of(mem_dup(key.ptr, key.len), key.len);
     set->hash = hash;
@@ -189,15 +192,16 @@ static struct match_set *matches_make(struct match_sets *all, uint64_t hash, str
 struct match_set *matches_use(const struct partition *p, const struct where_bound *bound,
                               struct scratch *scratch) {
     if (!bound->where->n || p->samples < MATCHES_FROM_SAMPLES) return NULL;
-    struct match_sets **at = &((struct partition *)p)->matches; /* a cache: nobody sees it change */
-    if (!*at) *at = mem_calloc(1, sizeof(**at));
-    struct match_sets *all = *at;
-    all->partition = (struct partition *)p;
-    struct span key = matches_key(bound->where, scratch);
+    struct match_sets *all = p->matches;
+    size_t len = where_key_len(bound->where);
+    char *bytes = scratch_alloc(scratch, 1, len);
+    where_key_write(bound->where, bytes);
+    struct span key = span_of(bytes, len);
     uint64_t hash = hash_bytes(key);
     struct match_set *set = matches_find(all, hash, key);
     if (!set) set = matches_make(all, hash, key);
     set->used = ++all->clock;
+    matches_trim(all);
     match_set_slide(set, p);
     match_set_catch_up(set, all, bound);
     return set;
@@ -205,26 +209,14 @@ struct match_set *matches_use(const struct partition *p, const struct where_boun
 
 /* ---- holding ------------------------------------------------------------------------------ */
 
-/* The WHERE that a key was written from, bound to the partition. */
+/* The WHERE of the set, bound to its partition. */
 static struct where_bound match_set_bind(const struct match_set *set, struct where *where,
                                          struct scratch *scratch) {
-    size_t head = 3 * sizeof(uint64_t), most = set->where.len / head;
-    struct where_condition *conditions = scratch_alloc(scratch, most, sizeof(*conditions));
-    const char *at = set->where.ptr, *end = at + set->where.len;
-    for (where->n = 0; at < end; where->n++) {
-        uint64_t numbers[3];
-        memcpy(numbers, at, head);
-        struct where_condition *c = &conditions[where->n];
-        c->tag = span_of(at + head, numbers[0]);
-        c->operator=(enum where_operator) numbers[1];
-        c->value = span_of(at + head + numbers[0], numbers[2]);
-        at += head + numbers[0] + numbers[2];
-    }
-    where->conditions = conditions;
+    *where = where_key_read(set->where, scratch);
     return where_bind(where, set->all->partition, scratch);
 }
 
-struct match_set *matches_hold(struct partition *p, const struct where *where,
+struct match_set *matches_hold(const struct partition *p, const struct where *where,
                                struct scratch *scratch) {
     struct where_bound bound = where_bind(where, p, scratch);
     struct match_set *set = matches_use(p, &bound, scratch);
@@ -244,7 +236,7 @@ void matches_release(struct match_set *set) {
         return;
     }
     all->n_held--;
-    while (all->n > MATCHES_SETS && all->n > all->n_held) matches_evict(all); /* also this one */
+    matches_trim(all);
 }
 
 bool matches_fill(struct match_set *set, uint64_t evaluations) {
@@ -283,28 +275,47 @@ static void matches_catch_up_held(struct match_sets *all) {
     }
 }
 
+/* Room for one entry more. The journal grows to MATCHES_JOURNAL entries; then the oldest one
+ * goes. */
+static void matches_make_room(struct match_sets *all) {
+    enum { FIRST = 64 };
+    size_t before = all->journal_capacity, n = (size_t)(all->journal_end - all->journal_begin);
+    if (n < before) return;
+    if (n == MATCHES_JOURNAL) {
+        all->journal_begin++;
+        return;
+    }
+    size_t capacity = before ? 2 * before : FIRST;
+    uint64_t *journal = mem_alloc(capacity * sizeof(*journal));
+    for (uint64_t i = all->journal_begin; i < all->journal_end; i++)
+        journal[i % capacity] = all->journal[i % before];
+    mem_free(all->journal);
+    all->journal = journal;
+    all->journal_capacity = capacity;
+}
+
 void matches_touch(struct partition *p, const uint64_t *seqs, size_t n) {
     struct match_sets *all = p->matches;
-    if (!all) return;
-    for (size_t i = 0; i < n; i++) {
-        all->journal[all->journal_end++ % MATCHES_JOURNAL] = seqs[i];
+    for (size_t i = 0; i < n && all->n; i++) {
+        matches_make_room(all);
+        all->journal[all->journal_end++ % all->journal_capacity] = seqs[i];
         if (all->n_held && all->journal_end % (MATCHES_JOURNAL / 2) == 0)
             matches_catch_up_held(all);
     }
 }
 
 void matches_touch_all(struct partition *p) {
-    if (p->matches) p->matches->journal_end += MATCHES_JOURNAL + 1;
+    p->matches->journal_begin = ++p->matches->journal_end;
 }
 
 void matches_leave(struct match_sets *all) {
-    if (!all) return;
     size_t kept = 0;
     for (size_t i = 0; i < all->n; i++) {
         struct match_set *set = all->sets[i];
-        if (set->holders)
+        if (set->holders) {
+            all->n_blocks -= set->n_blocks;
             set->all = NULL;
-        else
+        } else
             all->sets[kept++] = set;
     }
     all->n = kept;
@@ -312,7 +323,7 @@ void matches_leave(struct match_sets *all) {
 }
 
 bool matches_shrink(struct match_sets *all, size_t *steps) {
-    for (size_t i = 0; all && i < all->n; i++) {
+    for (size_t i = 0; i < all->n; i++) {
         struct match_set *set = all->sets[i];
         for (; set->blocks.count; --*steps) {
             if (!*steps) return false;
@@ -323,16 +334,16 @@ bool matches_shrink(struct match_sets *all, size_t *steps) {
 }
 
 void matches_free(struct match_sets *all) {
-    if (!all) return;
     matches_leave(all);
     for (size_t i = 0; i < all->n; i++) match_set_free(all->sets[i]);
     mem_free(all->sets);
+    mem_free(all->journal);
     mem_free(all);
 }
 
 size_t matches_overhead(const struct match_sets *all) {
-    if (!all) return 0;
-    size_t bytes = sizeof(*all) + all->capacity * sizeof(*all->sets);
+    size_t bytes = sizeof(*all) + all->capacity * sizeof(*all->sets) +
+                   all->journal_capacity * sizeof(*all->journal);
     for (size_t i = 0; i < all->n; i++)
         bytes += sizeof(*all->sets[i]) + all->sets[i]->where.len +
                  spine_overhead(&all->sets[i]->blocks) +

@@ -5,10 +5,11 @@
  * with the tags. So the answers to a WHERE are kept, a bit a sample, in blocks of SPINE_ROWS that
  * are filled when they are first asked for; 64 samples are then decided by one AND.
  *
- * A write of tags costs one entry in a journal of the partition, however many sets there are; a set
- * catches up with the journal when it is used next, so a use costs what has changed since. A set
- * that fell too far behind forgets its blocks. The sets used last are kept, MATCHES_SETS of them;
- * their memory is 130 bytes for 1,024 samples and set, and the journal has 32 KiB.
+ * Overwriting tags costs one entry in a journal of the partition, however many sets there are; a
+ * set catches up with the journal when it is used next, so a use costs what has changed since. A
+ * set that fell too far behind forgets its blocks. A set takes 130 bytes for 1,024 samples; the
+ * journal grows with what is written to 32 KiB. The sets used last are kept: MATCHES_SETS of them,
+ * and as many more, up to MATCHES_SETS_MAX, as fit into MATCHES_BYTES.
  *
  * To fill a set costs some 30 ns a sample, which is too much at once for a large partition. A scan
  * can be given a limit of evaluations; where it reaches it, its caller holds the set, fills it in
@@ -27,13 +28,18 @@
 #include "store/where.h"
 
 enum {
-    MATCHES_SETS = 16,         /* of a partition */
-    MATCHES_JOURNAL = 4096,    /* entries: what a set may be behind */
+    MATCHES_SETS = 16,         /* of a partition, kept whatever their size */
+    MATCHES_SETS_MAX = 1024,   /* kept as long as they have no more than MATCHES_BYTES */
+    MATCHES_BYTES = 8 << 20,   /* of a partition */
+    MATCHES_JOURNAL = 4096,    /* entries at the most: what a set may be behind */
     MATCHES_FROM_SAMPLES = 256 /* in a smaller partition asking each sample is as good */
 };
 
 struct match_set;
-struct match_sets; /* of a partition */
+struct match_sets; /* of a partition: a cache, which changes while the partition stays as it is */
+
+/* `p` owns them and stays where it is. */
+struct match_sets *matches_new(const struct partition *p);
 
 /* The set of this WHERE, up to date with all tags written so far; NULL where the partition is small
  * or the WHERE is empty. `bound` is the WHERE bound to the partition's tags. Valid until the next
@@ -50,7 +56,7 @@ bool matches_and(struct match_set *set, const struct partition *p, const struct 
 /* ---- filling in slices ---- */
 
 /* The set of a WHERE, for one holder more; NULL where matches_use says so. */
-struct match_set *matches_hold(struct partition *p, const struct where *where,
+struct match_set *matches_hold(const struct partition *p, const struct where *where,
                                struct scratch *scratch);
 
 /* The holder lets go; also of a set whose partition is gone meanwhile. */
@@ -63,7 +69,7 @@ bool matches_fill(struct match_set *set, uint64_t evaluations);
 
 /* ---- changing: for store_apply alone ---- */
 
-/* Tags of these samples, which were there before, have changed. */
+/* Tags of these samples, which were there before, have changed. New samples need not be told. */
 void matches_touch(struct partition *p, const uint64_t *seqs, size_t n);
 
 /* Tags of any sample may have changed. */

@@ -13,6 +13,7 @@ struct partition *partition_new(struct span name, struct arena *arena) {
     struct partition *p = mem_calloc(1, sizeof(*p));
     p->name = span_of(mem_dup(name.ptr, name.len), name.len);
     p->arena = arena;
+    p->matches = matches_new(p);
     column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, arena, &p->chunks);
     return p;
 }
@@ -156,7 +157,12 @@ static uint32_t *partition_groups_of(struct partition *p, struct row_piece *piec
 
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size) {
     uint32_t *number = partition_groups_of(p, partition_rows(p, seq)) + spine_row(seq);
-    if (*number == GROUP_NONE) *number = groups_join(&p->groups, group, size, seq);
+    if (*number != GROUP_NONE) return;
+    *number = groups_join(&p->groups, group, size, seq);
+    if (p->bounds.ahead && groups_get(&p->groups, *number)->broken) {
+        const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+        p->stranded += !task || !consumer_has_had(task, seq);
+    }
 }
 
 int seq_compare(const void *a, const void *b) {
@@ -187,6 +193,58 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
     while (p->tasks[at] != task) at++;
     memmove(p->tasks + at, p->tasks + at + 1, (--p->tasks_count - at) * sizeof(*p->tasks));
     consumer_free(task);
+    partition_count_stranded(p);
+}
+
+/* ---- samples of broken groups ------------------------------------------------------------- */
+
+static uint64_t partition_count_members(const struct group *group, const struct consumer *task) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < group->members; i++)
+        n += !task || !consumer_has_had(task, group->seqs[i]);
+    return n;
+}
+
+void partition_count_stranded(struct partition *p) {
+    p->stranded = 0;
+    if (!p->bounds.ahead || !p->groups.broken) return;
+    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    for (size_t i = 0; i < p->groups.end; i++) {
+        const struct group *group = p->groups.table[i];
+        if (group && group->broken) p->stranded += partition_count_members(group, task);
+    }
+}
+
+/* Does it count in p->stranded whether the task has consumed the sample? */
+static bool partition_strands(const struct partition *p, const struct consumer *task,
+                              uint64_t seq) {
+    if (!p->bounds.ahead || !p->groups.broken || !span_equal(task->name, p->bounds.ahead_task))
+        return false;
+    uint32_t group = partition_group(p, seq);
+    return group != GROUP_NONE && groups_get(&p->groups, group)->broken;
+}
+
+bool partition_consume(struct partition *p, struct consumer *task, uint64_t seq) {
+    if (!consumer_take(task, seq)) return false;
+    p->stranded -= partition_strands(p, task, seq);
+    return true;
+}
+
+bool partition_forget(struct partition *p, struct consumer *task, uint64_t seq) {
+    if (!consumer_forget(task, seq)) return false;
+    p->stranded += partition_strands(p, task, seq);
+    return true;
+}
+
+/* The sample leaves its group, which is broken then; it has not left its tasks yet. */
+static void partition_leave(struct partition *p, uint64_t seq, uint32_t number) {
+    const struct group *group = groups_get(&p->groups, number);
+    if (p->bounds.ahead) {
+        const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+        if (!group->broken) p->stranded += partition_count_members(group, task);
+        p->stranded -= !task || !consumer_has_had(task, seq);
+    }
+    groups_leave(&p->groups, number, seq);
 }
 
 /* ---- bounds ------------------------------------------------------------------------------- */
@@ -209,6 +267,7 @@ void partition_bound(struct partition *p, const struct bounds *bounds) {
     copy.ahead_task = name_copy(bounds->ahead_task);
     bounds_free(&p->bounds);
     p->bounds = copy;
+    partition_count_stranded(p);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
@@ -274,7 +333,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     struct span key = partition_key(p, seq);
     keyindex_remove(&p->index, hash_bytes(key), (uint32_t)seq);
     uint32_t group = partition_group(p, seq);
-    if (group != GROUP_NONE) groups_leave(&p->groups, group, seq);
+    if (group != GROUP_NONE) partition_leave(p, seq, group);
     for (size_t i = 0; i < p->fields.count; i++) column_clear(p->fields.columns[i], seq);
     for (size_t i = 0; i < p->tags.count; i++) column_clear(p->tags.columns[i], seq);
     for (size_t i = 0; i < p->tasks_count; i++) consumer_clear(p->tasks[i], seq);

@@ -78,8 +78,9 @@ struct partition {
     uint64_t expected;
     bool sealed;
     struct bounds bounds; /* names owned */
+    uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
     size_t overhead;      /* bytes of row pieces */
-    struct match_sets *matches; /* NULL: none; see matches.h */
+    struct match_sets *matches; /* see matches.h */
 };
 
 /* An empty one, in no store. */
@@ -142,6 +143,16 @@ struct consumer *partition_add_task(struct partition *p, struct span name);
 void partition_drop_task(struct partition *p, struct consumer *task);
 /* The names are copied. */
 void partition_bound(struct partition *p, const struct bounds *bounds);
+
+/* Mark as consumed by the task; true when it was not. */
+bool partition_consume(struct partition *p, struct consumer *task, uint64_t seq);
+
+/* consumer_forget. */
+bool partition_forget(struct partition *p, struct consumer *task, uint64_t seq);
+
+/* Counts p->stranded anew. Time: the groups. */
+void partition_count_stranded(struct partition *p);
+
 /* ---- loading: what a snapshot says, in the order of seqs; checked before ---- */
 
 /* Rows of a range that were not there, with when they were made, one after the other. next_seq and written are the caller's. */

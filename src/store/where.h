@@ -29,6 +29,14 @@ struct where_bound {
     const struct column **tags; /* NULL: no sample has this tag */
 };
 
+/* The same WHERE as bytes: equal bytes, equal conditions in the same order. `at` has room for
+ * where_key_len bytes. Rank batches keep such bytes in logs and snapshots. */
+size_t where_key_len(const struct where *where);
+void where_key_write(const struct where *where, char *at);
+
+/* The WHERE that where_key_write wrote; borrows from `key`, its array is in `scratch`. */
+struct where where_key_read(struct span key, struct scratch *scratch);
+
 /* False when the text is no operator. */
 bool where_parse_operator(struct span text, enum where_operator *out);
 

@@ -283,6 +283,71 @@ static void test_a_batch_outlives_a_bound(void **state) {
     assert_int_equal(take_rank(k, 0, 1, 4, &taken), ERROR_FULL);
 }
 
+/* p->stranded is counted with each op; here it is counted one by one. */
+static uint64_t count_stranded(const struct partition *p) {
+    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    uint64_t n = 0;
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
+        uint32_t group = partition_group(p, seq);
+        if (p->bounds.ahead && group != GROUP_NONE && groups_get(&p->groups, group)->broken)
+            n += !task || !consumer_has_had(task, seq);
+    }
+    return n;
+}
+
+static void step_of_broken_groups(struct kit *k, struct source *s) {
+    char key[16], group[16];
+    unsigned number = (unsigned)source_below(s, 60);
+    struct take take = take_of(1 + source_below(s, 4));
+    struct taken taken;
+    struct reset reset = {.select.partition = take.partition, .task = SPAN_LITERAL("t")};
+    struct bounds bounds = {.ahead = source_below(s, 4) ? 1000 : 0,
+                            .ahead_task =
+                                source_below(s, 4) ? SPAN_LITERAL("t") : SPAN_LITERAL("u")};
+    snprintf(key, sizeof(key), "k%u", number);
+    snprintf(group, sizeof(group), "g%u", number / 3);
+    struct span named[] = {span_of_string(key)};
+    switch (source_below(s, 16)) {
+    case 0:
+    case 1: kit_clear_key(k, "p", key); break;
+    case 2:
+    case 3:
+    case 4:
+        if (source_below(s, 2)) take.task = SPAN_LITERAL("u");
+        kit_take(k, &take, &taken);
+        break;
+    case 5:
+        if (source_below(s, 4)) reset.select.n_keys = 1, reset.select.keys = named;
+        if (source_below(s, 4) == 0) reset.task = span_of(NULL, 0);
+        kit_reset(k, &reset);
+        break;
+    case 6:
+        if (source_once_in(s, 4))
+            define(k, &(struct define){.alter = true, .sets_ahead = true, .bounds = bounds});
+        break;
+    default:
+        if (kit_group(k, "p", key, group, 3) == 0) kit_field(k, "p", key, "f", SPAN_LITERAL("v"));
+    }
+}
+
+static void test_samples_of_broken_groups_are_counted(void **state) {
+    enum { STEPS = 20000 };
+    struct kit *k = *state;
+    struct source s = source_of_seed(1);
+    uint64_t most = 0;
+    fill(k, 100, 1);
+    for (int i = 0; i < STEPS; i++) {
+        step_of_broken_groups(k, &s);
+        struct partition *p = kit_partition(k, "p");
+        uint64_t stranded = p->stranded;
+        assert_int_equal(stranded, count_stranded(p));
+        partition_count_stranded(p);
+        assert_int_equal(p->stranded, stranded);
+        if (stranded > most) most = stranded;
+    }
+    assert_true(most > 10);
+}
+
 /* ---- RETIRE ------------------------------------------------------------------------------- */
 
 /* A group that loses a member waits for it no longer: the others, which were all had, are due. */
@@ -323,6 +388,7 @@ int main(void) {
         KIT_TEST(test_bounds_that_stay_reach_the_hook),
         KIT_TEST(test_what_never_fits_does_not_wait),
         KIT_TEST(test_a_batch_outlives_a_bound),
+        KIT_TEST(test_samples_of_broken_groups_are_counted),
         KIT_TEST(test_who_is_left_alone_retires),
     };
     return cmocka_run_group_tests_name("store/lease", tests, NULL, NULL);

@@ -49,8 +49,22 @@ static void check_columns(const struct column_set *set, const struct model_colum
 
 /* ---- partitions --------------------------------------------------------------------------- */
 
+/* Samples of broken groups that the task of MAXAHEAD has not consumed, one by one. */
+static void check_stranded(const struct partition *p) {
+    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    uint64_t n = 0;
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
+        uint32_t group = partition_group(p, seq);
+        if (!p->bounds.ahead || group == GROUP_NONE || !groups_get(&p->groups, group)->broken)
+            continue;
+        n += !task || !consumer_has_had(task, seq);
+    }
+    EXPECT(p->stranded == n, "%llu, expected %llu", U(p->stranded), U(n));
+}
+
 static void check_samples(const struct partition *p, const struct model_partition *expected) {
     EXPECT(p->samples == expected->n, "%llu, expected %zu", U(p->samples), expected->n);
+    check_stranded(p);
     EXPECT(p->written == expected->written, "%llu", U(p->written));
     uint64_t seq = 0;
     for (size_t i = 0; i < expected->n; i++, seq++) {
