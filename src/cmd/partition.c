@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "request/args.h"
+#include "server/asks.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/server.h"
@@ -66,12 +67,14 @@ static void schema_run(struct client *c) {
     }
 }
 
-/* A task as TQ.STATUS shows it: it consumed or leased samples, or calls of it are parked, or
- * both. */
+/* A task as TQ.STATUS shows it: it consumed or leased samples, or asked for some, or calls of it are
+ * parked. */
 struct status_task {
-    struct span name;      /* borrowed from the partition or from a waiter's queue */
+    struct span name;      /* borrowed from the partition, a waiter's queue or asks.h */
     struct consumer *task; /* NULL: it never had a sample */
     uint64_t waiting;      /* parked calls */
+    bool has_fields;
+    struct span fields; /* a NUL before each name */
 };
 
 struct status_tasks {
@@ -79,48 +82,72 @@ struct status_tasks {
     struct status_task *rows; /* in scratch; NULL while they are counted */
 };
 
-/* Queues of TQ.SAMPLE begin with the task and a NUL (cmd/sample.c); those of writers hold no
- * NUL. */
-static void status_add_queue(void *context, struct span queue, size_t parked) {
-    struct status_tasks *tasks = context;
-    const char *end = queue.len ? memchr(queue.ptr, '\0', queue.len) : NULL;
-    if (!end || end == queue.ptr) return;
-    if (tasks->rows)
-        tasks->rows[tasks->n] = (struct status_task){
-            .name = span_of(queue.ptr, (size_t)(end - queue.ptr)), .waiting = parked};
+static void status_add(struct status_tasks *tasks, const struct status_task *row) {
+    if (tasks->rows) tasks->rows[tasks->n] = *row;
     tasks->n++;
 }
 
-static int status_compare_names(const void *a, const void *b) {
-    const struct status_task *x = a, *y = b;
-    return span_compare(x->name, y->name);
+/* Queues of TQ.SAMPLE are the task, a NUL before each field, two NULs and more (cmd/sample.c); those
+ * of writers hold no NUL. */
+static void status_add_queue(void *context, struct span queue, size_t parked) {
+    const char *end = queue.len ? memchr(queue.ptr, '\0', queue.len) : NULL;
+    if (!end || end == queue.ptr) return;
+    size_t task = (size_t)(end - queue.ptr), left = queue.len - task, fields = 0;
+    while (fields + 1 < left && (end[fields] || end[fields + 1])) fields++;
+    status_add(context, &(struct status_task){.name = span_of(queue.ptr, task),
+                                              .waiting = parked,
+                                              .has_fields = true,
+                                              .fields = span_of(end, fields)});
+}
+
+static void status_add_ask(void *context, struct span task, struct span fields) {
+    status_add(context, &(struct status_task){.name = task, .has_fields = true, .fields = fields});
+}
+
+/* What a task asked for last comes before what calls of it wait for. */
+static void status_collect(struct server *s, const struct partition *p,
+                           struct status_tasks *tasks) {
+    tasks->n = 0;
+    asks_each(s, p->name, status_add_ask, tasks);
+    waiter_each_queue(s, p->name, status_add_queue, tasks);
+    for (size_t i = 0; i < p->tasks_count; i++)
+        status_add(tasks, &(struct status_task){.name = p->tasks[i]->name, .task = p->tasks[i]});
+}
+
+/* By name, and of one name in the order in which they were collected. */
+static int status_compare(const void *a, const void *b) {
+    const struct status_task *x = *(const struct status_task *const *)a,
+                             *y = *(const struct status_task *const *)b;
+    int order = span_compare(x->name, y->name);
+    return order ? order : (x > y) - (x < y);
+}
+
+static void status_merge(struct status_task *row, const struct status_task *other) {
+    row->waiting += other->waiting;
+    if (other->task) row->task = other->task;
+    if (row->has_fields || !other->has_fields) return;
+    row->has_fields = true;
+    row->fields = other->fields;
 }
 
 /* One row a task, by name. */
-static struct status_tasks status_tasks(struct server *s, const struct partition *p) {
+static struct status_task **status_tasks(struct server *s, const struct partition *p, size_t *n) {
     struct status_tasks tasks = {0};
-    waiter_each_queue(s, p->name, status_add_queue, &tasks);
-    size_t capacity = tasks.n + p->tasks_count;
-    tasks.n = 0;
-    if (!capacity) return tasks;
-    tasks.rows = scratch_alloc(&s->scratch, capacity, sizeof(*tasks.rows));
-    waiter_each_queue(s, p->name, status_add_queue, &tasks);
-    for (size_t i = 0; i < p->tasks_count; i++)
-        tasks.rows[tasks.n++] =
-            (struct status_task){.name = p->tasks[i]->name, .task = p->tasks[i]};
-    qsort(tasks.rows, tasks.n, sizeof(*tasks.rows), status_compare_names);
-    size_t kept = 0;
+    *n = 0;
+    status_collect(s, p, &tasks);
+    if (!tasks.n) return NULL;
+    tasks.rows = scratch_alloc(&s->scratch, tasks.n, sizeof(*tasks.rows));
+    status_collect(s, p, &tasks);
+    struct status_task **sorted = scratch_alloc(&s->scratch, tasks.n, sizeof(struct status_task *));
+    for (size_t i = 0; i < tasks.n; i++) sorted[i] = &tasks.rows[i];
+    qsort(sorted, tasks.n, sizeof(struct status_task *), status_compare);
     for (size_t i = 0; i < tasks.n; i++) {
-        struct status_task *row = &tasks.rows[i], *last = kept ? &tasks.rows[kept - 1] : NULL;
-        if (last && span_equal(last->name, row->name)) {
-            last->waiting += row->waiting;
-            if (row->task) last->task = row->task;
-        } else {
-            tasks.rows[kept++] = *row;
-        }
+        if (*n && span_equal(sorted[*n - 1]->name, sorted[i]->name))
+            status_merge(sorted[*n - 1], sorted[i]);
+        else
+            sorted[(*n)++] = sorted[i];
     }
-    tasks.n = kept;
-    return tasks;
+    return sorted;
 }
 
 /* Seconds since the oldest sample was made that the task has not consumed; null where it consumed
@@ -139,11 +166,29 @@ static void status_oldest(struct client *c, const struct partition *p, struct co
     reply_integer(&c->reply, age > 0 ? age : 0);
 }
 
+static void status_fields(struct reply *r, const struct status_task *row) {
+    if (!row->has_fields) {
+        reply_null(r);
+        return;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < row->fields.len; i++) n += !row->fields.ptr[i];
+    reply_array(r, n);
+    for (size_t at = 0; at < row->fields.len;) {
+        const char *name = row->fields.ptr + at + 1;
+        size_t left = row->fields.len - at - 1;
+        const char *end = memchr(name, '\0', left);
+        size_t len = end ? (size_t)(end - name) : left;
+        reply_bulk(r, span_of(name, len));
+        at += 1 + len;
+    }
+}
+
 static void status_task(struct client *c, const struct partition *p,
                         const struct status_task *row) {
     struct reply *r = &c->reply;
     reply_bulk(r, row->name);
-    reply_map(r, 4);
+    reply_map(r, 5);
     reply_text(r, "consumed");
     reply_integer(r, row->task ? (int64_t)row->task->consumed : 0);
     reply_text(r, "leased");
@@ -152,6 +197,8 @@ static void status_task(struct client *c, const struct partition *p,
     reply_integer(r, (int64_t)row->waiting);
     reply_text(r, "oldest");
     status_oldest(c, p, row->task);
+    reply_text(r, "fields");
+    status_fields(r, row);
 }
 
 /* The bounds that are set, named as in TQ.CREATE; MAXAHEAD as [task, n], RETIRE as its tasks. */
@@ -183,7 +230,7 @@ static void status_run(struct client *c) {
     const struct partition *p = partition_or_error(c);
     if (!p) return;
     struct reply *r = &c->reply;
-    reply_map(r, 8);
+    reply_map(r, 9);
     reply_text(r, "samples");
     reply_integer(r, (int64_t)p->samples);
     reply_text(r, "expected");
@@ -195,6 +242,8 @@ static void status_run(struct client *c) {
     reply_boolean(r, p->sealed);
     reply_text(r, "groups");
     reply_integer(r, (int64_t)p->groups.count);
+    reply_text(r, "broken_groups");
+    reply_integer(r, (int64_t)p->groups.broken);
     reply_text(r, "bytes");
     reply_integer(r, (int64_t)partition_bytes(p));
     reply_text(r, "fields");
@@ -203,10 +252,11 @@ static void status_run(struct client *c) {
         reply_bulk(r, p->fields.columns[i]->name);
         reply_integer(r, (int64_t)p->fields.columns[i]->produced);
     }
-    struct status_tasks tasks = status_tasks(c->server, p);
+    size_t n_tasks;
+    struct status_task **tasks = status_tasks(c->server, p, &n_tasks);
     reply_text(r, "tasks");
-    reply_map(r, tasks.n);
-    for (size_t i = 0; i < tasks.n; i++) status_task(c, p, &tasks.rows[i]);
+    reply_map(r, n_tasks);
+    for (size_t i = 0; i < n_tasks; i++) status_task(c, p, tasks[i]);
     reply_text(r, "bounds");
     status_bounds(r, &p->bounds);
 }

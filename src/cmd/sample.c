@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "request/sample.h"
+#include "server/asks.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/scan.h"
@@ -100,6 +101,12 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
     return true;
 }
 
+/* TQ.STATUS tells what the task asked for. */
+static void sample_note(struct client *c, const struct sample *sample) {
+    const struct take *take = &sample->take;
+    asks_note(c->server, take->partition, take->task, take->fields, take->n_fields);
+}
+
 /* ---- waiting ------------------------------------------------------------------------------ */
 
 struct sample_waiting {
@@ -120,7 +127,10 @@ static bool sample_waiting_try(struct client *c, void *request, struct waiter_la
         lack->reason = WAITER_NEEDS_TURN;
         return false;
     }
-    if (sample_try(c, &waiting->sample, lack)) return true;
+    if (sample_try(c, &waiting->sample, lack)) {
+        sample_note(c, &waiting->sample); /* there may have been no partition when it came */
+        return true;
+    }
     if (lack->reason == WAITER_NEEDS_TURN) {
         sample_scan(c, waiting);
         return false;
@@ -232,6 +242,7 @@ static void sample_run(struct client *c) {
         reply_error(&c->reply, &e);
         return;
     }
+    sample_note(c, &sample);
     sample.take.evaluations = scan_limit(c);
     if (!sample.block.given || !client_may_wait(c)) {
         if (sample_try(c, &sample, &lack)) return;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/appendonly.h"
+#include "server/asks.h"
 #include "server/checkpoints.h"
 #include "server/client.h"
 #include "server/config.h"
@@ -328,6 +329,7 @@ static void on_change(void *context, const struct op *op) {
         on_adoption(s, &op->adopt);
         return;
     }
+    if (op->kind == OP_DROP) asks_forget(s, op->partition);
     if (waiter_count(s)) signal_waiters(s, op);
     if (s->watchers.names.count) transaction_touch(s, op->partition);
     if (s->notify_events && pubsub_is_used(s)) notify_change(s, op);
@@ -343,6 +345,7 @@ void server_init(struct server *s) {
     s->waiters = waiters_new();
     s->pubsub = pubsub_new();
     s->notify = notify_new();
+    s->asks = asks_new();
     audience_init(&s->watchers);
     s->listener = listener_new(s);
     unsigned char id[SERVER_RUN_ID_LEN / 2];
@@ -464,6 +467,7 @@ void server_free(struct server *s) {
     listener_free(s->listener);
     waiters_free(s->waiters);
     notify_free(s->notify);
+    asks_free(s->asks);
     pubsub_free(s->pubsub);
     audience_free(&s->watchers);
     clients_free(s->clients);

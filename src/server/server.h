@@ -26,6 +26,7 @@
 #include "server/metrics.h"
 #include "server/persistence.h"
 
+struct asks;
 struct client;
 struct clients;
 struct checkpoints;
@@ -53,6 +54,7 @@ struct server {
     struct waiters *waiters;
     struct pubsub *pubsub;
     struct notify *notify;
+    struct asks *asks;
     struct audience watchers; /* of partitions: transaction.h */
     struct listener *listener;
     struct reply_pool *reply_pool;

@@ -9,9 +9,10 @@ proc picture {{partition p}} {
         set values [r TQ.MGET $partition KEYS [llength $keys] {*}$keys FIELDS [llength $fields] {*}$fields]
     }
     set status [r TQ.STATUS $partition]
-    set tasks {}
+    set tasks {} ;# what they asked for last is not kept
     dict for {task figures} [dict get $status tasks] {
-        lappend tasks $task [dict remove $figures oldest]
+        if {[dict get $figures consumed] + [dict get $figures leased] == 0} { continue }
+        lappend tasks $task [dict remove $figures oldest fields]
     }
     dict set status tasks $tasks
     return [list [r TQ.SCHEMA $partition] [list_all $partition WITH TAGS WITH FIELDS] $values $status]

@@ -85,7 +85,7 @@ start_server {} {
         r TQ.PUT p k11 GROUP a 2
         take p t 3
         set status [r TQ.STATUS p]
-        assert_same_set {samples expected sealed groups bytes fields tasks bounds} [dict keys $status]
+        assert_same_set {samples expected sealed groups broken_groups bytes fields tasks bounds} [dict keys $status]
         assert_equal 11 [dict get $status samples]
         assert_equal 1 [dict get $status groups]
         assert_equal 0 [dict get $status sealed]
@@ -119,11 +119,11 @@ start_server {} {
         fill p 1 2
         take p t 1
         set row [dict get [r TQ.STATUS p] tasks t]
-        assert_equal {consumed 1 leased 0 waiting 0} [dict remove $row oldest]
+        assert_equal {consumed 1 leased 0 waiting 0 fields f} [dict remove $row oldest]
         set age [dict get $row oldest]
         assert {[string is double -strict $age] && $age >= 0 && $age < 600}
         take p t 1
-        assert_equal {consumed 2 leased 0 waiting 0 oldest (nil)} [dict get [r TQ.STATUS p] tasks t]
+        assert_equal {consumed 2 leased 0 waiting 0 oldest (nil) fields f} [dict get [r TQ.STATUS p] tasks t]
     }
 
     test "TQ.STATUS tells how many calls of a task are parked, also of one that never had a sample" {
@@ -139,15 +139,71 @@ start_server {} {
         wait_blocked 4
         set tasks [dict get [r TQ.STATUS p] tasks]
         assert_equal {t unused} [lsort [dict keys $tasks]]
-        assert_equal {consumed 1 leased 0 waiting 3 oldest (nil)} [dict get $tasks t]
-        assert_equal {consumed 0 leased 0 waiting 1} [dict remove [dict get $tasks unused] oldest]
+        assert_equal {consumed 1 leased 0 waiting 3 oldest (nil) fields g} [dict get $tasks t]
+        assert_equal {consumed 0 leased 0 waiting 1 fields {f g}} [dict remove [dict get $tasks unused] oldest]
         assert {[string is integer -strict [dict get $tasks unused oldest]]}
         r TQ.PUT p k1 FIELDS 1 g v
         wait_blocked 3
         assert_equal {t} [dict keys [dict filter [dict get [r TQ.STATUS p] tasks] value *waiting\ 3*]]
-        assert_equal {consumed 1 leased 0 waiting 0 oldest (nil)} \
+        assert_equal {consumed 1 leased 0 waiting 0 oldest (nil) fields {f g}} \
             [dict get [r TQ.STATUS p] tasks unused]
         assert_equal {} [dict get [r TQ.STATUS q] tasks]
+    }
+
+    test "TQ.STATUS tells what a task asked for last, also of one that asked in vain and did not wait" {
+        fill p 1 2
+        r TQ.SAMPLE p eager COUNT 1 FIELDS 2 f nosuch
+        r TQ.SAMPLE p t COUNT 1 FIELDS 1 f
+        r TQ.SAMPLE p t COUNT 1 FIELDS 2 g f KEEP
+        set tasks [dict get [r TQ.STATUS p] tasks]
+        assert_equal {eager t} [dict keys $tasks]
+        assert_equal {consumed 0 leased 0 waiting 0 fields {f nosuch}} [dict remove [dict get $tasks eager] oldest]
+        assert_equal {g f} [dict get $tasks t fields]
+        r TQ.SAMPLE nosuch t COUNT 1 FIELDS 1 f
+        assert_error "NOPART *" {r TQ.STATUS nosuch}
+        r TQ.CLEAR p
+        fill p 1 1
+        assert_equal {} [dict get [r TQ.STATUS p] tasks]
+    }
+
+    test "a call that waited for the partition itself is there, while it waits and when it was served" {
+        set c [client]
+        resp::send $c TQ.SAMPLE p t COUNT 2 FIELDS 2 g f BLOCK 0
+        wait_blocked 1
+        r TQ.PUT p k1 FIELDS 2 f 1 g 1
+        assert_equal {f g} [lsort [dict get [r TQ.STATUS p] tasks t fields]]
+        r TQ.PUT p k2 FIELDS 2 f 1 g 1
+        resp::receive $c
+        assert_equal {2 {g f}} [list [consumed p t] [dict get [r TQ.STATUS p] tasks t fields]]
+    }
+
+    test "the tasks of a partition that asked last are remembered, and of long lists what fits" {
+        r TQ.CREATE p
+        foreach i [range 1 70] { r TQ.SAMPLE p t$i COUNT 1 FIELDS 1 f }
+        r TQ.SAMPLE p t7 COUNT 1 FIELDS 1 g
+        assert_same_set [lmap i [range 7 70] {set _ t$i}] [dict keys [dict get [r TQ.STATUS p] tasks]]
+        set names [lmap i [range 1 100] {format %0100d $i}]
+        r TQ.SAMPLE p long COUNT 1 FIELDS 100 {*}$names
+        assert_equal [lrange $names 0 39] [dict get [r TQ.STATUS p] tasks long fields]
+    }
+
+    test "what tasks asked for takes no memory beyond maxmemory" {
+        fill p 1 1
+        r CONFIG SET maxmemory 1
+        r TQ.SAMPLE p t COUNT 2 FIELDS 1 f
+        assert_equal {} [dict get [r TQ.STATUS p] tasks]
+        r CONFIG SET maxmemory 0
+    }
+
+    test "TQ.STATUS tells how many groups lost a member" {
+        foreach {key group} {k1 a k2 a k3 b k4 b k5 c} {
+            r TQ.PUT p $key GROUP $group 2 FIELDS 1 f v
+        }
+        assert_equal {3 0} [list [dict get [r TQ.STATUS p] groups] [dict get [r TQ.STATUS p] broken_groups]]
+        r TQ.CLEAR p KEYS 2 k1 k3
+        assert_equal {3 2} [list [dict get [r TQ.STATUS p] groups] [dict get [r TQ.STATUS p] broken_groups]]
+        r TQ.CLEAR p KEYS 1 k4
+        assert_equal {2 1} [list [dict get [r TQ.STATUS p] groups] [dict get [r TQ.STATUS p] broken_groups]]
     }
 
     test "a writer that is parked is no task in TQ.STATUS" {
