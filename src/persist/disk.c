@@ -4,10 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -20,8 +20,6 @@ struct system_file {
     int fd;
     char *path;
     uint64_t synced, uncached; /* bytes from its beginning */
-    void *mapped;
-    size_t mapped_len;
 };
 
 #define SYSTEM_FILE(f) ((struct system_file *)(f))
@@ -86,7 +84,9 @@ static int system_read(struct disk_file *f, uint64_t offset, void *out, size_t l
     for (*got = 0; *got < len;) {
         ssize_t n = pread(file->fd, (char *)out + *got, len - *got, (off_t)(offset + *got));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return system_error(e, "read", file->path);
+        if (n < 0)
+            return error_set(e, ERROR_ERR, "can't read '%s', offset %" PRIu64 ": %s", file->path,
+                             offset + *got, strerror(errno));
         if (n == 0) break;
         *got += (size_t)n;
     }
@@ -97,28 +97,6 @@ static int system_size(struct disk_file *f, uint64_t *out, struct error *e) {
     struct stat st;
     if (fstat(SYSTEM_FILE(f)->fd, &st)) return system_error(e, "look at", SYSTEM_FILE(f)->path);
     *out = (uint64_t)st.st_size;
-    return 0;
-}
-
-static void system_unmap(struct system_file *file) {
-    if (file->mapped) munmap(file->mapped, file->mapped_len);
-    file->mapped = NULL;
-}
-
-static int system_map(struct disk_file *f, struct span *out, struct error *e) {
-    struct system_file *file = SYSTEM_FILE(f);
-    uint64_t size;
-    int failed = system_size(f, &size, e);
-    if (failed) return failed;
-    system_unmap(file);
-    *out = span_of("", 0);
-    if (!size) return 0;
-    void *mapped = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file->fd, 0);
-    if (mapped == MAP_FAILED) return system_error(e, "map", file->path);
-    madvise(mapped, size, MADV_SEQUENTIAL);
-    file->mapped = mapped;
-    file->mapped_len = size;
-    *out = span_of(mapped, size);
     return 0;
 }
 
@@ -185,7 +163,6 @@ static bool system_is_there(struct disk_file *f) {
 }
 
 static void system_close(struct disk_file *f) {
-    system_unmap(SYSTEM_FILE(f));
     close(SYSTEM_FILE(f)->fd);
     mem_free(SYSTEM_FILE(f)->path);
     mem_free(f);
@@ -244,7 +221,6 @@ struct disk *disk_system(void) {
         .open = system_open,
         .write = system_write,
         .read = system_read,
-        .map = system_map,
         .size = system_size,
         .sync = system_sync,
         .uncache = system_uncache,
@@ -292,5 +268,23 @@ int disk_replace(struct disk *disk, const char *directory, const char *name, str
     disk->ops->close(file);
     if (!failed) failed = disk->ops->rename(disk, temporary, path, e);
     if (!failed) failed = disk->ops->sync_directory(disk, directory, e);
+    return failed;
+}
+
+int disk_copy(struct disk_file *file, uint64_t offset, const char *to, struct error *e) {
+    enum { PIECE = 256 * 1024 };
+    const struct disk_ops *ops = file->disk->ops;
+    struct disk_file *copy;
+    int failed = ops->open(file->disk, to, DISK_CREATE, &copy, e);
+    if (failed) return failed;
+    char *piece = mem_alloc(PIECE);
+    for (size_t got = PIECE; !failed && got == PIECE; offset += got) {
+        failed = ops->read(file, offset, piece, PIECE, &got, e);
+        const struct iovec part = {piece, got};
+        if (!failed && got) failed = ops->write(copy, &part, 1, e);
+    }
+    mem_free(piece);
+    if (!failed) failed = ops->sync(copy, e);
+    ops->close(copy);
     return failed;
 }

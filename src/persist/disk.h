@@ -34,11 +34,10 @@ struct disk_ops {
                 struct error *e);
     /* All of it, at the end of the file, or an error: then part of it may be there. */
     int (*write)(struct disk_file *file, const struct iovec *parts, size_t n, struct error *e);
-    /* *got is less than len only at the end of the file. */
+    /* *got is less than len only at the end of the file. An error names the offset. Files are read
+     * this way and never mapped: behind a mapping a bad sector, or an end that moved, is SIGBUS. */
     int (*read)(struct disk_file *file, uint64_t offset, void *out, size_t len, size_t *got,
                 struct error *e);
-    /* The whole content as it is now, to read, until the file is closed. One at a time. */
-    int (*map)(struct disk_file *file, struct span *out, struct error *e);
     int (*size)(struct disk_file *file, uint64_t *out, struct error *e);
     /* What was written is on the medium. May be called by another thread than the one that writes. */
     int (*sync)(struct disk_file *file, struct error *e);
@@ -79,5 +78,9 @@ int disk_sync_parent(struct disk *disk, const char *path, struct error *e);
 /* `bytes` are in `path`, on the medium, or what was there before still is: a temporary file, synced and renamed. */
 int disk_replace(struct disk *disk, const char *directory, const char *name, struct span bytes,
                  struct error *e);
+
+/* Copies the bytes of `file` from `offset` on into a file `to`, which is created and synced. After
+ * an error `to` holds a part of them. */
+int disk_copy(struct disk_file *file, uint64_t offset, const char *to, struct error *e);
 
 #endif

@@ -70,20 +70,20 @@ static int fail_at(struct replay *r, uint64_t number, uint64_t offset, struct er
 /* ---- where the log breaks ----------------------------------------------------------------- */
 
 /* The newest lsn that any frame from here on says to have been on the medium, and the bytes that are left. */
-static int look_behind(const struct replay *r, uint64_t *testimony, uint64_t *bytes,
-                       struct error *e) {
-    *testimony = segment_testimony(&r->segment);
-    *bytes = r->segment.bytes.len - r->segment.place.offset;
-    for (uint64_t n = r->number + 1; n <= r->manifest.last; n++) {
+static int look_behind(struct replay *r, uint64_t *testimony, uint64_t *bytes, struct error *e) {
+    int failed = segment_testimony(&r->segment, testimony, e);
+    *bytes = r->segment.size - r->segment.place.offset;
+    for (uint64_t n = r->number + 1; !failed && n <= r->manifest.last; n++) {
         struct segment later;
-        int failed = segment_open(r->disk, r->directory, r->manifest.log_id, n, &later, e);
+        uint64_t said;
+        failed = segment_open(r->disk, r->directory, r->manifest.log_id, n, &later, e);
         if (failed) return failed;
-        uint64_t said = segment_testimony(&later);
+        failed = segment_testimony(&later, &said, e);
         if (said > *testimony) *testimony = said;
-        *bytes += later.bytes.len - SEGMENT_HEADER;
+        *bytes += later.size - SEGMENT_HEADER;
         segment_close(&later);
     }
-    return 0;
+    return failed;
 }
 
 /* The frame `next_lsn` is not to be had from the present place. */
@@ -94,7 +94,9 @@ static int replay_break(struct replay *r, const char *why, bool *done, struct er
     uint64_t expected = r->next_lsn > r->manifest.lsn ? r->next_lsn : r->manifest.lsn;
     if (testimony >= expected) return fail_at(r, r->number, offset, e, why);
     uint64_t displaced;
-    if (segment_displaced(&r->segment, &displaced)) {
+    failed = segment_displaced(&r->segment, &displaced, e);
+    if (failed) return failed;
+    if (displaced) {
         char both[256];
         snprintf(both, sizeof(both),
                  "%s; at offset %" PRIu64
@@ -207,7 +209,8 @@ static int replay_one(struct replay *r, bool *done, struct error *e) {
     struct span body;
     const char *why;
     uint64_t offset = r->segment.place.offset;
-    switch (segment_next(&r->segment, &frame, &body, &why)) {
+    switch (segment_next(&r->segment, &frame, &body, &why, e)) {
+    case SEGMENT_UNREAD: return ERROR_ERR;
     case SEGMENT_BROKEN: return replay_break(r, why, done, e);
     case SEGMENT_END:
         segment_close(&r->segment);
@@ -249,33 +252,22 @@ int replay_step(struct replay *r, struct store *s, uint64_t bytes, bool *done, s
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-static int cut_write(const struct replay *r, const char *name, struct disk_file *segment,
-                     uint64_t offset, struct error *e) {
-    const struct disk_ops *ops = r->disk->ops;
-    struct disk_file *rest;
-    struct span bytes;
-    int failed = ops->map(segment, &bytes, e);
-    if (failed || offset >= bytes.len) return failed;
-    failed = ops->open(r->disk, name, DISK_CREATE, &rest, e);
-    if (failed) return failed;
-    struct iovec part = {(char *)bytes.ptr + offset, bytes.len - (size_t)offset};
-    failed = ops->write(rest, &part, 1, e);
-    if (!failed) failed = ops->sync(rest, e);
-    ops->close(rest);
-    return failed ? failed : ops->sync_directory(r->disk, r->directory, e);
-}
-
 /* What is cut off stays beside the segment, for people to look at; nothing removes it. A full disk,
  * which may have torn the frame, does not stop the start. */
 static int cut_keep(const struct replay *r, const char *path, struct disk_file *segment,
                     uint64_t offset, struct error *e) {
+    const struct disk_ops *ops = r->disk->ops;
     char name[PATH_MAX + 32];
+    uint64_t size;
     snprintf(name, sizeof(name), "%s.cut-%" PRIu64, path, offset);
-    int failed = cut_write(r, name, segment, offset, e);
+    int failed = ops->size(segment, &size, e);
+    if (failed || offset >= size) return failed;
+    failed = disk_copy(segment, offset, name, e);
+    if (!failed) failed = ops->sync_directory(r->disk, r->directory, e);
     if (failed != ERROR_MISCONF) return failed;
     log_warning("op log: what is cut off can't be kept: %s", e->text);
     struct error ignored;
-    r->disk->ops->remove(r->disk, name, &ignored);
+    ops->remove(r->disk, name, &ignored);
     return 0;
 }
 

@@ -28,7 +28,8 @@ struct replay {
     uint64_t cut;         /* bytes of the torn tail, 0: there is none */
     char cut_where[128];  /* file and offset */
     const char *cut_why;
-    uint64_t stopped_at; /* offset in segment `number` of what made replay_step fail */
+    uint64_t stopped_at; /* offset in segment `number` of the damage that made replay_step fail; 0:
+                            it failed otherwise, such as by a file that can't be read */
 
     /* Its own. */
     struct scratch scratch;

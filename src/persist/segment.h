@@ -63,10 +63,18 @@ bool frame_unpack(const char *bytes, const struct segment_place *place, struct f
 
 /* ---- reading ---- */
 
+/* A segment is read in pieces through a window, so that a bad sector, or a file that is cut short
+ * meanwhile, is an error. */
 struct segment {
     struct disk_file *file;
-    struct span bytes;          /* all of it */
+    char *path;
+    uint64_t size;              /* of the file, when it was opened */
     struct segment_place place; /* of the next frame */
+
+    /* Of segment.c alone: bytes of the file from window_at on. */
+    char *window;
+    uint64_t window_at;
+    size_t window_len, window_capacity;
 };
 
 /* Opens `directory`/name and checks its header against the log it should belong to. ERROR_ERR names file, offset and reason. */
@@ -76,21 +84,24 @@ int segment_open(struct disk *disk, const char *directory, uint64_t log_id, uint
 int segment_open_path(struct disk *disk, const char *path, struct segment *out, struct error *e);
 void segment_close(struct segment *s);
 
-enum segment_found { SEGMENT_FRAME, SEGMENT_END, SEGMENT_BROKEN };
+enum segment_found { SEGMENT_FRAME, SEGMENT_END, SEGMENT_BROKEN, SEGMENT_UNREAD };
 
-/* The next frame; its body borrows. SEGMENT_BROKEN: *why says what is wrong with the bytes at s->place.offset. */
+/* The next frame; its body is borrowed until the next call for this segment. SEGMENT_BROKEN: *why
+ * says what is wrong with the bytes at s->place.offset. SEGMENT_UNREAD: the file can't be read,
+ * *e names it and the offset. */
 enum segment_found segment_next(struct segment *s, struct frame *frame, struct span *body,
-                                const char **why);
+                                const char **why, struct error *e);
 
 /* The version of the segment at `path`, whose header has been checked before. */
 int segment_version(struct disk *disk, const char *path, uint32_t *out, struct error *e);
 
 /* Is there a whole frame of this log behind the present place that was written for another one?
- * *offset is where it stands. (In a segment of version 1 only one that was written for the present
- * place is found.) */
-bool segment_displaced(const struct segment *s, uint64_t *offset);
+ * *offset is where it stands, 0: there is none. (In a segment of version 1 only one that was
+ * written for the present place is found.) An error: the file can't be read. */
+int segment_displaced(struct segment *s, uint64_t *offset, struct error *e);
 
-/* The newest lsn that any frame behind the present place says to be on the medium; 0: none does. */
-uint64_t segment_testimony(const struct segment *s);
+/* The newest lsn that any frame behind the present place says to be on the medium; 0: none does.
+ * An error: the file can't be read. */
+int segment_testimony(struct segment *s, uint64_t *newest, struct error *e);
 
 #endif

@@ -76,30 +76,24 @@ static int check_snapshot(const char *path) {
 /* Bytes from `offset` on go to PATH.cut, and from the file. */
 static int cut_file(const char *path, uint64_t offset, struct error *e) {
     struct disk *disk = disk_system();
-    struct disk_file *file, *rest;
+    struct disk_file *file;
     char name[2 * PATH_MAX];
-    struct span bytes;
+    uint64_t size;
     snprintf(name, sizeof(name), "%s.cut", path);
     int failed = disk->ops->open(disk, path, DISK_APPEND, &file, e);
     if (failed) return failed;
-    failed = disk->ops->map(file, &bytes, e);
-    if (!failed && offset >= bytes.len) {
+    failed = disk->ops->size(file, &size, e);
+    if (!failed && offset >= size) {
         disk->ops->close(file);
         return 0;
     }
-    if (!failed) failed = disk->ops->open(disk, name, DISK_CREATE, &rest, e);
-    if (!failed) {
-        struct iovec part = {(char *)bytes.ptr + offset, bytes.len - (size_t)offset};
-        failed = disk->ops->write(rest, &part, 1, e);
-        if (!failed) failed = disk->ops->sync(rest, e);
-        disk->ops->close(rest);
-    }
+    if (!failed) failed = disk_copy(file, offset, name, e);
     if (!failed) failed = disk->ops->truncate(file, offset, e);
     if (!failed) failed = disk->ops->sync(file, e);
     disk->ops->close(file);
     if (!failed)
-        printf("%s: cut at offset %" PRIu64 "; %zu bytes are in '%s'\n", path, offset,
-               bytes.len - (size_t)offset, name);
+        printf("%s: cut at offset %" PRIu64 "; %" PRIu64 " bytes are in '%s'\n", path, offset,
+               size - offset, name);
     return failed;
 }
 
@@ -111,16 +105,20 @@ static int check_segment(const char *path, bool fix) {
     struct frame frame = {0};
     struct span body;
     const char *why = NULL;
-    uint64_t frames = 0, first = 0;
+    uint64_t frames = 0, first = 0, testimony = 0, displaced = 0;
     if (segment_open_path(disk_system(), path, &segment, &e)) return complain(&e);
     enum segment_found found;
-    while ((found = segment_next(&segment, &frame, &body, &why)) == SEGMENT_FRAME)
+    while ((found = segment_next(&segment, &frame, &body, &why, &e)) == SEGMENT_FRAME)
         if (!frames++) first = frame.lsn;
-    uint64_t offset = segment.place.offset, bytes = segment.bytes.len;
-    uint64_t testimony = found == SEGMENT_BROKEN ? segment_testimony(&segment) : 0, displaced = 0;
-    bool moved = found == SEGMENT_BROKEN && segment_displaced(&segment, &displaced);
+    uint64_t offset = segment.place.offset, bytes = segment.size;
     uint64_t last = frames ? first + frames - 1 : 0;
+    bool unread = found == SEGMENT_UNREAD;
+    if (found == SEGMENT_BROKEN)
+        unread = segment_testimony(&segment, &testimony, &e) ||
+                 segment_displaced(&segment, &displaced, &e);
+    bool moved = displaced > 0;
     segment_close(&segment);
+    if (unread) return complain(&e);
     printf("%s: segment %" PRIu64 ", %" PRIu64 " frames", path, segment.place.number, frames);
     if (frames) printf(", %" PRIu64 " to %" PRIu64, first, last);
     if (found == SEGMENT_END) {
@@ -177,7 +175,7 @@ static int check_replay(const char *directory, struct replay *r, struct store *s
            r->frames, r->ops, stats.samples, stats.partitions, r->next_lsn ? r->next_lsn - 1 : 0);
     if (failed) {
         complain(&e);
-        if (!fix) return EXIT_DAMAGED;
+        if (!fix || !r->stopped_at) return EXIT_DAMAGED;
         return cut_log(directory, r, &e) ? complain(&e) : EXIT_WHOLE;
     }
     if (r->cut)

@@ -58,10 +58,11 @@ static int dump_segment(const char *path, struct scratch *scratch, struct error 
         struct span body;
         const char *why;
         uint64_t offset = segment.place.offset;
-        enum segment_found found = segment_next(&segment, &frame, &body, &why);
+        enum segment_found found = segment_next(&segment, &frame, &body, &why, e);
         more = found == SEGMENT_FRAME;
         if (found == SEGMENT_BROKEN)
             failed = error_set(e, ERROR_ERR, "'%s', offset %" PRIu64 ": %s", path, offset, why);
+        if (found == SEGMENT_UNREAD) failed = ERROR_ERR;
         if (!more) break;
         struct json j = {0};
         json_begin(&j, NULL, '{');

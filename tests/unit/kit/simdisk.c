@@ -11,7 +11,7 @@
 struct sim_file {
     struct disk_file file;
     struct simdisk_node *node;
-    char *path, *mapped;
+    char *path;
 };
 
 #define DISK(d) ((struct simdisk *)(d))
@@ -214,17 +214,6 @@ static int sim_read(struct disk_file *f, uint64_t offset, void *out, size_t len,
     return 0;
 }
 
-/* A copy of its own, so that a sanitizer sees the first byte behind it. */
-static int sim_map(struct disk_file *f, struct span *out, struct error *e) {
-    (void)e;
-    struct sim_file *file = FILE_OF(f);
-    const struct pack *now = &file->node->now;
-    mem_free(file->mapped);
-    file->mapped = mem_dup(now->len ? now->bytes : "", now->len);
-    *out = span_of(file->mapped, now->len);
-    return 0;
-}
-
 static int sim_size(struct disk_file *f, uint64_t *out, struct error *e) {
     (void)e;
     *out = FILE_OF(f)->node->now.len;
@@ -266,7 +255,6 @@ static bool sim_is_there(struct disk_file *file) {
 
 static void sim_close(struct disk_file *f) {
     mem_free(FILE_OF(f)->path);
-    mem_free(FILE_OF(f)->mapped);
     mem_free(f);
 }
 
@@ -357,7 +345,6 @@ const struct disk_ops simdisk_ops = {
     .open = sim_open,
     .write = sim_write,
     .read = sim_read,
-    .map = sim_map,
     .size = sim_size,
     .sync = sim_sync,
     .uncache = sim_uncache,
