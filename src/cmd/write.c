@@ -85,6 +85,7 @@ static uint64_t write_waiting_gains(struct client *c, const void *request, const
     case OP_HAND:
     case OP_DONE:
     case OP_RELEASE:
+    case OP_NACK:
     case OP_EXTEND: return 0;
     default: return WAITER_ALL;
     }

@@ -21,7 +21,7 @@
  *   SEAL     nothing
  *   DROP     nothing
  *   others   u8 flags, varint n, [seqs, unless ALL], [TASK: span], [LEASE: varint id; TAKE, EXTEND: signed ends_ms;
- *            TAKE: span holder], [RANK: varints rank, batch; span how], [SHARES: varint n_shares,
+ *            TAKE: span holder; NACK without ALL: u64 checksum of its keys], [RANK: varints rank, batch; span how], [SHARES: varint n_shares,
  *            n_shares + 1 varints, each less the one before], [NAMES: varint n_names, {span}]
  *
  *   seqs     signed: the first. Where there are several, runs until there are n: signed, the first less what would

@@ -218,10 +218,11 @@ static int decode_rank(struct decoder *d, bool has_shares, struct op_rank *rank)
     return decode_check(d, "shares of ranks");
 }
 
-static int decode_lease(struct decoder *d, enum op_kind kind, struct op_lease *lease) {
+static int decode_lease(struct decoder *d, enum op_kind kind, bool all, struct op_lease *lease) {
     lease->id = unpack_varint(d->in);
     if (opcodec_has_end(kind)) lease->ends_ms = unpack_signed(d->in);
     if (opcodec_has_holder(kind)) lease->holder = unpack_span(d->in);
+    if (opcodec_has_request(kind, all)) lease->request = unpack_u64(d->in);
     return lease->id ? decode_check(d, "lease") : decode_fail(d, "lease: it has no id");
 }
 
@@ -238,7 +239,8 @@ static int decode_select(struct decoder *d, enum op_kind kind, struct op_select 
         select->task = unpack_span(d->in);
         failed = decode_check(d, "task");
     }
-    if (!failed && (flags & OPCODEC_LEASE)) failed = decode_lease(d, kind, &select->lease);
+    if (!failed && (flags & OPCODEC_LEASE))
+        failed = decode_lease(d, kind, select->all, &select->lease);
     if (!failed && (flags & OPCODEC_RANK))
         failed = decode_rank(d, flags & OPCODEC_SHARES, &select->rank);
     if (!failed && (flags & OPCODEC_NAMES))
@@ -275,6 +277,7 @@ static int decode_body(struct decoder *d, struct op *op) {
     case OP_DONE:
     case OP_ACK:
     case OP_RELEASE:
+    case OP_NACK:
     case OP_EXTEND:
     case OP_RESET:
     case OP_CLEAR:

@@ -181,6 +181,7 @@ static void encode_select(struct pack *p, const struct op *op) {
         pack_varint(p, select->lease.id);
         if (opcodec_has_end(op->kind)) pack_signed(p, select->lease.ends_ms);
         if (opcodec_has_holder(op->kind)) pack_span(p, select->lease.holder);
+        if (opcodec_has_request(op->kind, select->all)) pack_u64(p, select->lease.request);
     }
     if (rank->given) encode_rank(p, rank);
     if (!select->n_names) return;
@@ -222,6 +223,7 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     case OP_DONE:
     case OP_ACK:
     case OP_RELEASE:
+    case OP_NACK:
     case OP_EXTEND:
     case OP_RESET:
     case OP_CLEAR:

@@ -26,4 +26,9 @@ static inline bool opcodec_has_holder(enum op_kind kind) {
     return kind == OP_TAKE;
 }
 
+/* The checksum of the keys of a NACK with KEYS. */
+static inline bool opcodec_has_request(enum op_kind kind, bool all) {
+    return kind == OP_NACK && !all;
+}
+
 #endif

@@ -17,7 +17,7 @@
 #include "store/load.h"
 #include "store/store.h"
 
-enum { SNAPSHOT_VERSION = 1 };
+enum { SNAPSHOT_VERSION = 2 }; /* 1, which has fewer kinds of sections, is read too */
 
 struct snapshot;
 

@@ -68,8 +68,8 @@ static int snapshot_check_header(struct snapshot *s, struct error *e) {
     uint32_t version = unpack_u32(&u), kind = unpack_u32(&u);
     if (unpack_u64(&u) != checksum64(span_of(bytes, sizeof(bytes) - 8)))
         return snapshot_bad(s, 0, 8, e, "the header's checksum is wrong");
-    if (version != SNAPSHOT_VERSION)
-        return snapshot_bad(s, 0, 8, e, "its format has version %u, this tq reads version %d",
+    if (version < 1 || version > SNAPSHOT_VERSION)
+        return snapshot_bad(s, 0, 8, e, "its format has version %u, this tq reads versions 1 to %d",
                             version, SNAPSHOT_VERSION);
     if (kind != SNAPSHOT_KIND) return snapshot_bad(s, 0, 12, e, "an unknown kind of file %u", kind);
     return 0;

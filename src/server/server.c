@@ -283,7 +283,8 @@ static uint64_t change_of(const struct server *s, const struct op *op) {
     if (!p || partition_is_ended(p)) return WAITER_ALL;
     switch (op->kind) {
     case OP_PUT: return op->put.n;
-    case OP_RELEASE: return op->select.n;
+    case OP_RELEASE:
+    case OP_NACK: return op->select.n;
     case OP_TAKE:
     case OP_ACK:
     case OP_EXTEND: return 0;

@@ -241,7 +241,7 @@ static void entry_gain(void *context, struct filter_entry *entry) {
  * else those with conditions only about samples that meet one of these. */
 static void waiting_ask(struct server *s, struct wait_partition *p, const struct op *op) {
     const struct partition *data = store_find(s->store, p->name);
-    bool is_put = op->kind == OP_PUT, is_release = op->kind == OP_RELEASE;
+    bool is_put = op->kind == OP_PUT, is_release = op->kind == OP_RELEASE || op->kind == OP_NACK;
     struct wait_queue *q;
     p->ops++;
     if (!data || partition_is_ended(data) || (is_release && op->select.all)) {

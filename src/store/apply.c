@@ -95,10 +95,12 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
     size_t n = only ? 1 : p->tasks_count, changed = 0;
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++)
         changed += consumed_by_any(tasks, n, number);
-    if (only)
+    if (only) {
         apply_drop_task(leases, p, only);
-    else
-        while (p->tasks_count) apply_drop_task(leases, p, p->tasks[p->tasks_count - 1]);
+        return changed;
+    }
+    ended_free(&p->ended);
+    while (p->tasks_count) apply_drop_task(leases, p, p->tasks[p->tasks_count - 1]);
     return changed;
 }
 
@@ -177,6 +179,7 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
     case OP_DONE: apply_done(p, &op->select); return 0;
     case OP_ACK: return lease_ack(leases, p, &op->select);
     case OP_RELEASE: return lease_release(leases, p, &op->select);
+    case OP_NACK: return lease_nack(leases, p, &op->select);
     case OP_EXTEND: return lease_extend(leases, p, &op->select);
     case OP_RESET: return apply_reset(leases, p, &op->select);
     case OP_CLEAR: return apply_clear(p, &op->select);

@@ -144,6 +144,17 @@ static int check_held(const struct lease *lease, const struct op_select *select,
     return 0;
 }
 
+/* A repeated NACK is answered, not applied. */
+static int check_nack(const struct partition *p, const struct lease *lease,
+                      const struct op_select *select, struct error *e) {
+    uint64_t request = select->lease.request;
+    if (request >= ENDED_KEYS_MIN && !ended_find(&p->ended, lease->task, lease->id, request))
+        return 0;
+    return error_set(e, ERROR_ERR,
+                     "lease %llu: a NACK %llu that was applied before, or has no keys",
+                     (unsigned long long)lease->id, (unsigned long long)request);
+}
+
 static int check_lease(const struct partition *p, const struct op *op, struct scratch *scratch,
                        struct error *e) {
     const struct op_select *select = &op->select;
@@ -152,7 +163,12 @@ static int check_lease(const struct partition *p, const struct op *op, struct sc
     if (!lease)
         return error_set(e, ERROR_NOLEASE, "task %s has no lease %llu", QUOTE(select->task),
                          (unsigned long long)select->lease.id);
-    if (op->kind == OP_RELEASE && !select->all) return check_held(lease, select, scratch, e);
+    bool gives_back = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    if (op->kind == OP_NACK && !select->all) {
+        int failed = check_nack(p, lease, select, e);
+        if (failed) return failed;
+    }
+    if (gives_back && !select->all) return check_held(lease, select, scratch, e);
     if (!select->all || select->n != lease->n)
         return error_set(e, ERROR_ERR, "lease %llu has %zu samples, not %zu",
                          (unsigned long long)lease->id, lease->n, select->n);
@@ -199,6 +215,7 @@ static int check_present(const struct partition *p, const struct op *op, struct 
     case OP_DONE: return check_done(p, select, e);
     case OP_ACK:
     case OP_RELEASE:
+    case OP_NACK:
     case OP_EXTEND: return check_lease(p, op, scratch, e);
     case OP_CLEAR: return check_alive(p, select, e);
     case OP_RESET:

@@ -371,6 +371,28 @@ static int dump_done(struct dump *d, size_t task) {
     return failed;
 }
 
+static size_t dump_task_index(const struct dump *d, const struct consumer *task) {
+    size_t at = 0;
+    while (d->p->tasks[at] != task) at++;
+    return at;
+}
+
+static int dump_ended(struct dump *d) {
+    const struct ended *ended = &d->p->ended;
+    int failed = 0;
+    for (size_t i = 0; !failed && i < ended->n;) {
+        do {
+            const struct ended_reply *reply = ended_at(ended, i++);
+            pack_varint(&d->head, dump_task_index(d, reply->task));
+            pack_varint(&d->head, reply->lease);
+            pack_varint(&d->head, reply->request);
+            pack_varint(&d->head, reply->samples);
+        } while (i < ended->n && d->head.len < SECTION_HEAD);
+        failed = dump_emit(d, SECTION_ENDED);
+    }
+    return failed;
+}
+
 /* ---- all of it ---------------------------------------------------------------------------- */
 
 static int dump_range(struct dump *d) {
@@ -395,7 +417,7 @@ static int dump_all(struct dump *d) {
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_leases(d, i);
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_done(d, i);
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_ranks(d, i);
-    return failed;
+    return failed ? failed : dump_ended(d);
 }
 
 static void dump_free(struct dump *d) {

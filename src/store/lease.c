@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/number.h"
+#include "store/ended.h"
 #include "store/store.h"
 
 /* ---- the heap, earliest end first --------------------------------------------------------- */
@@ -135,6 +136,18 @@ static int lease_resolve(const struct store *s, const struct lease_request *requ
     return 0;
 }
 
+bool lease_answered(const struct store *s, const struct lease_request *request, bool is_nack,
+                    struct scratch *scratch, uint64_t *samples) {
+    const struct partition *p = store_find(s, request->partition);
+    const struct consumer *task = p ? partition_task(p, request->task) : NULL;
+    uint64_t id, what = is_nack ? ENDED_NACK : ENDED_ACK;
+    if (!task || !p->ended.n || !number_parse_u64(request->id, &id)) return false;
+    if (request->keys) what = ended_keys(request->keys, request->n_keys, scratch);
+    const struct ended_reply *reply = ended_find(&p->ended, task, id, what);
+    if (reply) *samples = reply->samples;
+    return reply != NULL;
+}
+
 int lease_plan_ack(const struct store *s, const struct lease_request *request, int64_t now_ms,
                    struct scratch *scratch, struct op *op, struct error *e) {
     const struct lease *lease;
@@ -168,8 +181,9 @@ static void lease_select(const struct partition *p, const struct lease *lease,
 int lease_plan_nack(const struct store *s, const struct lease_request *request, int64_t now_ms,
                     struct scratch *scratch, struct op *op, struct error *e) {
     const struct lease *lease;
-    int failed = lease_resolve(s, request, now_ms, OP_RELEASE, op, &lease, e);
+    int failed = lease_resolve(s, request, now_ms, OP_NACK, op, &lease, e);
     if (failed || !request->keys) return failed;
+    op->select.lease.request = ended_keys(request->keys, request->n_keys, scratch);
     lease_select(lease->partition, lease, request, scratch, &op->select);
     return 0;
 }
@@ -260,12 +274,18 @@ static struct lease *lease_of(const struct partition *p, const struct op_select 
     return lease_find(partition_task(p, select->task), select->lease.id);
 }
 
+static void lease_remember(struct partition *p, const struct lease *lease, uint64_t request,
+                           size_t samples) {
+    ended_add(&p->ended, &(struct ended_reply){lease->id, request, lease->task, samples});
+}
+
 size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select) {
     struct lease *lease = lease_of(p, select);
     size_t n = 0;
     for (size_t i = 0; i < lease->n; i++)
         if (consumer_release(lease->task, lease->seqs[i]))
             n += partition_consume(p, lease->task, lease->seqs[i]);
+    lease_remember(p, lease, ENDED_ACK, n);
     lease_end_now(leases, lease);
     return n;
 }
@@ -281,15 +301,34 @@ static void lease_forget_released(struct leases *leases, struct lease *lease) {
     if (kept == 0) lease_end_now(leases, lease);
 }
 
-size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select) {
-    struct lease *lease = lease_of(p, select);
+static size_t lease_give_back(const struct lease *lease, const struct op_select *select) {
     const uint64_t *seqs = select->all ? lease->seqs : select->seqs;
     size_t n = select->all ? lease->n : select->n, released = 0;
     for (size_t i = 0; i < n; i++) released += consumer_release(lease->task, seqs[i]);
+    return released;
+}
+
+/* After lease_give_back: a lease that holds nothing any more ends. */
+static void lease_settle(struct leases *leases, struct lease *lease,
+                         const struct op_select *select) {
     if (select->all)
         lease_end_now(leases, lease);
     else
         lease_forget_released(leases, lease);
+}
+
+size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select) {
+    struct lease *lease = lease_of(p, select);
+    size_t released = lease_give_back(lease, select);
+    lease_settle(leases, lease, select);
+    return released;
+}
+
+size_t lease_nack(struct leases *leases, struct partition *p, const struct op_select *select) {
+    struct lease *lease = lease_of(p, select);
+    size_t released = lease_give_back(lease, select);
+    lease_remember(p, lease, select->all ? ENDED_NACK : select->lease.request, released);
+    lease_settle(leases, lease, select);
     return released;
 }
 

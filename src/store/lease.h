@@ -60,7 +60,12 @@ struct lease_request {
     const struct span *keys;
 };
 
-/* OP_ACK (with a copy of the lease's seqs), OP_RELEASE, OP_EXTEND. ERROR_NOPART, ERROR_NOLEASE. */
+/* True if the same TQ.ACK (or TQ.NACK, with the same keys) was applied before: *samples is its
+ * reply, and nothing is to be changed. */
+bool lease_answered(const struct store *s, const struct lease_request *request, bool is_nack,
+                    struct scratch *scratch, uint64_t *samples);
+
+/* OP_ACK (with a copy of the lease's seqs), OP_NACK, OP_EXTEND. ERROR_NOPART, ERROR_NOLEASE. */
 int lease_plan_ack(const struct store *s, const struct lease_request *request, int64_t now_ms,
                    struct scratch *scratch, struct op *op, struct error *e);
 int lease_plan_nack(const struct store *s, const struct lease_request *request, int64_t now_ms,
@@ -82,6 +87,7 @@ size_t lease_give(struct leases *leases, struct partition *p, struct consumer *t
                   const struct op *op);
 size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select);
 size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select);
+size_t lease_nack(struct leases *leases, struct partition *p, const struct op_select *select);
 size_t lease_extend(struct leases *leases, struct partition *p, const struct op_select *select);
 
 /* The task goes, and its leases with it. */

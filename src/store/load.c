@@ -395,6 +395,32 @@ static int load_ranks(struct load *l, struct unpack *u, struct error *e) {
     return failed;
 }
 
+/* Behind the leases of its task: one that goes on has no reply to a command that ended it. */
+static int load_reply(struct load *l, struct unpack *u, struct error *e) {
+    uint64_t task = unpack_varint(u);
+    struct ended_reply reply = {.lease = unpack_varint(u)};
+    reply.request = unpack_varint(u);
+    reply.samples = unpack_varint(u);
+    if (u->bad || task >= l->p->tasks_count)
+        return load_bad(l, e, "a reply is about a lease of task %llu of %zu", U(task),
+                        l->p->tasks_count);
+    reply.task = l->p->tasks[task];
+    if (reply.lease < 1 || reply.lease > l->last_lease || reply.samples > PARTITION_SAMPLES_MAX ||
+        l->p->ended.n == ENDED_MAX ||
+        ended_find(&l->p->ended, reply.task, reply.lease, reply.request) ||
+        (reply.request < ENDED_KEYS_MIN && lease_find(reply.task, reply.lease)))
+        return load_bad(l, e, "task %s: a reply about lease %llu makes no sense",
+                        QUOTE(reply.task->name), U(reply.lease));
+    ended_add(&l->p->ended, &reply);
+    return 0;
+}
+
+static int load_ended(struct load *l, struct unpack *u, struct error *e) {
+    int failed = 0;
+    while (!failed && unpack_left(u)) failed = load_reply(l, u, e);
+    return failed;
+}
+
 /* ---- sections ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -405,7 +431,7 @@ static const struct {
     [SECTION_ROWS] = {load_rows, true},      [SECTION_GROUPS] = {load_groups, true},
     [SECTION_COLUMN] = {load_column, true},  [SECTION_CONSUMED] = {load_consumed, false},
     [SECTION_LEASES] = {load_leases, false}, [SECTION_RANKS] = {load_ranks, false},
-    [SECTION_DONE] = {load_done, false},
+    [SECTION_DONE] = {load_done, false},     [SECTION_ENDED] = {load_ended, false},
 };
 
 int load_room(const struct load *l, uint64_t payload_len, struct chunk **out, struct error *e) {

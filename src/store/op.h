@@ -28,7 +28,7 @@ enum op_kind {
     OP_TAKE,    /* a task consumes samples, or leases them */
     OP_HAND,    /* a batch decided before is had by its rank */
     OP_ACK,     /* leased samples are consumed */
-    OP_RELEASE, /* leased samples come back */
+    OP_RELEASE, /* leased samples come back: the lease ran out */
     OP_EXTEND,  /* a lease ends later */
     OP_RESET,   /* samples become unconsumed */
     OP_CLEAR,   /* samples go */
@@ -39,6 +39,7 @@ enum op_kind {
     OP_DROP,    /* the partition goes */
     OP_ADOPT, /* partitions loaded from a snapshot come in, each in place of the one of its name */
     OP_DONE,  /* a rank is done with all its batches up to one */
+    OP_NACK,  /* leased samples are given back, by a command whose reply is remembered */
 };
 
 /* One column of an OP_PUT. */
@@ -67,6 +68,7 @@ struct op_lease {
     uint64_t id;        /* 0: none */
     int64_t ends_ms;    /* OP_TAKE, OP_EXTEND */
     struct span holder; /* OP_TAKE: who took it, for people */
+    uint64_t request;   /* OP_NACK of some samples: ended_keys of the command's keys */
 };
 
 /* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. OP_DONE:
@@ -80,11 +82,11 @@ struct op_rank {
         *shares; /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
 };
 
-/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE: whom it
- * concerns. */
+/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE:
+ * which samples. */
 struct op_select {
     bool
-        all; /* every sample of the partition (OP_ACK, OP_RELEASE: of the lease, which has n): seqs is not read */
+        all; /* every sample of the partition (OP_ACK, OP_RELEASE, OP_NACK: of the lease, which has n): seqs is not read */
     size_t n;
     const uint64_t *seqs;
     struct span task; /* OP_TAKE and those of leases; OP_RESET: ptr NULL for all tasks */

@@ -192,6 +192,7 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
     size_t at = 0;
     while (p->tasks[at] != task) at++;
     memmove(p->tasks + at, p->tasks + at + 1, (--p->tasks_count - at) * sizeof(*p->tasks));
+    ended_drop_task(&p->ended, task);
     consumer_free(task);
     partition_count_stranded(p);
 }
@@ -388,6 +389,7 @@ void partition_free(struct partition *p) {
     groups_free(&p->groups);
     for (size_t i = 0; i < p->tasks_count; i++) consumer_free(p->tasks[i]);
     mem_free(p->tasks);
+    ended_free(&p->ended);
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++) {
         struct row_piece *piece = spine_get(&p->rows, number);
         if (piece) row_piece_free(p, piece);
@@ -425,6 +427,7 @@ uint64_t partition_overhead(const struct partition *p) {
                      groups_overhead(&p->groups) + spine_overhead(&p->rows);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
+    bytes += ended_bytes(&p->ended);
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +

@@ -12,6 +12,7 @@
 #include "base/span.h"
 #include "store/column.h"
 #include "store/consumer.h"
+#include "store/ended.h"
 #include "store/group.h"
 #include "store/keyindex.h"
 #include "store/spine.h"
@@ -70,6 +71,7 @@ struct partition {
     struct groups groups;
     struct consumer **tasks;
     size_t tasks_count, tasks_capacity;
+    struct ended ended; /* replies to TQ.ACK and TQ.NACK */
 
     uint64_t samples; /* alive */
     uint64_t written; /* samples ever made, cleared ones included */

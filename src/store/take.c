@@ -43,8 +43,9 @@ static void take_make_op(const struct store *s, const struct take *take, int64_t
         .select = {.n = out->n, .seqs = out->seqs, .task = take->task},
     };
     if (take->lease_ms)
-        out->op.select.lease = (struct op_lease){store_leases(s)->last_id + 1,
-                                                 lease_end(now_ms, take->lease_ms), take->holder};
+        out->op.select.lease = (struct op_lease){.id = store_leases(s)->last_id + 1,
+                                                 .ends_ms = lease_end(now_ms, take->lease_ms),
+                                                 .holder = take->holder};
 }
 
 /* ---- rank batches ------------------------------------------------------------------------- */
@@ -213,8 +214,9 @@ uint64_t take_gains(const struct store *s, const struct take *take, const struct
                     struct scratch *scratch) {
     struct partition *p = store_find(s, take->partition);
     if (!p || take_is_complete(p, take)) return TAKE_EVERYTHING;
-    if (op->kind != OP_PUT && op->kind != OP_RELEASE) return 0;
-    if (op->kind == OP_RELEASE && op->select.all) return op->select.n;
+    bool returns = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    if (op->kind != OP_PUT && !returns) return 0;
+    if (returns && op->select.all) return op->select.n;
 
     struct ready ready;
     struct consumer *task = partition_task(p, take->task);

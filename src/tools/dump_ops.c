@@ -10,7 +10,7 @@ static const char *const kinds[] = {
     [OP_PUT] = "put",         [OP_TAKE] = "take",     [OP_HAND] = "hand",     [OP_ACK] = "ack",
     [OP_RELEASE] = "release", [OP_EXTEND] = "extend", [OP_RESET] = "reset",   [OP_CLEAR] = "clear",
     [OP_ERASE] = "erase",     [OP_DEFINE] = "define", [OP_EXPECT] = "expect", [OP_SEAL] = "seal",
-    [OP_DROP] = "drop",       [OP_ADOPT] = "adopt",   [OP_DONE] = "done",
+    [OP_DROP] = "drop",       [OP_ADOPT] = "adopt",   [OP_DONE] = "done",     [OP_NACK] = "nack",
 };
 
 static void dump_seqs(struct json *j, const char *name, const uint64_t *seqs, size_t n) {

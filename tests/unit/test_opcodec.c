@@ -218,6 +218,7 @@ static void lease_ops(struct pair *pair, struct lease_request *request, char *id
     request->keys = keys;
     request->n_keys = 3;
     apply(pair, lease_plan_nack(k->store, request, k->now_ms, &k->scratch, &op, &k->error), &op);
+    request->n_keys = 1; /* which was given back */
     apply(pair, lease_plan_nack(k->store, request, k->now_ms, &k->scratch, &op, &k->error), &op);
     request->keys = NULL;
     apply(pair, lease_plan_nack(k->store, request, k->now_ms, &k->scratch, &op, &k->error), &op);
@@ -244,6 +245,10 @@ static void test_leases(void **state) {
     assert_int_equal(theirs->heap[0]->given_ms, ours->heap[0]->given_ms);
     assert_int_equal(theirs->heap[0]->ends_ms, ours->heap[0]->ends_ms);
     assert_int_equal(theirs->heap[0]->n, 4);
+    const struct ended *replies = &store_find(pair->replay.to, S("p"))->ended;
+    static const uint64_t samples[] = {2, 0, 2, 4}; /* the lease that ran out has none */
+    assert_int_equal(replies->n, 4);
+    for (size_t i = 0; i < 4; i++) assert_int_equal(ended_at(replies, i)->samples, samples[i]);
 }
 
 static void test_clearing(void **state) {
@@ -532,7 +537,7 @@ static void expect_error(struct kit *k, struct span bytes, const char *text) {
 static void test_what_is_wrong_is_said(void **state) {
     struct kit *k = *state;
     expect_error(k, S(""), "beginning");
-    expect_error(k, S("\x0f\x01p\x00"), "kind");
+    expect_error(k, S("\x7f\x01p\x00"), "kind");
     expect_error(k, S("\x07\x01p\x00\x80"), "flags");
     expect_error(k, S("\x07\x01p\x00\x10"), "flags");
     expect_error(k, S("\x07\x01p\x00\x00\x09"), "number of samples");

@@ -399,17 +399,28 @@ static void test_every_byte_and_every_end(void **state) {
     mem_free(bytes);
 }
 
-static void test_a_version_to_come_is_named(void **state) {
+/* The header of a snapshot with another version, and its checksum. */
+static void set_version(char *bytes, char version) {
+    bytes[8] = version;
+    uint64_t sum = checksum64(span_of(bytes, 16));
+    for (int i = 0; i < 8; i++) bytes[16 + i] = (char)(sum >> 8 * i);
+}
+
+static void test_versions(void **state) {
     struct kit *k = *state;
     write_a_bit(k);
     write_one(k, "one", NULL);
     struct span file = slurp("one");
     char *bytes = (char *)file.ptr;
     struct shelf shelf = {.disk = {&shelf_ops}, .names = {"one"}, .files = {file}};
-    bytes[8] = 9;
-    uint64_t sum = checksum64(span_of(bytes, 16));
-    for (int i = 0; i < 8; i++) bytes[16 + i] = (char)(sum >> 8 * i);
     struct snapshot *snapshot;
+    assert_int_equal(bytes[8], 2);
+    set_version(bytes, 1);
+    assert_int_equal(snapshot_open(&shelf.disk, path_of("one"), &snapshot, &k->error), 0);
+    snapshot_close(snapshot);
+    set_version(bytes, 0);
+    assert_int_equal(snapshot_open(&shelf.disk, path_of("one"), &snapshot, &k->error), ERROR_ERR);
+    set_version(bytes, 9);
     assert_int_equal(snapshot_open(&shelf.disk, path_of("one"), &snapshot, &k->error), ERROR_ERR);
     assert_non_null(strstr(k->error.text, "version 9"));
     mem_free(bytes);
@@ -497,7 +508,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FILE_TEST(test_a_file_comes_back),        FILE_TEST(test_read_ahead),
         FILE_TEST(test_given_up_in_the_midst),    FILE_TEST(test_in_slices_and_selected),
-        FILE_TEST(test_every_byte_and_every_end), FILE_TEST(test_a_version_to_come_is_named),
+        FILE_TEST(test_every_byte_and_every_end), FILE_TEST(test_versions),
         FILE_TEST(test_what_an_earlier_one_has),  FILE_TEST(test_it_is_synced_as_it_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

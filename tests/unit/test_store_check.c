@@ -436,7 +436,7 @@ static void test_leases(void **state) {
     static const uint64_t others[] = {4, 5};
     fill(k);
     struct op op = select_op(OP_TAKE);
-    op.select.lease = (struct op_lease){UINT64_MAX, 5000, S("holder")};
+    op.select.lease = (struct op_lease){UINT64_MAX, 5000, S("holder"), 0};
     refuse(k, &op, "is not above the last");
     op.select.lease.id = 1;
     op.select.lease.ends_ms = LEASE_NEVER;
@@ -455,13 +455,23 @@ static void test_leases(void **state) {
     accept(k, &op);
     op.select.seqs = others, op.select.n = 2;
     refuse(k, &op, "lease 1 does not hold sample 4");
-    for (unsigned kind = OP_ACK; kind <= OP_EXTEND; kind++) {
-        op = select_op((enum op_kind)kind);
+    op = select_op(OP_NACK);
+    op.select.lease.id = 1;
+    refuse(k, &op, "lease 1: a NACK 0 that was applied before, or has no keys");
+    op.select.lease.request = ENDED_KEYS_MIN;
+    accept(k, &op);
+    op.select.n = 1;
+    store_apply(k->store, &op);
+    refuse(k, &op, "lease 1: a NACK 2 that was applied before");
+    static const enum op_kind of_all[] = {OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND};
+    for (size_t i = 0; i < COUNT(of_all); i++) {
+        op = select_op(of_all[i]);
+        op.select.n = 3;
         op.select.lease.id = 1;
         op.select.all = true;
         accept(k, &op);
-        op.select.n = 3;
-        refuse(k, &op, "lease 1 has 4 samples, not 3");
+        op.select.n = 4;
+        refuse(k, &op, "lease 1 has 3 samples, not 4");
         op.select.lease.id = 3;
         refuse(k, &op, "task 'task' has no lease 3");
         op.select.task = S("nobody");
@@ -472,6 +482,7 @@ static void test_leases(void **state) {
     refuse(k, &op, "lease 1 has"); /* an acknowledgement is of all */
     op = select_op(OP_EXTEND);
     op.select.all = true;
+    op.select.n = 3;
     op.select.lease = (struct op_lease){.id = 1, .ends_ms = -1};
     refuse(k, &op, "lease 1 ends at -1");
 }

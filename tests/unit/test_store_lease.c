@@ -8,6 +8,7 @@
 #include "kit/source.h"
 #include "kit/store.h"
 #include "store/bounds.h"
+#include "store/ended.h"
 #include "store/lease.h"
 #include "store/rank.h"
 
@@ -104,6 +105,64 @@ static void test_a_lease_is_acknowledged_once_and_in_time(void **state) {
     assert_int_equal(ack(k, second, &n), ERROR_NOLEASE);
     assert_int_equal(task(k)->consumed, 2);
     assert_int_equal(task(k)->leased, 0);
+}
+
+static void test_the_last_replies_are_remembered(void **state) {
+    struct kit *k = *state;
+    struct lease_request request = {.partition = SPAN_LITERAL("p"), .task = SPAN_LITERAL("t")};
+    char text[24];
+    uint64_t samples, first = 0, id = 0;
+    size_t n;
+    fill(k, 0, 1);
+    for (unsigned i = 0; i <= ENDED_MAX; i++) {
+        struct op op;
+        id = lease(k, 1, 1000);
+        if (!i) first = id;
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
+        request.id = span_of_string(text);
+        scratch_reset(&k->scratch);
+        assert_int_equal(
+            lease_plan_nack(k->store, &request, k->now_ms, &k->scratch, &op, &k->error), 0);
+        store_apply(k->store, &op);
+    }
+    assert_int_equal(kit_partition(k, "p")->ended.n, ENDED_MAX);
+    assert_true(lease_answered(k->store, &request, true, &k->scratch, &samples));
+    assert_int_equal(samples, 1);
+    assert_false(lease_answered(k->store, &request, false, &k->scratch, &samples));
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)first);
+    request.id = span_of_string(text);
+    assert_false(lease_answered(k->store, &request, true, &k->scratch, &samples));
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)first + 1);
+    request.id = span_of_string(text);
+    assert_true(lease_answered(k->store, &request, true, &k->scratch, &samples));
+    uint64_t with = partition_overhead(kit_partition(k, "p"));
+    assert_int_equal(ack(k, lease(k, 1, 1000), &n), 0);
+    assert_int_equal(
+        kit_reset(k, &(struct reset){{.partition = SPAN_LITERAL("p")}, SPAN_LITERAL("t")}), 0);
+    assert_int_equal(kit_partition(k, "p")->ended.n, 0);
+    assert_true(with - partition_overhead(kit_partition(k, "p")) >
+                ENDED_MAX * sizeof(struct ended_reply));
+    assert_false(lease_answered(k->store, &request, true, &k->scratch, &samples));
+}
+
+static void test_replies_of_one_task_are_forgotten(void **state) {
+    struct kit *k = *state;
+    static const struct consumer one, two;
+    struct ended ended = {0};
+    (void)k;
+    for (uint64_t i = 0; i < ENDED_MAX + 10; i++)
+        ended_add(&ended, &(struct ended_reply){i, ENDED_ACK, i % 2 ? &one : &two, i});
+    assert_null(ended_find(&ended, &two, 8, ENDED_ACK));
+    assert_null(ended_find(&ended, &two, 11, ENDED_ACK));
+    assert_int_equal(ended_find(&ended, &one, 11, ENDED_ACK)->samples, 11);
+    ended_drop_task(&ended, &one);
+    assert_int_equal(ended.n, ENDED_MAX / 2);
+    assert_null(ended_find(&ended, &one, 11, ENDED_ACK));
+    assert_int_equal(ended_find(&ended, &two, ENDED_MAX, ENDED_ACK)->samples, ENDED_MAX);
+    ended_add(&ended, &(struct ended_reply){5, ENDED_NACK, &one, 3});
+    assert_int_equal(ended_at(&ended, 0)->lease, 10);
+    assert_int_equal(ended_at(&ended, ENDED_MAX / 2)->lease, 5);
+    ended_free(&ended);
 }
 
 /* Leases given, acknowledged, run out, cleared and dropped at random: counts agree with bits, and in the end all memory is
@@ -381,6 +440,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_leases_end_in_the_order_of_their_ends),
         KIT_TEST(test_a_lease_is_acknowledged_once_and_in_time),
+        KIT_TEST(test_the_last_replies_are_remembered),
+        KIT_TEST(test_replies_of_one_task_are_forgotten),
         KIT_TEST(test_leases_come_and_go),
         KIT_TEST(test_a_dropped_partition_leaves_no_lease),
         KIT_TEST(test_what_is_remembered_is_in_proportion),

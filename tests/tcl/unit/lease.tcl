@@ -63,8 +63,86 @@ start_server {} {
         fill p 1 1
         lease p t 1 100000 id
         assert_equal 1 [r TQ.ACK p t $id]
-        foreach command [list [list TQ.ACK p t $id] [list TQ.NACK p t $id] [list TQ.EXTEND p t $id 5]] {
+        foreach command [list [list TQ.NACK p t $id] [list TQ.NACK p t $id KEYS 1 k1] \
+                             [list TQ.EXTEND p t $id 5]] {
             assert_refused "NOLEASE task 't' has no lease '$id'*" {r {*}$command}
+        }
+        assert_refused "NOLEASE task 'other' has no lease '$id'*" {r TQ.ACK p other $id}
+    }
+
+    test "a repeated ACK gets the first reply, also after RETIRE has cleared the samples" {
+        r TQ.CREATE p RETIRE 1 t
+        fill p 1 5
+        lease p t 3 100000 a
+        lease p t 2 100000 b
+        r TQ.CLEAR p KEYS 1 k1
+        assert_equal 2 [r TQ.ACK p t $a]
+        assert_equal 2 [r TQ.ACK p t $b]
+        assert_equal 0 [r TQ.COUNT p]
+        fill p 6 7
+        assert_equal {k6 k7} [take p u 2]
+        foreach round {1 2} {
+            assert_equal 2 [r TQ.ACK p t $a]
+            assert_equal 2 [r TQ.ACK p t $b]
+        }
+        assert_equal {k6 k7} [take p t 2]
+    }
+
+    test "a repeated NACK gets the first reply, and gives nothing back that another lease holds" {
+        fill p 1 4
+        lease p t 3 100000 a
+        assert_equal 3 [r TQ.NACK p t $a]
+        assert_equal {k1 k2 k3} [lease p t 3 100000 b]
+        assert_equal 3 [r TQ.NACK p t $a]
+        assert_refused "NOLEASE *" {r TQ.ACK p t $a}
+        assert_equal {0 3} [standing p t]
+        assert_equal 3 [r TQ.ACK p t $b]
+    }
+
+    test "each NACK with KEYS has a reply of its own, which is given again" {
+        fill p 1 5
+        lease p t 4 100000 id
+        assert_equal 2 [r TQ.NACK p t $id KEYS 3 k1 k2 k5]
+        assert_equal {k1 k2} [lease p t 2 100000 other]
+        assert_equal 0 [r TQ.NACK p t $id KEYS 1 k1]
+        foreach round {1 2} {
+            assert_equal 1 [r TQ.NACK p t $id KEYS 1 k3]
+            assert_equal 2 [r TQ.NACK p t $id KEYS 3 k1 k2 k5]
+        }
+        assert_equal {k3} [lease p t 1 100000 third]
+        assert_equal 1 [r TQ.NACK p t $id KEYS 1 k4]
+        foreach round {1 2} {
+            assert_equal 1 [r TQ.NACK p t $id KEYS 1 k4]
+            assert_equal 2 [r TQ.NACK p t $id KEYS 3 k1 k2 k5]
+        }
+        assert_refused "NOLEASE *" {r TQ.NACK p t $id KEYS 2 k1 k2}
+        assert_refused "NOLEASE *" {r TQ.NACK p t $id}
+        assert_refused "NOLEASE *" {r TQ.ACK p t $id}
+        assert_equal {0 3} [standing p t]
+    }
+
+    test "a lease that ran out has no first reply; RESET and CLEAR forget the others" {
+        fill p 1 3
+        lease p t 3 20 id
+        assert_equal k1 [take p t 1 BLOCK 0]
+        assert_refused "NOLEASE *" {r TQ.ACK p t $id}
+        assert_refused "NOLEASE *" {r TQ.NACK p t $id}
+        foreach forget {{TQ.RESET p TASK t} {TQ.RESET p} {TQ.CLEAR p}} {
+            fill p 1 3
+            lease p t 1 100000 id
+            lease p u 1 100000 other
+            assert_equal 1 [r TQ.ACK p t $id]
+            assert_equal 1 [r TQ.ACK p u $other]
+            r TQ.RESET p KEYS 1 k1
+            assert_equal 1 [r TQ.ACK p t $id]
+            r {*}$forget
+            fill p 1 3
+            assert_refused "NOLEASE *" {r TQ.ACK p t $id}
+            if {$forget eq {TQ.RESET p TASK t}} {
+                assert_equal 1 [r TQ.ACK p u $other]
+            } else {
+                assert_refused "NOLEASE *" {r TQ.ACK p u $other}
+            }
         }
     }
 

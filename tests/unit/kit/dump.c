@@ -115,6 +115,15 @@ static void dump_bounds(FILE *out, const struct bounds *bounds) {
     fputc('\n', out);
 }
 
+static void dump_ended(FILE *out, const struct ended *ended) {
+    for (size_t i = 0; i < ended->n; i++) {
+        const struct ended_reply *reply = ended_at(ended, i);
+        dump_span(out, " reply of ", reply->task->name);
+        fprintf(out, " lease %llu request %llu: %llu\n", U(reply->lease), U(reply->request),
+                U(reply->samples));
+    }
+}
+
 static void dump_partition(FILE *out, const struct partition *p) {
     dump_span(out, "partition ", p->name);
     fprintf(out, " samples %llu written %llu next %llu groups %zu of %u", U(p->samples),
@@ -125,6 +134,7 @@ static void dump_partition(FILE *out, const struct partition *p) {
     dump_columns(out, " field ", &p->fields);
     dump_columns(out, " tag ", &p->tags);
     for (size_t i = 0; i < p->tasks_count; i++) dump_task(out, p, p->tasks[i]);
+    dump_ended(out, &p->ended);
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
         dump_sample(out, p, seq);
 }

@@ -37,6 +37,8 @@ static void free_partition(struct model_partition *p) {
     mem_free(p->groups);
     while (p->n_leases) model_end_lease(p, 0);
     mem_free(p->leases);
+    while (p->n_replies) model_drop_reply(p, 0);
+    mem_free(p->replies);
     while (p->n_batches) model_drop_batch(p, 0);
     mem_free(p->batches);
     model_let_go(&p->bounds.ahead_task);
@@ -254,6 +256,8 @@ static void forget_task(struct model_partition *p, size_t task) {
         if (p->leases[i].task == task) model_end_lease(p, i);
     for (size_t i = p->n_batches; i-- > 0;)
         if (p->batches[i].task == task) model_drop_batch(p, i);
+    for (size_t i = p->n_replies; i-- > 0;)
+        if (p->replies[i].task == task) model_drop_reply(p, i);
 }
 
 unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed) {

@@ -62,6 +62,15 @@ struct model_lease {
     struct span holder; /* owned */
 };
 
+/* A TQ.ACK or TQ.NACK that was answered. */
+struct model_reply {
+    uint64_t lease;
+    size_t task;
+    bool is_nack;
+    struct span keys; /* of a NACK with KEYS, as one string; owned */
+    size_t samples;
+};
+
 /* What a rank got, less what was cleared since. It stays when all of it was. */
 struct model_batch {
     size_t task;
@@ -93,6 +102,8 @@ struct model_partition {
     struct model_bounds bounds;
     struct model_lease *leases;
     size_t n_leases, leases_capacity;
+    struct model_reply *replies;
+    size_t n_replies, replies_capacity;
     struct model_batch *batches;
     size_t n_batches, batches_capacity;
 };
@@ -170,6 +181,9 @@ void model_took(struct model *m, const struct take *take, const struct taken *ta
 
 /* ---- leases: *changed is how many samples were concerned ---- */
 
+/* The same command was answered before: with so many samples. */
+bool model_answered(struct model *m, const struct lease_request *request, bool is_nack,
+                    size_t *samples);
 unsigned model_ack(struct model *m, const struct lease_request *request, size_t *changed);
 unsigned model_nack(struct model *m, const struct lease_request *request, size_t *changed);
 unsigned model_extend(struct model *m, const struct lease_request *request, int64_t ends_ms,
@@ -188,6 +202,7 @@ void model_let_go(struct span *owned);
 size_t model_make_task(struct model_partition *p, struct span name);
 void model_clear_sample(struct model_partition *p, size_t at);
 void model_end_lease(struct model_partition *p, size_t at);
+void model_drop_reply(struct model_partition *p, size_t at);
 /* The sample leaves the batches of this task (n_tasks: of all); `forget`: those that lost their
  * last one go. */
 void model_unbatch(struct model_partition *p, size_t task, uint64_t seq, bool forget);

@@ -174,8 +174,17 @@ void trial_draw_lease(struct trial *t, struct lease_request *request) {
         request->id = lease_text(t, lease->id);
         if (below(t, 16)) request->task = p->tasks[lease->task];
     }
+    if (p && p->n_replies && below(t, 4) == 0) {
+        const struct model_reply *reply = &p->replies[below(t, p->n_replies)];
+        request->id = lease_text(t, reply->lease);
+        request->task = p->tasks[reply->task];
+    }
     if (trial_rarely(t)) request->id = span_of_string(bad[below(t, 5)]);
-    if (below(t, 2)) draw_keys(t, request);
+    struct source kept = t->source;
+    if (below(t, 2) == 0) return;
+    if (below(t, 2)) t->source = source_of_seed(t->model.last_lease / 8); /* the same keys again */
+    draw_keys(t, request);
+    t->source = kept;
 }
 
 /* ---- TQ.CREATE, TQ.ALTER ------------------------------------------------------------------ */

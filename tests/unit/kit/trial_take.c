@@ -59,9 +59,24 @@ void trial_step_take(struct trial *t) {
 
 /* ---- leases ------------------------------------------------------------------------------- */
 
+/* A command that was answered before gets that answer, and changes nothing. */
+static bool step_again(struct trial *t, const struct lease_request *request, bool is_nack) {
+    uint64_t samples = 0;
+    size_t expected = 0;
+    bool again = lease_answered(t->kit.store, request, is_nack, &t->kit.scratch, &samples);
+    trial_expect(t, "answered before", again,
+                 model_answered(&t->model, request, is_nack, &expected));
+    trial_expect(t, "the first reply", samples, expected);
+    return again;
+}
+
 static void step_ack(struct trial *t, const struct lease_request *request) {
+    struct lease_request whole = *request;
     struct op op;
     size_t changed;
+    whole.keys = NULL; /* TQ.ACK has none */
+    request = &whole;
+    if (step_again(t, request, false)) return;
     unsigned due = model_ack(&t->model, request, &changed);
     int code =
         lease_plan_ack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
@@ -73,6 +88,7 @@ static void step_ack(struct trial *t, const struct lease_request *request) {
 static void step_nack(struct trial *t, const struct lease_request *request) {
     struct op op;
     size_t changed;
+    if (step_again(t, request, true)) return;
     unsigned due = model_nack(&t->model, request, &changed);
     int code =
         lease_plan_nack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
