@@ -35,12 +35,6 @@ static size_t rank_batch_bytes(const struct rank_batch *batch) {
     return sizeof(*batch) + batch->n * sizeof(*batch->seqs) + batch->how.len;
 }
 
-static void rank_batch_free(struct rank_batch *batch) {
-    mem_free((void *)batch->how.ptr);
-    mem_free(batch->seqs);
-    mem_free(batch);
-}
-
 /* The last one takes its place. */
 static void ranks_remove(struct ranks *ranks, size_t at) {
     struct rank_batch *batch = ranks->table[at], *last = ranks->table[--ranks->n];
@@ -52,7 +46,7 @@ static void ranks_remove(struct ranks *ranks, size_t at) {
         keyindex_add(&ranks->index, hash, (uint32_t)at);
     }
     ranks->bytes -= rank_batch_bytes(batch);
-    rank_batch_free(batch);
+    mem_free(batch);
 }
 
 /* ---- batches that are done ------------------------------------------------------------------ */
@@ -123,7 +117,7 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
 
 static bool ranks_is_due(const struct ranks *ranks, const struct rank_batch *batch,
                          const struct partition *p) {
-    return ranks_is_done(ranks, batch->id[0], batch->id[1]) && !rank_batch_lives(batch, p);
+    return !rank_batch_lives(batch, p) && ranks_is_done(ranks, batch->id[0], batch->id[1]);
 }
 
 /* Sweeps four batches for each that is added: what is remembered stays in proportion to what lives
@@ -139,10 +133,14 @@ static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
 }
 
 void ranks_load(struct ranks *ranks, const struct rank_batch *what) {
-    struct rank_batch *batch = mem_alloc(sizeof(*batch));
+    size_t seqs_size = what->n * sizeof(*what->seqs);
+    struct rank_batch *batch = mem_alloc(sizeof(*batch) + seqs_size + what->how.len);
+    char *how = (char *)(batch + 1) + seqs_size;
     *batch = *what;
-    batch->how = span_of(mem_dup(what->how.ptr, what->how.len), what->how.len);
-    batch->seqs = mem_dup(what->seqs, what->n * sizeof(*what->seqs));
+    batch->seqs = (uint64_t *)(batch + 1);
+    batch->how = span_of(how, what->how.len);
+    if (seqs_size) memcpy(batch->seqs, what->seqs, seqs_size);
+    if (what->how.len) memcpy(how, what->how.ptr, what->how.len);
     ranks->table = mem_grow(ranks->table, &ranks->capacity, ranks->n + 1, sizeof(*ranks->table));
     ranks->table[ranks->n] = batch;
     keyindex_add(&ranks->index, hash_bytes(rank_id(batch->id)), (uint32_t)ranks->n++);
@@ -194,7 +192,7 @@ void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t
 }
 
 void ranks_free(struct ranks *ranks) {
-    for (size_t i = 0; i < ranks->n; i++) rank_batch_free(ranks->table[i]);
+    for (size_t i = 0; i < ranks->n; i++) mem_free(ranks->table[i]);
     mem_free(ranks->table);
     keyindex_free(&ranks->index);
     mem_free(ranks->done);

@@ -18,11 +18,11 @@ struct op_select;
 struct scratch;
 struct partition;
 
+/* `how` and `seqs` are in the same block of memory, behind it. */
 struct rank_batch {
-    uint64_t id[2]; /* rank, batch */
-    struct span
-        how; /* COUNT, sampler and WHERE of the call that decided, as bytes to compare; owned */
-    uint64_t *seqs; /* as handed out; some may have been cleared since */
+    uint64_t id[2];  /* rank, batch */
+    struct span how; /* COUNT, sampler and WHERE of the call that decided, as bytes to compare */
+    uint64_t *seqs;  /* as handed out; some may have been cleared since */
     size_t n;
     bool handed; /* its rank has fetched it */
 };
