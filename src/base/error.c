@@ -1,8 +1,41 @@
 /* See error.h. */
 #include "base/error.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+/* Two paths and what is said of them. */
+enum { ERROR_WHOLE_MAX = 2 * PATH_MAX + 1024 };
+
+static bool error_splits_utf8(char c) {
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+size_t error_format(char *out, size_t room, const char *format, va_list args) {
+    static const char gap[] = "…";
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(out, room, format, args);
+    if (n < 0 || (size_t)n < room) {
+        va_end(again);
+        return n < 0 ? 0 : (size_t)n;
+    }
+    char whole[ERROR_WHOLE_MAX];
+    vsnprintf(whole, sizeof(whole), format, again);
+    va_end(again);
+    size_t len = strlen(whole);
+    size_t head = (room - sizeof(gap)) / 2, tail = len - head;
+    while (head > 0 && error_splits_utf8(whole[head])) head--;
+    while (tail < len && error_splits_utf8(whole[tail])) tail++;
+    memcpy(out, whole, head);
+    memcpy(out + head, gap, sizeof(gap) - 1);
+    memcpy(out + head + sizeof(gap) - 1, whole + tail, len - tail);
+    len = head + sizeof(gap) - 1 + len - tail;
+    out[len] = '\0';
+    return len;
+}
 
 int error_set(struct error *e, enum error_code code, const char *format, ...) {
     if (!e) return code;
@@ -10,7 +43,7 @@ int error_set(struct error *e, enum error_code code, const char *format, ...) {
     e->passes = false;
     va_list args;
     va_start(args, format);
-    vsnprintf(e->text, sizeof(e->text), format, args);
+    error_format(e->text, sizeof(e->text), format, args);
     va_end(args);
     return code;
 }

@@ -7,7 +7,9 @@
 #ifndef TQ_BASE_ERROR_H
 #define TQ_BASE_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/span.h"
 
@@ -33,7 +35,7 @@ enum error_code {
     ERROR_CODES
 };
 
-enum { ERROR_TEXT_MAX = 320, ERROR_QUOTE_MAX = 96 };
+enum { ERROR_TEXT_MAX = 512, ERROR_QUOTE_MAX = 96 };
 
 struct error {
     enum error_code code;
@@ -42,9 +44,15 @@ struct error {
 };
 
 /* Fill `e` and return `code`, so that a failing branch is one line. A text that is too long is
- * cut. `e` may be NULL where the caller wants the code alone. */
+ * cut in its middle. `e` may be NULL where the caller wants the code alone. */
 int error_set(struct error *e, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* As vsnprintf, but a text that does not fit loses its middle, where … then stands: the end of a
+ * sentence gives the reason, behind a path of any length. `room` is at least 64. Returns the
+ * length. */
+size_t error_format(char *out, size_t room, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 /* The word on the wire: "ERR", "SCHEMA", … */
 const char *error_name(enum error_code code);

@@ -61,10 +61,8 @@ void log_write(enum log_level level, const char *format, ...) {
                            marks[level]);
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(line + at, sizeof(line) - at - 1, format, args);
+    at += error_format(line + at, sizeof(line) - at - 1, format, args);
     va_end(args);
-    if (n < 0) return;
-    at += (size_t)n < sizeof(line) - at - 1 ? (size_t)n : sizeof(line) - at - 2;
     line[at++] = '\n';
     if (write(log_fd, line, at) < 0) return; /* nowhere left to complain */
 }

@@ -34,7 +34,7 @@ struct child {
     struct event readable;
     int64_t started_us, fork_us; /* how long the fork took */
     uint64_t done, total;        /* bytes, as it tells */
-    char said[512];              /* what was read of its messages and is not used yet */
+    char said[ERROR_TEXT_MAX + 64]; /* what was read of its messages and is not used yet */
     size_t said_len;
     struct error error; /* that it told */
 };

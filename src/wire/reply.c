@@ -237,7 +237,7 @@ void reply_errorf(struct reply *r, enum error_code code, const char *format, ...
     struct error e = {.code = code};
     va_list args;
     va_start(args, format);
-    vsnprintf(e.text, sizeof(e.text), format, args);
+    error_format(e.text, sizeof(e.text), format, args);
     va_end(args);
     reply_error(r, &e);
 }

@@ -12,7 +12,7 @@ set usage {usage: run.tcl [options] [FILE…]
   --host H         use a running server, which will be emptied again and again;
   --port P         tests that need a server of their own are skipped
   --long           larger numbers, more rounds
-  --timeout S      seconds that a test may take (default 600, with --long 7200)
+  --timeout S      seconds that a test may take (default 1200, with --long 7200)
   --keep           keep every server's directory, not only those of failures
   --list           print the names of the tests, run nothing
 FILE is a path, or a name such as put for unit/put.tcl; all of them by default.}
@@ -62,7 +62,7 @@ proc check_options {} {
         }
     }
     if {$opt(timeout) eq ""} {
-        set opt(timeout) [expr {$opt(long) ? 7200 : 600}]
+        set opt(timeout) [expr {$opt(long) ? 7200 : 1200}]
     }
     if {$opt(port) ne "" && $opt(host) eq ""} {
         set opt(host) 127.0.0.1

@@ -64,8 +64,21 @@ static void test_error_set(void **state) {
     assert_int_equal(error_set(NULL, ERROR_FULL, "%s", "nobody reads this"), ERROR_FULL);
 
     memset(&e, 'x', sizeof(e));
-    error_set(&e, ERROR_ERR, "%0500d", 1);
+    error_set(&e, ERROR_ERR, "%0600d", 1);
     assert_int_equal(strlen(e.text), ERROR_TEXT_MAX - 1);
+    char path[4096];
+    memset(path, 'p', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    error_set(&e, ERROR_ERR, "can't open '%s': it is a pipe", path);
+    assert_int_equal(strlen(e.text), ERROR_TEXT_MAX - 1);
+    assert_non_null(strstr(e.text, "p…p"));
+    assert_memory_equal(e.text, "can't open 'ppp", 15);
+    assert_string_equal(strstr(e.text, "p'"), "p': it is a pipe");
+    for (size_t i = 0; i + 2 < sizeof(path); i += 2) memcpy(path + i, "ä", 2);
+    for (const char *begin = "xy"; *begin; begin++) { /* no character is cut into pieces */
+        error_set(&e, ERROR_ERR, "%s%s", begin, path);
+        assert_true(utf8_is_valid(span_of(e.text, strlen(e.text))));
+    }
 
     assert_string_equal(error_name(ERROR_NOPART), "NOPART");
     for (int code = 0; code < ERROR_CODES; code++) assert_non_null(error_name(code));
