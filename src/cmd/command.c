@@ -338,7 +338,7 @@ static const struct command_arg getkeys_args[] = {
     {                                                                                              \
         .name = word, .summary = text, .group = "server", .since = "0.1.0",                        \
         .complexity = "O(N) with N the commands", .arity = n,                                      \
-        .flags = COMMAND_LOADING | COMMAND_STALE, .run = handler, .args = docs                     \
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS, .run = handler, .args = docs     \
     }
 
 static const struct command command_subcommands[] = {
@@ -358,7 +358,7 @@ static const struct command command_commands[] = {
         .since = "0.1.0",
         .complexity = "O(N) with N the commands",
         .arity = -1,
-        .flags = COMMAND_LOADING | COMMAND_STALE,
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS,
         .run = bare_run,
         .subcommands = command_subcommands,
     },

@@ -160,12 +160,14 @@ enum {
     }
 
 static const struct command pubsub_subcommands[] = {
-    PUBSUB_ENTRY("channels", "The channels that somebody is subscribed to by name", -2, ASK_FLAGS,
-                 channels_run, optional_pattern_arg, "O(N) with N the channels"),
+    PUBSUB_ENTRY("channels", "The channels that somebody is subscribed to by name", -2,
+                 ASK_FLAGS | COMMAND_TELLS, channels_run, optional_pattern_arg,
+                 "O(N) with N the channels"),
     PUBSUB_ENTRY("numpat", "How many patterns somebody is subscribed to", 2, ASK_FLAGS, numpat_run,
                  NULL, "O(1)"),
-    PUBSUB_ENTRY("numsub", "How many are subscribed to these channels by name", -2, ASK_FLAGS,
-                 numsub_run, optional_channels_arg, "O(N) with N the names"),
+    PUBSUB_ENTRY("numsub", "How many are subscribed to these channels by name", -2,
+                 ASK_FLAGS | COMMAND_TELLS, numsub_run, optional_channels_arg,
+                 "O(N) with N the names"),
     {0},
 };
 

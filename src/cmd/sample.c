@@ -52,7 +52,8 @@ static void sample_write_lease(struct client *c, uint64_t lease) {
 }
 
 /* A reply that the client may not have waiting would close it, with the samples consumed: nothing
- * is taken for it. */
+ * is taken for it. This spares the writing of most of those; what it does not see is taken back when
+ * it is written. */
 static int sample_check_reply(struct client *c, const struct sample *sample,
                               const struct taken *taken, struct error *e) {
     const struct take *take = &sample->take;
@@ -91,8 +92,14 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         return true;
     }
     uint64_t lease = taken.changes ? taken.op.select.lease.id : 0;
+    struct reply_mark mark = client_reply_try(c);
     if (lease) sample_write_lease(c, lease);
-    if (sample_render(c, sample, &taken, &e)) {
+    failed = sample_render(c, sample, &taken, &e);
+    if (failed)
+        reply_take_back(&c->reply, &mark);
+    else
+        failed = client_reply_end(c, &mark, &e);
+    if (failed) {
         reply_error(&c->reply, &e);
         return true;
     }

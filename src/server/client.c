@@ -370,6 +370,21 @@ int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) 
         (unsigned long long)bytes, c->reply.pending, hard);
 }
 
+struct reply_mark client_reply_try(struct client *c) {
+    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
+    return reply_try(&c->reply, hard ? hard : SIZE_MAX);
+}
+
+int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e) {
+    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard, before = mark->pending;
+    if (reply_fits(&c->reply, mark)) return 0;
+    return error_set(
+        e, ERROR_ERR,
+        "the reply would have more than %zu bytes beside %zu that wait: client-output-buffer-limit "
+        "normal is %zu bytes. Nothing was done: ask for less",
+        hard > before ? hard - before : 0, before, hard);
+}
+
 void client_output_ready(struct client *c) {
     client_check_output(c);
     if (!c->dead && !c->writable_armed) client_send_later(c);

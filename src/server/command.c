@@ -254,12 +254,24 @@ static void command_refuse(struct client *c, const struct entry *entry, const st
     reply_error(&c->reply, e);
 }
 
+/* A command that changes nothing: if its reply is more than the client may have waiting, the reply
+ * is an error. Others see to that before they change anything. */
+static void command_tell(struct client *c, const struct command *command) {
+    struct error e;
+    struct reply_mark mark = client_reply_try(c);
+    command->run(c);
+    if (!c->dead && client_reply_end(c, &mark, &e)) reply_error(&c->reply, &e);
+}
+
 static void entry_run(struct client *c, struct entry *entry) {
     struct server *s = c->server;
     struct client *outer = s->current; /* the same one, where EXEC runs it */
     s->current = c;
     s->metrics.commands++;
-    entry->command->run(c);
+    if (entry->command->flags & (COMMAND_READONLY | COMMAND_TELLS))
+        command_tell(c, entry->command);
+    else
+        entry->command->run(c);
     scratch_reset(&s->scratch);
     s->current = outer;
     int64_t now = clock_monotonic_us();

@@ -110,8 +110,10 @@ static size_t reply_free_bytes(const struct reply_block *block) {
     return block->size - block->ranges * sizeof(struct reply_range) - block->text;
 }
 
-/* A block with `need` bytes free at the end of the queue. */
+/* A block with `need` bytes free at the end of the queue. Of a reply that is too long this is the
+ * last one but for the rest of a verb. */
 static struct reply_block *reply_grow(struct reply *r, size_t need) {
+    if (r->pending > r->most) r->discard = true;
     struct reply_block *block = reply_pool_take(r->pool, need);
     if (r->last)
         r->last->next = block;
@@ -183,7 +185,7 @@ static void reply_header(struct reply *r, char type, uint64_t number) {
     memcpy(reply_room((r), sizeof(literal) - 1), (literal), sizeof(literal) - 1)
 
 void reply_init(struct reply *r, struct reply_pool *pool) {
-    *r = (struct reply){.pool = pool, .protocol = 2};
+    *r = (struct reply){.pool = pool, .protocol = 2, .most = SIZE_MAX};
 }
 
 /* Release what is left of a block, in order, and give it back. */
@@ -398,6 +400,7 @@ void reply_bulk_lend(struct reply *r, struct span bytes, void (*release)(void *c
     *reply_range(block, block->ranges++) =
         (struct reply_range){bytes.ptr, bytes.len, block->text, release, context};
     r->pending += bytes.len;
+    if (r->pending > r->most) r->discard = true;
 }
 
 char *reply_bulk_reserve(struct reply *r, size_t len) {
@@ -409,6 +412,54 @@ char *reply_bulk_reserve(struct reply *r, size_t len) {
 void reply_bulk_end(struct reply *r) {
     if (r->owed) reply_miscounted(r, 0);
     if (!r->discard) REPLY_CONSTANT(r, "\r\n");
+}
+
+struct reply_mark reply_try(struct reply *r, size_t most) {
+    r->most = most;
+    return (struct reply_mark){.last = r->last,
+                               .text = r->last ? r->last->text : 0,
+                               .ranges = r->last ? r->last->ranges : 0,
+                               .pending = r->pending,
+                               .discard = r->discard};
+}
+
+static void reply_drop_behind(struct reply *r, const struct reply_mark *mark) {
+    struct reply_block *block = mark->last ? mark->last->next : r->first;
+    r->last = mark->last;
+    if (mark->last)
+        mark->last->next = NULL;
+    else
+        r->first = NULL;
+    for (struct reply_block *next; block; block = next) {
+        next = block->next;
+        reply_drop_block(r->pool, block);
+    }
+}
+
+void reply_take_back(struct reply *r, const struct reply_mark *mark) {
+    struct reply_block *last = mark->last;
+    for (size_t i = mark->ranges; last && i < last->ranges; i++) {
+        struct reply_range *range = reply_range(last, i);
+        range->release(range->context);
+    }
+    if (last) {
+        last->ranges = mark->ranges;
+        last->text = mark->text;
+    }
+    reply_drop_behind(r, mark);
+    r->pending = mark->pending;
+    r->owed = 0;
+    r->discard = mark->discard;
+    r->most = SIZE_MAX;
+}
+
+bool reply_fits(struct reply *r, const struct reply_mark *mark) {
+    if (r->pending > r->most && r->pending > mark->pending) {
+        reply_take_back(r, mark);
+        return false;
+    }
+    r->most = SIZE_MAX;
+    return true;
 }
 
 size_t reply_peek(const struct reply *r, struct iovec *iov, size_t max) {

@@ -35,6 +35,7 @@ struct reply {
     size_t owed;    /* bytes of an announced bulk not yet supplied */
     int protocol;   /* 2 or 3 */
     bool discard;   /* CLIENT REPLY OFF and closing clients: verbs do nothing, lends are released */
+    size_t most;    /* between reply_try and its end: what may be pending; else SIZE_MAX */
     /* Called with each error, also where it is discarded; NULL: not. reply_init takes it out. */
     void (*on_error)(void *context, const struct error *e);
     void *context;
@@ -84,6 +85,20 @@ void reply_bulk_end(struct reply *r);
 /* Room for exactly `len` contiguous bytes inside an announced bulk, for the caller to fill before
  * the next verb. Never NULL; when the reply discards it is memory that nobody reads. */
 char *reply_bulk_reserve(struct reply *r, size_t len);
+
+/* A reply that is perhaps too long. From reply_try on, verbs do nothing once more than `most` bytes
+ * are pending, those from before included. reply_fits ends that: true, all is kept; false, it was
+ * too long, and what was written since reply_try is taken back, what was lent is released.
+ * reply_take_back ends it too and takes it back in any case. Nothing may be sent or dropped
+ * meanwhile, and no other reply_try begin. */
+struct reply_mark {
+    struct reply_block *last;
+    size_t text, ranges, pending; /* text, ranges: of `last` */
+    bool discard;
+};
+struct reply_mark reply_try(struct reply *r, size_t most);
+bool reply_fits(struct reply *r, const struct reply_mark *mark);
+void reply_take_back(struct reply *r, const struct reply_mark *mark);
 
 /* Sending: fill up to `max` iovecs with what is to go out next; returns how many, 0 when nothing
  * is pending. They are good until the next verb, reply_sent or reply_drop. Then say how many bytes

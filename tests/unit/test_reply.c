@@ -531,6 +531,98 @@ static void test_miscounted_bulks_end_the_process(void **state) {
     in_child(bulk_in_bulk);
 }
 
+/* ---- replies that are perhaps too long ---------------------------------------------------- */
+
+/* `n` bulks, every third one lent. */
+static void write_bulks(struct reply *r, size_t n, size_t len, int *released) {
+    static char bytes[40000];
+    assert_true(len <= sizeof(bytes));
+    reply_array(r, n);
+    for (size_t i = 0; i < n; i++) {
+        if (i % 3 == 2)
+            reply_lend(r, span_of(bytes, len), count_release, released);
+        else
+            reply_bulk(r, span_of(bytes, len));
+    }
+    reply_bulk_begin(r, 10);
+    memset(reply_bulk_reserve(r, 10), 'r', 10);
+    reply_bulk_end(r);
+}
+
+static size_t peek_all(struct reply *r, char *out, size_t size) {
+    struct iovec iov[512];
+    size_t n = reply_peek(r, iov, 512), len = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_true(len + iov[i].iov_len <= size);
+        memcpy(out + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    assert_int_equal(len, r->pending);
+    return len;
+}
+
+/* What was there before stays as it was, what was written behind it goes, and what was lent is
+ * released once; then the reply goes on. */
+static void test_too_long(void **state) {
+    (void)state;
+    enum { SIZE = 1 << 20, MOST = 100000 };
+    struct reply_pool *pool = reply_pool_new();
+    char *before = malloc(SIZE), *after = malloc(SIZE);
+    for (size_t first = 0; first < 40; first++) {
+        for (size_t n = 1; n < 60; n += 7) {
+            struct reply r;
+            int kept = 0, gone = 0;
+            reply_init(&r, pool);
+            if (first) write_bulks(&r, first, first * 50, &kept);
+            size_t len = peek_all(&r, before, SIZE);
+            int short_ones = kept; /* too short to be lent */
+            struct reply_mark mark = reply_try(&r, len + MOST);
+            write_bulks(&r, n, 40000, &gone);
+            bool fits = n * 40000 <= MOST;
+            assert_true(r.pending <= len + MOST + 40000 + 20 * 1024);
+            assert_int_equal(reply_fits(&r, &mark), fits);
+            if (!fits) {
+                assert_int_equal(gone, n / 3);
+                assert_int_equal(peek_all(&r, after, SIZE), len);
+                assert_memory_equal(before, after, len);
+                assert_false(r.discard);
+            }
+            mark = reply_try(&r, SIZE_MAX);
+            size_t pending = r.pending;
+            int again = 0;
+            write_bulks(&r, 3, 5000, &again);
+            assert_int_equal(again, 0);
+            reply_take_back(&r, &mark);
+            assert_int_equal(again, 1);
+            assert_int_equal(r.pending, pending);
+            reply_status(&r, "OK");
+            assert_int_equal(r.pending, pending + 5);
+            assert_int_equal(kept, short_ones); /* not released before it is sent */
+            reply_drop(&r);
+        }
+    }
+    free(before);
+    free(after);
+    reply_pool_free(pool);
+}
+
+/* A reply that discards goes on doing so. */
+static void test_too_long_discarded(void **state) {
+    (void)state;
+    struct reply_pool *pool = reply_pool_new();
+    struct reply r;
+    int released = 0;
+    reply_init(&r, pool);
+    r.discard = true;
+    struct reply_mark mark = reply_try(&r, 10);
+    write_bulks(&r, 30, 30000, &released);
+    assert_true(reply_fits(&r, &mark));
+    assert_int_equal(released, 10);
+    assert_true(r.discard);
+    assert_int_equal(r.pending, 0);
+    reply_pool_free(pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verbs_in_resp2),
@@ -546,6 +638,8 @@ int main(void) {
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_discard),
         cmocka_unit_test(test_pool_gives_memory_back),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_too_long_discarded),
         cmocka_unit_test(test_miscounted_bulks_end_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -414,6 +414,42 @@ start_own_server {client-output-buffer-limit "normal 1mb 0 0"} {
     }
 }
 
+start_own_server {client-output-buffer-limit "normal 100kb 0 0"} {
+    test "a command that changes nothing is refused where its reply is beyond the client's limit, which lives on" {
+        set limit "ERR the reply would have *client-output-buffer-limit normal is 102400 bytes*ask for less"
+        set c [client]
+        set keys [lmap i [range 1 300] {format %01000d $i}]
+        pipeline $c [lmap key $keys {list TQ.PUT p $key TAGS 1 t $key FIELDS 1 f v}]
+        pipeline $c [lmap i [range 1 600] {list TQ.CREATE [format %0250d $i]}]
+        foreach from {1 101 201 301 401 501} {
+            set values {}
+            foreach i [range $from [expr {$from + 99}]] { lappend values [format %0250d $i] v }
+            r TQ.PUT wide k FIELDS 100 {*}$values
+        }
+        fill q 1 1500
+        pipeline $c [lrepeat 1500 {TQ.SAMPLE q t COUNT 1 FIELDS 1 f LEASE 600000 AS KEYS}]
+        foreach i [range 1 40] {
+            set named [client]
+            $named CLIENT SETNAME [string repeat n 3000]
+        }
+        set again [list KEYS 300 {*}[lrepeat 300 [lindex $keys 0]] FIELDS 1 f]
+        set long [string repeat x 200000]
+        foreach command [list {TQ.LIST} {TQ.LIST p} {TQ.LIST p WITH TAGS} {TQ.LIST wide WITH FIELDS} \
+            {TQ.SCHEMA wide} {TQ.STATUS wide} {TQ.LEASES q} {KEYS *} {SCAN 0 COUNT 10000} {TQ.MGET wide KEYS 1 k} \
+            {TQ.MGET wide KEYS 1 k AS TEXT} {TQ.MGET wide KEYS 1 k AS COLUMNS} [list TQ.MGET p {*}$again AS COLUMNS] \
+            {CLIENT LIST} [list ECHO $long] [list PING $long] {TQ.SAMPLE p t COUNT 300 FIELDS 1 f AS KEYS} \
+            {TQ.SAMPLE p t COUNT 300 FIELDS 1 f AS TEXT} {TQ.SAMPLE p t COUNT 300 FIELDS 1 f LEASE 9000 AS KEYS}] {
+            assert_error $limit {r {*}$command}
+        }
+        assert_equal 300 [r TQ.COUNT p TASK t]
+        assert_equal 50 [llength [r TQ.SAMPLE p t COUNT 50 FIELDS 1 f AS KEYS]]
+        r MULTI
+        foreach i {1 2 3} { r TQ.LIST p COUNT 40 }
+        set types [lmap item [lindex [typed EXEC] 1] {lindex $item 0}]
+        assert_equal {array array error} $types
+    }
+}
+
 set ::bound [expr {125 * 1024 * 1024 + 64 * 1024 * 1024}]
 
 # A server of its own each: what an allocator keeps of one attack is not counted for the next.
