@@ -44,6 +44,8 @@ static const struct command_arg define_ahead_args[] = {
     {.name = "task", .type = "string"}, {.name = "n", .type = "integer"}, {0}};
 static const struct command_arg define_retire_args[] = {
     {.name = "n", .type = "integer"}, {.name = "task", .type = "string", .multiple = 1}, {0}};
+static const struct command_arg define_index_args[] = {
+    {.name = "n", .type = "integer"}, {.name = "tag", .type = "string", .multiple = 1}, {0}};
 static const struct command_arg define_field_args[] = {
     {.name = "name", .type = "string"}, {.name = "type", .type = "string"}, {0}};
 static const struct command_arg define_fields_args[] = {
@@ -63,6 +65,11 @@ static const struct command_arg define_fields_args[] = {
          .token = "RETIRE",                                                                        \
          .optional = 1,                                                                            \
          .args = define_retire_args},                                                              \
+        {.name = "index",                                                                          \
+         .type = "block",                                                                          \
+         .token = "INDEX",                                                                         \
+         .optional = 1,                                                                            \
+         .args = define_index_args},                                                               \
     {                                                                                              \
         .name = "fields", .type = "block", .token = "FIELDS", .optional = 1,                       \
         .args = define_fields_args                                                                 \
@@ -79,7 +86,8 @@ static const struct command_arg alter_args[] = {
 static const struct command define_commands[] = {
     {
         .name = "tq.create",
-        .summary = "Make a partition with bounds, declared fields, or tasks that retire samples",
+        .summary =
+            "Make a partition with bounds, declared fields, indexes, or tasks that retire samples",
         .group = "samples",
         .since = "0.1.0",
         .complexity = "O(N) with N the fields and tasks named",
@@ -93,11 +101,12 @@ static const struct command define_commands[] = {
     },
     {
         .name = "tq.alter",
-        .summary =
-            "Change bounds of a partition, declare fields, or name tasks that retire samples",
+        .summary = "Change bounds of a partition, declare fields or indexes, or name tasks that "
+                   "retire samples",
         .group = "samples",
         .since = "0.1.0",
-        .complexity = "O(N) with N the fields and tasks named; with RETIRE the samples",
+        .complexity = "O(N) with N the fields and tasks named; with RETIRE the samples; "
+                      "O(M log M) for a new index, M the samples",
         .arity = -2,
         .flags = COMMAND_WRITE,
         .first_key = 1,

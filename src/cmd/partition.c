@@ -13,6 +13,7 @@
 #include "server/waiter.h"
 #include "store/bounds.h"
 #include "store/ready.h"
+#include "store/tagindex.h"
 
 static void expect_run(struct client *c) {
     struct server *s = c->server;
@@ -204,7 +205,7 @@ static void status_task(struct client *c, const struct partition *p,
 /* The bounds that are set, named as in TQ.CREATE; MAXAHEAD as [task, n], RETIRE as its tasks. */
 static void status_bounds(struct reply *r, const struct bounds *b) {
     reply_map(r, (size_t)(b->samples != 0) + (b->bytes != 0) + (b->ahead_task.ptr != NULL) +
-                     (b->n_retire != 0));
+                     (b->n_retire != 0) + (b->n_indexes != 0));
     if (b->samples) {
         reply_text(r, "MAXSAMPLES");
         reply_integer(r, (int64_t)b->samples);
@@ -224,13 +225,32 @@ static void status_bounds(struct reply *r, const struct bounds *b) {
         reply_array(r, b->n_retire);
         for (size_t i = 0; i < b->n_retire; i++) reply_bulk(r, b->retire[i]);
     }
+    if (b->n_indexes) {
+        reply_text(r, "INDEX");
+        reply_array(r, b->n_indexes);
+        for (size_t i = 0; i < b->n_indexes; i++) reply_bulk(r, b->indexes[i]);
+    }
+}
+
+/* Of each index the bytes that it takes, for each sample. */
+static void status_indexes(struct reply *r, const struct partition *p) {
+    reply_map(r, p->n_indexes);
+    for (size_t i = 0; i < p->n_indexes; i++) {
+        uint64_t bytes = tagindex_bytes(p->indexes[i]);
+        reply_bulk(r, p->bounds.indexes[i]);
+        reply_map(r, 2);
+        reply_text(r, "bytes");
+        reply_integer(r, (int64_t)bytes);
+        reply_text(r, "bytes-per-sample");
+        reply_integer(r, (int64_t)(p->samples ? bytes / p->samples : 0));
+    }
 }
 
 static void status_run(struct client *c) {
     const struct partition *p = partition_or_error(c);
     if (!p) return;
     struct reply *r = &c->reply;
-    reply_map(r, 9);
+    reply_map(r, 10);
     reply_text(r, "samples");
     reply_integer(r, (int64_t)p->samples);
     reply_text(r, "expected");
@@ -259,6 +279,8 @@ static void status_run(struct client *c) {
     for (size_t i = 0; i < n_tasks; i++) status_task(c, p, tasks[i]);
     reply_text(r, "bounds");
     status_bounds(r, &p->bounds);
+    reply_text(r, "indexes");
+    status_indexes(r, p);
 }
 
 static const struct command_arg expect_args[] = {

@@ -65,7 +65,7 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
 }
 
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
- * WHERE has to be evaluated for more samples than a turn has time for. */
+ * more samples have to be looked at than a turn has time for. */
 static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
@@ -76,11 +76,11 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_error(&c->reply, &e);
         return true;
     }
-    *lack = (struct waiter_lack){.reason = taken.outcome == TAKE_SCAN ? WAITER_NEEDS_TURN
-                                                                      : WAITER_NEEDS_CHANGE,
+    bool is_cut = taken.outcome == TAKE_SCAN || taken.outcome == TAKE_WALK;
+    *lack = (struct waiter_lack){.reason = is_cut ? WAITER_NEEDS_TURN : WAITER_NEEDS_CHANGE,
                                  .samples = taken.lacks,
                                  .filters = taken.counts};
-    if (taken.outcome == TAKE_WAIT || taken.outcome == TAKE_SCAN) return false;
+    if (taken.outcome == TAKE_WAIT || is_cut) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
         return true;
@@ -124,6 +124,7 @@ struct sample_waiting {
 
 static void sample_scan(struct client *c, struct sample_waiting *waiting) {
     const struct take *take = &waiting->sample.take;
+    if (take_walks(c->server->store, take)) return; /* each try goes on where the last was cut */
     scan_begin(c->server, &waiting->scan, take->partition, &take->where);
 }
 

@@ -8,6 +8,7 @@ struct decoder {
     struct unpack *in;
     struct scratch *scratch;
     uint64_t samples; /* of the partition */
+    bool has_indexes; /* OP_DEFINE */
     struct error *e;
 };
 
@@ -248,7 +249,7 @@ static int decode_select(struct decoder *d, enum op_kind kind, struct op_select 
     return failed;
 }
 
-static int decode_define(struct decoder *d, struct op_define *define) {
+static int decode_define(struct decoder *d, bool has_indexes, struct op_define *define) {
     struct bounds *bounds = scratch_zalloc(d->scratch, 1, sizeof(*bounds));
     bounds->samples = unpack_varint(d->in);
     bounds->bytes = unpack_varint(d->in);
@@ -264,7 +265,11 @@ static int decode_define(struct decoder *d, struct op_define *define) {
         failed = dtype_unpack(d->in, &fields[i].type, d->e);
     }
     define->fields = fields;
-    return failed ? failed : decode_check(d, "fields");
+    if (!failed) failed = decode_check(d, "fields");
+    if (!failed && has_indexes)
+        failed = decode_spans(d, "indexes", &bounds->n_indexes, &bounds->indexes);
+    if (!failed && has_indexes && !bounds->n_indexes) failed = decode_fail(d, "indexes");
+    return failed;
 }
 
 /* ---- ops ---------------------------------------------------------------------------------- */
@@ -282,7 +287,7 @@ static int decode_body(struct decoder *d, struct op *op) {
     case OP_RESET:
     case OP_CLEAR:
     case OP_ERASE: return decode_select(d, op->kind, &op->select);
-    case OP_DEFINE: return decode_define(d, &op->define);
+    case OP_DEFINE: return decode_define(d, d->has_indexes, &op->define);
     case OP_EXPECT: op->expected = unpack_varint(d->in); return decode_check(d, "number");
     case OP_ADOPT:
         op->adopt.source = unpack_span(d->in);
@@ -297,6 +302,8 @@ int opcodec_decode(const struct store *s, struct unpack *in, struct scratch *scr
                    struct error *e) {
     struct decoder d = {.in = in, .scratch = scratch, .e = e};
     *op = (struct op){.kind = (enum op_kind)unpack_u8(in)};
+    d.has_indexes = (unsigned)op->kind == OPCODEC_DEFINE_INDEXES;
+    if (d.has_indexes) op->kind = OP_DEFINE;
     op->partition = unpack_span(in);
     op->now_ms = unpack_signed(in);
     int failed = decode_check(&d, "beginning");

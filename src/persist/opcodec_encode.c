@@ -202,6 +202,9 @@ static void encode_define(struct pack *p, const struct op_define *define) {
         pack_span(p, define->fields[i].name);
         dtype_pack(p, &define->fields[i].type);
     }
+    if (!bounds->n_indexes) return;
+    pack_varint(p, bounds->n_indexes);
+    for (size_t i = 0; i < bounds->n_indexes; i++) pack_span(p, bounds->indexes[i]);
 }
 
 /* The partitions are in the store by now; whose they are is all that is said. */
@@ -213,7 +216,7 @@ static void encode_adopt(struct pack *p, const struct op_adopt *adopt) {
 
 void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_out *out) {
     struct pack *p = &out->bytes;
-    pack_u8(p, (uint8_t)op->kind);
+    pack_u8(p, opcodec_kind(op));
     pack_span(p, op->partition);
     pack_signed(p, op->now_ms);
     switch (op->kind) {
@@ -282,6 +285,7 @@ static size_t bound_define(const struct op_define *define) {
     const struct bounds *bounds = define->bounds;
     size_t bytes = 6 * BOUND_NUMBER + bounds->ahead_task.len;
     bytes += bound_spans(bounds->retire, bounds->n_retire);
+    bytes += BOUND_NUMBER + bound_spans(bounds->indexes, bounds->n_indexes);
     for (size_t i = 0; i < define->n_fields; i++)
         bytes += BOUND_NUMBER + define->fields[i].name.len + BOUND_TYPE;
     return bytes;

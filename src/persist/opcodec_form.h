@@ -3,6 +3,7 @@
 #define TQ_PERSIST_OPCODEC_FORM_H
 
 #include "store/op.h"
+#include "store/partition.h"
 
 /* Which members of an op_select are there. */
 enum {
@@ -29,6 +30,14 @@ static inline bool opcodec_has_holder(enum op_kind kind) {
 /* The checksum of the keys of a NACK with KEYS. */
 static inline bool opcodec_has_request(enum op_kind kind, bool all) {
     return kind == OP_NACK && !all;
+}
+
+/* The first byte of a DEFINE with indexes; without, it is as in version 1. */
+enum { OPCODEC_DEFINE_INDEXES = 64 + OP_DEFINE };
+
+static inline uint8_t opcodec_kind(const struct op *op) {
+    bool has_indexes = op->kind == OP_DEFINE && op->define.bounds->n_indexes;
+    return (uint8_t)(has_indexes ? OPCODEC_DEFINE_INDEXES : op->kind);
 }
 
 #endif

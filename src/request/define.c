@@ -27,6 +27,14 @@ static int define_retire(struct args *a, void *request) {
     return args_list(a, "RETIRE", &define->bounds.n_retire, &define->bounds.retire);
 }
 
+/* INDEX 0: none from now on. */
+static int define_index(struct args *a, void *request) {
+    struct define *define = request;
+    define->sets_indexes = true;
+    if (args_accept(a, "0")) return 0;
+    return args_list(a, "INDEX", &define->bounds.n_indexes, &define->bounds.indexes);
+}
+
 static int define_fields(struct args *a, void *request) {
     struct define *define = request;
     int failed = args_count(a, "FIELDS", 2, &define->n_fields);
@@ -59,7 +67,7 @@ int request_define_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"MAXSAMPLES", define_samples, false}, {"MAXBYTES", define_bytes, false},
         {"MAXAHEAD", define_ahead, false},     {"RETIRE", define_retire, false},
         {"FIELDS", define_fields, false},      {"STRIPES", define_stripes, false},
-        {"OR", define_or_alter, false},
+        {"OR", define_or_alter, false},        {"INDEX", define_index, false},
     };
     *out = (struct define){0};
     struct args a = args_open(argv, argc, scratch, e);

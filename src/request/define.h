@@ -1,5 +1,6 @@
-/* TQ.CREATE partition [MAXSAMPLES n] [MAXBYTES b] [MAXAHEAD task n] [RETIRE n task …] [FIELDS m name type …]
- * TQ.ALTER, the same. A bound of 0 is none. */
+/* TQ.CREATE partition [MAXSAMPLES n] [MAXBYTES b] [MAXAHEAD task n] [RETIRE n task …] [INDEX n tag …]
+ * [FIELDS m name type …]
+ * TQ.ALTER, the same. A bound of 0 is none, and so is an INDEX of 0. */
 #ifndef TQ_REQUEST_DEFINE_H
 #define TQ_REQUEST_DEFINE_H
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "store/matches.h"
+#include "store/tagindex.h"
 
 static void apply_columns(struct partition *p, struct column_set *set, const struct op_put *put,
                           const struct op_column *columns, size_t n_columns) {
@@ -26,6 +27,7 @@ static void apply_touch(struct partition *p, const struct op_put *put) {
 
 static size_t apply_put(struct partition *p, const struct op *op) {
     const struct op_put *put = &op->put;
+    tagindexes_before_put(p, put);
     if (put->n_new)
         partition_add(p, put->new_seqs, put->keys, put->n_new, (uint32_t)(op->now_ms / 1000));
     for (size_t i = 0; put->group_ids && i < put->n; i++)
@@ -34,6 +36,7 @@ static size_t apply_put(struct partition *p, const struct op *op) {
     apply_columns(p, &p->tags, put, put->tags, put->n_tags);
     if (put->n_tags && put->n > put->n_new) apply_touch(p, put);
     apply_columns(p, &p->fields, put, put->columns, put->n_columns);
+    tagindexes_after_put(p, put);
     return put->n_new;
 }
 
@@ -122,6 +125,7 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
                 had |= partition_forget(p, p->tasks[t], select->seqs[i]);
         changed += had;
     }
+    tagindexes_touch(p, select->seqs, select->n);
     return changed;
 }
 
@@ -135,25 +139,27 @@ static size_t apply_clear(struct partition *p, const struct op_select *select) {
     return changed;
 }
 
-static bool erase_cells(struct column_set *set, const struct op_select *select, uint64_t seq) {
+static bool erase_cells(struct partition *p, const struct op_select *select, uint64_t seq) {
+    struct column_set *set = select->tags ? &p->tags : &p->fields;
     bool touched = false;
+    if (select->tags) tagindexes_leave(p, seq);
     for (size_t i = 0; i < select->n_names; i++) {
         struct column *column = column_set_find(set, select->names[i]);
         if (column) touched |= column_clear(column, seq);
     }
+    if (select->tags) tagindexes_enter(p, seq);
     return touched;
 }
 
 static size_t apply_erase(struct partition *p, const struct op_select *select) {
-    struct column_set *set = select->tags ? &p->tags : &p->fields;
     size_t changed = 0;
     if (select->all) {
         for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
-            changed += erase_cells(set, select, seq);
+            changed += erase_cells(p, select, seq);
         if (select->tags) matches_touch_all(p);
         return changed;
     }
-    for (size_t i = 0; i < select->n; i++) changed += erase_cells(set, select, select->seqs[i]);
+    for (size_t i = 0; i < select->n; i++) changed += erase_cells(p, select, select->seqs[i]);
     if (select->tags) matches_touch(p, select->seqs, select->n);
     return changed;
 }

@@ -6,6 +6,7 @@
 
 #include "store/names.h"
 #include "store/plan.h"
+#include "store/tagindex.h"
 
 /* ---- new samples -------------------------------------------------------------------------- */
 
@@ -290,6 +291,18 @@ const uint64_t *retire_left_alone(const struct partition *p, const struct op *cl
 
 /* ---- what is said about a partition -------------------------------------------------------- */
 
+static int define_check_indexes(const struct bounds *bounds, struct scratch *scratch,
+                                struct error *e) {
+    if (bounds->n_indexes > TAGINDEX_MAX)
+        return error_set(e, ERROR_ERR, "INDEX: expected at most %d tags, got %zu", TAGINDEX_MAX,
+                         bounds->n_indexes);
+    for (size_t i = 0; i < bounds->n_indexes; i++) {
+        int failed = names_check_word("tag", bounds->indexes[i], e);
+        if (failed) return failed;
+    }
+    return names_check_distinct("INDEX: ", "tag", bounds->indexes, bounds->n_indexes, scratch, e);
+}
+
 static int define_check_names(const struct define *define, struct error *e) {
     const struct bounds *bounds = &define->bounds;
     int failed = names_check_partition(define->partition, e);
@@ -320,6 +333,13 @@ static struct span define_keep(struct span name, struct scratch *scratch) {
     return span_of(memcpy(scratch_alloc(scratch, name.len, 1), name.ptr, name.len), name.len);
 }
 
+static const struct span *define_keep_all(const struct span *names, size_t n,
+                                          struct scratch *scratch) {
+    struct span *copy = scratch_alloc(scratch, n, sizeof(*copy));
+    for (size_t i = 0; i < n; i++) copy[i] = define_keep(names[i], scratch);
+    return copy;
+}
+
 /* What was asked for over what there is; copied, as applying the op replaces the partition's own. */
 static const struct bounds *define_merge(const struct define *define, const struct partition *p,
                                          struct scratch *scratch) {
@@ -335,10 +355,12 @@ static const struct bounds *define_merge(const struct define *define, const stru
         bounds->n_retire = define->bounds.n_retire;
         bounds->retire = define->bounds.retire;
     }
-    struct span *retire = scratch_alloc(scratch, bounds->n_retire, sizeof(*retire));
-    for (size_t i = 0; i < bounds->n_retire; i++)
-        retire[i] = define_keep(bounds->retire[i], scratch);
-    bounds->retire = retire;
+    if (define->sets_indexes) {
+        bounds->n_indexes = define->bounds.n_indexes;
+        bounds->indexes = define->bounds.indexes;
+    }
+    bounds->retire = define_keep_all(bounds->retire, bounds->n_retire, scratch);
+    bounds->indexes = define_keep_all(bounds->indexes, bounds->n_indexes, scratch);
     bounds->ahead_task = define_keep(bounds->ahead_task, scratch);
     return bounds;
 }
@@ -349,6 +371,7 @@ int define_plan(const struct store *s, const struct define *define, int64_t now_
     if (!failed)
         failed = names_check_distinct("RETIRE: ", "task", define->bounds.retire,
                                       define->bounds.n_retire, scratch, e);
+    if (!failed) failed = define_check_indexes(&define->bounds, scratch, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, define->partition);
     if (define->alter && !p)

@@ -11,7 +11,7 @@ struct define {
     struct span partition;
     bool alter;    /* the partition must exist */
     bool or_alter; /* the partition may exist; without either it must not */
-    bool sets_samples, sets_bytes, sets_ahead, sets_retire;
+    bool sets_samples, sets_bytes, sets_ahead, sets_retire, sets_indexes;
     struct bounds bounds; /* what is not set stays as it is */
     size_t n_fields;
     const struct op_column *fields; /* name and type */

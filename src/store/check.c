@@ -195,6 +195,7 @@ static int check_define(const struct store *s, const struct partition *p, const 
         .alter = p != NULL,
         .sets_ahead = bounds->ahead || bounds->ahead_task.ptr,
         .sets_retire = true,
+        .sets_indexes = true,
         .bounds = *bounds,
         .n_fields = op->define.n_fields,
         .fields = op->define.fields,

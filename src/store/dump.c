@@ -124,6 +124,13 @@ static void dump_tasks(struct dump *d) {
     }
 }
 
+/* Left out where there are none, so that a tq without indexes reads the file. */
+static void dump_indexes(struct dump *d, const struct bounds *bounds) {
+    if (!bounds->n_indexes) return;
+    pack_varint(&d->head, bounds->n_indexes);
+    for (size_t i = 0; i < bounds->n_indexes; i++) pack_span(&d->head, bounds->indexes[i]);
+}
+
 static int dump_whole(struct dump *d) {
     const struct partition *p = d->p;
     pack_span(&d->head, p->name);
@@ -138,6 +145,7 @@ static int dump_whole(struct dump *d) {
     pack_varint(&d->head, p->groups.count);
     dump_fields(d);
     dump_tasks(d);
+    dump_indexes(d, &p->bounds);
     return dump_emit(d, SECTION_PARTITION);
 }
 

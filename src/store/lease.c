@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "store/ended.h"
 #include "store/store.h"
+#include "store/tagindex.h"
 
 /* ---- the heap, earliest end first --------------------------------------------------------- */
 
@@ -305,6 +306,7 @@ static size_t lease_give_back(const struct lease *lease, const struct op_select 
     const uint64_t *seqs = select->all ? lease->seqs : select->seqs;
     size_t n = select->all ? lease->n : select->n, released = 0;
     for (size_t i = 0; i < n; i++) released += consumer_release(lease->task, seqs[i]);
+    tagindexes_touch(lease->partition, seqs, n);
     return released;
 }
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "store/load_state.h"
 #include "store/names.h"
+#include "store/tagindex.h"
 
 #define U(number) ((unsigned long long)(number))
 
@@ -101,7 +102,9 @@ static int load_complete(struct load *l, struct error *e) {
     partition_count_stranded(l->p);
     failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
     if (!failed) failed = load_check_columns(l, &l->p->tags, l->counts.tags, e);
-    return failed ? failed : load_check_tasks(l, e);
+    if (!failed) failed = load_check_tasks(l, e);
+    if (!failed) tagindexes_build(l->p);
+    return failed;
 }
 
 int load_finish(struct load *l, struct op *op, struct error *e) {
@@ -275,6 +278,23 @@ static int load_tasks(struct load *l, struct unpack *u, struct error *e) {
     return failed;
 }
 
+static int load_indexes(struct load *l, struct unpack *u, struct error *e) {
+    struct bounds bounds = l->p->bounds;
+    int failed = load_count(l, u, "indexes", 2, TAGINDEX_MAX, &bounds.n_indexes, e);
+    if (failed) return failed;
+    struct span *tags = scratch_alloc(&l->scratch, bounds.n_indexes, sizeof(*tags));
+    for (size_t i = 0; !failed && i < bounds.n_indexes; i++) {
+        tags[i] = unpack_span(u);
+        failed = names_check_word("tag", tags[i], e);
+        for (size_t k = 0; !failed && k < i; k++)
+            if (span_equal(tags[k], tags[i]))
+                failed = load_bad(l, e, "two indexes of tag %s", QUOTE(tags[i]));
+    }
+    bounds.indexes = tags;
+    if (!failed) partition_bound(l->p, &bounds);
+    return failed;
+}
+
 static int load_partition(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_complete(l, e);
     if (!failed) failed = load_make(l, u, e);
@@ -284,6 +304,7 @@ static int load_partition(struct load *l, struct unpack *u, struct error *e) {
     if (!failed) failed = load_fields(l, u, e);
     if (!failed) failed = load_tags(l, u, e);
     if (!failed) failed = load_tasks(l, u, e);
+    if (!failed && !u->bad && unpack_left(u)) failed = load_indexes(l, u, e);
     if (!failed && (u->bad || unpack_left(u)))
         failed = load_bad(l, e, "its head has not the length it should have");
     if (!failed) load_reserve(l);

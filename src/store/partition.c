@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/matches.h"
+#include "store/tagindex.h"
 
 struct partition *partition_new(struct span name, struct arena *arena) {
     static const struct dtype bytes = {.base = DTYPE_BYTES};
@@ -195,6 +196,7 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
     ended_drop_task(&p->ended, task);
     consumer_free(task);
     partition_count_stranded(p);
+    tagindexes_touch_all(p);
 }
 
 /* ---- samples of broken groups ------------------------------------------------------------- */
@@ -257,18 +259,26 @@ static struct span name_copy(struct span name) {
 static void bounds_free(struct bounds *bounds) {
     for (size_t i = 0; i < bounds->n_retire; i++) mem_free((void *)bounds->retire[i].ptr);
     mem_free((void *)bounds->retire);
+    for (size_t i = 0; i < bounds->n_indexes; i++) mem_free((void *)bounds->indexes[i].ptr);
+    mem_free((void *)bounds->indexes);
     mem_free((void *)bounds->ahead_task.ptr);
+}
+
+static const struct span *names_copy(const struct span *names, size_t n) {
+    struct span *copy = n ? mem_calloc(n, sizeof(*copy)) : NULL;
+    for (size_t i = 0; i < n; i++) copy[i] = name_copy(names[i]);
+    return copy;
 }
 
 void partition_bound(struct partition *p, const struct bounds *bounds) {
     struct bounds copy = *bounds;
-    struct span *retire = bounds->n_retire ? mem_calloc(bounds->n_retire, sizeof(*retire)) : NULL;
-    for (size_t i = 0; i < bounds->n_retire; i++) retire[i] = name_copy(bounds->retire[i]);
-    copy.retire = retire;
+    copy.retire = names_copy(bounds->retire, bounds->n_retire);
+    copy.indexes = names_copy(bounds->indexes, bounds->n_indexes);
     copy.ahead_task = name_copy(bounds->ahead_task);
     bounds_free(&p->bounds);
     p->bounds = copy;
     partition_count_stranded(p);
+    tagindexes_declare(p, copy.indexes, copy.n_indexes);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
@@ -332,6 +342,7 @@ static void row_piece_free(struct partition *p, struct row_piece *piece) {
 
 void partition_clear(struct partition *p, uint64_t seq) {
     struct span key = partition_key(p, seq);
+    tagindexes_leave(p, seq);
     keyindex_remove(&p->index, hash_bytes(key), (uint32_t)seq);
     uint32_t group = partition_group(p, seq);
     if (group != GROUP_NONE) partition_leave(p, seq, group);
@@ -365,9 +376,9 @@ static bool column_set_shrink(struct column_set *set, size_t *steps) {
 }
 
 bool partition_shrink(struct partition *p, size_t *steps) {
-    if (!matches_shrink(p->matches, steps) || !column_shrink(&p->keys, steps) ||
-        !column_set_shrink(&p->fields, steps) || !column_set_shrink(&p->tags, steps) ||
-        !groups_shrink(&p->groups, steps))
+    if (!matches_shrink(p->matches, steps) || !tagindexes_shrink(p, steps) ||
+        !column_shrink(&p->keys, steps) || !column_set_shrink(&p->fields, steps) ||
+        !column_set_shrink(&p->tags, steps) || !groups_shrink(&p->groups, steps))
         return false;
     for (size_t i = 0; i < p->tasks_count; i++)
         if (!consumer_shrink(p->tasks[i], steps)) return false;
@@ -382,6 +393,7 @@ bool partition_shrink(struct partition *p, size_t *steps) {
 
 void partition_free(struct partition *p) {
     matches_free(p->matches);
+    tagindexes_free(p);
     chunk_list_release(&p->chunks);
     column_free(&p->keys);
     column_set_free(&p->fields);
@@ -427,6 +439,7 @@ uint64_t partition_overhead(const struct partition *p) {
                      groups_overhead(&p->groups) + spine_overhead(&p->rows);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
+    bytes += tagindexes_overhead(p);
     bytes += ended_bytes(&p->ended);
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];

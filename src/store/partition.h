@@ -53,9 +53,12 @@ struct bounds {
     struct span ahead_task; /* ptr NULL without one */
     size_t n_retire;
     const struct span *retire; /* tasks: a sample that all of them have consumed is cleared */
+    size_t n_indexes;
+    const struct span *indexes; /* tags with an index; see tagindex.h */
 };
 
 struct match_sets;
+struct tag_index;
 
 struct partition {
     struct span name; /* owned */
@@ -83,6 +86,8 @@ struct partition {
     uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
     size_t overhead;      /* bytes of row pieces */
     struct match_sets *matches; /* see matches.h */
+    struct tag_index **indexes; /* of bounds.indexes */
+    size_t n_indexes;
 };
 
 /* An empty one, in no store. */

@@ -154,12 +154,15 @@ uint64_t ready_count(struct ready *r) {
     return count;
 }
 
-bool ready_has(const struct ready *r, uint64_t seq) {
+bool ready_is_left(const struct ready *r, uint64_t seq) {
     if (!partition_alive(r->partition, seq)) return false;
     for (size_t i = 0; i < r->n_fields; i++)
         if (!r->fields[i] || !column_has(r->fields[i], seq)) return false;
     const struct consumer_piece *had = r->task ? consumer_piece(r->task, spine_number(seq)) : NULL;
     unsigned row = spine_row(seq);
-    if (had && (bits_get(had->consumed, row) || bits_get(had->leased, row))) return false;
-    return where_admits(&r->where, seq);
+    return !had || !(bits_get(had->consumed, row) || bits_get(had->leased, row));
+}
+
+bool ready_has(const struct ready *r, uint64_t seq) {
+    return ready_is_left(r, seq) && where_admits(&r->where, seq);
 }

@@ -66,6 +66,9 @@ uint64_t ready_previous(struct ready *r);
  * from first to end - 1. False when there are none. */
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]);
 
+/* Does this sample qualify but for WHERE, which is not asked? */
+bool ready_is_left(const struct ready *r, uint64_t seq);
+
 /* Does this sample qualify? Independent of how far the scan is. */
 bool ready_has(const struct ready *r, uint64_t seq);
 

@@ -52,6 +52,7 @@ struct sampler {
     bool random;     /* args->seed decides: whoever asks draws one where none was given */
     bool in_units;   /* picks whole units: ready samples that make none stay behind */
     bool needs_rank; /* splits its picks: only with RANK and BATCH */
+    bool is_ordered; /* walks the index of its tag, where there is one */
 
     /* Can this COUNT be asked of this partition (NULL: it does not exist yet)? Checked before anything is
      * picked. NULL: always. */

@@ -2,6 +2,7 @@
 #include "store/take.h"
 
 #include "store/bounds.h"
+#include "store/tagindex.h"
 
 /* Sealed or all written, and everything there has the fields: nothing more can become ready. */
 static bool take_is_complete(const struct partition *p, const struct take *take) {
@@ -148,6 +149,11 @@ static void take_wait(const struct take *take, const struct partition *p, uint64
     out->counts = !size_unknown && p && take_counts(p, take, lacks);
 }
 
+bool take_walks(const struct store *s, const struct take *take) {
+    const struct partition *p = store_find(s, take->partition);
+    return p && take->sampler->is_ordered && tagindex_find(p, take->args.tag);
+}
+
 /* ---- the plan ----------------------------------------------------------------------------- */
 
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
@@ -166,12 +172,14 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     failed = bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e);
     if (failed) return failed;
 
+    bool walks = take_walks(s, take);
     struct ready ready;
     struct ready_query query = {.partition = p,
                                 .task = task,
                                 .n_fields = take->n_fields,
                                 .fields = take->fields,
                                 .where = &take->where,
+                                .lookup = walks,
                                 .evaluations = take->evaluations};
     ready_open(&ready, &query, scratch);
     bool complete = take_is_complete(p, take), exact;
@@ -189,7 +197,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     take->sampler->pick(&take->args, &ready, &picks);
 
     if (ready_is_cut(&ready)) {
-        out->outcome = TAKE_SCAN;
+        out->outcome = walks ? TAKE_WALK : TAKE_SCAN;
     } else if (picks.n > 0 && (picks.n >= at_least || complete)) {
         out->outcome = TAKE_BATCH;
         out->n = picks.n;

@@ -37,6 +37,7 @@ enum take_outcome {
     TAKE_BATCH, /* `seqs` are to be handed out */
     TAKE_WAIT,  /* not enough yet */
     TAKE_SCAN,  /* the limit of evaluations was reached: see ready_is_cut() */
+    TAKE_WALK,  /* it was reached in the walk of an index: the next try goes on from there */
     TAKE_END,   /* the end of the stream: nothing is left and nothing will come */
 };
 
@@ -58,6 +59,9 @@ struct taken {
  * scratch). */
 bool take_plan_done(const struct store *s, const struct take *take, int64_t now_ms,
                     struct scratch *scratch, struct op *op, uint64_t **seqs, size_t *n);
+
+/* Does the sampler walk an index of its tag? Then no match set is used. */
+bool take_walks(const struct store *s, const struct take *take);
 
 /* COUNT beyond what any partition can hold is refused with ERR, like what the sampler refuses. */
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,

@@ -82,6 +82,7 @@ static void dump_define(struct json *j, const struct op_define *define) {
     if (bounds->ahead_task.ptr) json_text(j, "maxahead-task", bounds->ahead_task);
     json_number(j, "maxahead", bounds->ahead);
     dump_spans(j, "retire", bounds->retire, bounds->n_retire);
+    dump_spans(j, "index", bounds->indexes, bounds->n_indexes);
     json_begin(j, "fields", '{');
     for (size_t i = 0; i < define->n_fields; i++) {
         json_name(j, define->fields[i].name);

@@ -99,6 +99,18 @@ def samples(client, n):
     fill(client, n)
 
 
+def indexed(client, n):
+    client("TQ.CREATE", "p", "INDEX", 2, "v", "w")
+    fill(client, n)
+
+
+def indexed_half_consumed(client, n):
+    """The task has consumed the upper half of `v`."""
+    indexed(client, n)
+    client("TQ.SAMPLE", "p", "t", "COUNT", n, "ATLEAST", 1, "FIELDS", 1, "x", "WHERE", 1, "v", ">=", 500,
+           "AS", "KEYS")
+
+
 def one_group(client, n):
     fill(client, 65536, group=65536)
     fill(client, n, partition="beside")
@@ -203,6 +215,10 @@ def cases(n):
         ("TQ.SAMPLE BY RANDOM WHERE", samples, take("BY", "RANDOM", "WHERE", 1, "v", ">", "1")),
         ("TQ.SAMPLE BY MAX", samples, take("BY", "MAX", "v")),
         ("TQ.SAMPLE BY MIN", samples, take("BY", "MIN", "v")),
+        ("TQ.SAMPLE BY MAX, INDEX", indexed, take("BY", "MAX", "v")),
+        ("TQ.SAMPLE BY MIN, INDEX", indexed, take("BY", "MIN", "v")),
+        ("TQ.SAMPLE BY MAX, INDEX, top half consumed", indexed_half_consumed, take("BY", "MAX", "v")),
+        ("TQ.ALTER INDEX", samples, ["TQ.ALTER", "p", "INDEX", 1, "v"]),
         ("TQ.SAMPLE BY PRIORITY", samples, take("BY", "PRIORITY", "v")),
         ("TQ.SAMPLE BY BALANCED, 8 ranks", samples,
          take("BY", "BALANCED", "v", 8, "RANK", 0, "BATCH", 0)),

@@ -393,13 +393,26 @@ static void test_the_form_is_pinned(void **state) {
                               .partition = S("p"),
                               .select = {.all = true, .n_names = 1, .names = names, .tags = true}},
                  k->store, S("\x08\x01p\x00\x61\x00\x01\x01n"));
-    struct bounds bounds = {1, 2, 300, S("a"), 1, names};
+    struct bounds bounds = {.samples = 1,
+                            .bytes = 2,
+                            .ahead = 300,
+                            .ahead_task = S("a"),
+                            .n_retire = 1,
+                            .retire = names};
     expect_bytes(
         &(struct op){.kind = OP_DEFINE, .partition = S("p"), .define = {&bounds, 1, &field}},
         k->store,
         S("\x09\x01p\x00\x01\x02\xac\x02\x02"
           "a\x01\x01n\x01\x01"
           "f\x0d\x01\x00"));
+    bounds.n_indexes = 1;
+    bounds.indexes = names;
+    expect_bytes(
+        &(struct op){.kind = OP_DEFINE, .partition = S("p"), .define = {&bounds, 1, &field}},
+        k->store,
+        S("\x49\x01p\x00\x01\x02\xac\x02\x02"
+          "a\x01\x01n\x01\x01"
+          "f\x0d\x01\x00\x01\x01n"));
     expect_bytes(&(struct op){.kind = OP_EXPECT, .partition = S("p"), .expected = 7}, k->store,
                  S("\x0a\x01p\x00\x07"));
     expect_bytes(&(struct op){.kind = OP_SEAL, .partition = S("p")}, k->store, S("\x0b\x01p\x00"));

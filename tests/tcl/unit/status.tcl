@@ -85,7 +85,7 @@ start_server {} {
         r TQ.PUT p k11 GROUP a 2
         take p t 3
         set status [r TQ.STATUS p]
-        assert_same_set {samples expected sealed groups broken_groups bytes fields tasks bounds} [dict keys $status]
+        assert_same_set {samples expected sealed groups broken_groups bytes fields tasks bounds indexes} [dict keys $status]
         assert_equal 11 [dict get $status samples]
         assert_equal 1 [dict get $status groups]
         assert_equal 0 [dict get $status sealed]

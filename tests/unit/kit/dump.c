@@ -112,6 +112,7 @@ static void dump_bounds(FILE *out, const struct bounds *bounds) {
             U(bounds->ahead));
     if (bounds->ahead_task.ptr) dump_span(out, " of ", bounds->ahead_task);
     for (size_t i = 0; i < bounds->n_retire; i++) dump_span(out, " retire ", bounds->retire[i]);
+    for (size_t i = 0; i < bounds->n_indexes; i++) dump_span(out, " index ", bounds->indexes[i]);
     fputc('\n', out);
 }
 

@@ -43,6 +43,7 @@ static void free_partition(struct model_partition *p) {
     mem_free(p->batches);
     model_let_go(&p->bounds.ahead_task);
     for (size_t i = 0; i < p->bounds.n_retire; i++) model_let_go(&p->bounds.retire[i]);
+    for (size_t i = 0; i < p->bounds.n_indexes; i++) model_let_go(&p->bounds.indexes[i]);
     model_let_go(&p->name);
     *p = (struct model_partition){0};
 }

@@ -15,7 +15,13 @@
 #include "store/select.h"
 #include "store/take.h"
 
-enum { MODEL_COLUMNS = 8, MODEL_TASKS = 4, MODEL_PARTITIONS = 4, MODEL_RETIRE = 3 };
+enum {
+    MODEL_COLUMNS = 8,
+    MODEL_TASKS = 4,
+    MODEL_PARTITIONS = 4,
+    MODEL_RETIRE = 3,
+    MODEL_INDEXES = 3
+};
 
 #define MODEL_NO_GROUP SIZE_MAX
 
@@ -85,6 +91,8 @@ struct model_bounds {
     uint64_t samples, bytes, ahead;               /* 0: none */
     struct span ahead_task, retire[MODEL_RETIRE]; /* owned */
     size_t n_retire;
+    struct span indexes[MODEL_INDEXES]; /* owned */
+    size_t n_indexes;
 };
 
 struct model_partition {

@@ -75,6 +75,12 @@ static unsigned check_define(const struct model_partition *p, const struct defin
             if (span_equal(define->bounds.retire[i], define->bounds.retire[j]))
                 errors |= MODEL_ERROR(ERROR_ERR);
     }
+    for (size_t i = 0; i < define->bounds.n_indexes; i++) {
+        errors |= model_check_word(define->bounds.indexes[i]);
+        for (size_t j = 0; j < i; j++)
+            if (span_equal(define->bounds.indexes[i], define->bounds.indexes[j]))
+                errors |= MODEL_ERROR(ERROR_ERR);
+    }
     for (size_t i = 0; i < define->n_fields; i++) {
         errors |= model_check_word(define->fields[i].name);
         for (size_t j = 0; j < i; j++)
@@ -108,6 +114,9 @@ unsigned model_define(struct model *m, const struct define *define) {
     while (define->sets_retire && b->n_retire) model_let_go(&b->retire[--b->n_retire]);
     for (size_t i = 0; define->sets_retire && i < define->bounds.n_retire; i++)
         b->retire[b->n_retire++] = model_own(define->bounds.retire[i]);
+    while (define->sets_indexes && b->n_indexes) model_let_go(&b->indexes[--b->n_indexes]);
+    for (size_t i = 0; define->sets_indexes && i < define->bounds.n_indexes; i++)
+        b->indexes[b->n_indexes++] = model_own(define->bounds.indexes[i]);
     for (size_t i = 0; i < define->n_fields; i++) {
         size_t at = model_column(&p->fields, define->fields[i].name);
         if (at == p->fields.n)

@@ -112,6 +112,9 @@ static void check_bounds(const struct bounds *b, const struct model_bounds *expe
     EXPECT(b->n_retire == expected->n_retire, "%zu", b->n_retire);
     for (size_t i = 0; i < b->n_retire; i++)
         EXPECT(span_equal(b->retire[i], expected->retire[i]), "task %zu", i);
+    EXPECT(b->n_indexes == expected->n_indexes, "%zu", b->n_indexes);
+    for (size_t i = 0; i < b->n_indexes; i++)
+        EXPECT(span_equal(b->indexes[i], expected->indexes[i]), "index %zu", i);
 }
 
 /* ---- chunks ------------------------------------------------------------------------------- */

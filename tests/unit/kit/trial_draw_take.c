@@ -206,6 +206,16 @@ static void draw_bounds(struct trial *t, struct define *define) {
     define->bounds.retire = tasks;
 }
 
+static void draw_indexes(struct trial *t, struct define *define) {
+    struct span *tags = scratch_alloc(&t->scratch, MODEL_INDEXES, sizeof(*tags));
+    define->sets_indexes = below(t, 2);
+    if (!define->sets_indexes) return;
+    define->bounds.n_indexes = below(t, MODEL_INDEXES + 1);
+    for (size_t i = 0; i < define->bounds.n_indexes; i++) tags[i] = trial_draw_tag(t);
+    if (trial_rarely(t)) tags[0] = SPAN_LITERAL("not a tag");
+    define->bounds.indexes = tags;
+}
+
 void trial_draw_define(struct trial *t, struct define *define) {
     *define = (struct define){.partition = trial_draw_partition(t)};
     const struct model_partition *p = model_find(&t->model, define->partition);
@@ -214,6 +224,7 @@ void trial_draw_define(struct trial *t, struct define *define) {
     if (define->or_alter) define->alter = false;
     if (trial_rarely(t)) define->partition = span_of_string("");
     draw_bounds(t, define);
+    draw_indexes(t, define);
     define->n_fields = below(t, 3);
     struct op_column *fields = scratch_zalloc(&t->scratch, define->n_fields, sizeof(*fields));
     for (size_t i = 0; i < define->n_fields; i++) {

@@ -1,0 +1,471 @@
+/* See order.h. */
+#include "store/order.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum {
+    ORDER_FANOUT = 64,
+    ORDER_BUILD = 56,  /* fill of nodes that are built: some room for what comes */
+    ORDER_SMALL = 16,  /* a node with fewer joins a neighbour, */
+    ORDER_JOINED = 48, /* where both together have no more than these */
+};
+
+struct order_leaf {
+    unsigned n;
+    struct order_key keys[ORDER_FANOUT];
+};
+
+/* Children hold keys from their `first` on, up to the next child's; the first child's is not read,
+ * it has all below. */
+struct order_inner {
+    unsigned n;
+    struct order_key firsts[ORDER_FANOUT];
+    void *children[ORDER_FANOUT];
+    uint64_t spent[ORDER_FANOUT]; /* bits of views to which nothing below is of use */
+    uint64_t counts[ORDER_FANOUT];
+};
+
+static bool order_less(struct order_key a, struct order_key b) {
+    return a.value != b.value ? a.value < b.value : a.seq < b.seq;
+}
+
+/* How many of the sorted keys are less than `key`. */
+static unsigned order_lower(const struct order_key *keys, unsigned n, struct order_key key) {
+    unsigned low = 0, high = n;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (order_less(keys[middle], key))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The child where the key is, or would be. */
+static unsigned order_child(const struct order_inner *inner, struct order_key key) {
+    unsigned low = 0, high = inner->n - 1; /* the last one whose first is not above the key */
+    while (low < high) {
+        unsigned middle = (low + high + 1) / 2;
+        if (order_less(key, inner->firsts[middle]))
+            high = middle - 1;
+        else
+            low = middle;
+    }
+    return low;
+}
+
+static size_t order_node_size(unsigned level) {
+    return level ? sizeof(struct order_inner) : sizeof(struct order_leaf);
+}
+
+static void *order_node_new(struct order *o, unsigned level) {
+    o->bytes += order_node_size(level);
+    void *node = mem_alloc(order_node_size(level));
+    *(unsigned *)node = 0;
+    return node;
+}
+
+static void order_node_free(struct order *o, void *node, unsigned level) {
+    o->bytes -= order_node_size(level);
+    mem_free(node);
+}
+
+/* Both kinds begin with n. */
+static unsigned order_node_n(const void *node) {
+    return *(const unsigned *)node;
+}
+
+/* ---- freeing ------------------------------------------------------------------------------ */
+
+/* True when the node is gone. */
+static bool order_node_shrink(struct order *o, void *node, unsigned level, size_t *steps) {
+    struct order_inner *inner = node;
+    for (; level && inner->n; inner->n--)
+        if (!order_node_shrink(o, inner->children[inner->n - 1], level - 1, steps)) return false;
+    if (!*steps) return false;
+    --*steps;
+    order_node_free(o, node, level);
+    return true;
+}
+
+bool order_shrink(struct order *o, size_t *steps) {
+    if (o->root && !order_node_shrink(o, o->root, o->height, steps)) return false;
+    *o = (struct order){0};
+    return true;
+}
+
+void order_free(struct order *o) {
+    size_t all = SIZE_MAX;
+    order_shrink(o, &all);
+}
+
+/* ---- building ----------------------------------------------------------------------------- */
+
+/* Nodes of one level, with the first key and the number of entries of each. */
+struct order_level {
+    void **nodes;
+    struct order_key *firsts;
+    uint64_t *counts;
+    size_t n;
+};
+
+static struct order_level order_level_new(size_t n) {
+    return (struct order_level){.nodes = mem_alloc((n + 1) * sizeof(void *)),
+                                .firsts = mem_alloc((n + 1) * sizeof(struct order_key)),
+                                .counts = mem_alloc((n + 1) * sizeof(uint64_t)),
+                                .n = n};
+}
+
+static void order_level_free(struct order_level *level) {
+    mem_free(level->nodes);
+    mem_free(level->firsts);
+    mem_free(level->counts);
+}
+
+/* Of n things in `nodes` nodes, the first one of node `at`: nodes are filled alike. */
+static size_t order_split_at(size_t n, size_t nodes, size_t at) {
+    return n / nodes * at + (at < n % nodes ? at : n % nodes);
+}
+
+static struct order_level order_build_leaves(struct order *o, const struct order_key *keys,
+                                             size_t n) {
+    struct order_level out = order_level_new((n + ORDER_BUILD - 1) / ORDER_BUILD);
+    for (size_t i = 0; i < out.n; i++) {
+        size_t begin = order_split_at(n, out.n, i), end = order_split_at(n, out.n, i + 1);
+        struct order_leaf *leaf = out.nodes[i] = order_node_new(o, 0);
+        leaf->n = (unsigned)(end - begin);
+        memcpy(leaf->keys, keys + begin, leaf->n * sizeof(*keys));
+        out.firsts[i] = keys[begin];
+        out.counts[i] = leaf->n;
+    }
+    return out;
+}
+
+static struct order_level order_build_inner(struct order *o, const struct order_level *below) {
+    struct order_level out = order_level_new((below->n + ORDER_BUILD - 1) / ORDER_BUILD);
+    for (size_t i = 0; i < out.n; i++) {
+        size_t begin = order_split_at(below->n, out.n, i);
+        size_t end = order_split_at(below->n, out.n, i + 1);
+        struct order_inner *inner = out.nodes[i] = order_node_new(o, o->height);
+        inner->n = (unsigned)(end - begin);
+        memcpy(inner->firsts, below->firsts + begin, inner->n * sizeof(*inner->firsts));
+        memcpy(inner->children, below->nodes + begin, inner->n * sizeof(*inner->children));
+        memcpy(inner->counts, below->counts + begin, inner->n * sizeof(*inner->counts));
+        memset(inner->spent, 0, sizeof(inner->spent));
+        out.firsts[i] = inner->firsts[0];
+        out.counts[i] = 0;
+        for (unsigned c = 0; c < inner->n; c++) out.counts[i] += inner->counts[c];
+    }
+    return out;
+}
+
+void order_build(struct order *o, const struct order_key *keys, size_t n) {
+    order_free(o);
+    if (!n) return;
+    struct order_level level = order_build_leaves(o, keys, n);
+    while (level.n > 1) {
+        o->height++;
+        struct order_level above = order_build_inner(o, &level);
+        order_level_free(&level);
+        level = above;
+    }
+    o->root = level.nodes[0];
+    o->n = n;
+    order_level_free(&level);
+}
+
+/* ---- adding ------------------------------------------------------------------------------- */
+
+/* The right half of a node that was full; node NULL: it was not. */
+struct order_half {
+    void *node;
+    struct order_key first;
+    uint64_t count;
+};
+
+/* Where a full node is split when something comes to `at`. What comes in order leaves full nodes
+ * behind. */
+static unsigned order_half_at(unsigned at) {
+    return at == ORDER_FANOUT ? ORDER_FANOUT : ORDER_FANOUT / 2;
+}
+
+static void order_leaf_insert(struct order_leaf *leaf, unsigned at, struct order_key key) {
+    memmove(leaf->keys + at + 1, leaf->keys + at, (leaf->n - at) * sizeof(key));
+    leaf->keys[at] = key;
+    leaf->n++;
+}
+
+static struct order_half order_leaf_add(struct order *o, struct order_leaf *leaf,
+                                        struct order_key key) {
+    unsigned at = order_lower(leaf->keys, leaf->n, key);
+    if (leaf->n < ORDER_FANOUT) {
+        order_leaf_insert(leaf, at, key);
+        return (struct order_half){0};
+    }
+    unsigned half = order_half_at(at);
+    struct order_leaf *right = order_node_new(o, 0);
+    right->n = leaf->n - half;
+    memcpy(right->keys, leaf->keys + half, right->n * sizeof(key));
+    leaf->n = half;
+    if (at < half || (at == half && half < ORDER_FANOUT))
+        order_leaf_insert(leaf, at, key);
+    else
+        order_leaf_insert(right, at - half, key);
+    return (struct order_half){right, right->keys[0], right->n};
+}
+
+static void order_inner_move(struct order_inner *to, unsigned to_at, const struct order_inner *from,
+                             unsigned from_at, unsigned n) {
+    memmove(to->firsts + to_at, from->firsts + from_at, n * sizeof(*to->firsts));
+    memmove(to->children + to_at, from->children + from_at, n * sizeof(*to->children));
+    memmove(to->spent + to_at, from->spent + from_at, n * sizeof(*to->spent));
+    memmove(to->counts + to_at, from->counts + from_at, n * sizeof(*to->counts));
+}
+
+static void order_inner_insert(struct order_inner *inner, unsigned at,
+                               const struct order_half *half) {
+    order_inner_move(inner, at + 1, inner, at, inner->n - at);
+    inner->firsts[at] = half->first;
+    inner->children[at] = half->node;
+    inner->spent[at] = 0;
+    inner->counts[at] = half->count;
+    inner->n++;
+}
+
+static uint64_t order_inner_count(const struct order_inner *inner) {
+    uint64_t n = 0;
+    for (unsigned i = 0; i < inner->n; i++) n += inner->counts[i];
+    return n;
+}
+
+static struct order_half order_inner_add(struct order *o, struct order_inner *inner, unsigned level,
+                                         unsigned at, const struct order_half *child) {
+    if (inner->n < ORDER_FANOUT) {
+        order_inner_insert(inner, at, child);
+        return (struct order_half){0};
+    }
+    unsigned half = order_half_at(at);
+    struct order_inner *right = order_node_new(o, level);
+    right->n = inner->n - half;
+    order_inner_move(right, 0, inner, half, right->n);
+    inner->n = half;
+    if (at < half || (at == half && half < ORDER_FANOUT))
+        order_inner_insert(inner, at, child);
+    else
+        order_inner_insert(right, at - half, child);
+    return (struct order_half){right, right->firsts[0], order_inner_count(right)};
+}
+
+static struct order_half order_node_add(struct order *o, void *node, unsigned level,
+                                        struct order_key key) {
+    if (!level) return order_leaf_add(o, node, key);
+    struct order_inner *inner = node;
+    unsigned at = order_child(inner, key);
+    inner->spent[at] = 0;
+    inner->counts[at]++;
+    struct order_half half = order_node_add(o, inner->children[at], level - 1, key);
+    if (!half.node) return half;
+    inner->counts[at] -= half.count;
+    return order_inner_add(o, inner, level, at + 1, &half);
+}
+
+void order_add(struct order *o, struct order_key key) {
+    if (!o->root) o->root = order_node_new(o, 0);
+    struct order_half half = order_node_add(o, o->root, o->height, key);
+    o->n++;
+    if (!half.node) return;
+    struct order_inner *root = order_node_new(o, o->height + 1);
+    root->n = 1;
+    root->firsts[0] = ORDER_KEY_MIN;
+    root->children[0] = o->root;
+    root->spent[0] = 0;
+    root->counts[0] = o->n - half.count;
+    order_inner_insert(root, 1, &half);
+    o->root = root;
+    o->height++;
+}
+
+/* ---- removing ----------------------------------------------------------------------------- */
+
+static void order_inner_drop(struct order_inner *inner, unsigned at) {
+    order_inner_move(inner, at, inner, at + 1, inner->n - at - 1);
+    inner->n--;
+}
+
+/* Child at + 1 goes into child `at`. */
+static void order_join(struct order *o, struct order_inner *inner, unsigned level, unsigned at) {
+    void *left = inner->children[at], *right = inner->children[at + 1];
+    if (level == 1) {
+        struct order_leaf *to = left, *from = right;
+        memcpy(to->keys + to->n, from->keys, from->n * sizeof(*to->keys));
+        to->n += from->n;
+    } else {
+        struct order_inner *to = left, *from = right;
+        from->firsts[0] = inner->firsts[at + 1];
+        order_inner_move(to, to->n, from, 0, from->n);
+        to->n += from->n;
+    }
+    inner->spent[at] &= inner->spent[at + 1];
+    inner->counts[at] += inner->counts[at + 1];
+    order_node_free(o, right, level - 1);
+    order_inner_drop(inner, at + 1);
+}
+
+/* A child with few entries joins a neighbour with which it fits; an empty one goes. */
+static void order_tidy(struct order *o, struct order_inner *inner, unsigned level, unsigned at) {
+    unsigned n = order_node_n(inner->children[at]);
+    if (n >= ORDER_SMALL) return;
+    if (!n) {
+        order_node_free(o, inner->children[at], level - 1);
+        order_inner_drop(inner, at);
+    } else if (at + 1 < inner->n && n + order_node_n(inner->children[at + 1]) <= ORDER_JOINED) {
+        order_join(o, inner, level, at);
+    } else if (at > 0 && n + order_node_n(inner->children[at - 1]) <= ORDER_JOINED) {
+        order_join(o, inner, level, at - 1);
+    }
+}
+
+static bool order_node_remove(struct order *o, void *node, unsigned level, struct order_key key) {
+    if (!level) {
+        struct order_leaf *leaf = node;
+        unsigned at = order_lower(leaf->keys, leaf->n, key);
+        if (at == leaf->n || order_less(key, leaf->keys[at])) return false;
+        leaf->n--;
+        memmove(leaf->keys + at, leaf->keys + at + 1, (leaf->n - at) * sizeof(key));
+        return true;
+    }
+    struct order_inner *inner = node;
+    unsigned at = order_child(inner, key);
+    if (!order_node_remove(o, inner->children[at], level - 1, key)) return false;
+    inner->counts[at]--;
+    order_tidy(o, inner, level, at);
+    return true;
+}
+
+bool order_remove(struct order *o, struct order_key key) {
+    if (!o->root || !order_node_remove(o, o->root, o->height, key)) return false;
+    o->n--;
+    while (o->height && order_node_n(o->root) == 1) {
+        struct order_inner *root = o->root;
+        o->root = root->children[0];
+        order_node_free(o, root, o->height--);
+    }
+    if (o->n) return true;
+    order_free(o);
+    return true;
+}
+
+/* ---- bits and ranks ----------------------------------------------------------------------- */
+
+void order_touch(struct order *o, struct order_key key) {
+    void *node = o->root;
+    for (unsigned level = o->height; level; level--) {
+        struct order_inner *inner = node;
+        unsigned at = order_child(inner, key);
+        inner->spent[at] = 0;
+        node = inner->children[at];
+    }
+}
+
+static void order_node_forget(struct order_inner *inner, unsigned level, uint64_t views) {
+    for (unsigned i = 0; i < inner->n; i++) {
+        inner->spent[i] &= ~views;
+        if (level > 1) order_node_forget(inner->children[i], level - 1, views);
+    }
+}
+
+void order_forget(struct order *o, uint64_t views) {
+    if (o->height) order_node_forget(o->root, o->height, views);
+}
+
+uint64_t order_rank(const struct order *o, struct order_key key) {
+    uint64_t rank = 0;
+    const void *node = o->root;
+    if (!node) return 0;
+    for (unsigned level = o->height; level; level--) {
+        const struct order_inner *inner = node;
+        unsigned at = order_child(inner, key);
+        for (unsigned i = 0; i < at; i++) rank += inner->counts[i];
+        node = inner->children[at];
+    }
+    const struct order_leaf *leaf = node;
+    return rank + order_lower(leaf->keys, leaf->n, key);
+}
+
+/* ---- walks -------------------------------------------------------------------------------- */
+
+struct order_range {
+    struct order_key from, end;
+    bool backwards;
+};
+
+/* *spent: the views to which nothing in the leaf is of use, as far as all of it was looked at. */
+static bool order_leaf_walk(const struct order_leaf *leaf, struct order_walk *walk,
+                            const struct order_range *range, struct order_key *out,
+                            uint64_t *spent) {
+    unsigned begin = order_lower(leaf->keys, leaf->n, range->from);
+    unsigned end = order_lower(leaf->keys, leaf->n, range->end);
+    uint64_t of_use = 0;
+    *spent = 0;
+    if (!*walk->left) {
+        walk->is_cut = true;
+        return false;
+    }
+    for (unsigned i = begin; i < end; i++) {
+        const struct order_key *key = &leaf->keys[range->backwards ? begin + end - 1 - i : i];
+        enum order_use use = walk->use(walk->context, *key);
+        if (use == ORDER_WANTED) {
+            *out = *key;
+            return true;
+        }
+        if (use == ORDER_UNWANTED) of_use = walk->wide & ~walk->narrow;
+    }
+    if (begin > 0 || end < leaf->n) return false;
+    *spent = (walk->wide | walk->narrow) & ~of_use;
+    *walk->left -= leaf->n < *walk->left ? leaf->n : *walk->left;
+    return false;
+}
+
+static bool order_node_walk(void *node, unsigned level, struct order_walk *walk,
+                            const struct order_range *range, struct order_key *out,
+                            uint64_t *spent) {
+    if (!level) return order_leaf_walk(node, walk, range, out, spent);
+    struct order_inner *inner = node;
+    unsigned first = order_child(inner, range->from), last = order_child(inner, range->end);
+    *spent = 0;
+    for (unsigned i = first; i <= last; i++) {
+        unsigned at = range->backwards ? first + last - i : i;
+        if (inner->spent[at] & (walk->wide | walk->narrow)) continue;
+        uint64_t below;
+        if (order_node_walk(inner->children[at], level - 1, walk, range, out, &below)) return true;
+        inner->spent[at] |= below;
+        if (walk->is_cut) return false;
+    }
+    *spent = walk->wide | walk->narrow;
+    for (unsigned i = 0; i < inner->n; i++) {
+        /* What is of no use to the wide view is of none to the narrow one. */
+        if (inner->spent[i] & walk->wide) inner->spent[i] |= walk->narrow;
+        *spent &= inner->spent[i];
+    }
+    return false;
+}
+
+static bool order_walk_run(struct order *o, struct order_walk *walk,
+                           const struct order_range *range, struct order_key *out) {
+    uint64_t spent;
+    return o->root && order_less(range->from, range->end) &&
+           order_node_walk(o->root, o->height, walk, range, out, &spent);
+}
+
+bool order_first(struct order *o, struct order_walk *walk, struct order_key from,
+                 struct order_key end, struct order_key *out) {
+    return order_walk_run(o, walk, &(struct order_range){from, end, false}, out);
+}
+
+bool order_last(struct order *o, struct order_walk *walk, struct order_key from,
+                struct order_key end, struct order_key *out) {
+    return order_walk_run(o, walk, &(struct order_range){from, end, true}, out);
+}

@@ -1,0 +1,94 @@
+/* The declared indexes of a partition: its samples in the order of a tag (INDEX of TQ.CREATE).
+ *
+ * Every sample alive has one entry in each index: by its number, or behind all numbers where the
+ * tag is no number, or is missing. An index is derived from the tags: it is neither logged nor
+ * saved, but built when it is declared and after a load. A write of the tag moves the entry in
+ * O(log n).
+ *
+ * A walk of an index looks for samples that are ready for a call (ready.h): for its task, its fields
+ * and its WHERE, which together are a view. What a walk found to be of no use to a view is skipped
+ * by the next one (order.h), so a sample that the task has consumed is met once, not at each call.
+ * Whatever makes a sample ready again must touch its entries: a write, a lease that is given back,
+ * RESET. An index remembers the ORDER_VIEWS views used last. */
+#ifndef TQ_STORE_TAGINDEX_H
+#define TQ_STORE_TAGINDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/scratch.h"
+#include "base/span.h"
+#include "store/order.h"
+
+enum { TAGINDEX_MAX = 64 /* of a partition */ };
+
+struct op_put;
+struct partition;
+struct ready;
+struct tag_index;
+
+/* Where the entries without a number begin: first those whose tag is no number, then those without
+ * the tag, and where all entries end. */
+#define TAGINDEX_TEXT ((struct order_key){UINT64_MAX - 1, 0})
+#define TAGINDEX_MISSING ((struct order_key){UINT64_MAX, 0})
+#define TAGINDEX_END ((struct order_key){UINT64_MAX, UINT64_MAX})
+
+/* The index of this tag, NULL where none is declared. */
+struct tag_index *tagindex_find(const struct partition *p, struct span tag);
+
+/* The entries whose number equals that of `key`: from *from to before *end. */
+void tagindex_equals(struct order_key key, struct order_key *from, struct order_key *end);
+
+uint64_t tagindex_seq(const struct partition *p, struct order_key key);
+
+/* Bytes of one, and of all of the partition. */
+size_t tagindex_bytes(const struct tag_index *index);
+size_t tagindexes_overhead(const struct partition *p);
+
+/* ---- walks: for samplers. Valid until the next change ---- */
+
+struct tagindex_walk {
+    struct order *order;
+    struct order_walk walk;
+};
+
+/* A walk over what is ready; it is cut at the limit of `ready`. */
+void tagindex_open(struct tagindex_walk *w, struct tag_index *index, const struct ready *ready,
+                   struct scratch *scratch);
+
+/* The first, or last, ready entry from `from` to before `end`. False where there is none, or where
+ * the walk was cut (ready_is_cut). */
+bool tagindex_first(struct tagindex_walk *w, struct order_key from, struct order_key end,
+                    struct order_key *out);
+bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_key end,
+                   struct order_key *out);
+
+/* ---- changing: for store_apply and loading alone ---- */
+
+/* From now on these tags have indexes, and no others; new ones are built. Time: O(n log n) for each
+ * new one. */
+void tagindexes_declare(struct partition *p, const struct span *tags, size_t n);
+
+/* Builds all anew, after tags were loaded. */
+void tagindexes_build(struct partition *p);
+
+/* An OP_PUT is about to change tags, and has changed them. */
+void tagindexes_before_put(struct partition *p, const struct op_put *put);
+void tagindexes_after_put(struct partition *p, const struct op_put *put);
+
+/* The sample loses its tags, or is cleared: its entries go; and come again, by its tags as they are
+ * now. */
+void tagindexes_leave(struct partition *p, uint64_t seq);
+void tagindexes_enter(struct partition *p, uint64_t seq);
+
+/* The samples may be ready for a task again. */
+void tagindexes_touch(struct partition *p, const uint64_t *seqs, size_t n);
+
+/* All samples may be. */
+void tagindexes_touch_all(struct partition *p);
+
+/* Frees nodes in slices, as partition_shrink() does. */
+bool tagindexes_shrink(struct partition *p, size_t *steps);
+void tagindexes_free(struct partition *p);
+
+#endif

@@ -1,0 +1,129 @@
+# INDEX of TQ.CREATE and TQ.ALTER: grammar, what TQ.STATUS tells, and that it outlives the server. That
+# answers are the same with and without an index is shown by tests/unit/test_store_index.c.
+
+proc put_tag {partition key value} {
+    r TQ.PUT $partition $key TAGS 1 v $value FIELDS 1 f x
+}
+
+proc take_keys {args} {
+    return [r TQ.SAMPLE {*}$args AS KEYS]
+}
+
+proc index_tags {partition} {
+    return [dict keys [dict get [r TQ.STATUS $partition] indexes]]
+}
+
+start_server {} {
+    test "CREATE and ALTER declare indexes, which STATUS lists" {
+        r TQ.CREATE p INDEX 2 v other
+        assert_equal {v other} [index_tags p]
+        assert_equal {v other} [dict get [r TQ.STATUS p] bounds INDEX]
+        r TQ.ALTER p MAXSAMPLES 10
+        assert_equal {v other} [index_tags p]
+        r TQ.ALTER p INDEX 1 other
+        assert_equal other [index_tags p]
+        r TQ.CREATE p OR ALTER INDEX 0
+        assert_equal {} [index_tags p]
+        assert_equal {MAXSAMPLES 10} [dict get [r TQ.STATUS p] bounds]
+    }
+
+    test "STATUS tells the bytes of an index, and for each sample" {
+        r TQ.CREATE p INDEX 1 v
+        for {set i 0} {$i < 2000} {incr i} {put_tag p k$i $i}
+        set index [dict get [r TQ.STATUS p] indexes v]
+        set each [dict get $index bytes-per-sample]
+        assert {$each >= 16 && $each <= 40}
+        assert {[dict get $index bytes] / 2000 == $each}
+    }
+
+    test "an INDEX that makes no sense is an error that names it" {
+        assert_refused "ERR tag 'a b'*" {r TQ.CREATE p INDEX 1 {a b}}
+        assert_refused "ERR INDEX: tag 'v' is named twice" {r TQ.CREATE p INDEX 2 v v}
+        assert_refused "ERR *INDEX*" {r TQ.CREATE p INDEX 2 v}
+        assert_refused "ERR *INDEX*" {r TQ.CREATE p INDEX -1 v}
+        assert_refused "ERR *INDEX*" {r TQ.CREATE p INDEX}
+        assert_refused "ERR *INDEX is there twice" {r TQ.CREATE p INDEX 1 v INDEX 1 w}
+        set many {}
+        for {set i 0} {$i < 65} {incr i} {lappend many t$i}
+        assert_refused "ERR INDEX: expected at most 64 tags, got 65" {r TQ.CREATE p INDEX 65 {*}$many}
+        assert_equal {} [r TQ.LIST]
+    }
+
+    test "MAX and MIN take by an index what they take without" {
+        foreach index {{} {INDEX 1 v}} {
+            r TQ.CREATE p {*}$index
+            foreach {key value} {a 5 b inf c -1 d 5.0 e x f 1e1 g 10} {put_tag p $key $value}
+            r TQ.PUT p h FIELDS 1 f x
+            assert_equal {b f g a} [take_keys p t COUNT 4 FIELDS 1 f BY MAX v]
+            assert_equal {d c e h} [take_keys p t COUNT 5 FIELDS 1 f BY MAX v ATLEAST 1]
+            assert_equal {c a d f g b e h} [take_keys p u COUNT 8 FIELDS 1 f BY MIN v]
+            assert_equal {a d} [take_keys p w COUNT 9 ATLEAST 1 FIELDS 1 f BY MIN v WHERE 2 v >= 5 v < 6]
+            r TQ.CLEAR p
+        }
+    }
+
+    test "an index declared for samples that are there has them all" {
+        foreach {key value} {a 5 b 7 c 6} {put_tag p $key $value}
+        assert_equal b [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
+        r TQ.ALTER p INDEX 1 v
+        assert_equal {c a} [take_keys p t COUNT 2 FIELDS 1 f BY MAX v]
+        r TQ.RESET p
+        assert_equal {b c a} [take_keys p t COUNT 3 FIELDS 1 f BY MAX v]
+    }
+
+    test "a call that waits BY MAX gets what comes, by its index" {
+        r TQ.CREATE p INDEX 1 v
+        set c [client]
+        resp::send $c TQ.SAMPLE p t COUNT 2 FIELDS 1 f BY MAX v BLOCK 0 AS KEYS
+        wait_blocked 1
+        put_tag p a 1
+        put_tag p b 2
+        assert_equal {b a} [resp::receive $c]
+    }
+
+    test "a walk over much that was consumed lets other clients in" {
+        r TQ.CREATE p INDEX 1 v
+        for {set at 0} {$at < 40000} {incr at 2000} {
+            set keys {} ; set values {}
+            for {set i $at} {$i < $at + 2000} {incr i} {lappend keys k$i ; lappend values [expr {-$i}]}
+            r TQ.MPUT p KEYS 2000 {*}$keys TAGS 1 v {*}$values
+        }
+        r TQ.PUT p k39990 FIELDS 1 f x
+        set c [client]
+        resp::send $c TQ.SAMPLE p t COUNT 1 FIELDS 1 f BY MAX v AS KEYS
+        assert_equal k39990 [resp::receive $c]
+        r MULTI
+        r TQ.SAMPLE p u COUNT 1 FIELDS 1 f BY MAX v AS KEYS
+        assert_equal k39990 [lindex [r EXEC] 0]
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "declared indexes are in the log and in its base" {
+        r TQ.CREATE p INDEX 1 v
+        r TQ.CREATE q INDEX 2 v w
+        foreach {key value} {a 5 b 7 c 6} {put_tag p $key $value}
+        r TQ.ALTER q INDEX 1 w
+        assert_equal b [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
+        restart_server KILL
+        assert_equal v [index_tags p]
+        assert_equal w [index_tags q]
+        assert_equal c [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
+        r BGREWRITEAOF
+        wait_until {[info_field aof_rewrites] == 1} "no rewrite"
+        restart_server KILL
+        assert_equal v [index_tags p]
+        assert_equal w [index_tags q]
+        assert_equal a [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
+    }
+
+    test "a checkpoint has the indexes" {
+        r TQ.CREATE p INDEX 1 v
+        foreach {key value} {a 5 b 7 c 6} {put_tag p $key $value}
+        r TQ.CHECKPOINT saved
+        r TQ.CLEAR p
+        r TQ.RESTORE saved
+        assert_equal v [index_tags p]
+        assert_equal {b c a} [take_keys p t COUNT 3 FIELDS 1 f BY MAX v]
+    }
+}

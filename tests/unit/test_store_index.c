@@ -1,0 +1,501 @@
+/* Indexes: the ordered set against a sorted array; and a partition with indexes against one without,
+ * which must answer alike whatever is written, cleared, taken, leased, given back and restored. */
+#include "kit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "kit/source.h"
+#include "kit/store.h"
+#include "kit/tape.h"
+#include "store/bounds.h"
+#include "store/lease.h"
+#include "store/order.h"
+#include "store/ready.h"
+#include "store/tagindex.h"
+
+/* ---- the ordered set ---------------------------------------------------------------------- */
+
+enum { ENTRIES = 20000 };
+
+/* All entries that may be there, sorted; an entry's seq is its place. */
+struct array {
+    struct order_key keys[ENTRIES];
+    bool is_there[ENTRIES];
+    enum order_use use[ENTRIES];
+    uint64_t n, looks;
+};
+
+static void array_init(struct array *a, struct source *s) {
+    *a = (struct array){0};
+    for (uint64_t i = 0, value = 0; i < ENTRIES; i++) {
+        value += source_below(s, 3) == 0;
+        a->keys[i] = (struct order_key){value, i};
+    }
+}
+
+static enum order_use array_use(void *context, struct order_key key) {
+    struct array *a = context;
+    a->looks++;
+    return a->use[key.seq];
+}
+
+static struct order_key draw_key(const struct array *a, struct source *s) {
+    if (source_below(s, 16) == 0) return source_below(s, 2) ? ORDER_KEY_MIN : TAGINDEX_END;
+    return a->keys[source_below(s, ENTRIES)];
+}
+
+static bool less(struct order_key a, struct order_key b) {
+    return a.value != b.value ? a.value < b.value : a.seq < b.seq;
+}
+
+/* The first, or last, wanted entry of a range, by the array; ENTRIES where there is none. */
+static size_t array_find(const struct array *a, struct order_key from, struct order_key end,
+                         bool last) {
+    for (size_t n = 0; n < ENTRIES; n++) {
+        size_t i = last ? ENTRIES - 1 - n : n;
+        if (a->is_there[i] && a->use[i] == ORDER_WANTED && !less(a->keys[i], from) &&
+            less(a->keys[i], end))
+            return i;
+    }
+    return ENTRIES;
+}
+
+static void check_walk(struct order *o, struct array *a, struct source *s) {
+    struct order_key from = draw_key(a, s), end = draw_key(a, s), got;
+    uint64_t left = UINT64_MAX;
+    struct order_walk walk = {
+        .use = array_use, .context = a, .wide = 1, .narrow = 2, .left = &left};
+    bool last = source_below(s, 2);
+    size_t expected = array_find(a, from, end, last);
+    bool found = (last ? order_last : order_first)(o, &walk, from, end, &got);
+    assert_int_equal(found, expected < ENTRIES);
+    if (found) assert_int_equal(got.seq, expected);
+}
+
+static void check_rank(const struct order *o, const struct array *a, struct source *s) {
+    struct order_key key = draw_key(a, s);
+    uint64_t rank = 0;
+    for (size_t i = 0; i < ENTRIES; i++) rank += a->is_there[i] && less(a->keys[i], key);
+    assert_int_equal(order_rank(o, key), rank);
+    assert_int_equal(o->n, a->n);
+}
+
+static void flip(struct order *o, struct array *a, size_t i) {
+    if (a->is_there[i]) {
+        assert_true(order_remove(o, a->keys[i]));
+        a->n--;
+    } else {
+        assert_false(order_remove(o, a->keys[i]));
+        order_add(o, a->keys[i]);
+        a->n++;
+    }
+    a->is_there[i] = !a->is_there[i];
+}
+
+/* Of less use: without a word. Of more: with order_touch. */
+static void change_use(struct order *o, struct array *a, size_t i, enum order_use use) {
+    bool is_more = use > a->use[i];
+    a->use[i] = use;
+    if (is_more) order_touch(o, a->keys[i]);
+}
+
+static void test_an_order_is_a_sorted_array(void **state) {
+    (void)state;
+    static struct array a;
+    struct source s = source_of_seed(3);
+    struct order o = {0};
+    size_t used = mem_used();
+    array_init(&a, &s);
+    for (unsigned round = 0; round < 12; round++) {
+        bool grows = round % 4 != 3;
+        for (unsigned step = 0; step < 8000; step++) {
+            size_t i = source_below(&s, ENTRIES);
+            if (round == 1) i = step; /* in order */
+            if (a.is_there[i] != grows || source_below(&s, 8) == 0) flip(&o, &a, i);
+            change_use(&o, &a, source_below(&s, ENTRIES), (enum order_use)source_below(&s, 3));
+            if (step % 400 == 0) check_walk(&o, &a, &s);
+            if (step % 2000 == 0) check_rank(&o, &a, &s);
+        }
+        for (size_t i = 0; i < ENTRIES; i++) /* most are used up */
+            if (a.use[i] && source_below(&s, 50)) a.use[i] = ORDER_NEVER;
+        for (unsigned i = 0; i < 40; i++) check_walk(&o, &a, &s);
+        if (round == 5) order_forget(&o, 1);
+    }
+    for (size_t i = 0; i < ENTRIES; i++)
+        if (a.is_there[i]) flip(&o, &a, i);
+    assert_null(o.root);
+    assert_int_equal(o.bytes, 0);
+    assert_int_equal(mem_used(), used);
+}
+
+static void test_an_order_is_built_whole(void **state) {
+    (void)state;
+    static struct array a;
+    struct source s = source_of_seed(4);
+    static const size_t sizes[] = {0, 1, 56, 57, 64, 3000, ENTRIES};
+    size_t used = mem_used();
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        struct order o = {0};
+        array_init(&a, &s);
+        for (size_t i = 0; i < sizes[k]; i++) a.is_there[i] = true;
+        a.n = sizes[k];
+        order_build(&o, a.keys, a.n);
+        for (unsigned i = 0; i < 10; i++) check_rank(&o, &a, &s);
+        for (unsigned i = 0; i < 1000; i++) flip(&o, &a, source_below(&s, ENTRIES));
+        for (size_t i = 0; i < ENTRIES; i++) change_use(&o, &a, i, ORDER_WANTED);
+        for (unsigned i = 0; i < 20; i++) check_walk(&o, &a, &s);
+        size_t steps = 5;
+        while (!order_shrink(&o, &steps)) steps = 5;
+    }
+    assert_int_equal(mem_used(), used);
+}
+
+/* What was walked over once is not looked at again, and a walk is cut at its limit. */
+static void test_a_walk_skips_what_is_spent(void **state) {
+    (void)state;
+    static struct array a;
+    struct source s = source_of_seed(5);
+    struct order o = {0};
+    struct order_key got;
+    array_init(&a, &s);
+    for (size_t i = 0; i < ENTRIES; i++) a.is_there[i] = true;
+    order_build(&o, a.keys, ENTRIES);
+    a.use[100] = ORDER_WANTED;
+    uint64_t left = 1000;
+    struct order_walk walk = {
+        .use = array_use, .context = &a, .wide = 1, .narrow = 1, .left = &left};
+    unsigned tries = 0;
+    for (; !order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got); tries++) {
+        assert_true(walk.is_cut);
+        walk.is_cut = false;
+        left = 1000;
+    }
+    assert_int_equal(got.seq, 100);
+    assert_in_range(tries, ENTRIES / 1100, ENTRIES / 900);
+    a.looks = 0;
+    assert_true(order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got));
+    assert_in_range(a.looks, 1, 128);
+    a.use[15000] = ORDER_WANTED;
+    assert_true(order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got));
+    assert_int_equal(got.seq, 100); /* that it is of use again was not said */
+    order_touch(&o, a.keys[15000]);
+    assert_true(order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got));
+    assert_int_equal(got.seq, 15000);
+    order_free(&o);
+}
+
+/* ---- a partition with indexes, and its twin without ---------------------------------------- */
+
+static const struct span field = SPAN_LITERAL("f");
+
+static void define(struct kit *k, bool alter, size_t n, const struct span *tags) {
+    struct op op;
+    struct define define = {.partition = SPAN_LITERAL("with"),
+                            .alter = alter,
+                            .sets_indexes = true,
+                            .bounds = {.n_indexes = n, .indexes = tags}};
+    scratch_reset(&k->scratch);
+    assert_int_equal(define_plan(k->store, &define, k->now_ms, &k->scratch, &op, &k->error), 0);
+    store_apply(k->store, &op);
+}
+
+struct twins {
+    struct kit *k;
+    struct source source;
+    struct scratch scratch; /* of the step; requests of the kit reset theirs */
+    unsigned next;          /* keys below it were made */
+    uint64_t leases[8][2];
+    unsigned n_leases;
+};
+
+static const char *const names[] = {"with", "without"};
+
+static const char *key_of(struct twins *t, unsigned number) {
+    char *key = scratch_alloc(&t->scratch, 16, 1);
+    snprintf(key, 16, "k%u", number);
+    return key;
+}
+
+static const char *draw_name(struct twins *t) {
+    unsigned back = (unsigned)source_below(&t->source, 3000);
+    return key_of(t, back < t->next ? t->next - 1 - back : 0);
+}
+
+static const char *draw_value(struct twins *t) {
+    static const char *const odd[] = {"inf",
+                                      "-inf",
+                                      "nan",
+                                      "abc",
+                                      "",
+                                      "1e1",
+                                      "010",
+                                      "-0",
+                                      "0.0",
+                                      "0",
+                                      "5.00",
+                                      "0x10",
+                                      "5e0",
+                                      "-5",
+                                      "9223372036854775807",
+                                      "9223372036854775806",
+                                      "-9223372036854775808",
+                                      "18446744073709551615"};
+    if (source_below(&t->source, 8) == 0)
+        return odd[source_below(&t->source, sizeof(odd) / sizeof(odd[0]))];
+    char *text = scratch_alloc(&t->scratch, 24, 1);
+    snprintf(text, 24, source_below(&t->source, 2) ? "%d" : "%d.5",
+             (int)source_below(&t->source, 400) - 100);
+    return text;
+}
+
+static struct where draw_where(struct twins *t, size_t most) {
+    struct where where = {.n = source_below(&t->source, most + 1)};
+    struct where_condition *c = scratch_alloc(&t->scratch, most, sizeof(*c));
+    for (size_t i = 0; i < where.n; i++)
+        c[i] =
+            (struct where_condition){span_of_string(source_below(&t->source, 4) ? "v" : "u"),
+                                     (enum where_operator)source_below(&t->source, WHERE_OPERATORS),
+                                     span_of_string(draw_value(t))};
+    where.conditions = c;
+    return where;
+}
+
+/* The keys of a batch, behind each other. */
+static struct span batch_text(struct twins *t, const char *partition, const struct taken *taken) {
+    const struct partition *p = kit_partition(t->k, partition);
+    char *text = scratch_alloc(&t->scratch, taken->n + 1, 16), *at = text;
+    at += sprintf(at, "%d:", taken->outcome);
+    for (size_t i = 0; taken->outcome == TAKE_BATCH && i < taken->n; i++) {
+        struct span key = partition_key(p, taken->seqs[i]);
+        memcpy(at, key.ptr, key.len);
+        at += key.len;
+        *at++ = ' ';
+    }
+    return span_of(text, (size_t)(at - text));
+}
+
+static void step_take(struct twins *t) {
+    static const char *const samplers[] = {"MAX", "MIN", "MAX", "MIN", "SEQUENTIAL", "LIFO"};
+    struct take take = {.count = 1 + source_below(&t->source, 60), .n_fields = 1, .fields = &field};
+    take.at_least = source_below(&t->source, 2) ? 1 : take.count;
+    take.task = span_of_string((char[]){(char)('a' + source_below(&t->source, 3)), 0});
+    take.task = span_of(memcpy(scratch_alloc(&t->scratch, 1, 1), take.task.ptr, 1), 1);
+    take.n_fields = source_below(&t->source, 4) != 0;
+    take.sampler = sampler_find(span_of_string(samplers[source_below(&t->source, 6)]));
+    take.args = (struct sampler_args){
+        .tag = span_of_string(source_below(&t->source, 4) ? "v" : "u"), .exponent = 1};
+    if (source_below(&t->source, 2)) take.where = draw_where(t, 2);
+    take.keep = source_below(&t->source, 4) == 0;
+    take.lease_ms = !take.keep && source_below(&t->source, 2) ? 1000 : 0;
+    struct span text[2];
+    for (int i = 0; i < 2; i++) {
+        struct taken taken;
+        take.partition = span_of_string(names[i]);
+        take.evaluations = source_below(&t->source, 2) ? 100 : 0;
+        do
+            assert_int_equal(
+                take_plan(t->k->store, &take, t->k->now_ms, &t->scratch, &taken, &t->k->error), 0);
+        while (taken.outcome == TAKE_WALK ||
+               (taken.outcome == TAKE_SCAN && !(take.evaluations = 0)));
+        text[i] = batch_text(t, names[i], &taken);
+        if (taken.outcome != TAKE_BATCH || !taken.changes) continue;
+        t->leases[t->n_leases % 8][i] = taken.op.select.lease.id;
+        store_apply(t->k->store, &taken.op);
+    }
+    if (take.lease_ms) t->n_leases++;
+    if (!span_equal(text[0], text[1]))
+        fprintf(stderr, "with: %.*s\nwithout: %.*s\n", SPAN_ARG(text[0]), SPAN_ARG(text[1]));
+    assert_true(span_equal(text[0], text[1]));
+}
+
+/* Ends a lease, or as if its time had run out, or gives one sample back. */
+static void step_lease(struct twins *t) {
+    unsigned which = (unsigned)source_below(&t->source, 8),
+             how = (unsigned)source_below(&t->source, 3);
+    struct span key = span_of_string(draw_name(t));
+    for (int i = 0; i < 2; i++) {
+        char id[24];
+        struct op op;
+        const struct partition *p = kit_partition(t->k, names[i]);
+        snprintf(id, sizeof(id), "%llu", (unsigned long long)t->leases[which][i]);
+        for (size_t task = 0; task < p->tasks_count; task++) {
+            struct lease_request request = {.partition = span_of_string(names[i]),
+                                            .task = p->tasks[task]->name,
+                                            .id = span_of_string(id),
+                                            .n_keys = how == 2,
+                                            .keys = how == 2 ? &key : NULL};
+            if (how == 0 ? !lease_plan_ack(t->k->store, &request, t->k->now_ms, &t->scratch, &op,
+                                           &t->k->error)
+                         : !lease_plan_nack(t->k->store, &request, t->k->now_ms, &t->scratch, &op,
+                                            &t->k->error))
+                store_apply(t->k->store, &op);
+        }
+    }
+}
+
+static void step_reset(struct twins *t) {
+    struct span key = span_of_string(draw_name(t)), task = SPAN_LITERAL("b");
+    bool all = source_below(&t->source, 20) == 0, one = source_below(&t->source, 2);
+    for (int i = 0; i < 2; i++) {
+        struct reset reset = {.select = {.partition = span_of_string(names[i]),
+                                         .n_keys = !all,
+                                         .keys = all ? NULL : &key}};
+        if (one) reset.task = task;
+        kit_reset(t->k, &reset);
+    }
+}
+
+static void step_clear(struct twins *t) {
+    struct span key = span_of_string(draw_name(t)), tag = SPAN_LITERAL("v");
+    uint64_t kind = source_below(&t->source, 40);
+    size_t cleared[2];
+    struct where where = draw_where(t, 2);
+    for (int i = 0; i < 2; i++) {
+        struct clear clear = {
+            .select = {.partition = span_of_string(names[i]), .n_keys = 1, .keys = &key}};
+        if (kind < 10) clear.what = SELECT_TAGS, clear.n_names = 1, clear.names = &tag;
+        if (kind < 15 && kind >= 10)
+            clear.what = SELECT_FIELDS, clear.n_names = 1, clear.names = &field;
+        if (kind == 0 || (kind == 39 && where.n))
+            clear.select.n_keys = 0, clear.select.keys = NULL, clear.select.where = where;
+        cleared[i] = kit_clear(t->k, &clear);
+        if (!store_find(t->k->store, span_of_string(names[i])))
+            kit_tag(t->k, names[i], "k0", "v", "0");
+    }
+    assert_int_equal(cleared[0], cleared[1]);
+}
+
+static void step_write(struct twins *t) {
+    bool is_new = source_below(&t->source, 2);
+    const char *key = is_new ? key_of(t, t->next++) : draw_name(t);
+    const char *value = draw_value(t), *tag = source_below(&t->source, 3) ? "v" : "u";
+    uint64_t what = source_below(&t->source, 3);
+    for (int i = 0; i < 2; i++) {
+        if (what) assert_int_equal(kit_tag(t->k, names[i], key, tag, value), 0);
+        if (what != 1) assert_int_equal(kit_field(t->k, names[i], key, "f", SPAN_LITERAL("x")), 0);
+    }
+}
+
+/* The store goes through a dump: the index is built anew. */
+static void step_restore(struct twins *t) {
+    struct tape tape = tape_record(t->k->store, t->k->now_ms);
+    const struct partition *p = kit_partition(t->k, "with");
+    uint64_t last = store_leases(t->k->store)->last_id;
+    size_t n = p->n_indexes;
+    kit_empty(t->k);
+    assert_int_equal(tape_play(&tape, t->k->store, &t->k->error), 0);
+    assert_int_equal(store_leases(t->k->store)->last_id, last);
+    tape_free(&tape);
+    p = kit_partition(t->k, "with");
+    assert_int_equal(p->n_indexes, n);
+    for (size_t i = 0; i < n; i++) assert_true(span_equal(p->bounds.indexes[i], SPAN_LITERAL("v")));
+}
+
+static void test_an_index_changes_no_answer(void **state) {
+    static const struct span tags[] = {SPAN_LITERAL("v")};
+    struct twins t = {.k = *state, .source = source_of_seed(7)};
+    define(t.k, false, 1, tags);
+    while (t.next < 1500) step_write(&t);
+    for (unsigned step = 0; step < 12000; step++) {
+        uint64_t kind = source_below(&t.source, 100);
+        scratch_reset(&t.scratch);
+        scratch_reset(&t.k->scratch);
+        if (kind < 45)
+            step_write(&t);
+        else if (kind < 75)
+            step_take(&t);
+        else if (kind < 85)
+            step_lease(&t);
+        else if (kind < 88)
+            step_reset(&t);
+        else if (kind < 99)
+            step_clear(&t);
+        else if (source_below(&t.source, 8) == 0)
+            step_restore(&t);
+        else if (source_below(&t.source, 8) == 0) {
+            define(t.k, true, 0, NULL);
+            define(t.k, true, 1, tags);
+        }
+    }
+    const struct partition *p = kit_partition(t.k, "with");
+    assert_true(tagindexes_overhead(p) > p->samples * sizeof(struct order_key));
+    scratch_free(&t.scratch);
+}
+
+/* ---- what is consumed is not walked over --------------------------------------------------- */
+
+enum { MANY = 20000 };
+
+static struct taken take_max(struct kit *k, uint64_t count, uint64_t evaluations, bool lease) {
+    struct taken taken;
+    struct take take = {.partition = SPAN_LITERAL("with"),
+                        .task = SPAN_LITERAL("a"),
+                        .count = count,
+                        .at_least = count,
+                        .n_fields = 1,
+                        .fields = &field,
+                        .sampler = sampler_find(SPAN_LITERAL("MAX")),
+                        .args = {.tag = SPAN_LITERAL("v"), .exponent = 1},
+                        .lease_ms = lease ? 1000 : 0,
+                        .evaluations = evaluations};
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    return taken;
+}
+
+static void test_what_is_consumed_is_walked_over_once(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v")};
+    char key[16], value[16];
+    define(k, false, 1, tags);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        snprintf(value, sizeof(value), "%u", MANY - i);
+        kit_field(k, "with", key, "f", SPAN_LITERAL("x"));
+        kit_tag(k, "with", key, "v", value);
+    }
+    struct taken taken;
+    struct take take = {.partition = SPAN_LITERAL("with"),
+                        .task = SPAN_LITERAL("a"),
+                        .count = MANY / 2,
+                        .at_least = MANY / 2,
+                        .n_fields = 1,
+                        .fields = &field,
+                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    assert_int_equal(kit_take(k, &take, &taken), 0); /* the larger half */
+    unsigned cuts = 0;
+    while ((taken = take_max(k, 1, 500, false)).outcome == TAKE_WALK) cuts++;
+    assert_in_range(cuts, MANY / 2 / 600, MANY / 2 / 400);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+    assert_int_equal(taken.seqs[0], MANY / 2);
+    for (unsigned i = 1; i < 1000; i++) { /* so many entries are in one leaf, or two */
+        taken = take_max(k, 1, 1 + (i % 70 == 0) * 128, true);
+        if (taken.outcome == TAKE_WALK) taken = take_max(k, 1, 129, true);
+        assert_int_equal(taken.outcome, TAKE_BATCH);
+        assert_int_equal(taken.seqs[0], MANY / 2 + i);
+    }
+    k->now_ms += 2000;
+    struct op op;
+    while (lease_plan_expiry(k->store, k->now_ms, &op)) store_apply(k->store, &op);
+    taken = take_max(k, 1, 129, false);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+    assert_int_equal(taken.seqs[0], MANY / 2 + 1); /* those that came back stand where they stood */
+    struct span again = SPAN_LITERAL("k7");
+    kit_reset(k, &(struct reset){
+                     .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &again}});
+    taken = take_max(k, 1, 129, false);
+    assert_int_equal(taken.seqs[0], 7);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_order_is_a_sorted_array),
+        cmocka_unit_test(test_an_order_is_built_whole),
+        cmocka_unit_test(test_a_walk_skips_what_is_spent),
+        KIT_TEST(test_an_index_changes_no_answer),
+        KIT_TEST(test_what_is_consumed_is_walked_over_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
