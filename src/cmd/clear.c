@@ -3,48 +3,147 @@
 #include "cmd/docs.h"
 #include "cmd/retire.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "request/clear.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/scan.h"
 #include "server/server.h"
+#include "server/waiter.h"
 
-static bool clear_try(struct client *c, struct scan_need *need) {
-    struct server *s = c->server;
-    struct clear clear;
-    struct op op;
-    struct error e;
-    if (request_clear_parse(c->argv, c->argc, &s->scratch, &clear, &e)) {
-        reply_error(&c->reply, &e);
-        return true;
-    }
-    clear.select.evaluations = scan_limit(c);
-    const struct partition *p = store_find(s->store, clear.select.partition);
+/* ---- TQ.CLEAR ----------------------------------------------------------------------------- */
+
+/* Executes the command, or one slice of it. */
+static int clear_step(struct server *s, const struct clear *clear, uint64_t *touched,
+                      struct error *e) {
+    const struct partition *p = store_find(s->store, clear->select.partition);
     uint64_t samples = p ? p->samples : 0;
-    size_t touched = 0;
-    enum clear_outcome outcome = clear_plan(s->store, &clear, s->now_ms, &s->scratch, &op);
-    if (outcome == CLEAR_SCAN) {
-        *need = (struct scan_need){clear.select.partition, clear.select.where};
-        return false;
-    }
-    if (outcome == CLEAR_OP) {
-        size_t n;
-        const uint64_t *others = retire_left_alone(p, &op, &s->scratch, &n);
-        if (persistence_admit(s, &op, n, &e)) {
-            reply_error(&c->reply, &e);
-            return true;
-        }
-        touched = store_apply(s->store, &op);
-        if (op.kind == OP_DROP) touched = samples;
-        if (n) retire_consumed(s, op.partition, others, n);
-    }
-    reply_integer(&c->reply, (int64_t)touched);
+    struct op op;
+    size_t n;
+    if (clear_plan(s->store, clear, s->now_ms, &s->scratch, &op) == CLEAR_NOTHING) return 0;
+    const uint64_t *others = retire_left_alone(p, &op, &s->scratch, &n);
+    int failed = persistence_admit(s, &op, n, e);
+    if (failed) return failed;
+    size_t changed = store_apply(s->store, &op);
+    *touched += op.kind == OP_DROP ? samples : changed;
+    if (n) retire_consumed(s, op.partition, others, n);
+    return 0;
+}
+
+/* Fields, tags or samples that KEYS does not name are cleared in slices, so that others are served
+ * between them; each slice is an op of its own. Samples that are written after the command began
+ * are left alone. */
+struct clearing {
+    struct select_slice slice;
+    uint64_t serial; /* of the partition */
+    uint64_t touched;
+};
+
+static bool clear_is_sliced(struct client *c, const struct clear *clear) {
+    bool drops = clear->what == SELECT_SAMPLES && !clear->select.where.n;
+    return client_may_wait(c) && !clear->select.keys && !drops &&
+           store_find(c->server->store, clear->select.partition);
+}
+
+/* So many samples that their cells take about two milliseconds. */
+static size_t clear_slice_samples(const struct server *s, const struct clear *clear,
+                                  const struct partition *p) {
+    enum { MOST = 4096 };
+    size_t each =
+        2 + (clear->what == SELECT_SAMPLES ? p->fields.count + p->tags.count + p->tasks_count
+                                           : clear->n_names);
+    size_t n = s->slices.cells / each;
+    return n < 1 ? 1 : n < MOST ? n : MOST;
+}
+
+/* *more: another slice is to follow. */
+static int clear_slice(struct server *s, struct clear *clear, struct clearing *clearing, bool *more,
+                       struct error *e) {
+    const struct partition *p = store_find(s->store, clear->select.partition);
+    *more = false;
+    if (!p || p->serial != clearing->serial) return 0; /* dropped meanwhile, with all samples */
+    clearing->slice.samples = clear_slice_samples(s, clear, p);
+    clearing->slice.evaluations = s->slices.evaluations;
+    clear->select.slice = &clearing->slice;
+    int failed = clear_step(s, clear, &clearing->touched, e);
+    *more = !failed && clearing->slice.more;
+    return failed;
+}
+
+struct clear_waiting {
+    struct scratch scratch; /* what `clear` points into, beside the client's kept arguments */
+    struct clear clear;
+    struct clearing clearing;
+};
+
+static bool clear_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+    struct clear_waiting *waiting = request;
+    struct error e;
+    bool more;
+    int failed = clear_slice(c->server, &waiting->clear, &waiting->clearing, &more, &e);
+    lack->reason = WAITER_NEEDS_TURN;
+    if (more) return false;
+    if (failed)
+        reply_error(&c->reply, &e);
+    else
+        reply_integer(&c->reply, (int64_t)waiting->clearing.touched);
     return true;
 }
 
-static void clear_run(struct client *c) {
-    scan_run(c, clear_try);
+static void clear_waiting_expire(struct client *c, void *request) {
+    const struct clear_waiting *waiting = request;
+    reply_errorf(&c->reply, ERROR_UNBLOCKED,
+                 "client unblocked via CLIENT UNBLOCK, %llu samples were touched",
+                 (unsigned long long)waiting->clearing.touched);
 }
+
+static void clear_waiting_free(void *request) {
+    struct clear_waiting *waiting = request;
+    scratch_free(&waiting->scratch);
+    mem_free(waiting);
+}
+
+static const struct waiter_kind clear_waiter = {
+    .try = clear_waiting_try, .expire = clear_waiting_expire, .free = clear_waiting_free};
+
+static void clear_park(struct client *c, const struct clearing *clearing) {
+    client_keep_argv(c);
+    struct clear_waiting *waiting = mem_calloc(1, sizeof(*waiting));
+    struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
+    struct error e;
+    waiting->clearing = *clearing;
+    if (request_clear_parse(c->argv, c->argc, &waiting->scratch, &waiting->clear, &e))
+        abort(); /* it parsed a moment ago */
+    waiter_park(c, &clear_waiter, waiting, &lack, waiting->clear.select.partition, scan_queue(c),
+                0);
+}
+
+static void clear_run(struct client *c) {
+    struct server *s = c->server;
+    struct clear clear;
+    struct clearing clearing = {0};
+    struct error e;
+    bool more = false;
+    int failed = request_clear_parse(c->argv, c->argc, &s->scratch, &clear, &e);
+    if (!failed && clear_is_sliced(c, &clear)) {
+        const struct partition *p = store_find(s->store, clear.select.partition);
+        clearing.serial = p->serial;
+        clearing.slice.end = p->next_seq;
+        failed = clear_slice(s, &clear, &clearing, &more, &e);
+    } else if (!failed) {
+        failed = clear_step(s, &clear, &clearing.touched, &e);
+    }
+    if (failed)
+        reply_error(&c->reply, &e);
+    else if (more)
+        clear_park(c, &clearing);
+    else
+        reply_integer(&c->reply, (int64_t)clearing.touched);
+}
+
+/* ---- TQ.RESET ----------------------------------------------------------------------------- */
 
 /* NULL: of all samples. A rank batch that is forgotten no longer holds its samples back from
  * RETIRE. */

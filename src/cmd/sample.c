@@ -131,7 +131,7 @@ static void sample_scan(struct client *c, struct sample_waiting *waiting) {
 /* A call without BLOCK waits for its scan only. */
 static bool sample_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct sample_waiting *waiting = request;
-    if (scan_step(&waiting->scan)) {
+    if (scan_step(c->server, &waiting->scan)) {
         lack->reason = WAITER_NEEDS_TURN;
         return false;
     }

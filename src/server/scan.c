@@ -24,8 +24,8 @@ void scan_begin(struct server *s, struct scan *scan, struct span partition,
     scan->set = set;
 }
 
-bool scan_step(struct scan *scan) {
-    return scan->set && !matches_fill(scan->set, SCAN_SLICE);
+bool scan_step(struct server *s, struct scan *scan) {
+    return scan->set && !matches_fill(scan->set, s->slices.scanned);
 }
 
 void scan_end(struct scan *scan) {
@@ -44,7 +44,7 @@ static bool scan_waiting_try(struct client *c, void *request, struct waiter_lack
     struct scan_waiting *waiting = request;
     struct scan_need need;
     lack->reason = WAITER_NEEDS_TURN;
-    if (scan_step(&waiting->scan)) return false;
+    if (scan_step(c->server, &waiting->scan)) return false;
     if (waiting->try(c, &need)) return true;
     /* Another partition of that name is there now, or many samples came in the last turn. */
     scan_begin(c->server, &waiting->scan, need.partition, &need.where);

@@ -5,7 +5,9 @@
  * (store/matches.h) is filled by SCAN_SLICE samples a turn, and the command is tried again when the
  * set is full. Then it executes at once, on the samples as they are at that moment. Its client's
  * later commands wait behind it, so replies keep their order; a scan ends when its client leaves.
- * In a transaction, where nobody may be parked, there is no limit. */
+ * In a transaction, where nobody may be parked, there is no limit.
+ *
+ * TQ.CLEAR needs no full set: it clears what it has found, SCAN_CELLS cells a turn (cmd/clear.c). */
 #ifndef TQ_SERVER_SCAN_H
 #define TQ_SERVER_SCAN_H
 
@@ -14,15 +16,16 @@
 
 #include "base/span.h"
 #include "server/client.h"
+#include "server/server.h"
 #include "store/where.h"
 
 struct match_set;
 
-enum { SCAN_EVALUATIONS = 16 * 1024, SCAN_SLICE = 32 * 1024 };
+enum { SCAN_EVALUATIONS = 16 * 1024, SCAN_SLICE = 32 * 1024, SCAN_CELLS = 16 * 1024 };
 
 /* How many evaluations the command that is running may do at once; 0: no limit. */
 static inline uint64_t scan_limit(const struct client *c) {
-    return client_may_wait(c) ? SCAN_EVALUATIONS : 0;
+    return client_may_wait(c) ? c->server->slices.evaluations : 0;
 }
 
 /* The queue of a client's scans, in which nobody else waits. In scratch. */
@@ -39,7 +42,7 @@ void scan_begin(struct server *s, struct scan *scan, struct span partition,
                 const struct where *where);
 
 /* Fill one slice. True while there is more to do. A partition that goes ends the scan. */
-bool scan_step(struct scan *scan);
+bool scan_step(struct server *s, struct scan *scan);
 
 /* It waits for none. The set stays for others, and for the next call, for a while. */
 void scan_end(struct scan *scan);

@@ -28,6 +28,7 @@
 #include "server/notify.h"
 #include "server/pubsub.h"
 #include "server/saves.h"
+#include "server/scan.h"
 #include "server/transaction.h"
 #include "server/waiter.h"
 #include "store/store.h"
@@ -340,6 +341,8 @@ static void on_change(void *context, const struct op *op) {
 
 void server_init(struct server *s) {
     *s = (struct server){0};
+    s->slices = (struct slice_limits){
+        .evaluations = SCAN_EVALUATIONS, .scanned = SCAN_SLICE, .cells = SCAN_CELLS};
     child_init(s);
     s->config = config_new();
     s->clients = clients_new(s);

@@ -40,6 +40,13 @@ struct waiters;
 
 enum { SERVER_RUN_ID_LEN = 40 };
 
+/* What one turn does for a command whose work is cut into slices (scan.h). */
+struct slice_limits {
+    uint64_t evaluations; /* of WHERE, when the command arrives */
+    uint64_t scanned;     /* samples that a parked scan evaluates */
+    size_t cells;         /* that are cleared */
+};
+
 struct server {
     struct store *store;
     struct scratch scratch; /* reset after each command: for requests, plans, ops */
@@ -60,6 +67,7 @@ struct server {
     struct reply_pool *reply_pool;
     struct event_base *base; /* NULL until server_start */
     struct metrics metrics;
+    struct slice_limits slices;
     struct eventlog eventlog;
     struct client *current; /* whose command is running, or NULL */
     struct persistence persistence;

@@ -63,6 +63,7 @@ struct tag_index;
 struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table; the store sets it */
+    uint64_t serial;  /* differs from that of any other partition of the store, before or after */
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct arena *arena;
     struct chunk_list chunks;

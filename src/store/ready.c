@@ -16,6 +16,7 @@ bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WO
     if (!bits_any(words, SPINE_WORDS)) return false;
     if (!r->matches) return true;
     if (!matches_and(r->matches, r->partition, &r->where, number, words, &r->limit->left)) {
+        if (!r->limit->is_cut) r->limit->cut_at = number;
         r->limit->is_cut = true;
         return false;
     }
@@ -48,6 +49,7 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
     if (!query->lookup) r->matches = matches_use(query->partition, &r->where, scratch);
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
     uint64_t first = query->partition->rows.first, end = spine_end(&query->partition->rows);
+    if (query->first > first) first = query->first;
     for (size_t i = 0; i < query->n_fields; i++) {
         const struct column *field = column_set_find(&query->partition->fields, query->fields[i]);
         r->fields[i] = field;
@@ -75,6 +77,7 @@ static bool ready_advance(struct ready *r) {
         for (; r->word < SPINE_WORDS; r->word++)
             if (r->words[r->word]) return true;
         do {
+            if (ready_is_cut(r)) return false;
             if (++r->number >= r->end) {
                 r->impossible = true;
                 return false;
@@ -102,6 +105,7 @@ static bool ready_retreat(struct ready *r) {
         for (; r->word > 0; r->word--)
             if (r->words[r->word - 1]) return true;
         do {
+            if (ready_is_cut(r)) return false;
             if (r->number == r->first) {
                 r->impossible = true;
                 return false;

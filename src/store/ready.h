@@ -22,12 +22,14 @@ struct ready_query {
     const struct where *where;
     bool lookup;          /* only ready_has is going to be asked, of a few samples */
     uint64_t evaluations; /* of WHERE at the most, where the partition is large; 0: no limit */
+    uint64_t first;       /* samples of pieces before this one do not matter */
 };
 
 /* Counts evaluations of WHERE. */
 struct ready_limit {
     uint64_t left;
     bool is_cut;
+    uint64_t cut_at; /* the first piece that was not evaluated */
 };
 
 struct ready {

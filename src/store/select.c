@@ -18,30 +18,49 @@ static void select_keys(const struct select *select, const struct partition *p,
     out->seqs = seqs;
 }
 
-/* False where the limit of evaluations was reached. */
-static bool select_scan(const struct select *select, const struct partition *p,
+static void select_scan(const struct select *select, const struct partition *p,
                         struct scratch *scratch, struct op_select *out) {
-    struct ready_query query = {
-        .partition = p, .where = &select->where, .evaluations = select->evaluations};
+    struct ready_query query = {.partition = p, .where = &select->where};
     struct ready ready;
     ready_open(&ready, &query, scratch);
     uint64_t *seqs = scratch_alloc(scratch, ready_count(&ready), sizeof(*seqs));
-    if (ready_is_cut(&ready)) return false;
     ready_open(&ready, &query, scratch);
     for (uint64_t seq; (seq = ready_next(&ready)) != SEQ_NONE;) seqs[out->n++] = seq;
     out->seqs = seqs;
-    return true;
 }
 
-static bool select_resolve(const struct select *select, const struct partition *p,
-                           struct scratch *scratch, struct op_select *out) {
-    if (select_is_all(select))
-        out->all = true;
-    else if (select->keys)
-        select_keys(select, p, scratch, out);
+static void select_slice(const struct select *select, const struct partition *p,
+                         struct scratch *scratch, struct op_select *out) {
+    struct select_slice *slice = select->slice;
+    struct ready_query query = {.partition = p,
+                                .where = &select->where,
+                                .first = spine_number(slice->from),
+                                .evaluations = slice->evaluations};
+    size_t room = slice->samples < p->samples ? slice->samples : p->samples;
+    uint64_t *seqs = scratch_alloc(scratch, room, sizeof(*seqs)), seq;
+    struct ready ready;
+    ready_open(&ready, &query, scratch);
+    while ((seq = ready_next(&ready)) < slice->end && out->n < room)
+        if (seq >= slice->from) seqs[out->n++] = seq;
+    uint64_t cut = ready.limit->cut_at * SPINE_ROWS;
+    if (seq < slice->end)
+        slice->from = seq; /* there was no room for it */
     else
-        return select_scan(select, p, scratch, out);
-    return true;
+        slice->from = ready_is_cut(&ready) && cut < slice->end ? cut : slice->end;
+    slice->more = slice->from < slice->end;
+    out->seqs = seqs;
+}
+
+static void select_resolve(const struct select *select, const struct partition *p,
+                           struct scratch *scratch, struct op_select *out) {
+    if (select->keys)
+        select_keys(select, p, scratch, out);
+    else if (select->slice)
+        select_slice(select, p, scratch, out);
+    else if (select_is_all(select))
+        out->all = true;
+    else
+        select_scan(select, p, scratch, out);
 }
 
 enum clear_outcome clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
@@ -53,7 +72,7 @@ enum clear_outcome clear_plan(const struct store *s, const struct clear *clear, 
         op->kind = select_is_all(&clear->select) ? OP_DROP : OP_CLEAR;
         if (op->kind == OP_DROP) return CLEAR_OP;
     }
-    if (!select_resolve(&clear->select, p, scratch, &op->select)) return CLEAR_SCAN;
+    select_resolve(&clear->select, p, scratch, &op->select);
     op->select.tags = clear->what == SELECT_TAGS;
     op->select.n_names = clear->n_names;
     op->select.names = clear->names;

@@ -10,13 +10,22 @@
 #include "store/store.h"
 #include "store/where.h"
 
+/* A part of the samples of a partition, in the order of their seqs. */
+struct select_slice {
+    uint64_t from;        /* the first seq; a plan sets it to where the next slice begins */
+    uint64_t end;         /* seqs from here on are left alone */
+    size_t samples;       /* at most so many are selected: at least 1 */
+    uint64_t evaluations; /* of WHERE, about so many at most: at least 1 */
+    bool more;            /* set by a plan: samples are left for the next slice */
+};
+
 /* Whom it concerns: those of the keys (keys NULL: of all samples) that WHERE admits. */
 struct select {
     struct span partition;
     size_t n_keys;
     const struct span *keys;
     struct where where;
-    uint64_t evaluations; /* of WHERE at the most, without keys; 0: no limit */
+    struct select_slice *slice; /* NULL: all at once. Not looked at with keys */
 };
 
 enum select_names { SELECT_SAMPLES, SELECT_FIELDS, SELECT_TAGS };
@@ -36,9 +45,9 @@ struct reset {
 enum clear_outcome {
     CLEAR_NOTHING, /* no sample is concerned: there is no op */
     CLEAR_OP,      /* OP_DROP where everything goes, else OP_CLEAR or OP_ERASE */
-    CLEAR_SCAN,    /* the limit of evaluations was reached: see ready_is_cut() */
 };
 
+/* CLEAR_NOTHING also where a slice has none, but more slices follow. */
 enum clear_outcome clear_plan(const struct store *s, const struct clear *clear, int64_t now_ms,
                               struct scratch *scratch, struct op *op);
 

@@ -17,6 +17,7 @@ struct store {
     struct partition *dropped; /* to be freed by store_reclaim, linked by `dropped` */
     void (*hook)(void *context, const struct op *op);
     void *hook_context;
+    uint64_t last_serial; /* of partitions */
 };
 
 struct store *store_new(struct error *e) {
@@ -65,6 +66,7 @@ static struct partition *store_put_in(struct store *s, struct partition *p) {
         s->slots = mem_grow(s->slots, &s->slots_capacity, s->slots_end, sizeof(*s->slots));
     }
     keyindex_add(&s->index, hash_bytes(p->name), p->slot);
+    p->serial = ++s->last_serial;
     return s->slots[p->slot] = p;
 }
 

@@ -34,7 +34,7 @@ static void check(struct kit *k, int which, bool backwards) {
     const struct where *where = &wheres[which];
     struct ready ready;
     scratch_reset(&k->scratch);
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0}, &k->scratch);
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0, 0}, &k->scratch);
     struct where_bound bound = where_bind(where, p, &k->scratch);
     uint64_t admitted = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
@@ -52,7 +52,7 @@ static void check(struct kit *k, int which, bool backwards) {
         assert_true(seq < last);
     }
     assert_int_equal(count, admitted);
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0}, &k->scratch);
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0, 0}, &k->scratch);
     assert_int_equal(ready_count(&ready), admitted);
 }
 
@@ -159,16 +159,13 @@ static void test_a_scan_is_cut_at_its_limit(void **state) {
     matches_release(set);
 }
 
-static void test_clear_and_take_ask_for_slices(void **state) {
+static void test_take_asks_for_slices(void **state) {
     struct kit *k = *state;
     struct source s = source_of_seed(2);
-    struct op op;
     struct taken taken;
     make_wheres();
     for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
     const struct where *where = &wheres[1];
-    struct clear clear = {
-        .select = {.partition = SPAN_LITERAL("p"), .where = *where, .evaluations = 50}};
     struct take take = {.partition = SPAN_LITERAL("p"),
                         .task = SPAN_LITERAL("t"),
                         .count = 3,
@@ -176,7 +173,6 @@ static void test_clear_and_take_ask_for_slices(void **state) {
                         .where = *where,
                         .sampler = sampler_find(SPAN_LITERAL("RANDOM")),
                         .evaluations = 50};
-    assert_int_equal(clear_plan(k->store, &clear, 0, &k->scratch, &op), CLEAR_SCAN);
     assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
     assert_int_equal(taken.outcome, TAKE_SCAN);
     take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
@@ -189,11 +185,39 @@ static void test_clear_and_take_ask_for_slices(void **state) {
     }
     assert_int_equal(kit_take(k, &take, &taken), 0);
     assert_int_equal(taken.outcome, TAKE_BATCH);
-    uint64_t n = count_slowly(k, where);
-    assert_int_equal(clear_plan(k->store, &clear, 0, &k->scratch, &op), CLEAR_OP);
-    assert_int_equal(store_apply(k->store, &op), n);
-    assert_int_equal(clear_plan(k->store, &clear, 0, &k->scratch, &op), CLEAR_NOTHING);
     matches_release(set);
+}
+
+/* Slices of any size clear what is cleared at once, and nothing that came after the first one. */
+static void test_clear_in_slices(void **state) {
+    enum { LATER = 100 };
+    struct kit *k = *state;
+    struct source s = source_of_seed(2);
+    struct op op;
+    make_wheres();
+    for (int round = 0; round < 20; round++) {
+        const struct where *where = &wheres[source_below(&s, WHERES)];
+        for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+        const struct partition *p = kit_partition(k, "p");
+        uint64_t n = count_slowly(k, where), cleared = 0, samples = p->samples;
+        struct select_slice slice = {.end = p->next_seq};
+        struct clear clear = {.select = {SPAN_LITERAL("p"), 0, NULL, *where, &slice}};
+        for (unsigned i = 0; i < LATER; i++) put(k, &s, SAMPLES + i);
+        for (slice.more = true; slice.more;) {
+            uint64_t from = slice.from;
+            slice.samples = 1 + source_below(&s, 500);
+            slice.evaluations = 1 + source_below(&s, 3000);
+            scratch_reset(&k->scratch);
+            if (clear_plan(k->store, &clear, 0, &k->scratch, &op) == CLEAR_OP) {
+                assert_in_range(op.select.n, 1, slice.samples);
+                cleared += store_apply(k->store, &op);
+            }
+            assert_true(slice.from > from);
+        }
+        assert_int_equal(cleared, n);
+        assert_int_equal(p->samples, samples + LATER - n);
+        kit_drop(k, "p");
+    }
 }
 
 enum { MANY = SAMPLES - 100 };
@@ -329,7 +353,8 @@ int main(void) {
         KIT_TEST(test_scans_give_what_the_tags_admit),
         KIT_TEST(test_small_partitions_have_none),
         KIT_TEST(test_a_scan_is_cut_at_its_limit),
-        KIT_TEST(test_clear_and_take_ask_for_slices),
+        KIT_TEST(test_take_asks_for_slices),
+        KIT_TEST(test_clear_in_slices),
         KIT_TEST(test_slices_are_not_in_vain),
         KIT_TEST(test_slices_follow_the_partition),
         KIT_TEST(test_a_batch_of_new_samples_forgets_no_set),

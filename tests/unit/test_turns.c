@@ -70,11 +70,13 @@ static bool no_threads;          /* the system refuses to start one */
 static bool unwritten, unsynced; /* something was applied that the log has not */
 static size_t utf8_checked;      /* bytes */
 
-/* Work done for calls of TQ.SAMPLE. */
+/* What was done. */
 static struct {
-    uint64_t tries;       /* of a call */
+    uint64_t tries;       /* of a call of TQ.SAMPLE */
     uint64_t asked;       /* whether an op is of use to a parked call */
     uint64_t evaluations; /* of a WHERE, for one sample */
+    size_t cleared;       /* by the op that cleared most samples, or cells of most */
+    bool cleared_all;     /* cells of all samples by one op */
 } work;
 
 int64_t __wrap_clock_monotonic_us(void) {
@@ -87,6 +89,10 @@ int64_t __wrap_clock_wall_us(void) {
 
 size_t __wrap_store_apply(struct store *s, const struct op *op) {
     if (server.persistence.log && !server.persistence.loading) unwritten = unsynced = true;
+    if (op->kind == OP_CLEAR || op->kind == OP_ERASE) {
+        work.cleared_all |= op->select.all;
+        if (op->select.n > work.cleared) work.cleared = op->select.n;
+    }
     return __real_store_apply(s, op);
 }
 
@@ -797,6 +803,10 @@ static void test_a_thread_that_can_not_be_started_is_an_error(void **state) {
 
 enum { HEADS = 1000, MANY = 20000, SCANNED = 120000 /* more than two slices of a scan */ };
 
+static void send_text(const struct peer *peer, const char *text) {
+    simsock_send(peer->fd, text, strlen(text));
+}
+
 static void send_word(const struct peer *peer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -951,6 +961,78 @@ static void test_a_scan_does_not_hold_up_other_partitions(void **state) {
     machine_finish();
 }
 
+/* Sends the command, and runs the server until the client is parked. */
+static void begin_clear(struct peer *peer, const char *text) {
+    memset(&work, 0, sizeof(work));
+    ask_peer(peer, text);
+    while (waiter_count(&server) == 0) EXPECT(simloop_pass(NULL), "%s does not wait", text);
+}
+
+static void expect_reply(const struct peer *peer, const char *expected) {
+    const struct simsock_bytes *out = simsock_output(peer->fd);
+    EXPECT(out->len == strlen(expected) && !memcmp(out->ptr, expected, out->len), "%.*s, not %s",
+           (int)out->len, out->ptr, expected);
+}
+
+/* TQ.CLEAR of many samples, or of fields of all: others are served between its slices, and samples
+ * that come meanwhile stay. */
+static void test_clear_is_cut_into_slices(void **state) {
+    (void)state;
+    enum { MOST = 4096 };
+    static const char *const clears[] = {"TQ.CLEAR p WHERE 1 v = 0 FIELDS 1 g",
+                                         "TQ.CLEAR p TAGS 2 u w", "TQ.CLEAR p WHERE 1 v = 0"};
+    char first[128];
+    machine_begin(false);
+    fill("p", MANY);
+    for (size_t i = 0; i < 3; i++) {
+        bool tags = i == 1; /* that no sample has */
+        begin_clear(&peers[0], clears[i]);
+        ask_peer(&peers[1], i == 2 ? "TQ.PUT p later TAGS 1 v 0" : "PING");
+        while (!simsock_output(peers[1].fd)->len) simloop_pass(NULL);
+        EXPECT(waiter_count(&server) == 1, "%s is over before others are served", clears[i]);
+        rest();
+        expect_reply(&peers[0], tags ? ":0\r\n" : ":20000\r\n");
+        EXPECT(work.cleared > 0 && work.cleared <= MOST && !work.cleared_all, "%zu at once",
+               work.cleared);
+        peer_hear(&peers[0], first);
+        peer_hear(&peers[1], first);
+    }
+    assert_string_equal(ask_text("TQ.COUNT p"), ":1\r\n");
+    machine_finish();
+}
+
+/* It is over when its partition or its client goes; in a transaction it is not cut. */
+static void test_clear_in_slices_ends_early(void **state) {
+    (void)state;
+    char first[128];
+    machine_begin(false);
+    fill("p", MANY);
+    begin_clear(&peers[0], "TQ.CLEAR p WHERE 1 v = 0");
+    send_text(OBSERVER, "TQ.CLEAR p\r\nTQ.PUT p new TAGS 1 v 0\r\n");
+    rest();
+    simsock_output(OBSERVER->fd)->len = 0;
+    peer_hear(&peers[0], first);
+    int touched = atoi(first + 1);
+    EXPECT(first[0] == ':' && touched > 0 && touched < MANY, "%s", first);
+    assert_string_equal(ask_text("TQ.COUNT p"), ":1\r\n");
+    fill("p", MANY);
+    begin_clear(&peers[0], "TQ.CLEAR p WHERE 1 v = 0");
+    simsock_leave(peers[0].fd, true);
+    rest();
+    assert_int_equal(waiter_count(&server), 0);
+    ask_text("TQ.CLEAR p WHERE 1 v != 0");
+    const char *left = ask_text("TQ.COUNT p");
+    EXPECT(atoi(left + 1) > 0 && atoi(left + 1) < MANY, "%s", left);
+    ask_text("TQ.CLEAR p");
+    fill("p", MANY);
+    memset(&work, 0, sizeof(work));
+    send_text(OBSERVER, "MULTI\r\nTQ.CLEAR p WHERE 1 v = 0\r\nEXEC\r\n");
+    rest();
+    assert_int_equal(work.cleared, MANY);
+    expect_reply(OBSERVER, "+OK\r\n+QUEUED\r\n*1\r\n:20000\r\n");
+    machine_finish();
+}
+
 /* ---- time that clients have ----------------------------------------------------------------- */
 
 /* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
@@ -973,10 +1055,6 @@ static void pass_timers(void) {
 }
 
 enum { SECOND_US = 1000000 };
-
-static void send_text(const struct peer *peer, const char *text) {
-    simsock_send(peer->fd, text, strlen(text));
-}
 
 static void expect_closed_for_silence(const struct peer *peer, const char *what) {
     live(59 * SECOND_US);
@@ -1127,6 +1205,8 @@ int main(void) {
         cmocka_unit_test(test_an_idle_server_tries_no_head),
         cmocka_unit_test(test_many_tasks_with_one_where_cost_what_changes),
         cmocka_unit_test(test_a_scan_does_not_hold_up_other_partitions),
+        cmocka_unit_test(test_clear_is_cut_into_slices),
+        cmocka_unit_test(test_clear_in_slices_ends_early),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
