@@ -9,6 +9,16 @@
 #include "store/names.h"
 #include "store/plan.h"
 
+/* Which samples of the batch are written: all, or those that NX and XX admit. */
+struct mput_picked {
+    size_t n;
+    const size_t *places; /* ascending; NULL: all */
+};
+
+static size_t mput_place(const struct mput_picked *picked, size_t i) {
+    return picked->places ? picked->places[i] : i;
+}
+
 /* ---- samples ------------------------------------------------------------------------------ */
 
 /* Which samples are there, which are new: fills seqs, new_seqs and keys. */
@@ -41,29 +51,63 @@ static int mput_plan_samples(const struct mput *mput, const struct partition *p,
     return 0;
 }
 
+/* Takes the samples out of the plan that NX or XX hold back. New ones are all written, or none. */
+static void mput_pick(const struct mput *mput, const struct partition *p, struct scratch *scratch,
+                      struct op_put *out, struct mput_picked *picked) {
+    *picked = (struct mput_picked){.n = mput->n};
+    if (mput->only == PUT_ALWAYS) return;
+    uint64_t first_new = p ? p->next_seq : 0;
+    size_t *places = scratch_alloc(scratch, mput->n, sizeof(*places)), n = 0;
+    uint64_t *seqs = scratch_alloc(scratch, mput->n, sizeof(*seqs));
+    for (size_t i = 0; i < mput->n; i++) {
+        bool there = out->seqs[i] < first_new;
+        if (there != (mput->only == PUT_XX)) continue;
+        seqs[n] = out->seqs[i];
+        places[n++] = i;
+    }
+    if (mput->only == PUT_XX) out->n_new = 0;
+    if (n == mput->n) return;
+    out->n = n;
+    out->seqs = seqs;
+    *picked = (struct mput_picked){n, places};
+}
+
+static const struct span *mput_pick_spans(const struct span *all, const struct mput_picked *picked,
+                                          struct scratch *scratch) {
+    if (!picked->places) return all;
+    struct span *out = scratch_alloc(scratch, picked->n, sizeof(*out));
+    for (size_t i = 0; i < picked->n; i++) out[i] = all[picked->places[i]];
+    return out;
+}
+
 /* ---- groups ------------------------------------------------------------------------------- */
 
+/* Names and size of all groups are checked. Samples that are held back join none, so it does not
+ * matter which group they are in. */
 static int mput_plan_groups(const struct mput *mput, const struct partition *p,
-                            struct scratch *scratch, struct op_put *out, struct error *e) {
+                            const struct mput_picked *picked, struct scratch *scratch,
+                            struct op_put *out, struct error *e) {
     if (!mput->group_ids) return 0;
-    uint32_t *sizes = scratch_alloc(scratch, mput->n, sizeof(*sizes));
-    struct plan_member *joining = scratch_alloc(scratch, mput->n, sizeof(*joining));
+    uint32_t *sizes = scratch_alloc(scratch, picked->n, sizeof(*sizes));
+    struct plan_member *joining = scratch_alloc(scratch, picked->n, sizeof(*joining));
     size_t n_joining = 0;
     uint64_t first_new = p ? p->next_seq : 0;
     for (size_t i = 0; i < mput->n; i++) {
-        struct span group = mput->group_ids[i];
+        int failed = plan_group(p, mput->partition, mput->group_ids[i], mput->group_size, e);
+        if (failed) return failed;
+    }
+    out->group_ids = mput_pick_spans(mput->group_ids, picked, scratch);
+    out->group_sizes = sizes;
+    for (size_t i = 0; i < picked->n; i++) {
+        struct span group = out->group_ids[i], key = mput->keys[mput_place(picked, i)];
         uint64_t seq = out->seqs[i] >= first_new ? SEQ_NONE : out->seqs[i];
         bool joins;
-        int failed = plan_group(p, mput->partition, group, mput->group_size, e);
-        if (!failed) failed = plan_join(p, mput->keys[i], seq, group, &joins, e);
-        if (!failed && joins)
-            failed = plan_group_completes(p, group, mput->group_size, mput->keys[i], e);
+        int failed = plan_join(p, key, seq, group, &joins, e);
+        if (!failed && joins) failed = plan_group_completes(p, group, mput->group_size, key, e);
         if (failed) return failed;
         sizes[i] = (uint32_t)mput->group_size;
-        if (joins) joining[n_joining++] = (struct plan_member){group, mput->keys[i]};
+        if (joins) joining[n_joining++] = (struct plan_member){group, key};
     }
-    out->group_ids = mput->group_ids;
-    out->group_sizes = sizes;
     return plan_groups_room(p, joining, n_joining, mput->group_size, e);
 }
 
@@ -117,28 +161,39 @@ static int mput_check_values(const struct mput *mput, const struct mput_column *
                        mput->keys[bad], e);
 }
 
-/* Lengths of the items of a ragged column, and the narrowest type that holds them all. */
-static int mput_read_ragged(const struct mput *mput, const struct mput_column *column,
-                            uint32_t *lengths, struct dtype *narrow, struct error *e) {
+/* One item of a ragged column. */
+static int mput_read_item(const struct mput *mput, const struct mput_column *column, size_t i,
+                          struct dtype *item, struct error *e) {
     unsigned stars = dtype_stars(&column->type);
+    uint32_t sizes[DTYPE_MAX_DIMS];
+    for (unsigned s = 0; s < stars; s++) {
+        sizes[s] = mput_size(column, i * stars + s);
+        if (sizes[s] == DTYPE_STAR)
+            return error_set(e, ERROR_SCHEMA, "field %s: sample %s has size %u, sizes end at %u",
+                             QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_STAR, DTYPE_STAR - 1);
+    }
+    if (dtype_of_sizes(&column->type, sizes, item)) return 0;
+    return error_set(e, ERROR_SCHEMA, "field %s: sample %s of %s would have 4 GiB or more",
+                     QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_NAME(&column->type));
+}
+
+/* Lengths of the items of a ragged column; the narrowest type that holds them all, and the one that
+ * holds those that are written. */
+static int mput_read_ragged(const struct mput *mput, const struct mput_column *column,
+                            const struct mput_picked *picked, uint32_t *lengths,
+                            struct dtype narrow[2], struct error *e) {
     uint64_t total = 0;
-    for (size_t i = 0; i < mput->n; i++) {
-        uint32_t sizes[DTYPE_MAX_DIMS];
-        for (unsigned s = 0; s < stars; s++) {
-            sizes[s] = mput_size(column, i * stars + s);
-            if (sizes[s] == DTYPE_STAR)
-                return error_set(
-                    e, ERROR_SCHEMA, "field %s: sample %s has size %u, sizes end at %u",
-                    QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_STAR, DTYPE_STAR - 1);
-        }
+    for (size_t i = 0, n = 0; i < mput->n; i++) {
         struct dtype item;
-        if (!dtype_of_sizes(&column->type, sizes, &item))
-            return error_set(e, ERROR_SCHEMA, "field %s: sample %s of %s would have 4 GiB or more",
-                             QUOTE(column->name), QUOTE(mput->keys[i]), DTYPE_NAME(&column->type));
+        int failed = mput_read_item(mput, column, i, &item, e);
+        if (failed) return failed;
         lengths[i] = (uint32_t)dtype_fixed_bytes(&item);
         total += lengths[i];
-        if (i == 0) *narrow = item;
-        dtype_widen(narrow, &item, narrow);
+        if (i == 0) narrow[0] = item;
+        dtype_widen(&narrow[0], &item, &narrow[0]);
+        if (n == picked->n || mput_place(picked, n) != i) continue;
+        if (n++ == 0) narrow[1] = item;
+        dtype_widen(&narrow[1], &item, &narrow[1]);
     }
     return mput_check_total(mput, column, total, e);
 }
@@ -153,29 +208,31 @@ static int mput_read_variable(const struct mput *mput, const struct mput_column 
     return mput_check_total(mput, column, total, e);
 }
 
-/* How long each item is: *lengths stays NULL for a dense column, where all are equal. */
+/* How long each item is: *lengths stays NULL for a dense column, where all are equal. `narrow`: of
+ * all samples, and of those that are written. */
 static int mput_read_lengths(const struct mput *mput, const struct mput_column *column,
-                             struct scratch *scratch, const uint32_t **lengths,
-                             struct dtype *narrow, struct error *e) {
+                             const struct mput_picked *picked, struct scratch *scratch,
+                             const uint32_t **lengths, struct dtype narrow[2], struct error *e) {
     int failed = mput_check_shape(mput, column, e);
     if (failed) return failed;
-    *narrow = column->type;
+    narrow[0] = narrow[1] = column->type;
     if (!dtype_is_variable(&column->type) && dtype_stars(&column->type) == 0)
         return mput_check_total(mput, column, mput->n * dtype_fixed_bytes(&column->type), e);
     uint32_t *out = scratch_alloc(scratch, mput->n, sizeof(*out));
     *lengths = out;
     if (dtype_is_variable(&column->type)) return mput_read_variable(mput, column, out, e);
-    return mput_read_ragged(mput, column, out, narrow, e);
+    return mput_read_ragged(mput, column, picked, out, narrow, e);
 }
 
-/* Sizes of the field's `*` for each item, where they have to be kept. */
-static const uint32_t *mput_sizes(const struct mput *mput, const struct mput_column *column,
-                                  const struct dtype *field, struct scratch *scratch) {
+/* Sizes of the field's `*` for each item that is written, where they have to be kept. */
+static const uint32_t *mput_sizes(const struct mput_column *column,
+                                  const struct mput_picked *picked, const struct dtype *field,
+                                  struct scratch *scratch) {
     if (dtype_shape_implied(field)) return NULL;
     unsigned kept = dtype_stars(field), given = dtype_stars(&column->type);
-    uint32_t *sizes = scratch_alloc(scratch, mput->n * kept, sizeof(*sizes)), *at = sizes;
-    for (size_t i = 0; i < mput->n; i++) {
-        size_t from = i * given;
+    uint32_t *sizes = scratch_alloc(scratch, picked->n * kept, sizeof(*sizes)), *at = sizes;
+    for (size_t i = 0; i < picked->n; i++) {
+        size_t from = mput_place(picked, i) * given;
         for (unsigned d = 0; d < field->dimensions; d++) {
             bool star = column->type.shape[d] == DTYPE_STAR;
             uint32_t size = star ? mput_size(column, from++) : column->type.shape[d];
@@ -185,35 +242,74 @@ static const uint32_t *mput_sizes(const struct mput *mput, const struct mput_col
     return sizes;
 }
 
+/* Bytes of the values that are written. */
+static uint64_t mput_picked_bytes(const struct mput_column *column,
+                                  const struct mput_picked *picked, const uint32_t *lengths) {
+    if (!picked->places) return column->payload.len;
+    if (!lengths) return picked->n * dtype_fixed_bytes(&column->type);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < picked->n; i++) bytes += lengths[picked->places[i]];
+    return bytes;
+}
+
+/* The values that are written, copied together. */
+static struct column_values mput_pick_values(const struct mput *mput,
+                                             const struct mput_column *column,
+                                             const struct mput_picked *picked,
+                                             const uint32_t *lengths, struct scratch *scratch) {
+    size_t dense = lengths ? 0 : dtype_fixed_bytes(&column->type), n = 0, offset = 0;
+    size_t bytes = (size_t)mput_picked_bytes(column, picked, lengths);
+    char *payload = scratch_alloc(scratch, 1, bytes), *at = payload;
+    uint32_t *out = lengths ? scratch_alloc(scratch, picked->n, sizeof(*out)) : NULL;
+    for (size_t i = 0; i < mput->n && n < picked->n; i++) {
+        size_t len = lengths ? lengths[i] : dense;
+        if (picked->places[n] == i) {
+            if (len) memcpy(at, column->payload.ptr + offset, len);
+            at += len;
+            if (out) out[n] = (uint32_t)len;
+            n++;
+        }
+        offset += len;
+    }
+    return (struct column_values){.payload = span_of(payload, bytes), .lengths = out};
+}
+
 static int mput_plan_column(const struct mput *mput, const struct mput_column *column,
-                            const struct partition *p, struct scratch *scratch,
-                            struct op_column *out, struct error *e) {
+                            const struct partition *p, const struct mput_picked *picked,
+                            struct scratch *scratch, struct op_column *out, struct error *e) {
     int failed = names_check_word("field", column->name, e);
     if (failed) return failed;
     const struct column *field = p ? column_set_find(&p->fields, column->name) : NULL;
     const uint32_t *lengths = NULL;
-    struct dtype narrow;
-    failed = mput_read_lengths(mput, column, scratch, &lengths, &narrow, e);
+    struct dtype narrow[2];
+    failed = mput_read_lengths(mput, column, picked, scratch, &lengths, narrow, e);
     if (!failed) failed = mput_check_values(mput, column, lengths, e);
     if (!failed)
-        failed =
-            plan_merge(field, column->name, &column->type, &narrow, mput->keys[0], &out->type, e);
+        failed = plan_merge(field, column->name, &column->type, &narrow[0], mput->keys[0],
+                            &out->type, e);
+    if (!failed && picked->n && picked->places)
+        failed = plan_merge(field, column->name, &column->type, &narrow[1],
+                            mput->keys[picked->places[0]], &out->type, e);
     if (failed) return failed;
     out->name = column->name;
-    out->values = (struct column_values){
-        .payload = column->payload.ptr ? column->payload : span_of("", 0),
-        .lengths = lengths,
-        .sizes = mput_sizes(mput, column, &out->type, scratch),
-        .adopt = column->landed,
-    };
+    if (picked->places)
+        out->values = mput_pick_values(mput, column, picked, lengths, scratch);
+    else
+        out->values = (struct column_values){
+            .payload = column->payload.ptr ? column->payload : span_of("", 0),
+            .lengths = lengths,
+            .adopt = column->landed,
+        };
+    out->values.sizes = mput_sizes(column, picked, &out->type, scratch);
     return 0;
 }
 
 static int mput_plan_columns(const struct mput *mput, const struct partition *p,
-                             struct scratch *scratch, struct op_put *out, struct error *e) {
+                             const struct mput_picked *picked, struct scratch *scratch,
+                             struct op_put *out, struct error *e) {
     struct op_column *columns = scratch_zalloc(scratch, mput->n_columns, sizeof(*columns));
     for (size_t i = 0; i < mput->n_columns; i++) {
-        int failed = mput_plan_column(mput, &mput->columns[i], p, scratch, &columns[i], e);
+        int failed = mput_plan_column(mput, &mput->columns[i], p, picked, scratch, &columns[i], e);
         if (failed) return failed;
     }
     out->columns = columns;
@@ -223,7 +319,8 @@ static int mput_plan_columns(const struct mput *mput, const struct partition *p,
 }
 
 static int mput_plan_tags(const struct mput *mput, const struct partition *p,
-                          struct scratch *scratch, struct op_put *out, struct error *e) {
+                          const struct mput_picked *picked, struct scratch *scratch,
+                          struct op_put *out, struct error *e) {
     struct op_column *tags = scratch_zalloc(scratch, mput->n_tags, sizeof(*tags));
     for (size_t i = 0; i < mput->n_tags; i++) {
         const struct mput_tag *tag = &mput->tags[i];
@@ -233,7 +330,7 @@ static int mput_plan_tags(const struct mput *mput, const struct partition *p,
         if (failed) return failed;
         tags[i].name = tag->name;
         tags[i].type.base = DTYPE_BYTES;
-        tags[i].values.items = tag->values;
+        tags[i].values.items = mput_pick_spans(tag->values, picked, scratch);
     }
     out->tags = tags;
     out->n_tags = mput->n_tags;
@@ -241,128 +338,49 @@ static int mput_plan_tags(const struct mput *mput, const struct partition *p,
                         mput->partition, e);
 }
 
+/* The bounds alone, for what the values' lengths say. */
 static int mput_check_room(const struct mput *mput, const struct partition *p,
-                           struct scratch *scratch, const struct op_put *out, struct error *e) {
+                           const struct mput_picked *picked, struct scratch *scratch,
+                           const struct op_put *out, struct error *e) {
     struct op_put bare = *out;
     struct op_column *columns = scratch_zalloc(scratch, mput->n_columns, sizeof(*columns));
     for (size_t i = 0; i < mput->n_columns; i++) {
-        columns[i].name = mput->columns[i].name;
-        struct span payload = mput->columns[i].payload;
-        columns[i].values.payload = payload.ptr ? payload : span_of("", 0);
+        const struct mput_column *column = &mput->columns[i];
+        const uint32_t *lengths = NULL;
+        struct dtype narrow[2];
+        int failed = !picked->places
+                         ? 0
+                         : mput_read_lengths(mput, column, picked, scratch, &lengths, narrow, e);
+        if (failed) return failed;
+        uint64_t bytes = mput_picked_bytes(column, picked, lengths);
+        columns[i].name = column->name;
+        columns[i].values.payload =
+            span_of(column->payload.ptr ? column->payload.ptr : "", (size_t)bytes);
     }
     bare.columns = columns;
     bare.n_columns = mput->n_columns;
     return bounds_check_put(p, &bare, e);
 }
 
-static int mput_plan_all(const struct store *s, const struct mput *mput, enum write_order order,
-                         int64_t now_ms, struct scratch *scratch, struct op *op, struct error *e) {
-    int failed = names_check_partition(mput->partition, e);
-    if (failed) return failed;
-    const struct partition *p = store_find(s, mput->partition);
-    *op = (struct op){.kind = OP_PUT, .partition = mput->partition, .now_ms = now_ms};
-    failed = mput_plan_samples(mput, p, scratch, &op->put, e);
-    if (!failed) failed = mput_plan_groups(mput, p, scratch, &op->put, e);
-    if (!failed && order == WRITE_BOUNDS_FIRST)
-        failed = mput_check_room(mput, p, scratch, &op->put, e);
-    if (!failed) failed = mput_plan_tags(mput, p, scratch, &op->put, e);
-    if (!failed) failed = mput_plan_columns(mput, p, scratch, &op->put, e);
-    if (!failed) failed = bounds_check_put(p, &op->put, e);
-    if (!failed) failed = plan_reserve(s, p, &op->put, e);
-    return failed;
-}
-
-/* ---- NX, XX ------------------------------------------------------------------------------- */
-
-/* The places of samples that are to be written; returns how many. */
-static size_t mput_pick(const struct mput *mput, const struct partition *p, size_t *places) {
-    size_t n = 0;
-    for (size_t i = 0; i < mput->n; i++) {
-        bool there = p && partition_find(p, mput->keys[i]) != SEQ_NONE;
-        if (there == (mput->only == PUT_XX)) places[n++] = i;
-    }
-    return n;
-}
-
-static const struct span *mput_picked_spans(const struct span *all, const size_t *places, size_t n,
-                                            struct scratch *scratch) {
-    struct span *out = scratch_alloc(scratch, n, sizeof(*out));
-    for (size_t i = 0; i < n; i++) out[i] = all[places[i]];
-    return out;
-}
-
-/* The column of the picked samples alone: its bytes are copied together. `whole` is what was made
- * of all of it. */
-static struct mput_column mput_picked_column(const struct mput *mput,
-                                             const struct mput_column *from,
-                                             const struct op_column *whole, const size_t *places,
-                                             size_t n, struct scratch *scratch) {
-    const uint32_t *lengths = whole->values.lengths;
-    size_t dense = lengths ? 0 : dtype_fixed_bytes(&from->type), total = 0;
-    size_t a_shape = mput->n ? from->shape.len / mput->n : 0;
-    uint64_t *offsets = scratch_alloc(scratch, mput->n + 1, sizeof(*offsets));
-    offsets[0] = 0;
-    for (size_t i = 0; i < mput->n; i++)
-        offsets[i + 1] = offsets[i] + (lengths ? lengths[i] : dense);
-    for (size_t i = 0; i < n; i++) total += offsets[places[i] + 1] - offsets[places[i]];
-    char *payload = scratch_alloc(scratch, 1, total), *at = payload;
-    char *shape = scratch_alloc(scratch, 1, n * a_shape);
-    for (size_t i = 0; i < n; i++) {
-        size_t len = offsets[places[i] + 1] - offsets[places[i]];
-        if (len) memcpy(at, from->payload.ptr + offsets[places[i]], len);
-        at += len;
-        if (a_shape) memcpy(shape + i * a_shape, from->shape.ptr + places[i] * a_shape, a_shape);
-    }
-    return (struct mput_column){.name = from->name,
-                                .type = from->type,
-                                .shape = span_of(shape, n * a_shape),
-                                .payload = span_of(payload, total)};
-}
-
-/* The same batch without the samples that are held back. */
-static struct mput mput_picked(const struct mput *mput, const struct op_put *whole,
-                               const size_t *places, size_t n, struct scratch *scratch) {
-    struct mput out = *mput;
-    struct mput_tag *tags = scratch_alloc(scratch, mput->n_tags, sizeof(*tags));
-    struct mput_column *columns = scratch_alloc(scratch, mput->n_columns, sizeof(*columns));
-    for (size_t i = 0; i < mput->n_tags; i++)
-        tags[i] = (struct mput_tag){mput->tags[i].name,
-                                    mput_picked_spans(mput->tags[i].values, places, n, scratch)};
-    for (size_t i = 0; i < mput->n_columns; i++)
-        columns[i] =
-            mput_picked_column(mput, &mput->columns[i], &whole->columns[i], places, n, scratch);
-    out.only = PUT_ALWAYS;
-    out.n = n;
-    out.keys = mput_picked_spans(mput->keys, places, n, scratch);
-    if (mput->group_ids) out.group_ids = mput_picked_spans(mput->group_ids, places, n, scratch);
-    out.tags = tags;
-    out.columns = columns;
-    return out;
-}
-
-/* Everything that is wrong with the batch is said, whatever is held back of it. */
-static int mput_check(const struct mput *mput, const struct partition *p, struct scratch *scratch,
-                      struct op_put *out, struct error *e) {
-    int failed = names_check_partition(mput->partition, e);
-    if (!failed) failed = mput_plan_samples(mput, p, scratch, out, e);
-    if (!failed) failed = mput_plan_tags(mput, p, scratch, out, e);
-    if (!failed) failed = mput_plan_columns(mput, p, scratch, out, e);
-    return failed;
-}
-
 int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
               int64_t now_ms, struct scratch *scratch, struct op *op, bool *held, struct error *e) {
     *held = false;
-    if (mput->only == PUT_ALWAYS) return mput_plan_all(s, mput, order, now_ms, scratch, op, e);
-    const struct partition *p = store_find(s, mput->partition);
-    struct op_put whole = {0};
-    int failed = mput_check(mput, p, scratch, &whole, e);
+    int failed = names_check_partition(mput->partition, e);
     if (failed) return failed;
-    size_t *places = scratch_alloc(scratch, mput->n, sizeof(*places));
-    size_t n = mput_pick(mput, p, places);
-    *held = n == 0;
-    if (n == 0) return 0;
-    struct mput picked = *mput;
-    if (n < mput->n) picked = mput_picked(mput, &whole, places, n, scratch);
-    return mput_plan_all(s, &picked, order, now_ms, scratch, op, e);
+    const struct partition *p = store_find(s, mput->partition);
+    struct op_put *put = &op->put;
+    struct mput_picked picked;
+    *op = (struct op){.kind = OP_PUT, .partition = mput->partition, .now_ms = now_ms};
+    failed = mput_plan_samples(mput, p, scratch, put, e);
+    if (failed) return failed;
+    mput_pick(mput, p, scratch, put, &picked);
+    failed = mput_plan_groups(mput, p, &picked, scratch, put, e);
+    if (!failed && order == WRITE_BOUNDS_FIRST)
+        failed = mput_check_room(mput, p, &picked, scratch, put, e);
+    if (!failed) failed = mput_plan_tags(mput, p, &picked, scratch, put, e);
+    if (!failed) failed = mput_plan_columns(mput, p, &picked, scratch, put, e);
+    *held = !failed && picked.n == 0; /* what is wrong with the batch is said all the same */
+    if (failed || *held) return failed;
+    failed = bounds_check_put(p, put, e);
+    return failed ? failed : plan_reserve(s, p, put, e);
 }

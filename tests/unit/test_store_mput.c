@@ -2,9 +2,12 @@
  * agree, read back in the same form. */
 #include "kit/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "kit/source.h"
 #include "kit/store.h"
+#include "store/bounds.h"
 #include "store/gather.h"
 #include "store/mput.h"
 
@@ -13,8 +16,8 @@ static int do_mput(struct kit *k, const struct mput *mput) {
     scratch_reset(&k->scratch);
     k->error = (struct error){0};
     int failed = mput_plan(k->store, mput, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op,
-                           &(bool){false}, &k->error);
-    if (!failed) k->changed = store_apply(k->store, &op);
+                           &k->held, &k->error);
+    if (!failed && !k->held) k->changed = store_apply(k->store, &op);
     return failed;
 }
 
@@ -379,6 +382,150 @@ static void test_the_first_that_is_missing(void **state) {
     assert_int_equal(gather_open(&g, fields->columns[1], (uint64_t[]){1, 0, 3, 2}, 4), 3);
 }
 
+/* ---- NX, XX ------------------------------------------------------------------------------- */
+
+enum { NX_BATCH = 6, NX_KEYS = 24 };
+
+/* A batch of one ragged, one text and one dense column, a tag and groups, in memory of its own. */
+struct nx_batch {
+    struct mput mput;
+    struct span keys[NX_BATCH], groups[NX_BATCH], values[NX_BATCH];
+    struct mput_tag tag;
+    struct mput_column columns[3];
+    uint32_t sizes[NX_BATCH], lengths[NX_BATCH];
+    char items[NX_BATCH * 3 * 8], text[NX_BATCH * 3], dense[NX_BATCH];
+    char names[NX_BATCH][8], ids[NX_BATCH][8];
+};
+
+static void nx_batch_open(struct nx_batch *b, bool groups) {
+    b->mput = (struct mput){.partition = SPAN_LITERAL("p"),
+                            .keys = b->keys,
+                            .group_ids = groups ? b->groups : NULL,
+                            .group_size = 3,
+                            .n_tags = 1,
+                            .n_columns = 3,
+                            .tags = &b->tag,
+                            .columns = b->columns};
+    b->tag = (struct mput_tag){SPAN_LITERAL("t"), b->values};
+    b->columns[0] = column_of("r", "i64[*]", span_of((char *)b->sizes, 0), span_of(b->items, 0));
+    b->columns[1] = column_of("s", "str", span_of((char *)b->lengths, 0), span_of(b->text, 0));
+    b->columns[2] = column_of("d", "u8", span_of("", 0), span_of(b->dense, 0));
+}
+
+static void nx_batch_add(struct nx_batch *b, unsigned number, unsigned group, uint32_t size,
+                         uint32_t length) {
+    size_t i = b->mput.n++;
+    snprintf(b->names[i], sizeof(b->names[i]), "k%u", number);
+    snprintf(b->ids[i], sizeof(b->ids[i]), "g%u", group);
+    b->keys[i] = span_of_string(b->names[i]);
+    b->groups[i] = span_of_string(b->ids[i]);
+    b->values[i] = span_of("0123456789", 1 + number % 3);
+    b->sizes[i] = size;
+    b->lengths[i] = length;
+    memset(b->items + b->columns[0].payload.len, (int)number, size * 8);
+    memset(b->text + b->columns[1].payload.len, 'a' + (int)number % 26, length);
+    b->dense[i] = (char)(number + 1);
+    b->columns[0].payload.len += size * 8;
+    b->columns[1].payload.len += length;
+    b->columns[0].shape.len = b->columns[1].shape.len = 4 * b->mput.n;
+    b->columns[2].payload.len++;
+}
+
+/* NX and XX write what a batch of only the samples that they admit writes, and refuse what it
+ * refuses. */
+static void test_nx_and_xx_write_a_smaller_batch(void **state) {
+    static struct nx_batch whole, part;
+    struct kit *k = *state, other;
+    struct source s = source_of_seed(1);
+    unsigned written = 0, refused = 0;
+    kit_open(&other);
+    for (int round = 0; round < 3000; round++) {
+        bool xx = source_below(&s, 2), groups = source_below(&s, 2);
+        uint32_t same = source_below(&s, 2) ? 2 : UINT32_MAX;
+        unsigned number = (unsigned)source_below(&s, 3);
+        nx_batch_open(&whole, groups);
+        nx_batch_open(&part, groups);
+        whole.mput.only = xx ? PUT_XX : PUT_NX;
+        for (; number < NX_KEYS && whole.mput.n < NX_BATCH;
+             number += 1 + (unsigned)source_below(&s, 9)) {
+            const struct partition *p = store_find(other.store, whole.mput.partition);
+            char name[8];
+            snprintf(name, sizeof(name), "k%u", number);
+            bool there = p && partition_find(p, span_of_string(name)) != SEQ_NONE;
+            unsigned group = source_once_in(&s, 10) ? 9 : number / 3;
+            uint32_t size = same < 4 ? same : (uint32_t)source_below(&s, 4);
+            uint32_t length = (uint32_t)source_below(&s, 4);
+            nx_batch_add(&whole, number, group, size, length);
+            if (there == xx) nx_batch_add(&part, number, group, size, length);
+        }
+        int failed = do_mput(k, &whole.mput);
+        int expected = part.mput.n ? do_mput(&other, &part.mput) : 0;
+        if (failed != expected) fail_msg("%s / %s", k->error.text, other.error.text);
+        written += part.mput.n > 0 && part.mput.n < whole.mput.n && !failed;
+        refused += failed != 0;
+        struct span one = kit_dump(k->store), two = kit_dump(other.store);
+        assert_true(span_equal(one, two));
+        kit_dump_free(one);
+        kit_dump_free(two);
+        for (int i = 0; i < 3; i++) {
+            char name[8];
+            snprintf(name, sizeof(name), "k%u", (unsigned)source_below(&s, NX_KEYS));
+            if (source_below(&s, 2)) continue;
+            kit_clear_key(k, "p", name);
+            kit_clear_key(&other, "p", name);
+        }
+        if (source_once_in(&s, 30)) kit_drop(k, "p"), kit_drop(&other, "p");
+    }
+    assert_true(written > 100 && refused > 10);
+    store_free(other.store);
+    scratch_free(&other.scratch);
+}
+
+/* What is wrong with a batch by itself is said, whatever is held back; where a sample that is held
+ * back belongs does not matter. */
+static void test_nx_checks_groups(void **state) {
+    struct kit *k = *state;
+    struct span ids[] = {SPAN_LITERAL("g"), SPAN_LITERAL("h")};
+    struct mput mput = batch_of(2, NULL);
+    kit_group(k, "p", "a", "g", 2);
+    kit_group(k, "p", "b", "g", 2);
+    mput.only = PUT_NX;
+    mput.group_ids = ids;
+    mput.group_size = 2;
+    assert_int_equal(do_mput(k, &mput), 0); /* b is in another group */
+    mput.group_size = 3;
+    assert_refused(k, &mput, ERROR_ERR, "2 members, not 3");
+    mput.group_size = 2;
+    ids[0] = span_of("", 0);
+    assert_refused(k, &mput, ERROR_ERR, "group");
+    ids[0] = SPAN_LITERAL("g");
+    mput.only = PUT_XX;
+    assert_refused(k, &mput, ERROR_ERR, "can't join");
+}
+
+/* A batch that waits for room has its values looked at when there is room, also with NX. */
+static void test_nx_asks_the_bounds_first(void **state) {
+    struct kit *k = *state;
+    struct bounds bounds = {.samples = 1};
+    struct define define = {.partition = SPAN_LITERAL("p"), .sets_samples = true, .bounds = bounds};
+    uint32_t lengths[] = {1, 1};
+    struct op op;
+    bool held;
+    assert_int_equal(define_plan(k->store, &define, k->now_ms, &k->scratch, &op, &k->error), 0);
+    store_apply(k->store, &op);
+    kit_tag(k, "p", "a", "t", "1");
+    struct mput_column column =
+        column_of("f", "str", span_of((char *)lengths, 8), SPAN_LITERAL("\xff\xff"));
+    struct mput mput = batch_of(2, &column);
+    mput.only = PUT_NX;
+    assert_int_equal(
+        mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 0, &k->scratch, &op, &held, &k->error),
+        ERROR_SCHEMA);
+    assert_int_equal(
+        mput_plan(k->store, &mput, WRITE_BOUNDS_FIRST, 0, &k->scratch, &op, &held, &k->error),
+        ERROR_FULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_dense),
@@ -399,6 +546,9 @@ int main(void) {
         KIT_TEST(test_the_narrowest_type),
         KIT_TEST(test_runs),
         KIT_TEST(test_the_first_that_is_missing),
+        KIT_TEST(test_nx_and_xx_write_a_smaller_batch),
+        KIT_TEST(test_nx_checks_groups),
+        KIT_TEST(test_nx_asks_the_bounds_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
