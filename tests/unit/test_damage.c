@@ -238,6 +238,48 @@ static void test_a_torn_log_on_a_full_disk(void **state) {
     free_log(&p);
 }
 
+/* Take `gone` bytes out of the first segment at `at`, or put `more` in. */
+static void displace(const struct power *p, size_t at, size_t gone, size_t more, char fill) {
+    struct pack *file = simdisk_bytes(p->disk, first_segment);
+    size_t behind = file->len - at - gone;
+    for (size_t i = 0; i < more; i++) pack_u8(file, 0);
+    memmove(file->bytes + at + more, file->bytes + at + gone, behind);
+    memset(file->bytes + at, fill, more);
+    file->len = at + more + behind;
+}
+
+/* A frame that nobody says is on the medium, but is whole at another place than its own, is no torn
+ * tail: the start is refused, and both places are named. */
+static void test_frames_that_were_displaced(void **state) {
+    (void)state;
+    for (size_t by = 1; by < 40; by++) {
+        for (int how = 0; how < 3; how++) {
+            struct power p = {.disk = simdisk_new()};
+            struct recovered found;
+            struct error e = {0};
+            char place[32];
+            assert_true(power_open(&p));
+            put(&p, "a", 900);
+            size_t first = simdisk_bytes(p.disk, first_segment)->len;
+            put(&p, "b", 900);
+            size_t second = simdisk_bytes(p.disk, first_segment)->len;
+            put(&p, "c", 900);
+            power_abandon(&p);
+            size_t bad = how == 2 ? first : second, whole = how == 2 ? second - by : second + by;
+            displace(&p, second - (how == 2 ? by : 0), how == 2 ? by : 0, how == 2 ? 0 : by,
+                     how == 1 ? 'x' : 0);
+            kit_renew(&glass);
+            EXPECT(recover_log(simdisk_disk(p.disk), POWER_LOG, glass.store, true, &found, &e),
+                   "displaced by %zu, kind %d: what is behind was cut off", by, how);
+            snprintf(place, sizeof(place), "offset %zu", bad);
+            EXPECT(strstr(e.text, place), "displaced by %zu, kind %d: %s", by, how, e.text);
+            snprintf(place, sizeof(place), "offset %zu", whole);
+            EXPECT(strstr(e.text, place), "displaced by %zu, kind %d: %s", by, how, e.text);
+            free_log(&p);
+        }
+    }
+}
+
 /* ---- checkpoints -------------------------------------------------------------------------- */
 
 static void count_one(void *context, const struct error *e) {
@@ -332,6 +374,7 @@ int main(void) {
         cmocka_unit_test(test_a_log_that_was_left),
         cmocka_unit_test(test_a_log_that_was_opened_again),
         cmocka_unit_test(test_a_torn_log_on_a_full_disk),
+        cmocka_unit_test(test_frames_that_were_displaced),
         cmocka_unit_test(test_checkpoints),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
