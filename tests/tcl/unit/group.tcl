@@ -85,8 +85,12 @@ start_server {} {
         fill_group p b 3 4 6
         r TQ.CLEAR p KEYS 1 k2
         assert_equal {k4 k5 k6} [take p t 3 BY GROUP]
-        catch {r TQ.PUT p k2 GROUP a 3 FIELDS 1 f v}
-        catch {r TQ.PUT p k7 GROUP a 3 FIELDS 1 f v}
+        foreach key {k2 k7} {
+            assert_refused "ERR *group 'a'*lost a member*" {r TQ.PUT p $key GROUP a 3 FIELDS 1 f v}
+            assert_refused "ERR *group 'a'*lost a member*" {
+                r TQ.MPUT p KEYS 2 new $key GROUPS 3 other a TAGS 1 t 1 2
+            }
+        }
         assert_equal (nil) [take p t 3 BY GROUP]
     }
 

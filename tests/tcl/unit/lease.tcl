@@ -339,3 +339,28 @@ start_own_server {} {
         assert_equal 0 [llength [r TQ.LEASES p]]
     }
 }
+
+# A worker remembers its lease longer than a server that keeps nothing, or something older.
+start_own_server {} {
+    test "after a restart or a restore no lease has the id of one from before" {
+        set ids {}
+        foreach back {{restart_server KILL} {restart_server KILL} {r TQ.RESTORE c REPLACE} {restart_server TERM}} {
+            if {![r EXISTS p]} { fill p 1 20 }
+            r SAVE
+            if {![llength $ids]} { r TQ.CHECKPOINT c }
+            foreach i {1 2} {
+                lease p t 1 100000 id
+                lappend ids $id
+            }
+            {*}$back
+            if {![r EXISTS p]} { fill p 1 20 }
+            lease p t 1 100000 id
+            assert_error "NOLEASE *" {r TQ.ACK p t [lindex $ids end]}
+            assert_equal 1 [r TQ.ACK p t $id]
+            lappend ids $id
+        }
+        assert_equal $ids [lsort -unique -integer $ids] "each is new, and they grow"
+        r TQ.CLEAR p
+        restart_server KILL
+    }
+}
