@@ -85,8 +85,12 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_array(&c->reply, 0);
         return true;
     }
+    /* Of a rank batch, the slices of all ranks: some may be done with it already. */
+    const struct op_select *consumed = &taken.op.select;
     int failed = sample_check_reply(c, sample, &taken, &e);
-    if (!failed && taken.changes) failed = retire_admit(s, &taken.op, taken.seqs, taken.n, &e);
+    if (!failed && taken.changes)
+        failed =
+            retire_admit(s, &taken.op, consumed->n ? consumed->seqs : taken.seqs, consumed->n, &e);
     if (failed) {
         reply_error(&c->reply, &e);
         return true;
@@ -104,7 +108,8 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         return true;
     }
     if (taken.changes) store_apply(s->store, &taken.op);
-    if (taken.changes && !lease) retire_consumed(s, take.partition, taken.seqs, taken.n);
+    if (taken.changes && consumed->n && !lease)
+        retire_consumed(s, take.partition, consumed->seqs, consumed->n);
     return true;
 }
 

@@ -291,6 +291,17 @@ start_server {} {
         assert_equal {c1 c2} [share 0 2 2 BY GROUP DONE 1]
         assert_equal 2 [r TQ.COUNT p]
     }
+
+    test "a slice of a rank that is done with the batch before another one decides it is retired" {
+        r TQ.CREATE p RETIRE 1 t
+        fill p 1 4
+        share 1 5 1 BY BALANCED v 2 DONE 4
+        assert_equal 4 [r TQ.COUNT p]
+        share 0 2 1 BY BALANCED v 2 DONE 1
+        assert_equal 3 [r TQ.COUNT p]
+        assert_refused "NOKEY *" {share 1 2 1 BY BALANCED v 2 DONE 0}
+    }
+
     test "RESET of samples takes them out of all batches" {
         r TQ.CREATE p
         fill p 1 6

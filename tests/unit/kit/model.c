@@ -41,6 +41,7 @@ static void free_partition(struct model_partition *p) {
     mem_free(p->replies);
     while (p->n_batches) model_drop_batch(p, 0);
     mem_free(p->batches);
+    mem_free(p->done);
     model_let_go(&p->bounds.ahead_task);
     for (size_t i = 0; i < p->bounds.n_retire; i++) model_let_go(&p->bounds.retire[i]);
     for (size_t i = 0; i < p->bounds.n_indexes; i++) model_let_go(&p->bounds.indexes[i]);
@@ -257,6 +258,8 @@ static void forget_task(struct model_partition *p, size_t task) {
         if (p->leases[i].task == task) model_end_lease(p, i);
     for (size_t i = p->n_batches; i-- > 0;)
         if (p->batches[i].task == task) model_drop_batch(p, i);
+    for (size_t i = p->n_done; i-- > 0;)
+        if (p->done[i].task == task) p->done[i] = p->done[--p->n_done];
     for (size_t i = p->n_replies; i-- > 0;)
         if (p->replies[i].task == task) model_drop_reply(p, i);
 }

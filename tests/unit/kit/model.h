@@ -87,6 +87,12 @@ struct model_batch {
     size_t n;
 };
 
+/* The rank is done with all batches up to this one. */
+struct model_done {
+    size_t task;
+    uint64_t rank, batch;
+};
+
 struct model_bounds {
     uint64_t samples, bytes, ahead;               /* 0: none */
     struct span ahead_task, retire[MODEL_RETIRE]; /* owned */
@@ -114,6 +120,8 @@ struct model_partition {
     size_t n_replies, replies_capacity;
     struct model_batch *batches;
     size_t n_batches, batches_capacity;
+    struct model_done *done;
+    size_t n_done, done_capacity;
 };
 
 struct model {
@@ -217,6 +225,9 @@ void model_unbatch(struct model_partition *p, size_t task, uint64_t seq, bool fo
 void model_drop_batch(struct model_partition *p, size_t at);
 struct model_batch *model_batch(const struct model_partition *p, size_t task, uint64_t rank,
                                 uint64_t batch);
+/* DONE of a TQ.SAMPLE with RANK. True where the store has an op to apply for it. */
+bool model_finish(struct model *m, const struct take *take);
+bool model_is_done(const struct model_partition *p, size_t task, uint64_t rank, uint64_t batch);
 bool model_is_by(const struct take *take, const char *name);
 bool model_ready_for(const struct model_partition *p, const struct model_sample *sample,
                      const struct take *take);

@@ -131,9 +131,12 @@ unsigned model_define(struct model *m, const struct define *define) {
 
 /* Given to a rank that is not done with it. */
 static bool is_awaited(const struct model_partition *p, uint64_t seq) {
-    for (size_t b = 0; b < p->n_batches; b++)
-        for (size_t i = 0; i < p->batches[b].n; i++)
-            if (p->batches[b].seqs[i] == seq) return true;
+    for (size_t b = 0; b < p->n_batches; b++) {
+        const struct model_batch *batch = &p->batches[b];
+        if (model_is_done(p, batch->task, batch->rank, batch->batch)) continue;
+        for (size_t i = 0; i < batch->n; i++)
+            if (batch->seqs[i] == seq) return true;
+    }
     return false;
 }
 

@@ -128,7 +128,8 @@ static unsigned look_up(const struct model_partition *p, const struct take *take
     const struct model_batch *batch = model_batch(p, task, take->rank, take->batch);
     for (uint64_t r = 0; !batch && model_is_by(take, "BALANCED") && r < take->args.ranks; r++)
         if (model_batch(p, task, r, take->batch)) return MODEL_ERROR(ERROR_NOKEY);
-    if (!batch) return 0;
+    if (!batch)
+        return model_is_done(p, task, take->rank, take->batch) ? MODEL_ERROR(ERROR_NOKEY) : 0;
     if (!batch->n) return MODEL_ERROR(ERROR_NOKEY);
     if (!span_equal(batch->how, take->how)) return MODEL_ERROR(ERROR_ERR);
     answer->outcome = TAKE_BATCH;

@@ -211,6 +211,24 @@ static void remember(struct model_partition *p, size_t task, const struct take *
     };
 }
 
+bool model_is_done(const struct model_partition *p, size_t task, uint64_t rank, uint64_t batch) {
+    for (size_t i = 0; i < p->n_done; i++)
+        if (p->done[i].task == task && p->done[i].rank == rank && p->done[i].batch >= batch)
+            return true;
+    return false;
+}
+
+bool model_finish(struct model *m, const struct take *take) {
+    struct model_partition *p = model_find(m, take->partition);
+    if (!p || !take->finishes ||
+        model_is_done(p, model_task(p, take->task), take->rank, take->done))
+        return false;
+    size_t task = model_make_task(p, take->task);
+    p->done = mem_grow(p->done, &p->done_capacity, p->n_done + 1, sizeof(*p->done));
+    p->done[p->n_done++] = (struct model_done){task, take->rank, take->done};
+    return true;
+}
+
 void model_took(struct model *m, const struct take *take, const struct taken *taken) {
     const struct op_select *select = &taken->op.select;
     struct model_partition *p = model_find(m, take->partition);

@@ -101,6 +101,8 @@ static void draw_ranked(struct trial *t, struct take *take) {
     if (take->args.ranks) take->rank %= take->args.ranks;
     if (trial_rarely(t)) take->rank = below(t, 2) ? UINT64_MAX : take->args.ranks;
     take->how = describe(t, take);
+    take->finishes = take->batch > 0 && below(t, 3) == 0;
+    if (take->finishes) take->done = take->batch - 1 - (below(t, 4) ? 0 : below(t, take->batch));
     if (take->sampler->random && !take->args.seeded) take->args.seed = below(t, 1000);
 }
 

@@ -38,12 +38,48 @@ static void expect_again(struct trial *t, const struct take *take, const struct 
     for (size_t i = 0; i < taken->n; i++) trial_expect(t, "again", again.seqs[i], taken->seqs[i]);
 }
 
+/* The store may have forgotten batches that a rank is done with and that have no sample left; then
+ * their number may be decided for other ranks. */
+static void forget_with_store(struct trial *t, struct span partition) {
+    struct model_partition *expected = model_find(&t->model, partition);
+    const struct partition *p = store_find(t->kit.store, partition);
+    for (size_t i = expected ? expected->n_batches : 0; i-- > 0;) {
+        const struct model_batch *batch = &expected->batches[i];
+        if (batch->n || !model_is_done(expected, batch->task, batch->rank, batch->batch)) continue;
+        const struct consumer *task = partition_task(p, expected->tasks[batch->task]);
+        if (!task || !ranks_find(&task->ranks, batch->rank, batch->batch))
+            model_drop_batch(expected, i);
+    }
+}
+
+/* What the rank is done with, as TQ.SAMPLE says it before it takes. */
+static void step_done(struct trial *t, const struct take *take) {
+    struct taken taken;
+    struct model_answer answer;
+    struct op op;
+    uint64_t *seqs;
+    size_t n;
+    bool has = take_plan_done(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
+    if (!has) {
+        trial_expect(t, "done", model_finish(&t->model, take), 0);
+        return;
+    }
+    unsigned due = model_take(&t->model, take, &t->scratch, &answer);
+    int code = take_plan(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &taken, &t->kit.error);
+    if (!trial_agree(t, "done", due, code)) return;
+    trial_expect(t, "done", model_finish(&t->model, take), 1);
+    store_apply(t->kit.store, &op);
+    if (n) trial_retire(t, take->partition, seqs, n);
+}
+
 void trial_step_take(struct trial *t) {
     struct take take;
     struct taken taken;
     struct model_answer answer;
     trial_draw_take(t, &take);
     scratch_reset(&t->kit.scratch);
+    forget_with_store(t, take.partition);
+    if (take.finishes) step_done(t, &take);
     unsigned due = model_take(&t->model, &take, &t->scratch, &answer);
     int code =
         take_plan(t->kit.store, &take, t->kit.now_ms, &t->kit.scratch, &taken, &t->kit.error);
@@ -54,7 +90,8 @@ void trial_step_take(struct trial *t) {
     size_t changed = store_apply(t->kit.store, &taken.op);
     trial_expect(t, "taken", changed, taken.remembered ? 0 : answer.total);
     model_took(&t->model, &take, &taken);
-    if (!take.lease_ms) trial_retire(t, take.partition, taken.seqs, taken.n);
+    if (!take.lease_ms && !taken.remembered)
+        trial_retire(t, take.partition, taken.op.select.seqs, taken.op.select.n);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */
