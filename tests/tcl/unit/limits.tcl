@@ -494,17 +494,22 @@ foreach {what size} {"30,000 bytes" 30000 "one byte" 1} {
             set piece [string repeat $bulk [expr {3000000 / [string length $bulk]}]]
             set n [expr {[string length $piece] / [string length $bulk]}]
             set clients {}
-            foreach i {1 2 3} {
+            foreach i [range 1 [expr {$::size > 1 ? 3 : 10}]] {
                 lappend clients [client]
-                resp::write_bytes [lindex $clients end] "*[expr {$n * ($::size > 1 ? 50 : 2) + 1}]\r\n\$4\r\nECHO\r\n"
+                resp::write_bytes [lindex $clients end] "*[expr {$n * ($::size > 1 ? 50 : 2) + 2}]\r\n\$4\r\nECHO\r\n"
             }
+            set begin [info_field total_net_input_bytes]
             foreach i [range 1 [expr {$::size > 1 ? 50 : 2}]] {
                 foreach c $clients {
                     resp::write_bytes $c $piece
                 }
                 assert {[resident] < $::bound} "resident are [resident]"
             }
+            set sent [expr {[llength $clients] * [string length $piece] * ($::size > 1 ? 50 : 2)}]
+            wait_until {[info_field total_net_input_bytes] - $begin > $sent}
+            assert {[resident] < $::bound} "resident are [resident]"
             foreach c $clients {
+                resp::write_bytes $c "\$1\r\nx\r\n"
                 set said [catch {resp::receive $c} reply]
                 assert {$reply eq "OOM command not allowed when used memory > 'maxmemory'." ||
                         [string match "ERR wrong number*" $reply]} $reply
@@ -550,5 +555,17 @@ start_own_server {maxmemory 100mb} {
         assert_equal QUEUED [r TQ.CLEAR p KEYS 2 k1 k2]
         assert_equal 2 [r EXEC]
         assert_equal 1 [r TQ.PUT p k1 FIELDS 1 f v]
+    }
+}
+
+start_server {} {
+    foreach command {{TQ.LIST p MATCH} KEYS {SCAN 0 MATCH} PSUBSCRIBE {PUBSUB CHANNELS} {CONFIG GET}
+                     {COMMAND LIST FILTERBY PATTERN}} {
+        test "a pattern has at most 1,024 bytes: [join $command]" {
+            fill p 1 1
+            set c [client]
+            $c {*}$::command [string repeat a* 512]
+            assert_error "ERR a pattern has at most 1024 bytes, got 1025" {[client] {*}$::command [string repeat a 1025]}
+        }
     }
 }
