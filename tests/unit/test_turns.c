@@ -218,6 +218,7 @@ struct words {
 struct request {
     struct words words;
     bool waits, writes; /* it has BLOCK; it is a TQ.PUT or TQ.MPUT */
+    bool ranked;        /* it has RANK */
     char partition;
 };
 
@@ -350,6 +351,52 @@ static void machine_finish(void) {
     server_finish();
 }
 
+static void send_text(const struct peer *peer, const char *text) {
+    simsock_send(peer->fd, text, strlen(text));
+}
+
+static void send_word(const struct peer *peer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* One argument of a command. */
+static void send_word(const struct peer *peer, const char *format, ...) {
+    char word[64], head[16];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(word, sizeof(word) - 2, format, args);
+    va_end(args);
+    memcpy(word + len, "\r\n", 2);
+    simsock_send(peer->fd, head, (size_t)snprintf(head, sizeof(head), "$%d\r\n", len));
+    simsock_send(peer->fd, word, (size_t)len + 2);
+}
+
+/* `n` samples k0, k1 … with the tag v = 0 and the field g. */
+static void fill(const char *partition, unsigned n) {
+    enum { BATCH = 10 };
+    static const char *const tail[] = {"COLUMNS", "1", "g", "i8", "", "xxxxxxxxxx"};
+    struct simsock_bytes *out = simsock_output(OBSERVER->fd);
+    for (unsigned first = 0; first < n; first += BATCH) {
+        char head[16];
+        simsock_send(OBSERVER->fd, head,
+                     (size_t)snprintf(head, sizeof(head), "*%d\r\n", 2 * BATCH + 13));
+        send_word(OBSERVER, "TQ.MPUT");
+        send_word(OBSERVER, "%s", partition);
+        send_word(OBSERVER, "KEYS");
+        send_word(OBSERVER, "%d", BATCH);
+        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "k%u", first + i);
+        send_word(OBSERVER, "TAGS");
+        send_word(OBSERVER, "1");
+        send_word(OBSERVER, "v");
+        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "0");
+        for (size_t i = 0; i < 6; i++) send_word(OBSERVER, "%s", tail[i]);
+        if (first / BATCH % 100 == 99) rest();
+        EXPECT(!out->len || out->ptr[0] == ':', "%.*s", (int)out->len, out->ptr);
+        out->len = 0;
+    }
+    rest();
+    out->len = 0;
+}
+
 /* ---- what is asked ------------------------------------------------------------------------ */
 
 static void draw_put(struct source *s, struct request *r) {
@@ -383,7 +430,26 @@ static void draw_sample(struct source *s, struct request *r) {
               1 + where % 2, field);
     if (where < 3) add_words(&r->words, "WHERE 1 v = %d", where);
     r->waits = source_below(s, 4) > 0;
-    if (source_once_in(s, 4)) add_words(&r->words, "LEASE 40");
+    switch (source_below(s, 4)) {
+    case 0: add_words(&r->words, "LEASE 40"); break;
+    case 1:
+        r->ranked = true;
+        add_words(&r->words, "RANK %d BATCH %d", (int)source_below(s, 2), (int)source_below(s, 6));
+        if (source_once_in(s, 3)) add_words(&r->words, "DONE 0");
+    }
+}
+
+/* What goes through all samples of a partition. */
+static void draw_scan(struct source *s, struct request *r) {
+    static const char *const scans[] = {"TQ.COUNT %c WHERE 1 v = %d", "TQ.COUNT %c WHERE 1 v != %d",
+                                        "TQ.CLEAR %c WHERE 1 v = %d",
+                                        "TQ.CLEAR %c WHERE 1 v = %d FIELDS 1 f"};
+    if (source_once_in(s, 8))
+        add_words(&r->words,
+                  source_once_in(s, 2) ? "TQ.CLEAR %c FIELDS 1 g" : "TQ.CLEAR %c TAGS 1 v",
+                  r->partition);
+    else
+        add_words(&r->words, scans[source_below(s, 4)], r->partition, (int)source_below(s, 3));
 }
 
 static void draw_bound(struct source *s, struct request *r) {
@@ -424,7 +490,7 @@ static struct request draw_request(struct source *s) {
         if (source_once_in(s, 6))
             add_words(&r.words, source_once_in(s, 2) ? "TQ.SEAL %c" : "TQ.CLEAR %c", r.partition);
         else
-            add_words(&r.words, "TQ.COUNT %c WHERE 1 v = 1", r.partition);
+            draw_scan(s, &r);
     }
     if (r.waits) add_words(&r.words, "BLOCK %d", source_once_in(s, 4) ? 30 : 0);
     return r;
@@ -446,7 +512,7 @@ static void check_sampler(const struct request *r) {
     struct words w = r->words;
     drop_clause(&w, "BLOCK", 2);
     drop_clause(&w, "LEASE", 2);
-    add_word(&w, "KEEP");
+    if (!r->ranked) add_word(&w, "KEEP");
     const char *reply = ask(&w);
     if (reply[0] == '-' || !strncmp(reply, "$-1", 3) || !strncmp(reply, "*-1", 3)) return;
     fprintf(stderr, "waits:");
@@ -538,6 +604,8 @@ static void step(struct source *s) {
 static void trial(uint64_t seed) {
     struct source s = source_of_seed(seed);
     machine_begin(source_below(&s, 2));
+    server.slices = (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40};
+    if (source_once_in(&s, 3)) fill("p", 300 + (unsigned)source_below(&s, 3000));
     for (int i = 0; i < 6; i++) {
         for (int k = 0; k < 60; k++) step(&s);
         settle();
@@ -802,52 +870,6 @@ static void test_a_thread_that_can_not_be_started_is_an_error(void **state) {
 /* ---- what waiting costs ------------------------------------------------------------------- */
 
 enum { HEADS = 1000, MANY = 20000, SCANNED = 120000 /* more than two slices of a scan */ };
-
-static void send_text(const struct peer *peer, const char *text) {
-    simsock_send(peer->fd, text, strlen(text));
-}
-
-static void send_word(const struct peer *peer, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* One argument of a command. */
-static void send_word(const struct peer *peer, const char *format, ...) {
-    char word[64], head[16];
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(word, sizeof(word) - 2, format, args);
-    va_end(args);
-    memcpy(word + len, "\r\n", 2);
-    simsock_send(peer->fd, head, (size_t)snprintf(head, sizeof(head), "$%d\r\n", len));
-    simsock_send(peer->fd, word, (size_t)len + 2);
-}
-
-/* `n` samples k0, k1 … with the tag v = 0 and the field g. */
-static void fill(const char *partition, unsigned n) {
-    enum { BATCH = 10 };
-    static const char *const tail[] = {"COLUMNS", "1", "g", "i8", "", "xxxxxxxxxx"};
-    struct simsock_bytes *out = simsock_output(OBSERVER->fd);
-    for (unsigned first = 0; first < n; first += BATCH) {
-        char head[16];
-        simsock_send(OBSERVER->fd, head,
-                     (size_t)snprintf(head, sizeof(head), "*%d\r\n", 2 * BATCH + 13));
-        send_word(OBSERVER, "TQ.MPUT");
-        send_word(OBSERVER, "%s", partition);
-        send_word(OBSERVER, "KEYS");
-        send_word(OBSERVER, "%d", BATCH);
-        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "k%u", first + i);
-        send_word(OBSERVER, "TAGS");
-        send_word(OBSERVER, "1");
-        send_word(OBSERVER, "v");
-        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "0");
-        for (size_t i = 0; i < 6; i++) send_word(OBSERVER, "%s", tail[i]);
-        if (first / BATCH % 100 == 99) rest();
-        EXPECT(!out->len || out->ptr[0] == ':', "%.*s", (int)out->len, out->ptr);
-        out->len = 0;
-    }
-    rest();
-    out->len = 0;
-}
 
 /* One client for each call, of the text with its number; none is served. */
 static void park_heads(const char *format) {
