@@ -25,12 +25,12 @@ enum {
     UNIX_SEND_BUFFER = 4 * 1024 * 1024,
     LAND_FROM = 32 * 1024, /* smaller bulks are copied once instead */
     INLINE_MAX = 64 * 1024,
-    REJECTED_MAX = 32,         /* that linger beside maxclients */
+    REJECTED_MAX = 32,          /* that linger beside maxclients */
     DESCRIPTORS_RESERVED = 32 + /* listening sockets, logs, the loop's own, memory regions */
                            REJECTED_MAX,
-    CLOSING_MAX_US = 10 * 1000000,
-    LINGER_IDLE_US = 1000 * 1000, /* without a byte, when the last reply is sent */
-    TICKS_PER_ROUND = 10,         /* ticks in which every client is visited once */
+    REJECTED_MAX_US = 10 * 1000000, /* from the rejection to the close */
+    CLOSING_IDLE_US = 60 * 1000000, /* of a client that closes: without a byte either way */
+    TICKS_PER_ROUND = 10,           /* ticks in which every client is visited once */
 };
 
 static char no_text[] = "";
@@ -422,10 +422,11 @@ static void client_tick(struct client *c) {
     client_check_output(c);
     if (c->dead) return;
     if (c->closing) {
-        /* A rejected client has perhaps not begun to send: few linger, so they may take longer. */
-        bool sent = !c->rejected && !c->reply.pending && s->now_us - c->active_us > LINGER_IDLE_US;
-        if (sent || s->now_us - c->closing_since_us > CLOSING_MAX_US)
-            client_close(c, sent ? "done with it" : "it did not read its last replies");
+        /* A client on a slow machine or network sends and reads with pauses. */
+        int64_t since = c->active_us > c->closing_since_us ? c->active_us : c->closing_since_us;
+        if (s->now_us - since > CLOSING_IDLE_US ||
+            (c->rejected && s->now_us - c->closing_since_us > REJECTED_MAX_US))
+            client_close(c, c->reply.pending ? "it did not read its last replies" : "done with it");
     } else if (client_is_late(c)) {
         s->metrics.timed_out++;
         log_notice("client %llu at %s sent half a command and nothing more for %lld s "

@@ -1193,6 +1193,24 @@ static void test_a_soft_limit_counts_from_the_last_byte(void **state) {
     machine_finish();
 }
 
+/* A client whose request was refused sends the rest of it slowly, then nothing more. */
+static void test_a_lingering_client_that_is_slow_is_waited_for(void **state) {
+    (void)state;
+    machine_begin(false);
+    send_text(&peers[0], "*2\r\n$4\r\nECHO\r\n$99999999999\r\n");
+    rest();
+    for (int i = 0; i < 3; i++) {
+        live(50 * SECOND_US);
+        EXPECT(!simsock_is_closed(peers[0].fd), "it is not closed before 60 s without a byte");
+        send_text(&peers[0], "more of its argument");
+        rest();
+    }
+    live(70 * SECOND_US);
+    EXPECT(simsock_is_closed(peers[0].fd), "it is closed after 60 s without a byte");
+    assert_string_equal(ask_text("PING"), "+PONG\r\n");
+    machine_finish();
+}
+
 /* A client whose request was refused sends on and on. */
 static void test_a_lingering_client_is_read_up_to_a_bound(void **state) {
     (void)state;
@@ -1234,6 +1252,7 @@ int main(void) {
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
         cmocka_unit_test(test_time_in_which_nothing_was_read_is_not_counted),
         cmocka_unit_test(test_a_soft_limit_counts_from_the_last_byte),
+        cmocka_unit_test(test_a_lingering_client_that_is_slow_is_waited_for),
         cmocka_unit_test(test_a_lingering_client_is_read_up_to_a_bound),
         cmocka_unit_test(test_drawn_orders),
     };
