@@ -1,8 +1,13 @@
 /* A directory of data has one owner.
  *
  * Two servers that write into one directory each replace what the other has acknowledged. The owner
- * holds a lock of the system (fcntl) on a file in the directory; it ends with the process, however
- * that ends, so a file that was left means nothing by itself. A forked child does not have it. */
+ * holds two locks of the system, which end with the process, however that ends: one on the
+ * directory itself (flock), which nobody can take away by removing a file, and one on a file in it
+ * (fcntl), which tells others the owner's process id. A file that was left means nothing by itself.
+ * A forked child inherits the lock on the directory until it has closed its descriptors.
+ *
+ * Some file systems, such as NFS, can't lock a directory. Then the file's lock is all there is, and
+ * whoever removes the file lets another server in until the owner looks again: that is logged. */
 #ifndef TQ_PERSIST_DIRLOCK_H
 #define TQ_PERSIST_DIRLOCK_H
 
@@ -12,13 +17,30 @@
 
 #define DIRLOCK_NAME "tq.lock"
 
-/* Lock the directory, which exists, and write the process id and `what` (such as a port, for
- * people) into the file. *fd holds the lock until it is closed; no other descriptor of that file
- * may be closed meanwhile. ERROR_ERR says which process has it. */
-int dirlock_take(const char *directory, const char *what, int *fd, struct error *e);
+struct dirlock {
+    int file;      /* DIRLOCK_NAME; -1: not locked */
+    int directory; /* -1: not locked, or its file system can't */
+    bool warned;   /* that the file can't be made again */
+};
 
-/* Is the file that `fd` locks still the one in the directory? Where somebody removed it, another
- * process can take the directory: release `fd` and take the lock again. */
-bool dirlock_is_there(const char *directory, int fd);
+/* Lock the directory, which exists, and write the process id and `what` (such as a port, for
+ * people) into the file. No other descriptor of that file may be closed while it is locked.
+ * ERROR_ERR says which process has the directory. With `wait` it waits up to a second for a lock
+ * without an owner: the child of a server that was killed just now may still have it. */
+int dirlock_take(const char *directory, const char *what, bool wait, struct dirlock *lock,
+                 struct error *e);
+
+enum dirlock_state {
+    DIRLOCK_HELD,
+    DIRLOCK_FILE_GONE, /* the directory is locked, its file was removed: dirlock_renew */
+    DIRLOCK_LOST,      /* another process can take it, or never taken: release and take */
+};
+
+enum dirlock_state dirlock_look(const char *directory, const struct dirlock *lock);
+
+/* Make and lock the file again. After an error the directory is still locked. */
+int dirlock_renew(const char *directory, const char *what, struct dirlock *lock, struct error *e);
+
+void dirlock_release(struct dirlock *lock);
 
 #endif

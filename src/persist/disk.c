@@ -216,6 +216,14 @@ static bool system_exists(struct disk *disk, const char *path) {
     return access(path, F_OK) == 0;
 }
 
+static bool system_look(struct disk *disk, const char *path, struct disk_identity *out) {
+    (void)disk;
+    struct stat st;
+    if (stat(path, &st)) return false;
+    *out = (struct disk_identity){st.st_dev, st.st_ino, (uint64_t)st.st_size};
+    return true;
+}
+
 struct disk *disk_system(void) {
     static const struct disk_ops ops = {
         .open = system_open,
@@ -235,6 +243,7 @@ struct disk *disk_system(void) {
         .sync_directory = system_sync_directory,
         .list = system_list,
         .exists = system_exists,
+        .look = system_look,
     };
     static struct disk disk = {.ops = &ops};
     return &disk;

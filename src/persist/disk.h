@@ -24,6 +24,11 @@ enum disk_mode {
 
 struct disk;
 
+/* Which file a name stands for, and how long it is. */
+struct disk_identity {
+    uint64_t device, inode, size;
+};
+
 /* Implementations put their own data behind these. */
 struct disk_file {
     struct disk *disk;
@@ -61,6 +66,8 @@ struct disk_ops {
     int (*list)(struct disk *disk, const char *path, void (*each)(void *context, const char *name),
                 void *context, struct error *e);
     bool (*exists)(struct disk *disk, const char *path);
+    /* False where there is nothing, or where that can't be told. */
+    bool (*look)(struct disk *disk, const char *path, struct disk_identity *out);
 };
 
 struct disk {

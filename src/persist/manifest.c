@@ -144,6 +144,50 @@ int manifest_read(struct disk *disk, const char *directory, struct manifest *out
     return failed ? failed : manifest_parse(path, text, len, out, e);
 }
 
+/* ---- what ops speak of -------------------------------------------------------------------- */
+
+struct kept {
+    struct disk *disk;
+    const char *directory, *inside;
+    const struct manifest *manifest;
+    uint64_t number;
+    void (*each)(void *context, uint64_t number, const char *name);
+    void *context;
+    int failed;
+    struct error *e;
+};
+
+static void kept_file(void *context, const char *name) {
+    const struct kept *kept = context;
+    char both[2 * NAME_MAX + 2];
+    snprintf(both, sizeof(both), "%s/%s", kept->inside, name);
+    kept->each(kept->context, kept->number, both);
+}
+
+static void kept_directory(void *context, const char *name) {
+    struct kept *kept = context;
+    const struct manifest *m = kept->manifest;
+    char path[PATH_MAX];
+    if (kept->failed || role_of(name, &kept->number) != ROLE_KEPT) return;
+    if (kept->number < m->first || kept->number > m->last) return;
+    snprintf(path, sizeof(path), "%s/%s", kept->directory, name);
+    kept->inside = name;
+    kept->failed = kept->disk->ops->list(kept->disk, path, kept_file, kept, kept->e);
+}
+
+int manifest_list_kept(struct disk *disk, const char *directory, const struct manifest *m,
+                       void (*each)(void *context, uint64_t number, const char *name),
+                       void *context, struct error *e) {
+    struct kept kept = {.disk = disk,
+                        .directory = directory,
+                        .manifest = m,
+                        .each = each,
+                        .context = context,
+                        .e = e};
+    int failed = disk->ops->list(disk, directory, kept_directory, &kept, e);
+    return failed ? failed : kept.failed;
+}
+
 /* ---- what is left over -------------------------------------------------------------------- */
 
 struct sweep {

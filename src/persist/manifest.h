@@ -35,6 +35,12 @@ int manifest_read(struct disk *disk, const char *directory, struct manifest *out
 /* A number that no base and no segment in `directory` has. */
 int manifest_number(struct disk *disk, const char *directory, uint64_t *out, struct error *e);
 
+/* The files in directories of segments that the manifest names (segment_directory): `name` is that of
+ * a file, in `directory`, `number` its segment's. */
+int manifest_list_kept(struct disk *disk, const char *directory, const struct manifest *m,
+                       void (*each)(void *context, uint64_t number, const char *name),
+                       void *context, struct error *e);
+
 /* Remove logs, bases and temporary files of `directory` that the manifest does not name. What cannot be removed stays. */
 void manifest_sweep(struct disk *disk, const char *directory, const struct manifest *m);
 

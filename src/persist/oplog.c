@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "persist/oplog_jobs.h"
 
@@ -40,6 +39,7 @@ void oplog_abandon(struct oplog *log) {
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
         if (files[i]) log->disk->ops->close(files[i]);
     opcodec_out_free(&log->pending);
+    oplog_watch_free(&log->watch);
     checksum_free(log->checksum);
     mem_free(log->parts);
     mem_free(log->directory);
@@ -114,6 +114,7 @@ int oplog_continue(const struct oplog_options *options, const struct manifest *m
         log->older += n < manifest->last ? size : 0;
         log->offset = size;
     }
+    if (!failed) failed = oplog_watch_begin(log, e);
     return oplog_made(log, failed, out);
 }
 
@@ -242,35 +243,6 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
     if (!failed && log->sync == OPLOG_ALWAYS && shared) failed = oplog_job_wait(log, e);
     if (!failed && log->sync == OPLOG_ALWAYS) failed = sync_now(log, e);
     return failed;
-}
-
-bool oplog_is_there(const struct oplog *log, struct error *e) {
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/%s", log->directory, MANIFEST_NAME);
-    bool there = log->disk->ops->exists(log->disk, path);
-    if (there) {
-        oplog_segment_path(log, log->number, path);
-        there = log->disk->ops->is_there(log->file);
-    }
-    if (!there) {
-        error_set(e, ERROR_MISCONF, "'%s' was removed or replaced", path);
-        return false;
-    }
-    uint64_t size;
-    if (log->disk->ops->size(log->file, &size, e)) return false;
-    there = size >= log->offset;
-    if (!there) error_set(e, ERROR_MISCONF, "'%s' was cut short", path);
-    return there;
-}
-
-void oplog_mend_manifest(struct oplog *log) {
-    char path[PATH_MAX];
-    struct error e;
-    snprintf(path, sizeof(path), "%s/%s", log->directory, MANIFEST_NAME);
-    if (oplog_job_wait(log, &e)) return;
-    if (log->disk->ops->exists(log->disk, path) || !log->disk->ops->is_there(log->file)) return;
-    if (manifest_write(log->disk, log->directory, &log->manifest, &e))
-        log_warning("op log: the manifest can't be written again: %s", e.text);
 }
 
 /* ---- now and then ------------------------------------------------------------------------- */

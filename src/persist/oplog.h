@@ -76,15 +76,16 @@ bool oplog_has_pending(const struct oplog *log);
 /* Write what was added, if anything; on failure the process has to end. */
 int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e);
 
-/* Are the manifest and the segment that is written where they belong, and is the segment as long as
- * what was written? What is removed under a running process is written to without an error. *e
- * names the file that is not. The base, older segments and what the manifest says are not looked
- * at. */
-bool oplog_is_there(const struct oplog *log, struct error *e);
+/* Would a start find the log: the manifest with its content, the base, every segment, the snapshots
+ * that ops speak of, each the file that it was and as long as it was? What is removed under a
+ * running process is written to without an error. *e names the file that is not. The content of
+ * other files than the manifest is not read. A log that has a base to come is not to be asked. */
+bool oplog_is_there(struct oplog *log, struct error *e);
 
-/* After oplog_is_there was false: if the manifest is missing and its segment is there, writes it
- * again, so that the log can be begun anew over it, and a crash before that finds everything. Waits
- * for the job that runs. A failure is only logged. */
+/* After oplog_is_there was false: writes a manifest again that was overwritten, or that is missing
+ * while its segment is there, so that the log can be begun anew over it; a crash before that finds
+ * everything, or is told which file is missing. Waits for the job that runs. A failure is only
+ * logged. */
 void oplog_mend_manifest(struct oplog *log);
 
 /* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to

@@ -176,6 +176,7 @@ uint64_t oplog_switch(struct oplog *log, uint64_t *base) {
     log->before = log->file;
     log->disk->ops->truncate(log->before, log->offset, NULL); /* what was reserved behind it goes */
     if (log->synced + 1 >= log->next_lsn) oplog_close_before(log);
+    oplog_watch_closed(log);
     log->file = log->next;
     log->number = log->manifest.last;
     log->version = SEGMENT_VERSION;

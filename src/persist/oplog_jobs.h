@@ -3,9 +3,12 @@
 #ifndef TQ_PERSIST_OPLOG_JOBS_H
 #define TQ_PERSIST_OPLOG_JOBS_H
 
+#include <limits.h>
+
 #include "base/checksum.h"
 #include "persist/opcodec.h"
 #include "persist/oplog.h"
+#include "persist/oplog_watch.h"
 #include "persist/segment.h"
 #include "persist/worker.h"
 
@@ -55,6 +58,7 @@ struct oplog {
     struct error rebase_error;
 
     uint64_t frames, syncs, delayed;
+    struct oplog_watch watch;
 };
 
 void oplog_segment_path(const struct oplog *log, uint64_t number, char out[static PATH_MAX]);

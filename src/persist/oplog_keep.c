@@ -24,6 +24,8 @@ int oplog_keep(struct oplog *log, const char *directory, const char *name,
         snprintf(from, sizeof(from), "%s/%s", directory, name);
         snprintf(to, sizeof(to), "%s/%s", kept, name);
         failed = keep_file(disk, from, to, e);
+        snprintf(to, sizeof(to), "%s/%s", own, name);
+        if (!failed) oplog_watch_kept(log, log->number, to);
     }
     if (!failed) failed = disk->ops->sync_directory(disk, kept, e);
     return failed ? failed : disk->ops->sync_directory(disk, log->directory, e);

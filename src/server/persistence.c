@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -28,16 +27,31 @@ const char *persistence_path(const struct server *s, const char *name, char *out
 
 /* ---- the directory ------------------------------------------------------------------------ */
 
-static int own(struct server *s, const char *directory, int *lock, struct error *e) {
-    char what[96];
-    if (*lock >= 0 && dirlock_is_there(directory, *lock)) return 0;
-    if (*lock >= 0) {
+/* The directory is locked, its file is not there: nothing is lost yet. */
+static void own_file(const char *directory, const char *what, struct dirlock *lock) {
+    struct error e;
+    bool failed = dirlock_renew(directory, what, lock, &e) != 0;
+    if (!failed)
         log_warning("'%s/%s' was removed: it is locked anew", directory, DIRLOCK_NAME);
-        close(*lock);
-        *lock = -1;
-    }
+    else if (!lock->warned)
+        log_warning("'%s/%s' was removed and can't be made again: %s", directory, DIRLOCK_NAME,
+                    e.text);
+    lock->warned = failed;
+}
+
+static int own(struct server *s, const char *directory, struct dirlock *lock, struct error *e) {
+    char what[96];
+    enum dirlock_state state = dirlock_look(directory, lock);
+    if (state == DIRLOCK_HELD) return 0;
     snprintf(what, sizeof(what), "port %lld", (long long)listener_port(s->listener));
-    return dirlock_take(directory, what, lock, e);
+    if (state == DIRLOCK_FILE_GONE) {
+        own_file(directory, what, lock);
+        return 0;
+    }
+    if (lock->file >= 0)
+        log_warning("'%s/%s' was removed: it is locked anew", directory, DIRLOCK_NAME);
+    dirlock_release(lock);
+    return dirlock_take(directory, what, !s->persistence.started, lock, e);
 }
 
 int persistence_own(struct server *s, struct error *e) {
@@ -68,9 +82,8 @@ static int own_at_start(struct server *s, struct error *e) {
 
 void persistence_disown(struct server *s) {
     struct persistence *p = &s->persistence;
-    if (p->lock >= 0) close(p->lock);
-    if (p->checkpoint_lock >= 0) close(p->checkpoint_lock);
-    p->lock = p->checkpoint_lock = -1;
+    dirlock_release(&p->lock);
+    dirlock_release(&p->checkpoint_lock);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */

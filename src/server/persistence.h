@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "persist/dirlock.h"
 #include "server/text.h"
 
 struct disk;
@@ -54,8 +55,8 @@ struct persistence {
     size_t n_rules;
 
     bool started;
-    int lock;                /* of `directory`, see dirlock.h; -1: not owned */
-    int checkpoint_lock;     /* of the directory of checkpoints */
+    struct dirlock lock;            /* of `directory` */
+    struct dirlock checkpoint_lock; /* of the directory of checkpoints */
     struct oplog *log;       /* NULL: there is none */
     struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
     bool baseless;           /* `log` has no base yet and is not in force */

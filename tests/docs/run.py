@@ -103,6 +103,8 @@ def resumes(names, tq):
     """save and resume of docs/checkpoints.md do what the document says of them."""
     model = names["model"]
     fill(tq)
+    assert names["resume"]() == 0, "the first start: there is no checkpoint yet"
+    assert tq.execute_command("TQ.COUNT", "train@1") == SAMPLES
     for step in range(100, 401, 100):
         model.state = step
         names["save"](step)

@@ -9,6 +9,7 @@
 #include "kit/fail.h"
 #include "kit/power.h"
 #include "kit/recover.h"
+#include "kit/simdisk_node.h"
 #include "persist/segment.h"
 
 static struct kit glass; /* what is found is looked at in there */
@@ -280,6 +281,111 @@ static void test_frames_that_were_displaced(void **state) {
     }
 }
 
+/* ---- files that go under a running process ------------------------------------------------- */
+
+static void is_lost(struct power *p, const char *path, const char *how) {
+    struct error e = {0};
+    EXPECT(!oplog_is_there(p->log, &e), "%s: %s is not noticed", path, how);
+    EXPECT(strstr(e.text, path) && strstr(e.text, how), "%s: %s: %s", path, how, e.text);
+}
+
+static void is_found(struct power *p) {
+    struct error e = {0};
+    EXPECT(oplog_is_there(p->log, &e), "%s", e.text);
+}
+
+static void move(struct power *p, const char *from, const char *to) {
+    struct disk *disk = simdisk_disk(p->disk);
+    assert_int_equal(disk->ops->rename(disk, from, to, NULL), 0);
+}
+
+static void copy(struct power *p, const char *from, const char *to) {
+    struct disk *disk = simdisk_disk(p->disk);
+    struct disk_file *file;
+    assert_int_equal(disk->ops->open(disk, from, DISK_READ, &file, NULL), 0);
+    assert_int_equal(disk_copy(file, 0, to, NULL), 0);
+    disk->ops->close(file);
+}
+
+static void check_files_are_watched(struct power *p) {
+    is_found(p);
+    for (int i = 0; i < FILES; i++) {
+        bool written = i == LAST_FILE; /* the simulated disk does not tell whose name it is */
+        struct pack *file = simdisk_bytes(p->disk, files[i]);
+        if (!written) {
+            move(p, files[i], "/elsewhere");
+            is_lost(p, files[i], "was removed");
+            if (i > 0) { /* a copy of the manifest is as good */
+                copy(p, "/elsewhere", files[i]);
+                is_lost(p, files[i], "or replaced");
+            }
+            move(p, "/elsewhere", files[i]);
+        }
+        is_found(p);
+        file->len--;
+        is_lost(p, files[i], i ? "was cut short" : "was overwritten");
+        file->len++;
+        is_found(p);
+    }
+    struct pack *manifest = simdisk_bytes(p->disk, files[0]);
+    manifest->bytes[30] ^= 1;
+    is_lost(p, files[0], "was overwritten");
+    oplog_mend_manifest(p->log);
+    is_found(p);
+}
+
+static void test_files_that_are_taken_away(void **state) {
+    (void)state;
+    struct power p;
+    make_log(&p);
+    check_files_are_watched(&p);
+    power_close(&p);
+    free_log(&p);
+}
+
+/* Files that were there at the start are watched like those that were made since. */
+static void test_files_of_a_log_that_goes_on(void **state) {
+    (void)state;
+    struct power p;
+    make_log(&p);
+    power_close(&p);
+    assert_true(power_open(&p));
+    check_files_are_watched(&p);
+    power_abandon(&p);
+    free_log(&p);
+}
+
+static struct power *rewritten;
+
+static bool look_late(struct disk *disk, const char *path, struct disk_identity *out) {
+    struct power *p = rewritten;
+    rewritten = NULL;
+    if (p) power_rewrite_end(p);
+    return simdisk_ops.look(disk, path, out);
+}
+
+/* The helper thread puts a new base in force, and removes the old files, while they are looked at. */
+static void test_a_rewrite_takes_nothing_away(void **state) {
+    (void)state;
+    struct power p = {.disk = simdisk_new(), .sync = OPLOG_ALWAYS};
+    struct disk_ops ops = simdisk_ops;
+    ops.look = look_late;
+    assert_true(power_open(&p));
+    for (int i = 0; i < 3; i++) {
+        put(&p, "a", 9);
+        is_found(&p);
+        assert_true(power_rewrite_begin(&p) && power_rewrite_write(&p));
+        rewritten = i ? &p : NULL; /* before there is no base */
+        if (i) simdisk_disk(p.disk)->ops = &ops;
+        is_found(&p);
+        simdisk_disk(p.disk)->ops = &simdisk_ops;
+        assert_null(rewritten);
+        if (!i) power_rewrite_end(&p);
+    }
+    power_close(&p);
+    free_log(&p);
+}
+
 /* ---- checkpoints -------------------------------------------------------------------------- */
 
 static void count_one(void *context, const struct error *e) {
@@ -375,6 +481,9 @@ int main(void) {
         cmocka_unit_test(test_a_log_that_was_opened_again),
         cmocka_unit_test(test_a_torn_log_on_a_full_disk),
         cmocka_unit_test(test_frames_that_were_displaced),
+        cmocka_unit_test(test_files_that_are_taken_away),
+        cmocka_unit_test(test_files_of_a_log_that_goes_on),
+        cmocka_unit_test(test_a_rewrite_takes_nothing_away),
         cmocka_unit_test(test_checkpoints),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

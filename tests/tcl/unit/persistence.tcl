@@ -372,6 +372,39 @@ proc assert_begins_anew {what} {
     assert_equal $before [picture]
 }
 
+# A new base is made, and in force.
+proc rewrite_log {} {
+    set before [info_field aof_rewrites]
+    r BGREWRITEAOF
+    wait_until {[info_field aof_rewrites] > $before && [info_field aof_rewrite_in_progress] == 0}
+    assert_equal ok [info_field aof_last_bgrewrite_status]
+}
+
+proc open_base {} {
+    if {[glob -nocomplain [log_file base.*.tqs]] eq ""} rewrite_log
+    return [lindex [lsort [glob [log_file base.*.tqs]]] end]
+}
+
+# Names in the way of the next bases: no new log can be in force until they are removed.
+proc block_bases {} {
+    regexp {segments \d+ (\d+)} [read_file [log_file manifest]] - last
+    set names {}
+    foreach i [range 1 9] {
+        lappend names [log_file [format base.%06d.tqs.tmp [expr {$last + $i}]]]
+    }
+    file mkdir {*}$names
+    return $names
+}
+
+# INFO says that the log was lost, writes are refused with the reason, and then a new log is begun.
+proc assert_lost_until_anew {what blocks} {
+    wait_until {[info_field aof_in_force] == 0}
+    assert_error "MISCONF *$what*" {r TQ.PUT p k FIELDS 1 f v}
+    assert_error "ERR Errors trying to SHUTDOWN: the op log is *" {r SHUTDOWN}
+    file delete {*}$blocks
+    assert_begins_anew $what
+}
+
 start_own_server {appendonly yes} {
     test "a log whose directory was removed is noticed, refuses writes, and is begun anew" {
         fill p 1 10
@@ -415,6 +448,69 @@ start_own_server {appendonly yes} {
         file rename -force $segment.copy $segment
         assert_begins_anew "tql' was removed or replaced"
     }
+
+    test "a base that was removed is noticed, refuses writes, and the log is begun anew" {
+        assert_equal 1 [info_field aof_in_force]
+        set base [open_base]
+        set blocks [block_bases]
+        file delete $base
+        assert_lost_until_anew "[file tail $base]' was removed or replaced" $blocks
+    }
+
+    test "a base that was cut short is noticed" {
+        set base [open_base]
+        set blocks [block_bases]
+        set f [open $base r+]
+        chan truncate $f [expr {[file size $base] - 1}]
+        close $f
+        assert_lost_until_anew "[file tail $base]' was cut short" $blocks
+    }
+
+    test "an older segment that was removed is noticed" {
+        # A base that comes to nothing leaves two segments.
+        set older [open_segment]
+        set blocks [block_bases]
+        r BGREWRITEAOF
+        wait_until {[info_field aof_last_bgrewrite_status] eq "err"}
+        assert {[open_segment] ne $older}
+        assert_equal 1 [info_field aof_in_force]
+        assert_equal 1 [r TQ.PUT p between FIELDS 1 f v]
+        file delete $older
+        assert_lost_until_anew "[file tail $older]' was removed or replaced" $blocks
+    }
+
+    test "a manifest that was overwritten is noticed" {
+        set blocks [block_bases]
+        write_file [log_file manifest] "something else"
+        assert_lost_until_anew "manifest' was overwritten" $blocks
+    }
+
+    test "a manifest in which one digit was changed is noticed" {
+        set blocks [block_bases]
+        set manifest [read_file [log_file manifest]]
+        write_file [log_file manifest] [regsub {base \d} $manifest {base 9}]
+        assert_lost_until_anew "manifest' was overwritten" $blocks
+    }
+
+    test "a snapshot that an op of the log speaks of is noticed when it is removed" {
+        r TQ.CHECKPOINT c
+        r TQ.RESTORE c REPLACE
+        assert_equal 1 [info_field aof_in_force]
+        set kept [lindex [glob [log_file log.*.d/*.tqs]] 0]
+        set blocks [block_bases]
+        file delete $kept
+        assert_lost_until_anew "[file tail $kept]' was removed or replaced" $blocks
+    }
+
+    test "rewriting the log, which replaces and removes its files, is no loss" {
+        set warnings [regexp -all {begun anew, and writes} [said]]
+        foreach i [range 1 6] {
+            assert_equal 1 [r TQ.PUT p rewrite$i FIELDS 1 f v]
+            rewrite_log
+            assert_equal 1 [info_field aof_in_force]
+        }
+        assert_equal $warnings [regexp -all {begun anew, and writes} [said]]
+    }
 }
 
 # ---------------------------------------------------------------- one owner
@@ -442,6 +538,20 @@ start_own_server {appendonly yes} {
         wait_until {[string match "*tq.lock' was removed: it is locked anew*" [said]]}
         assert_equal 1 [info_field aof_in_force]
         second_start_fails "*is in use by another tq: process [srv pid] *" --appendonly yes
+    }
+
+    # The owner is stopped, so that it can't make the file again before the second server comes.
+    test "a second server does not start while the lock file is removed" {
+        exec kill -STOP [srv pid]
+        file delete [file join [srv dir] tq.lock]
+        try {
+            second_start_fails "*is in use by another tq: process [srv pid] (its tq.lock was removed)*" --appendonly yes
+        } finally {
+            exec kill -CONT [srv pid]
+        }
+        wait_until {[file exists [file join [srv dir] tq.lock]]}
+        assert_equal 1 [info_field aof_in_force]
+        assert_equal 0 [regexp {begun anew, and writes} [said]]
     }
 
     test "a child that saves does not keep the lock of a server that was killed" {

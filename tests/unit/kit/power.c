@@ -168,6 +168,13 @@ static void check_lag(const struct power *p) {
                (long long)(p->now_us - p->moments[i].us) / 1000);
 }
 
+/* Whatever the log did to its files, or did not get done: they are there. */
+static void check_files(const struct power *p) {
+    struct error e = {0};
+    if (p->dead || !p->log || p->baseless) return;
+    EXPECT(oplog_is_there(p->log, &e), "the log thinks that it was lost: %s", e.text);
+}
+
 void power_pass(struct power *p, int64_t ms) {
     for (int64_t left = ms; !p->dead && left > 0; left -= TICK_MS) {
         struct op op;
@@ -179,6 +186,7 @@ void power_pass(struct power *p, int64_t ms) {
         bool leases = store_leases(p->kit.store)->count > 0;
         if (p->log && oplog_tick(p->log, p->now_us, now_ms(p), leases, NULL)) die(p);
         check_lag(p);
+        check_files(p);
     }
 }
 

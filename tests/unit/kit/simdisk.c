@@ -341,6 +341,15 @@ static bool sim_exists(struct disk *disk, const char *path) {
     return find(DISK(disk), path) != NULL;
 }
 
+static bool sim_look(struct disk *disk, const char *path, struct disk_identity *out) {
+    const struct simdisk *d = DISK(disk);
+    const struct simdisk_node *node = find(DISK(disk), path);
+    if (!node) return false;
+    *out = (struct disk_identity){.device = 1, .size = node->now.len};
+    while (d->nodes[out->inode++] != node) continue;
+    return true;
+}
+
 const struct disk_ops simdisk_ops = {
     .open = sim_open,
     .write = sim_write,
@@ -359,6 +368,7 @@ const struct disk_ops simdisk_ops = {
     .sync_directory = sim_sync_directory,
     .list = sim_list,
     .exists = sim_exists,
+    .look = sim_look,
 };
 
 /* ---- for tests ---------------------------------------------------------------------------- */
