@@ -1,7 +1,7 @@
 /* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
-#include "cmd/retire.h"
+#include "server/retire.h"
 
 #include <stdlib.h>
 

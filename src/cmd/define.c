@@ -1,7 +1,7 @@
 /* TQ.CREATE, TQ.ALTER: what may be in a partition, and what becomes of samples that were had. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
-#include "cmd/retire.h"
+#include "server/retire.h"
 
 #include "request/define.h"
 #include "server/client.h"

@@ -1,7 +1,7 @@
 /* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were handed out for a time. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
-#include "cmd/retire.h"
+#include "server/retire.h"
 
 #include <stdio.h>
 

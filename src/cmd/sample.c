@@ -6,7 +6,7 @@
 #include "cmd/columns.h"
 #include "cmd/docs.h"
 #include "cmd/render.h"
-#include "cmd/retire.h"
+#include "server/retire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,19 +85,15 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         reply_array(&c->reply, 0);
         return true;
     }
-    /* Of a rank batch, the slices of all ranks: some may be done with it already. */
-    const struct op_select *consumed = &taken.op.select;
     int failed = sample_check_reply(c, sample, &taken, &e);
     if (!failed && taken.changes)
-        failed =
-            retire_admit(s, &taken.op, consumed->n ? consumed->seqs : taken.seqs, consumed->n, &e);
+        failed = retire_admit(s, &taken.op, taken.settled, taken.n_settled, &e);
     if (failed) {
         reply_error(&c->reply, &e);
         return true;
     }
-    uint64_t lease = taken.changes ? taken.op.select.lease.id : 0;
     struct reply_mark mark = client_reply_try(c);
-    if (lease) sample_write_lease(c, lease);
+    if (taken.lease) sample_write_lease(c, taken.lease);
     failed = sample_render(c, sample, &taken, &e);
     if (failed)
         reply_take_back(&c->reply, &mark);
@@ -108,8 +104,8 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         return true;
     }
     if (taken.changes) store_apply(s->store, &taken.op);
-    if (taken.changes && consumed->n && !lease)
-        retire_consumed(s, take.partition, consumed->seqs, consumed->n);
+    if (taken.changes && taken.n_settled)
+        retire_consumed(s, take.partition, taken.settled, taken.n_settled);
     return true;
 }
 
@@ -207,16 +203,34 @@ static struct span sample_queue(const struct take *take, struct scratch *scratch
     return span_of(bytes, len);
 }
 
-static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack) {
+/* The call as it waits: its arguments move out of the input buffer. */
+static struct sample_waiting *sample_keep(struct client *c) {
     client_keep_argv(c);
     struct sample_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct error e;
     if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, &e))
         abort(); /* it parsed a moment ago */
+    waiting->sample.take.evaluations = scan_limit(c);
+    return waiting;
+}
+
+/* Partition and holder: the name of a parked call with ONCE. */
+static struct span sample_once_name(const struct take *take, struct scratch *scratch) {
+    struct span partition = take->partition, holder = take->once.holder;
+    char *name = scratch_alloc(scratch, 1, 1 + partition.len + holder.len);
+    name[0] = (char)partition.len; /* at most 255 */
+    memcpy(name + 1, partition.ptr, partition.len);
+    memcpy(name + 1 + partition.len, holder.ptr, holder.len);
+    return span_of(name, 1 + partition.len + holder.len);
+}
+
+static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack) {
+    struct sample_waiting *waiting = sample_keep(c);
     struct sample *sample = &waiting->sample;
-    sample->take.evaluations = scan_limit(c);
     if (lack->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
     waiter_park(c, &sample_waiter, waiting, lack, sample->take.partition, queue, sample->block.ms);
+    if (sample->take.once.holder.ptr)
+        waiter_name(c, sample_once_name(&sample->take, &c->server->scratch));
 }
 
 /* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it, or was decided
@@ -246,17 +260,88 @@ static int sample_finish(struct client *c, const struct take *take, struct error
     return 0;
 }
 
+/* ---- ONCE ---------------------------------------------------------------------------------- */
+
+/* The call before arrived, which holds even if this one then waits. */
+static int sample_confirm(struct client *c, const struct take *take, struct error *e) {
+    struct server *s = c->server;
+    struct op op;
+    const uint64_t *seqs;
+    size_t n;
+    if (!take_plan_confirm(s->store, take, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
+    int failed = retire_admit(s, &op, seqs, n, e);
+    if (failed) return failed;
+    store_apply(s->store, &op);
+    if (n) retire_consumed(s, take->partition, seqs, n);
+    return 0;
+}
+
+/* Against the call of the holder that is parked. */
+static int sample_check_parked(const struct op_once *parked, const struct op_once *once,
+                               struct error *e) {
+    if (once->number < parked->number)
+        return error_set(e, ERROR_ERR, "ONCE: call %llu of holder %s is older than its call %llu",
+                         (unsigned long long)once->number, QUOTE(once->holder),
+                         (unsigned long long)parked->number);
+    if (once->number == parked->number && !checksum128_equal(once->request, parked->request))
+        return error_set(e, ERROR_ERR, "ONCE: call %llu of holder %s had other arguments",
+                         (unsigned long long)once->number, QUOTE(once->holder));
+    return 0;
+}
+
+/* The reply of the call whose place was taken. */
+static void sample_tell_replaced(struct client *parked) {
+    reply_errorf(&parked->reply, ERROR_UNBLOCKED,
+                 "the holder repeated this call on another connection");
+    client_unpark(parked);
+}
+
+static void sample_dismiss(struct client *parked, const struct op_once *once) {
+    struct error e;
+    error_set(&e, ERROR_UNBLOCKED, "holder %s sent call %llu on another connection",
+              QUOTE(once->holder), (unsigned long long)once->number);
+    waiter_dismiss(parked, &e);
+}
+
+/* True when the call needs no more: it is wrong, or it took the place of the same call, which was
+ * parked. Any other parked call of the holder ends. */
+static bool sample_once(struct client *c, const struct sample *sample) {
+    struct server *s = c->server;
+    const struct take *take = &sample->take;
+    struct error e;
+    void *request = NULL;
+    struct client *parked = waiter_named(s, sample_once_name(take, &s->scratch), &request);
+    const struct sample_waiting *other = request;
+    int failed = parked ? sample_check_parked(&other->sample.take.once, &take->once, &e) : 0;
+    if (!failed) failed = take_check_once(s->store, take, &s->scratch, &e);
+    if (!failed) failed = sample_confirm(c, take, &e);
+    if (failed) {
+        reply_error(&c->reply, &e);
+        return true;
+    }
+    if (!parked) return false;
+    if (take->once.number != other->sample.take.once.number || !sample->block.given ||
+        !other->sample.block.given || !client_may_wait(c)) {
+        sample_dismiss(parked, &take->once);
+        return false;
+    }
+    waiter_replace(parked, c, sample_keep(c), sample->block.ms);
+    sample_tell_replaced(parked);
+    return true;
+}
+
 static void sample_run(struct client *c) {
     struct sample sample;
     struct error e;
     struct waiter_lack lack;
-    if (request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e) ||
-        sample_finish(c, &sample.take, &e)) {
+    int failed = request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e);
+    sample.take.evaluations = scan_limit(c);
+    if (failed || sample_finish(c, &sample.take, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
+    if (sample.take.once.holder.ptr && sample_once(c, &sample)) return;
     sample_note(c, &sample);
-    sample.take.evaluations = scan_limit(c);
     if (!sample.block.given || !client_may_wait(c)) {
         if (sample_try(c, &sample, &lack)) return;
         if (lack.reason == WAITER_NEEDS_TURN)
@@ -305,6 +390,8 @@ static const struct command_arg sample_as_args[] = {
     {.name = "columns", .type = "pure-token", .token = "COLUMNS"},
     {.name = "keys", .type = "pure-token", .token = "KEYS"},
     {0}};
+static const struct command_arg sample_once_args[] = {
+    {.name = "holder", .type = "string"}, {.name = "call", .type = "integer"}, {0}};
 static const struct command_arg sample_args[] = {
     {.name = "partition", .type = "key"},
     {.name = "task", .type = "string"},
@@ -318,6 +405,7 @@ static const struct command_arg sample_args[] = {
     {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
     {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
     {.name = "lease-ms", .type = "integer", .token = "LEASE", .optional = 1},
+    {.name = "once", .type = "block", .token = "ONCE", .optional = 1, .args = sample_once_args},
     {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
     {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = sample_as_args},
     {0}};

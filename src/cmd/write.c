@@ -84,6 +84,7 @@ static uint64_t write_waiting_gains(struct client *c, const void *request, const
     case OP_ACK: return p->bounds.ahead ? WAITER_ALL : 0;
     case OP_HAND:
     case OP_DONE:
+    case OP_CONFIRM:
     case OP_RELEASE:
     case OP_NACK:
     case OP_EXTEND: return 0;

@@ -23,7 +23,9 @@
  *   DROP     nothing
  *   others   u8 flags, varint n, [seqs, unless ALL], [TASK: span], [LEASE: varint id; TAKE, EXTEND: signed ends_ms;
  *            TAKE: span holder; NACK without ALL: u64 checksum of its keys], [RANK: varints rank, batch; span how], [SHARES: varint n_shares,
- *            n_shares + 1 varints, each less the one before], [NAMES: varint n_names, {span}]
+ *            n_shares + 1 varints, each less the one before], [ONCE: span holder, varint number; TAKE: u64 and u64,
+ *            the lower and upper half of a checksum of the arguments, signed end of the hold, 0 with a lease],
+ *            [NAMES: varint n_names, {span}]
  *
  *   seqs     signed: the first. Where there are several, runs until there are n: signed, the first less what would
  *            have come next; varint, how many. A run rises, by one each time, above all seqs before it; seqs that

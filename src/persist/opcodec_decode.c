@@ -227,9 +227,18 @@ static int decode_lease(struct decoder *d, enum op_kind kind, bool all, struct o
     return lease->id ? decode_check(d, "lease") : decode_fail(d, "lease: it has no id");
 }
 
+static int decode_once(struct decoder *d, enum op_kind kind, struct op_once *once) {
+    once->holder = unpack_span(d->in);
+    once->number = unpack_varint(d->in);
+    if (kind != OP_TAKE) return decode_check(d, "holder");
+    once->request.low = unpack_u64(d->in);
+    once->request.high = unpack_u64(d->in);
+    once->held_until_ms = unpack_signed(d->in);
+    return decode_check(d, "holder");
+}
+
 static int decode_select(struct decoder *d, enum op_kind kind, struct op_select *select) {
     uint8_t flags = unpack_u8(d->in);
-    if (flags & ~OPCODEC_FLAGS) return decode_fail(d, "flags");
     if ((flags & OPCODEC_SHARES) && !(flags & OPCODEC_RANK)) return decode_fail(d, "flags");
     select->all = flags & OPCODEC_ALL;
     select->tags = flags & OPCODEC_TAGS;
@@ -244,6 +253,7 @@ static int decode_select(struct decoder *d, enum op_kind kind, struct op_select 
         failed = decode_lease(d, kind, select->all, &select->lease);
     if (!failed && (flags & OPCODEC_RANK))
         failed = decode_rank(d, flags & OPCODEC_SHARES, &select->rank);
+    if (!failed && (flags & OPCODEC_ONCE)) failed = decode_once(d, kind, &select->once);
     if (!failed && (flags & OPCODEC_NAMES))
         failed = decode_spans(d, "names", &select->n_names, &select->names);
     return failed;
@@ -280,6 +290,7 @@ static int decode_body(struct decoder *d, struct op *op) {
     case OP_TAKE:
     case OP_HAND:
     case OP_DONE:
+    case OP_CONFIRM:
     case OP_ACK:
     case OP_RELEASE:
     case OP_NACK:

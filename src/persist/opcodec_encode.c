@@ -166,14 +166,23 @@ static void encode_rank(struct pack *p, const struct op_rank *rank) {
         pack_varint(p, rank->shares[i] - (i ? rank->shares[i - 1] : 0));
 }
 
+static void encode_once(struct pack *p, enum op_kind kind, const struct op_once *once) {
+    pack_span(p, once->holder);
+    pack_varint(p, once->number);
+    if (kind != OP_TAKE) return;
+    pack_u64(p, once->request.low);
+    pack_u64(p, once->request.high);
+    pack_signed(p, once->held_until_ms);
+}
+
 static void encode_select(struct pack *p, const struct op *op) {
     const struct op_select *select = &op->select;
     const struct op_rank *rank = &select->rank;
-    pack_u8(p,
-            (uint8_t)((select->all ? OPCODEC_ALL : 0) | (select->task.ptr ? OPCODEC_TASK : 0) |
-                      (select->lease.id ? OPCODEC_LEASE : 0) | (rank->given ? OPCODEC_RANK : 0) |
-                      (rank->given && rank->shares ? OPCODEC_SHARES : 0) |
-                      (select->n_names ? OPCODEC_NAMES : 0) | (select->tags ? OPCODEC_TAGS : 0)));
+    pack_u8(p, (uint8_t)((select->all ? OPCODEC_ALL : 0) | (select->task.ptr ? OPCODEC_TASK : 0) |
+                         (select->lease.id ? OPCODEC_LEASE : 0) | (rank->given ? OPCODEC_RANK : 0) |
+                         (rank->given && rank->shares ? OPCODEC_SHARES : 0) |
+                         (select->n_names ? OPCODEC_NAMES : 0) | (select->tags ? OPCODEC_TAGS : 0) |
+                         (select->once.holder.ptr ? OPCODEC_ONCE : 0)));
     pack_varint(p, select->n);
     if (!select->all) encode_seqs(p, select->seqs, select->n);
     if (select->task.ptr) pack_span(p, select->task);
@@ -184,6 +193,7 @@ static void encode_select(struct pack *p, const struct op *op) {
         if (opcodec_has_request(op->kind, select->all)) pack_u64(p, select->lease.request);
     }
     if (rank->given) encode_rank(p, rank);
+    if (select->once.holder.ptr) encode_once(p, op->kind, &select->once);
     if (!select->n_names) return;
     pack_varint(p, select->n_names);
     for (size_t i = 0; i < select->n_names; i++) pack_span(p, select->names[i]);
@@ -224,6 +234,7 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     case OP_TAKE:
     case OP_HAND:
     case OP_DONE:
+    case OP_CONFIRM:
     case OP_ACK:
     case OP_RELEASE:
     case OP_NACK:
@@ -275,7 +286,8 @@ static size_t bound_put(const struct op_put *put) {
 
 static size_t bound_select(const struct op_select *select) {
     const struct op_rank *rank = &select->rank;
-    size_t bytes = 10 * BOUND_NUMBER + select->task.len + select->lease.holder.len + rank->how.len;
+    size_t bytes = 16 * BOUND_NUMBER + select->task.len + select->lease.holder.len + rank->how.len +
+                   select->once.holder.len;
     if (!select->all) bytes += select->n * 2 * BOUND_NUMBER;
     if (rank->shares) bytes += (rank->n_shares + 1) * BOUND_NUMBER;
     return bytes + bound_spans(select->names, select->n_names);

@@ -116,6 +116,16 @@ static int sample_lease(struct args *a, void *request) {
     return failed;
 }
 
+static int sample_once(struct args *a, void *request) {
+    struct op_once *once = &((struct sample *)request)->take.once;
+    int failed = args_bytes(a, "the holder behind ONCE", &once->holder);
+    if (failed) return failed;
+    if (once->holder.len < 1 || once->holder.len > ONCE_HOLDER_MAX)
+        return error_set(a->error, ERROR_ERR, "ONCE: a holder has 1 to %d bytes, got %zu",
+                         ONCE_HOLDER_MAX, once->holder.len);
+    return args_number(a, "the number of the call behind ONCE", 0, UINT64_MAX, &once->number);
+}
+
 static int sample_block(struct args *a, void *request) {
     return args_block(a, &((struct sample *)request)->block);
 }
@@ -198,6 +208,29 @@ static int sample_check_rank(struct sample *sample, struct scratch *scratch, str
     return 0;
 }
 
+/* All that decides what the call gets, BLOCK and AS left out: a client may ask again for less time
+ * or in another form. */
+static void once_write(struct sample_how *how, const struct take *take) {
+    uint64_t numbers[] = {take->at_least, (uint64_t)take->lease_ms, take->n_fields};
+    how_add_span(how, take->task);
+    how_add(how, numbers, sizeof(numbers));
+    for (size_t i = 0; i < take->n_fields; i++) how_add_span(how, take->fields[i]);
+    how_write(how, take, take->count);
+}
+
+static int sample_check_once(struct take *take, struct scratch *scratch, struct error *e) {
+    if (!take->once.holder.ptr) return 0;
+    if (take->ranked || take->keep)
+        return error_set(e, ERROR_ERR, "syntax error: ONCE does not go with %s",
+                         take->ranked ? "RANK" : "KEEP");
+    struct sample_how how = {0};
+    once_write(&how, take); /* how long it is */
+    how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
+    once_write(&how, take);
+    take->once.request = checksum128(span_of(how.at, how.len));
+    return 0;
+}
+
 int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
                          struct sample *out, struct error *e) {
     static const struct args_clause table[] = {
@@ -211,6 +244,7 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
         {"BATCH", sample_batch, false},
         {"DONE", sample_done, false},
         {"LEASE", sample_lease, false},
+        {"ONCE", sample_once, false},
         {"BLOCK", sample_block, false},
         {"AS", sample_as, false},
     };
@@ -221,5 +255,6 @@ int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratc
     if (!failed) failed = args_task(&a, &out->take.task);
     if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
     if (!failed) failed = sample_check(&out->take, e);
-    return failed ? failed : sample_check_rank(out, scratch, e);
+    if (!failed) failed = sample_check_rank(out, scratch, e);
+    return failed ? failed : sample_check_once(&out->take, scratch, e);
 }

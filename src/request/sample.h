@@ -1,5 +1,5 @@
 /* TQ.SAMPLE partition task COUNT n FIELDS m field … [BY sampler] [WHERE …] [RANK r BATCH b [DONE
- * d]] [ATLEAST k] [KEEP] [LEASE ms] [BLOCK ms] [AS ROWS|TEXT|COLUMNS|KEYS] */
+ * d]] [ATLEAST k] [KEEP] [LEASE ms] [ONCE holder n] [BLOCK ms] [AS ROWS|TEXT|COLUMNS|KEYS] */
 #ifndef TQ_REQUEST_SAMPLE_H
 #define TQ_REQUEST_SAMPLE_H
 

@@ -27,6 +27,7 @@
 #include "server/loading.h"
 #include "server/notify.h"
 #include "server/pubsub.h"
+#include "server/retire.h"
 #include "server/saves.h"
 #include "server/scan.h"
 #include "server/transaction.h"
@@ -166,9 +167,14 @@ void server_turn(struct server *s) {
     event_active(&s->turn_end, EV_TIMEOUT, 0);
 }
 
-/* The timer follows the lease that ends first. */
+/* The lease or the hold of ONCE that ends first. */
+static int64_t next_end(const struct server *s) {
+    int64_t lease = lease_next_end(s->store), hold = once_next_end(s->store);
+    return lease < hold ? lease : hold;
+}
+
 static void arm_lease_end(struct server *s) {
-    int64_t end = lease_next_end(s->store);
+    int64_t end = next_end(s);
     if (end == s->lease_end_ms) return;
     s->lease_end_ms = end;
     event_del(&s->lease_end);
@@ -176,6 +182,30 @@ static void arm_lease_end(struct server *s) {
     int64_t left = end > s->now_ms ? end - s->now_ms : 0;
     if (left > INT32_MAX * INT64_C(1000)) left = INT32_MAX * INT64_C(1000);
     event_add(&s->lease_end, &(struct timeval){left / 1000, left % 1000 * 1000});
+}
+
+/* It ends when the log can have it. */
+static void retry_lease_end(struct server *s) {
+    s->lease_end_ms = next_end(s);
+    event_add(&s->lease_end, &(struct timeval){1, 0});
+}
+
+/* Holds of ONCE that are as old as they get. */
+static void end_holds(struct server *s, int64_t until_us) {
+    struct op op;
+    const uint64_t *seqs;
+    size_t n;
+    while (once_plan_expiry(s->store, s->now_ms, &s->scratch, &op, &seqs, &n)) {
+        if (clock_monotonic_us() > until_us) break;
+        if (retire_admit(s, &op, seqs, n, NULL)) {
+            retry_lease_end(s);
+            break;
+        }
+        store_apply(s->store, &op);
+        if (n) retire_consumed(s, op.partition, seqs, n);
+        scratch_reset(&s->scratch);
+    }
+    scratch_reset(&s->scratch);
 }
 
 static void on_lease_end(evutil_socket_t fd, short what, void *context) {
@@ -188,14 +218,14 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
     while (lease_plan_expiry(s->store, s->now_ms, &op)) {
         if (clock_monotonic_us() > until)
             return; /* the end of the turn sets the timer for the rest */
-        if (persistence_admit(s, &op, 0, NULL)) { /* it ends when the log can have it */
-            s->lease_end_ms = lease_next_end(s->store);
-            event_add(&s->lease_end, &(struct timeval){1, 0});
+        if (persistence_admit(s, &op, 0, NULL)) {
+            retry_lease_end(s);
             return;
         }
         eventlog_lease(s, &op);
         store_apply(s->store, &op);
     }
+    end_holds(s, until);
 }
 
 static void on_turn_end(evutil_socket_t fd, short what, void *context) {
@@ -288,6 +318,7 @@ static uint64_t change_of(const struct server *s, const struct op *op) {
     case OP_NACK: return op->select.n;
     case OP_TAKE:
     case OP_ACK:
+    case OP_CONFIRM:
     case OP_EXTEND: return 0;
     default: return WAITER_ALL;
     }

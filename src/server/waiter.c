@@ -62,10 +62,12 @@ struct waiter {
     uint64_t arrival; /* its number among all */
     TAILQ_ENTRY(waiter) order;
     struct event timer;
+    struct table_link named; /* in waiters->named */
+    struct span name;        /* owned; ptr NULL: none */
 };
 
 struct waiters {
-    struct table partitions, queues;
+    struct table partitions, queues, named;
     TAILQ_HEAD(, wait_partition) signalled;
     struct queue_list slices; /* their heads go on in the next turn, one queue a turn */
     size_t count;
@@ -82,6 +84,7 @@ struct waiters *waiters_new(void) {
 void waiters_free(struct waiters *waiters) {
     table_free(&waiters->partitions);
     table_free(&waiters->queues);
+    table_free(&waiters->named);
     mem_free(waiters);
 }
 
@@ -302,6 +305,8 @@ static void waiter_end(struct waiter *w) {
     event_del(&w->timer);
     c->server->waiters->count--;
     c->waiter = NULL;
+    if (w->name.ptr) table_remove(&c->server->waiters->named, &w->named);
+    mem_free((void *)w->name.ptr);
     waiter_detach(w);
     w->kind->free(w->request);
     mem_free(w);
@@ -332,6 +337,14 @@ static void on_timer(evutil_socket_t fd, short what, void *context) {
     waiter_expire(w);
 }
 
+static void waiter_arm(struct waiter *w, int64_t timeout_ms) {
+    if (!timeout_ms) return;
+    /* A timer further away than a lifetime is none; its sum with the clock must not overflow. */
+    if (timeout_ms > INT32_MAX * INT64_C(1000)) return;
+    struct timeval tv = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+    event_add(&w->timer, &tv);
+}
+
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
                  const struct waiter_lack *lack, struct span partition, struct span queue,
                  int64_t timeout_ms) {
@@ -352,11 +365,44 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
     s->waiters->count++;
     c->waiter = w;
     event_assign(&w->timer, s->base, -1, 0, on_timer, w);
-    if (!timeout_ms) return;
-    /* A timer further away than a lifetime is none; its sum with the clock must not overflow. */
-    if (timeout_ms > INT32_MAX * INT64_C(1000)) return;
-    struct timeval tv = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
-    event_add(&w->timer, &tv);
+    waiter_arm(w, timeout_ms);
+}
+
+static bool waiter_has_name(const struct table_link *link, const void *key) {
+    return span_equal(TABLE_ENTRY(link, struct waiter, named)->name, *(const struct span *)key);
+}
+
+void waiter_name(struct client *c, struct span name) {
+    struct waiter *w = c->waiter;
+    w->name = span_of(mem_dup(name.ptr, name.len), name.len);
+    table_add(&c->server->waiters->named, &w->named, hash_bytes(name));
+}
+
+struct client *waiter_named(const struct server *s, struct span name, void **request) {
+    if (!s->waiters->named.count) return NULL;
+    struct table_link *link =
+        table_find(&s->waiters->named, hash_bytes(name), waiter_has_name, &name);
+    if (!link) return NULL;
+    struct waiter *w = TABLE_ENTRY(link, struct waiter, named);
+    *request = w->request;
+    return w->client;
+}
+
+void waiter_replace(struct client *parked, struct client *c, void *request, int64_t timeout_ms) {
+    struct waiter *w = parked->waiter;
+    event_del(&w->timer);
+    w->kind->free(w->request);
+    w->request = request;
+    w->client = c;
+    parked->waiter = NULL;
+    c->waiter = w;
+    waiter_arm(w, timeout_ms);
+}
+
+void waiter_dismiss(struct client *c, const struct error *e) {
+    reply_error(&c->reply, e);
+    waiter_leave(c->waiter);
+    client_unpark(c);
 }
 
 bool waiter_queued(struct server *s, struct span partition, struct span queue) {
@@ -390,9 +436,9 @@ void waiter_unblock(struct client *c, bool with_error) {
         waiter_expire(c->waiter);
         return;
     }
-    reply_errorf(&c->reply, ERROR_UNBLOCKED, "client unblocked via CLIENT UNBLOCK");
-    waiter_leave(c->waiter);
-    client_unpark(c);
+    struct error e;
+    error_set(&e, ERROR_UNBLOCKED, "client unblocked via CLIENT UNBLOCK");
+    waiter_dismiss(c, &e);
 }
 
 void waiter_each_queue(const struct server *s, struct span partition,

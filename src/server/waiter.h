@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/span.h"
 
 struct client;
@@ -77,6 +78,20 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
 
 /* Is a waiter in that queue already? A newcomer has to line up behind it, not overtake it. */
 bool waiter_queued(struct server *s, struct span partition, struct span queue);
+
+/* A parked client's call has a name from now on, which is copied; no two have the same. */
+void waiter_name(struct client *c, struct span name);
+
+/* The parked client whose call has that name, with its request; NULL: none. */
+struct client *waiter_named(const struct server *s, struct span name, void **request);
+
+/* `c`, whose command is running, takes the place of a parked client, in its queue and under its
+ * name, with a request of the same kind that asks for the same. The other one stays without a
+ * reply, which is to be written behind this, followed by client_unpark. */
+void waiter_replace(struct client *parked, struct client *c, void *request, int64_t timeout_ms);
+
+/* End a parked client's wait with this error. */
+void waiter_dismiss(struct client *c, const struct error *e);
 
 /* Something happened that any waiter of the partition has to hear of: who may go is tried at the
  * end of the turn. */

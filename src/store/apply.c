@@ -57,10 +57,11 @@ static size_t apply_take(struct leases *leases, struct partition *p, const struc
     const struct op_select *select = &op->select;
     struct consumer *task = partition_task(p, select->task);
     if (!task) task = partition_add_task(p, select->task);
-    if (select->lease.id) return lease_give(leases, p, task, op);
-    size_t taken = 0;
-    for (size_t i = 0; i < select->n; i++) taken += partition_consume(p, task, select->seqs[i]);
+    size_t taken = select->lease.id ? lease_give(leases, p, task, op) : 0;
+    for (size_t i = 0; !select->lease.id && i < select->n; i++)
+        taken += partition_consume(p, task, select->seqs[i]);
     if (select->rank.given) apply_ranks(p, task, select);
+    if (select->once.holder.ptr) once_take(leases, p, task, op);
     return taken;
 }
 
@@ -89,6 +90,7 @@ static size_t consumed_by_any(struct consumer *const *tasks, size_t n, uint64_t 
 
 static void apply_drop_task(struct leases *leases, struct partition *p, struct consumer *task) {
     lease_drop_all(leases, task);
+    once_drop_task(leases, p, task);
     partition_drop_task(p, task);
 }
 
@@ -103,6 +105,7 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
         return changed;
     }
     ended_free(&p->ended);
+    once_drop_task(leases, p, NULL);
     while (p->tasks_count) apply_drop_task(leases, p, p->tasks[p->tasks_count - 1]);
     return changed;
 }
@@ -117,6 +120,7 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
     qsort(sorted, select->n, sizeof(*sorted), seq_compare);
     for (size_t t = 0; t < p->tasks_count; t++)
         if (!only || p->tasks[t] == only) ranks_forget(&p->tasks[t]->ranks, p, sorted, select->n);
+    once_forget(leases, p, only, sorted, select->n);
     mem_free(sorted);
     for (size_t i = 0; i < select->n; i++) {
         bool had = false;
@@ -185,6 +189,7 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
     case OP_DONE: apply_done(p, &op->select); return 0;
     case OP_ACK: return lease_ack(leases, p, &op->select);
     case OP_RELEASE: return lease_release(leases, p, &op->select);
+    case OP_CONFIRM: once_confirm(leases, p, &op->select.once); return 0;
     case OP_NACK: return lease_nack(leases, p, &op->select);
     case OP_EXTEND: return lease_extend(leases, p, &op->select);
     case OP_RESET: return apply_reset(leases, p, &op->select);

@@ -161,10 +161,10 @@ int bounds_check_take(const struct partition *p, struct span task, uint64_t at_l
 
 /* ---- retiring ----------------------------------------------------------------------------- */
 
-/* In a batch of a rank, of any task, that the rank is not done with. */
+/* By a rank or by ONCE, of any task. */
 static bool retire_is_held(const struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->tasks_count; i++)
-        if (p->tasks[i]->ranks.n && consumer_is_held(p->tasks[i], seq)) return true;
+        if (p->tasks[i]->held && consumer_is_held(p->tasks[i], seq)) return true;
     return false;
 }
 

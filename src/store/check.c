@@ -88,6 +88,33 @@ static int check_rank(const struct op_select *select, struct error *e) {
         (unsigned long long)rank->batch, (unsigned long long)rank->rank, rank->n_shares, select->n);
 }
 
+/* A number that took a batch takes no other one. */
+static int check_once(const struct partition *p, const struct op_select *select, struct error *e) {
+    const struct op_once *once = &select->once;
+    if (!once->holder.ptr) return 0;
+    bool held = once->held_until_ms > 0 && once->held_until_ms < LEASE_NEVER;
+    const struct once *entry = once_find(p, once->holder);
+    if (once->holder.len < 1 || once->holder.len > ONCE_HOLDER_MAX || select->rank.given ||
+        (select->lease.id ? once->held_until_ms != 0 : !held))
+        return error_set(e, ERROR_ERR, "holder %s of a batch, held until %lld", QUOTE(once->holder),
+                         (long long)once->held_until_ms);
+    if (!entry || once->number > entry->number ||
+        (once->number == entry->number && !once_has_batch(entry)))
+        return 0;
+    return error_set(e, ERROR_ERR, "holder %s takes for call %llu after call %llu",
+                     QUOTE(once->holder), (unsigned long long)once->number,
+                     (unsigned long long)entry->number);
+}
+
+static int check_confirm(const struct partition *p, const struct op_once *once, struct error *e) {
+    const struct once *entry = once->holder.ptr ? once_find(p, once->holder) : NULL;
+    if (entry &&
+        (once->number > entry->number || (once->number == entry->number && entry->held_until_ms)))
+        return 0;
+    return error_set(e, ERROR_ERR, "holder %s has nothing to confirm with call %llu",
+                     QUOTE(once->holder), (unsigned long long)once->number);
+}
+
 static int check_take(const struct store *s, const struct partition *p, const struct op *op,
                       struct scratch *scratch, struct error *e) {
     const struct op_select *select = &op->select;
@@ -103,7 +130,8 @@ static int check_take(const struct store *s, const struct partition *p, const st
     if (!failed) failed = check_left(task, select, e);
     if (!failed) failed = check_distinct(p->name, select->seqs, select->n, scratch, e);
     if (!failed) failed = check_new_lease(s, select, e);
-    return failed ? failed : check_rank(select, e);
+    if (!failed) failed = check_rank(select, e);
+    return failed ? failed : check_once(p, select, e);
 }
 
 static int check_hand(const struct partition *p, const struct op_select *select, struct error *e) {
@@ -214,6 +242,7 @@ static int check_present(const struct partition *p, const struct op *op, struct 
     case OP_TAKE: return check_take(s, p, op, scratch, e);
     case OP_HAND: return check_hand(p, select, e);
     case OP_DONE: return check_done(p, select, e);
+    case OP_CONFIRM: return check_confirm(p, &select->once, e);
     case OP_ACK:
     case OP_RELEASE:
     case OP_NACK:

@@ -70,12 +70,16 @@ bool consumer_release(struct consumer *t, uint64_t seq) {
 }
 
 void consumer_hold(struct consumer *t, uint64_t seq) {
-    bits_set(consumer_make_piece(t, seq)->held, spine_row(seq));
+    struct consumer_piece *piece = consumer_make_piece(t, seq);
+    t->held += !bits_get(piece->held, spine_row(seq));
+    bits_set(piece->held, spine_row(seq));
 }
 
 void consumer_unhold(struct consumer *t, uint64_t seq) {
     struct consumer_piece *piece = spine_get(&t->spine, spine_number(seq));
-    if (piece) bits_clear(piece->held, spine_row(seq));
+    if (!piece || !bits_get(piece->held, spine_row(seq))) return;
+    bits_clear(piece->held, spine_row(seq));
+    t->held--;
 }
 
 /* No longer consumed; true when it was. */

@@ -20,7 +20,7 @@ struct lease;
 struct consumer_piece {
     uint64_t consumed[SPINE_WORDS];
     uint64_t leased[SPINE_WORDS];
-    uint64_t held[SPINE_WORDS]; /* in a batch that its rank is not done with: not retired */
+    uint64_t held[SPINE_WORDS]; /* RETIRE leaves it alone */
 };
 
 struct consumer {
@@ -28,6 +28,7 @@ struct consumer {
     struct spine spine;
     uint64_t consumed; /* samples alive that it has had */
     uint64_t leased;
+    uint64_t held;         /* by ranks and by ONCE: see consumer_hold */
     uint64_t hint;         /* no sample of an earlier piece is left for it */
     struct lease **leases; /* by id, ascending, inside of leases_memory; see lease.h */
     struct lease **leases_memory;
@@ -55,7 +56,8 @@ void consumer_lease(struct consumer *t, uint64_t seq);
 /* No longer leased; true when it was. */
 bool consumer_release(struct consumer *t, uint64_t seq);
 
-/* A rank got the sample, or is done with it. */
+/* RETIRE leaves a sample alone that is in a batch of RANK which its rank is not done with, or in one
+ * of ONCE which its holder has not confirmed: one of either, since the task consumed it once. */
 void consumer_hold(struct consumer *t, uint64_t seq);
 void consumer_unhold(struct consumer *t, uint64_t seq);
 

@@ -401,6 +401,26 @@ static int dump_ended(struct dump *d) {
     return failed;
 }
 
+static int dump_onces(struct dump *d) {
+    const struct once *entry = d->p->onces.n ? TAILQ_FIRST(&d->p->onces.order) : NULL;
+    int failed = 0;
+    while (!failed && entry) {
+        do {
+            pack_varint(&d->head, dump_task_index(d, entry->task));
+            pack_span(&d->head, entry->holder);
+            pack_varint(&d->head, entry->number);
+            pack_u64(&d->head, entry->request.low);
+            pack_u64(&d->head, entry->request.high);
+            pack_varint(&d->head, entry->lease);
+            pack_signed(&d->head, entry->held_until_ms);
+            dump_seqs(d, entry->seqs, entry->n);
+            entry = TAILQ_NEXT(entry, order);
+        } while (entry && d->head.len < SECTION_HEAD);
+        failed = dump_emit(d, SECTION_ONCE);
+    }
+    return failed;
+}
+
 /* ---- all of it ---------------------------------------------------------------------------- */
 
 static int dump_range(struct dump *d) {
@@ -425,7 +445,8 @@ static int dump_all(struct dump *d) {
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_leases(d, i);
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_done(d, i);
     for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_ranks(d, i);
-    return failed ? failed : dump_ended(d);
+    if (!failed) failed = dump_ended(d);
+    return failed ? failed : dump_onces(d);
 }
 
 static void dump_free(struct dump *d) {

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/scratch.h"
 #include "base/span.h"
+#include "store/once.h"
 
 struct consumer;
 struct op;
@@ -35,11 +36,13 @@ struct lease {
     size_t place; /* in the heap */
 };
 
+/* What ends as time goes on in a store: leases, and holds of ONCE. */
 struct leases {
     struct lease **heap;
     size_t count, capacity;
     uint64_t last_id;
     size_t overhead; /* bytes */
+    struct once_list holds; /* the first to end first */
 };
 
 /* The lease of a task, NULL where there is none (any more). */

@@ -134,6 +134,7 @@ void load_extend_leases(const struct op *op, int64_t ms) {
             const struct consumer *task = op->adopt.partitions[i]->tasks[t];
             for (size_t k = 0; k < task->leases_count; k++) extend_lease(task->leases[k], ms);
         }
+    for (size_t i = 0; i < op->adopt.n; i++) once_extend(op->adopt.partitions[i], ms);
 }
 
 /* ---- partitions: what is said of them ------------------------------------------------------ */
@@ -442,6 +443,46 @@ static int load_ended(struct load *l, struct unpack *u, struct error *e) {
     return failed;
 }
 
+/* A batch was either leased or consumed; only what was consumed is held. */
+static bool load_once_is_right(const struct load *l, const struct once *entry) {
+    if (entry->holder.len < 1 || entry->holder.len > ONCE_HOLDER_MAX || l->p->onces.n == ONCE_MAX ||
+        once_find(l->p, entry->holder) || entry->lease > l->last_lease ||
+        entry->held_until_ms < 0 || entry->held_until_ms == LEASE_NEVER)
+        return false;
+    return entry->n ? !entry->lease : !entry->held_until_ms;
+}
+
+static int load_once(struct load *l, struct unpack *u, struct error *e) {
+    uint64_t task = unpack_varint(u);
+    struct once entry = {.holder = unpack_span(u)};
+    entry.number = unpack_varint(u);
+    entry.request.low = unpack_u64(u);
+    entry.request.high = unpack_u64(u);
+    entry.lease = unpack_varint(u);
+    entry.held_until_ms = unpack_signed(u);
+    int failed = load_seqs(l, u, &entry.seqs, &entry.n, e);
+    if (failed) return failed;
+    if (task >= l->p->tasks_count)
+        return load_bad(l, e, "a batch of holder %s is of task %llu of %zu", QUOTE(entry.holder),
+                        U(task), l->p->tasks_count);
+    entry.task = l->p->tasks[task];
+    if (!load_once_is_right(l, &entry))
+        return load_bad(l, e, "call %llu of holder %s comes twice or makes no sense",
+                        U(entry.number), QUOTE(entry.holder));
+    once_load(l->p, &entry);
+    for (size_t i = 0; entry.held_until_ms && i < entry.n; i++)
+        if (partition_alive(l->p, entry.seqs[i])) consumer_hold(entry.task, entry.seqs[i]);
+    return 0;
+}
+
+static int load_onces(struct load *l, struct unpack *u, struct error *e) {
+    int failed = 0;
+    if (l->p->samples != l->counts.samples)
+        return load_bad(l, e, "batches of holders come before all rows are there");
+    while (!failed && unpack_left(u)) failed = load_once(l, u, e);
+    return failed;
+}
+
 /* ---- sections ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -453,6 +494,7 @@ static const struct {
     [SECTION_COLUMN] = {load_column, true},  [SECTION_CONSUMED] = {load_consumed, false},
     [SECTION_LEASES] = {load_leases, false}, [SECTION_RANKS] = {load_ranks, false},
     [SECTION_DONE] = {load_done, false},     [SECTION_ENDED] = {load_ended, false},
+    [SECTION_ONCE] = {load_onces, false},
 };
 
 int load_room(const struct load *l, uint64_t payload_len, struct chunk **out, struct error *e) {

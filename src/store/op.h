@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/span.h"
 #include "store/column.h"
 #include "store/dtype.h"
@@ -40,6 +41,7 @@ enum op_kind {
     OP_ADOPT, /* partitions loaded from a snapshot come in, each in place of the one of its name */
     OP_DONE,  /* a rank is done with all its batches up to one */
     OP_NACK,  /* leased samples are given back, by a command whose reply is remembered */
+    OP_CONFIRM, /* a call with ONCE and a higher number arrived, or a hold ended: see once.h */
 };
 
 /* One column of an OP_PUT. */
@@ -71,6 +73,14 @@ struct op_lease {
     uint64_t request;   /* OP_NACK of some samples: ended_keys of the command's keys */
 };
 
+/* A call of TQ.SAMPLE with ONCE. */
+struct op_once {
+    struct span holder; /* ptr NULL: none */
+    uint64_t number;
+    struct checksum128 request; /* OP_TAKE: of the other arguments */
+    int64_t held_until_ms;      /* OP_TAKE: samples that were consumed; 0 with a lease */
+};
+
 /* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. OP_DONE:
  * `batch` is the last one that the rank is done with. */
 struct op_rank {
@@ -82,8 +92,8 @@ struct op_rank {
         *shares; /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
 };
 
-/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE:
- * which samples. */
+/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE,
+ * OP_CONFIRM: which samples. */
 struct op_select {
     bool
         all; /* every sample of the partition (OP_ACK, OP_RELEASE, OP_NACK: of the lease, which has n): seqs is not read */
@@ -92,6 +102,7 @@ struct op_select {
     struct span task; /* OP_TAKE and those of leases; OP_RESET: ptr NULL for all tasks */
     struct op_lease lease;
     struct op_rank rank;
+    struct op_once once; /* OP_TAKE, OP_CONFIRM */
     size_t n_names; /* OP_ERASE */
     const struct span *names;
     bool tags; /* the names are tags, not fields */

@@ -2,6 +2,7 @@
 #include "store/partition.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -169,6 +170,20 @@ void partition_join(struct partition *p, uint64_t seq, struct span group, uint32
 int seq_compare(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
+}
+
+size_t seqs_without(uint64_t *seqs, size_t n, const uint64_t *sorted, size_t n_sorted) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!bsearch(&seqs[i], sorted, n_sorted, sizeof(*sorted), seq_compare))
+            seqs[kept++] = seqs[i];
+    return kept;
+}
+
+bool partition_any_alive(const struct partition *p, const uint64_t *seqs, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (partition_alive(p, seqs[i])) return true;
+    return false;
 }
 
 uint32_t partition_group(const struct partition *p, uint64_t seq) {
@@ -402,6 +417,7 @@ void partition_free(struct partition *p) {
     for (size_t i = 0; i < p->tasks_count; i++) consumer_free(p->tasks[i]);
     mem_free(p->tasks);
     ended_free(&p->ended);
+    onces_free(&p->onces);
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++) {
         struct row_piece *piece = spine_get(&p->rows, number);
         if (piece) row_piece_free(p, piece);
@@ -440,7 +456,7 @@ uint64_t partition_overhead(const struct partition *p) {
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
     bytes += tagindexes_overhead(p);
-    bytes += ended_bytes(&p->ended);
+    bytes += ended_bytes(&p->ended) + p->onces.bytes + p->onces.index.bytes;
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +

@@ -15,6 +15,7 @@
 #include "store/ended.h"
 #include "store/group.h"
 #include "store/keyindex.h"
+#include "store/once.h"
 #include "store/spine.h"
 
 enum {
@@ -29,6 +30,9 @@ enum {
 
 /* For qsort and bsearch over uint64_t seqs, ascending. */
 int seq_compare(const void *a, const void *b);
+
+/* Takes the seqs that are in `sorted` (ascending) out of the list; returns how many stay. */
+size_t seqs_without(uint64_t *seqs, size_t n, const uint64_t *sorted, size_t n_sorted);
 
 struct row_piece {
     uint64_t alive[SPINE_WORDS];
@@ -76,6 +80,7 @@ struct partition {
     struct consumer **tasks;
     size_t tasks_count, tasks_capacity;
     struct ended ended; /* replies to TQ.ACK and TQ.NACK */
+    struct onces onces; /* batches of ONCE */
 
     uint64_t samples; /* alive */
     uint64_t written; /* samples ever made, cleared ones included */
@@ -108,6 +113,7 @@ bool partition_shrink(struct partition *p, size_t *steps);
 uint64_t partition_find(const struct partition *p, struct span key);
 uint64_t partition_find_hashed(const struct partition *p, struct span key, uint64_t hash);
 bool partition_alive(const struct partition *p, uint64_t seq);
+bool partition_any_alive(const struct partition *p, const uint64_t *seqs, size_t n);
 struct span partition_key(const struct partition *p, uint64_t seq);
 struct column *column_set_find(const struct column_set *set, struct span name);
 struct consumer *partition_task(const struct partition *p, struct span name);

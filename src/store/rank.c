@@ -26,9 +26,7 @@ struct rank_batch *ranks_find(const struct ranks *ranks, uint64_t rank, uint64_t
 }
 
 bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p) {
-    for (size_t i = 0; i < batch->n; i++)
-        if (partition_alive(p, batch->seqs[i])) return true;
-    return false;
+    return partition_any_alive(p, batch->seqs, batch->n);
 }
 
 static size_t rank_batch_bytes(const struct rank_batch *batch) {
@@ -180,10 +178,7 @@ void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t
                   size_t n) {
     for (size_t b = ranks->n; n && b-- > 0;) {
         struct rank_batch *batch = ranks->table[b];
-        size_t kept = 0, before = batch->n;
-        for (size_t i = 0; i < before; i++)
-            if (!bsearch(&batch->seqs[i], sorted, n, sizeof(*sorted), seq_compare))
-                batch->seqs[kept++] = batch->seqs[i];
+        size_t before = batch->n, kept = seqs_without(batch->seqs, before, sorted, n);
         if (kept == before) continue;
         batch->n = kept;
         ranks->bytes -= (before - kept) * sizeof(*sorted);

@@ -23,6 +23,7 @@ enum section_kind {
     SECTION_RANKS = 8,    /* batches of a task's ranks */
     SECTION_DONE = 9,     /* which batches a task's ranks are done with */
     SECTION_ENDED = 10,   /* replies to TQ.ACK and TQ.NACK */
+    SECTION_ONCE = 11,    /* batches of ONCE */
     SECTION_KINDS
 };
 

@@ -25,6 +25,7 @@ struct store *store_new(struct error *e) {
     if (!arena) return NULL;
     struct store *s = mem_calloc(1, sizeof(*s));
     s->arena = arena;
+    TAILQ_INIT(&s->leases.holds);
     return s;
 }
 
@@ -77,6 +78,7 @@ static size_t store_drop(struct store *s, struct partition *p) {
     s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));
     s->spare[s->spare_count++] = p->slot;
     for (size_t i = 0; i < p->tasks_count; i++) lease_drop_all(&s->leases, p->tasks[i]);
+    once_leave(&s->leases, p);
     partition_release(p);
     p->dropped = s->dropped;
     s->dropped = p;
@@ -105,6 +107,7 @@ static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
         store_put_in(s, p);
         for (size_t t = 0; t < p->tasks_count; t++) lease_adopt_all(&s->leases, p->tasks[t]);
     }
+    once_adopt(&s->leases, adopt);
     if (adopt->last_lease > s->leases.last_id) s->leases.last_id = adopt->last_lease;
     return adopt->n;
 }

@@ -47,21 +47,33 @@ static void take_make_op(const struct store *s, const struct take *take, int64_t
         out->op.select.lease = (struct op_lease){.id = store_leases(s)->last_id + 1,
                                                  .ends_ms = lease_end(now_ms, take->lease_ms),
                                                  .holder = take->holder};
+    if (take->once.holder.ptr) {
+        out->op.select.once = take->once;
+        out->op.select.once.held_until_ms = take->lease_ms ? 0 : now_ms + ONCE_HOLD_MS;
+    }
 }
 
 /* ---- rank batches ------------------------------------------------------------------------- */
 
-/* What is left of a batch that was decided before. */
-static void take_remembered(const struct take *take, const struct partition *p,
-                            const struct rank_batch *batch, int64_t now_ms, struct scratch *scratch,
-                            struct taken *out) {
-    uint64_t *seqs = scratch_alloc(scratch, batch->n, sizeof(*seqs));
-    for (size_t i = 0; i < batch->n; i++)
-        if (partition_alive(p, batch->seqs[i])) seqs[out->n++] = batch->seqs[i];
+/* What is left of a batch that was decided before: samples alive and, with a task, leased. */
+static void take_living(const struct partition *p, const struct consumer *leased,
+                        const uint64_t *from, size_t n, struct scratch *scratch,
+                        struct taken *out) {
+    uint64_t *seqs = scratch_alloc(scratch, n, sizeof(*seqs));
+    for (size_t i = 0; i < n; i++)
+        if (partition_alive(p, from[i]) && (!leased || consumer_is_leased(leased, from[i])))
+            seqs[out->n++] = from[i];
     out->outcome = TAKE_BATCH;
     out->seqs = seqs;
     out->remembered = true;
+}
+
+static void take_remembered(const struct take *take, const struct partition *p,
+                            const struct rank_batch *batch, int64_t now_ms, struct scratch *scratch,
+                            struct taken *out) {
+    take_living(p, NULL, batch->seqs, batch->n, scratch, out);
     out->changes = !batch->handed;
+    out->settled = out->seqs;
     out->op = (struct op){
         .kind = OP_HAND,
         .partition = take->partition,
@@ -117,6 +129,83 @@ bool take_plan_done(const struct store *s, const struct take *take, int64_t now_
     return true;
 }
 
+/* ---- ONCE ---------------------------------------------------------------------------------- */
+
+bool take_plan_confirm(const struct store *s, const struct take *take, int64_t now_ms,
+                       struct scratch *scratch, struct op *op, const uint64_t **seqs, size_t *n) {
+    const struct partition *p = store_find(s, take->partition);
+    const struct once *entry = p && take->once.holder.ptr ? once_find(p, take->once.holder) : NULL;
+    if (!entry || take->once.number <= entry->number) return false;
+    *op = once_confirmation(entry, take->once.number, now_ms);
+    *n = once_held(entry, scratch, seqs);
+    return true;
+}
+
+static int take_gone(const struct once *entry, struct error *e) {
+    return error_set(e, ERROR_NOKEY, "all that call %llu of holder %s took was cleared",
+                     (unsigned long long)entry->number, QUOTE(entry->holder));
+}
+
+/* Of a lease that has not ended. */
+static int take_leased(const struct partition *p, const struct once *entry, struct scratch *scratch,
+                       struct taken *out, struct error *e) {
+    const struct lease *lease = lease_find(entry->task, entry->lease);
+    if (!lease)
+        return error_set(e, ERROR_NOLEASE, "lease %llu of call %llu of holder %s has ended",
+                         (unsigned long long)entry->lease, (unsigned long long)entry->number,
+                         QUOTE(entry->holder));
+    if (!lease_samples(lease)) return take_gone(entry, e);
+    take_living(p, entry->task, lease->seqs, lease->n, scratch, out);
+    out->lease = lease->id;
+    return 0;
+}
+
+/* *done: the call took before, *out says what. */
+static int take_once(const struct take *take, const struct partition *p, struct scratch *scratch,
+                     struct taken *out, bool *done, struct error *e) {
+    const struct once *entry = once_find(p, take->once.holder);
+    *done = false;
+    if (!entry || take->once.number > entry->number) return 0;
+    if (take->once.number < entry->number)
+        return error_set(e, ERROR_ERR, "ONCE: call %llu of holder %s is older than its call %llu",
+                         (unsigned long long)take->once.number, QUOTE(entry->holder),
+                         (unsigned long long)entry->number);
+    if (!once_has_batch(entry)) return 0;
+    if (!checksum128_equal(entry->request, take->once.request))
+        return error_set(e, ERROR_ERR, "ONCE: call %llu of holder %s had other arguments",
+                         (unsigned long long)entry->number, QUOTE(entry->holder));
+    *done = true;
+    if (entry->lease) return take_leased(p, entry, scratch, out, e);
+    if (!partition_any_alive(p, entry->seqs, entry->n)) return take_gone(entry, e);
+    take_living(p, NULL, entry->seqs, entry->n, scratch, out);
+    return 0;
+}
+
+int take_check_once(const struct store *s, const struct take *take, struct scratch *scratch,
+                    struct error *e) {
+    struct partition *p = store_find(s, take->partition);
+    struct taken out = {0};
+    bool done = false;
+    int failed = take_check(take, p, p ? partition_task(p, take->task) : NULL, e);
+    if (!failed && p) failed = take_once(take, p, scratch, &out, &done, e);
+    if (failed || !p || done) return failed;
+    return bounds_check_take(p, take->task, take->at_least, e);
+}
+
+/* Of a rank batch the slices of all ranks: some may be done with it already. With ONCE what is
+ * consumed is held, but an entry that is forgotten for it holds its samples no longer. */
+static void take_settle(const struct take *take, const struct partition *p, struct scratch *scratch,
+                        struct taken *out) {
+    const struct once *gone = NULL;
+    out->settled = out->op.select.seqs;
+    if (take->once.holder.ptr)
+        gone = once_evicted(p, take->once.holder);
+    else
+        out->n_settled = take->lease_ms ? 0 : out->op.select.n;
+    if (gone) out->n_settled = once_held(gone, scratch, &out->settled);
+    out->lease = out->op.select.lease.id;
+}
+
 /* The op is about all that was picked, the reply about the part of this rank. */
 static void take_share(const struct take *take, const struct picks *picks, struct taken *out) {
     out->op.select.rank = (struct op_rank){
@@ -169,6 +258,11 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         failed = take_again(take, p, task, now_ms, scratch, out, &done, e);
         if (failed || done) return failed;
     }
+    if (take->once.holder.ptr) {
+        bool done;
+        failed = take_once(take, p, scratch, out, &done, e);
+        if (failed || done) return failed;
+    }
     failed = bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e);
     if (failed) return failed;
 
@@ -204,6 +298,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         out->seqs = picks.seqs;
         take_make_op(s, take, now_ms, out);
         if (take->ranked) take_share(take, &picks, out);
+        take_settle(take, p, scratch, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     } else {

@@ -28,6 +28,8 @@ struct take {
     uint64_t done;
     struct span
         how; /* with them: COUNT, sampler and WHERE as bytes, to see whether it is the same call */
+    struct op_once
+        once;           /* ONCE: holder (ptr NULL: not given), number, and of the other arguments */
     int64_t lease_ms;   /* lease for so long instead of consuming; 0: no lease */
     struct span holder; /* of the lease, for people */
     uint64_t evaluations; /* of WHERE at the most; 0: no limit */
@@ -51,8 +53,11 @@ struct taken {
                        At least 1; does not hold once the partition is_ended */
     bool counts; /* TAKE_WAIT: the next try may be dear beside what it lacks: ask take_gains of each
                        op first */
-    bool changes; /* `op` is to be applied */
+    uint64_t lease; /* of the batch; 0: none */
+    bool changes;   /* `op` is to be applied */
     struct op op;
+    size_t n_settled;        /* samples that RETIRE is to look at once it is */
+    const uint64_t *settled; /* in scratch, not NULL with `changes` */
 };
 
 /* What DONE says is new: *op is to be applied, and `n` samples are held no longer (*seqs, in
@@ -62,6 +67,15 @@ bool take_plan_done(const struct store *s, const struct take *take, int64_t now_
 
 /* Does the sampler walk an index of its tag? Then no match set is used. */
 bool take_walks(const struct store *s, const struct take *take);
+
+/* What is wrong with the call, whatever is ready: cheap beside take_plan. For calls with ONCE. */
+int take_check_once(const struct store *s, const struct take *take, struct scratch *scratch,
+                    struct error *e);
+
+/* A call with ONCE says that the one before arrived, which is new: *op is to be applied, and `n`
+ * samples are held no longer (*seqs, in scratch). */
+bool take_plan_confirm(const struct store *s, const struct take *take, int64_t now_ms,
+                       struct scratch *scratch, struct op *op, const uint64_t **seqs, size_t *n);
 
 /* COUNT beyond what any partition can hold is refused with ERR, like what the sampler refuses. */
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,

@@ -11,6 +11,7 @@ static const char *const kinds[] = {
     [OP_RELEASE] = "release", [OP_EXTEND] = "extend", [OP_RESET] = "reset",   [OP_CLEAR] = "clear",
     [OP_ERASE] = "erase",     [OP_DEFINE] = "define", [OP_EXPECT] = "expect", [OP_SEAL] = "seal",
     [OP_DROP] = "drop",       [OP_ADOPT] = "adopt",   [OP_DONE] = "done",     [OP_NACK] = "nack",
+    [OP_CONFIRM] = "confirm",
 };
 
 static void dump_seqs(struct json *j, const char *name, const uint64_t *seqs, size_t n) {
@@ -70,6 +71,11 @@ static void dump_select(struct json *j, const struct op_select *select) {
     if (select->rank.given) {
         json_number(j, "rank", select->rank.rank);
         json_number(j, "batch", select->rank.batch);
+    }
+    if (select->once.holder.ptr) {
+        json_text(j, "once", select->once.holder);
+        json_number(j, "call", select->once.number);
+        if (select->once.held_until_ms) json_signed(j, "held-until-ms", select->once.held_until_ms);
     }
     if (select->n_names)
         dump_spans(j, select->tags ? "tags" : "fields", select->names, select->n_names);

@@ -52,7 +52,8 @@ static void run_op(struct fuzz *f, struct span bytes) {
     struct unpack in = unpack_of(bytes);
     scratch_reset(&f->scratch);
     int failed = opcodec_decode(f->kit.store, &in, &f->scratch, &op, &e);
-    if (!failed && op.kind != OP_PUT && op.kind <= OP_ERASE && op.select.lease.id)
+    if (!failed && (op.kind <= OP_ERASE || op.kind == OP_NACK) && op.kind != OP_PUT &&
+        op.select.lease.id)
         op.select.lease.id += f->last_lease;
     if (!failed) failed = op_check(f->kit.store, &op, &f->scratch, &e);
     if (failed)

@@ -289,6 +289,44 @@ static void test_batches_of_ranks(void **state) {
     close_copy(k, copy);
 }
 
+static void take_once(struct kit *k, const char *holder, uint64_t number, int64_t lease_ms) {
+    struct take take = take_of(2);
+    struct taken taken;
+    take.lease_ms = lease_ms;
+    take.once = (struct op_once){
+        .holder = span_of_string(holder), .number = number, .request = {3, number}};
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+}
+
+static void test_holders_come_back(void **state) {
+    struct kit *k = *state;
+    fill(k, 0, 40);
+    for (unsigned i = 0; i < 9; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "h%u", i);
+        k->now_ms++;
+        take_once(k, name, i, i % 4 == 2 ? 1000 : 0);
+    }
+    take_once(k, "h3", 10, 0);
+    kit_clear_key(k, "p", "k0");
+    kit_clear_key(k, "p", "k2");
+    kit_clear_key(k, "p", "k3");
+    store_apply(k->store, &(struct op){.kind = OP_CONFIRM,
+                                       .partition = SPAN_LITERAL("p"),
+                                       .select.once = {.holder = SPAN_LITERAL("h4"), .number = 9}});
+    struct kit *copy = copy_of(k);
+    const struct partition *p = kit_partition(copy, "p");
+    assert_int_equal(p->onces.n, 9);
+    assert_true(once_find(p, SPAN_LITERAL("h2"))->lease == 1);
+    assert_false(once_has_batch(once_find(p, SPAN_LITERAL("h4"))));
+    assert_int_equal(p->onces.bytes, kit_partition(k, "p")->onces.bytes);
+    assert_true(once_next_end(copy->store) == once_next_end(k->store));
+    take_once(k, "h0", 0, 0); /* again */
+    expect_same(k, copy);
+    close_copy(k, copy);
+}
+
 /* ---- many rows ---------------------------------------------------------------------------- */
 
 enum { BATCH = 1000 };
@@ -430,6 +468,9 @@ static void write_everything(struct kit *k) {
     take(k, "t", 5, 2000);
     take(k, "u", 12, 0);
     take_rank(k, 1, 3, 2);
+    take_once(k, "h", 5, 0);
+    take_once(k, "i", 5, 500);
+    nack(k, 1, "k0");
     kit_expect(k, "p", 99);
     bound(k, &(struct define){.partition = SPAN_LITERAL("p"),
                               .alter = true,
@@ -490,6 +531,11 @@ static void test_every_byte_of_a_head_is_looked_at(void **state) {
     kit_close(&empty);
 }
 
+/* Does its PARTITION say how much there is of it? */
+static bool section_is_counted(unsigned kind) {
+    return kind != SECTION_PARTITION && kind != SECTION_ENDED && kind != SECTION_ONCE;
+}
+
 static void test_sections_that_are_missing_or_come_twice(void **state) {
     struct kit *k = *state, empty;
     kit_open(&empty);
@@ -501,8 +547,7 @@ static void test_sections_that_are_missing_or_come_twice(void **state) {
         memcpy(spoilt.sections, tape.sections, i * sizeof(*tape.sections));
         memcpy(spoilt.sections + i, tape.sections + i + 1,
                (tape.n - i - 1) * sizeof(*tape.sections));
-        assert_false(i != tape.n - 4 && tape.sections[i].kind != SECTION_PARTITION &&
-                     try_tape(&empty, &spoilt));
+        assert_false(section_is_counted(tape.sections[i].kind) && try_tape(&empty, &spoilt));
         spoilt.n = tape.n + 1;
         memcpy(spoilt.sections + i + 1, tape.sections + i, (tape.n - i) * sizeof(*tape.sections));
         assert_false(try_tape(&empty, &spoilt));
@@ -543,11 +588,16 @@ static void test_leases_that_are_extended(void **state) {
     fill(k, 0, 2);
     take(k, "t", 1, 1000);
     take(k, "t", 1, LEASE_NEVER - k->now_ms - 2);
+    fill(k, 2, 2);
+    take_once(k, "h", 1, 0);
     struct partition *p = kit_partition(k, "p");
     op = (struct op){.kind = OP_ADOPT, .adopt = {.n = 1, .partitions = &p}};
     const struct lease *const *leases = (const struct lease *const *)p->tasks[0]->leases;
     int64_t ends = leases[0]->ends_ms, last = leases[1]->ends_ms;
+    const struct once *entry = once_find(p, SPAN_LITERAL("h"));
+    int64_t held = entry->held_until_ms;
     load_extend_leases(&op, 5000);
+    assert_true(entry->held_until_ms == held + 5000);
     assert_true(leases[0]->ends_ms == ends + 5000 && leases[1]->ends_ms == last);
     load_extend_leases(&op, INT64_MIN);
     load_extend_leases(&op, -1);
@@ -592,6 +642,7 @@ int main(void) {
         KIT_TEST(test_groups),
         KIT_TEST(test_leases),
         KIT_TEST(test_batches_of_ranks),
+        KIT_TEST(test_holders_come_back),
         KIT_TEST(test_holes_and_ranges),
         KIT_TEST(test_a_range_that_did_not_change_is_the_same_section),
         KIT_TEST(test_sections_are_cut_before_they_grow_large),

@@ -207,6 +207,42 @@ static void test_taking(void **state) {
     assert_true(span_equal(ranks_find(ranks, 2, 2)->how, S("how")));
 }
 
+static void test_calls_of_a_holder(void **state) {
+    struct pair *pair = *state;
+    struct take first = {.count = 3,
+                         .once = {.holder = S("h"), .number = 1, .request = {1, UINT64_MAX}}};
+    struct take second = {.count = 2, .lease_ms = 1000, .once = {.holder = S("h"), .number = 2}};
+    struct take other = {.count = 2,
+                         .once = {.holder = S("other"), .number = UINT64_MAX, .request = {5, 6}}};
+    struct op op;
+    const uint64_t *seqs;
+    size_t n;
+    fill(pair, 20);
+    take(pair, "SEQUENTIAL", first);
+    take(pair, "SEQUENTIAL", other);
+    const struct partition *there = store_find(pair->replay.to, S("p"));
+    const struct once *entry = once_find(there, S("h"));
+    assert_true(entry->number == 1 && entry->n == 3 && entry->request.high == UINT64_MAX);
+    assert_true(entry->held_until_ms == pair->kit.now_ms + ONCE_HOLD_MS);
+    assert_true(consumer_is_held(entry->task, entry->seqs[2]));
+    second.partition = S("p");
+    assert_true(take_plan_confirm(pair->kit.store, &second, pair->kit.now_ms, &pair->kit.scratch,
+                                  &op, &seqs, &n));
+    assert_int_equal(n, 3);
+    apply(pair, 0, &op);
+    assert_true(entry->number == 2 && !once_has_batch(entry));
+    assert_int_equal(entry->task->held, 2);
+    take(pair, "SEQUENTIAL", second);
+    assert_true(entry->lease == 1 && !entry->held_until_ms);
+    assert_true(once_plan_expiry(pair->kit.store, pair->kit.now_ms + ONCE_HOLD_MS,
+                                 &pair->kit.scratch, &op, &seqs, &n));
+    assert_int_equal(n, 2);
+    apply(pair, 0, &op);
+    assert_int_equal(entry->task->held, 0);
+    assert_int_equal(once_find(there, S("other"))->n, 2);
+    assert_true(once_find(there, S("other"))->number == UINT64_MAX);
+}
+
 static void lease_ops(struct pair *pair, struct lease_request *request, char *id) {
     static const struct span keys[] = {SPAN_LITERAL("k0"), SPAN_LITERAL("k2"), SPAN_LITERAL("k2")};
     struct kit *k = &pair->kit;
@@ -551,7 +587,7 @@ static void test_what_is_wrong_is_said(void **state) {
     struct kit *k = *state;
     expect_error(k, S(""), "beginning");
     expect_error(k, S("\x7f\x01p\x00"), "kind");
-    expect_error(k, S("\x07\x01p\x00\x80"), "flags");
+    expect_error(k, S("\x07\x01p\x00\x80\x00\x05"), "holder");
     expect_error(k, S("\x07\x01p\x00\x10"), "flags");
     expect_error(k, S("\x07\x01p\x00\x00\x09"), "number of samples");
     expect_error(k, S("\x07\x01p\x00\x00\x02\x00\x00\x00\x00"), "seqs");
@@ -675,6 +711,7 @@ int main(void) {
         PAIR_TEST(test_puts),
         PAIR_TEST(test_batches),
         PAIR_TEST(test_taking),
+        PAIR_TEST(test_calls_of_a_holder),
         PAIR_TEST(test_leases),
         PAIR_TEST(test_clearing),
         PAIR_TEST(test_all_samples_twice),

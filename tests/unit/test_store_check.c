@@ -431,6 +431,60 @@ static void test_ranks(void **state) {
     refuse(k, &op, "task");
 }
 
+static void test_once(void **state) {
+    struct kit *k = *state;
+    fill(k);
+    struct op op = select_op(OP_CONFIRM);
+    refuse(k, &op, "holder '' has nothing to confirm with call 0");
+    op.select.once = (struct op_once){.holder = S("h"), .number = 7};
+    refuse(k, &op, "holder 'h' has nothing to confirm with call 7");
+    op = select_op(OP_TAKE);
+    op.select.once = (struct op_once){.holder = S("h"), .number = 7, .held_until_ms = 5000};
+    accept(k, &op);
+    op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
+    refuse(k, &op, "holder 'h' of a batch");
+    op.select.rank.given = false;
+    op.select.once.held_until_ms = LEASE_NEVER;
+    refuse(k, &op, "holder 'h' of a batch, held until");
+    op.select.once.held_until_ms = 0;
+    refuse(k, &op, "holder 'h' of a batch, held until 0");
+    op.select.lease = (struct op_lease){.id = 1, .ends_ms = 5000};
+    accept(k, &op);
+    op.select.once.held_until_ms = 5000;
+    refuse(k, &op, "holder 'h' of a batch, held until 5000");
+    op.select.lease.id = 0;
+    op.select.once.holder.len = 0;
+    refuse(k, &op, "holder '' of a batch");
+    static const char longer[ONCE_HOLDER_MAX + 1];
+    op.select.once.holder = span_of(longer, sizeof(longer));
+    refuse(k, &op, "of a batch");
+    op.select.once.holder = span_of(longer, ONCE_HOLDER_MAX);
+    accept(k, &op);
+    op.select.once.holder = S("h");
+    store_apply(k->store, &op);
+    static const uint64_t others[] = {4, 5};
+    op.select.seqs = others, op.select.n = 2;
+    refuse(k, &op, "holder 'h' takes for call 7 after call 7");
+    op.select.once.number = 6;
+    refuse(k, &op, "holder 'h' takes for call 6 after call 7");
+    op.select.once.number = 8;
+    accept(k, &op);
+    op = select_op(OP_CONFIRM);
+    op.select.once = (struct op_once){.holder = S("h"), .number = 6};
+    refuse(k, &op, "holder 'h' has nothing to confirm with call 6");
+    op.select.once.number = 7;
+    accept(k, &op);
+    store_apply(k->store, &op);
+    refuse(k, &op, "holder 'h' has nothing to confirm with call 7");
+    op.select.once.number = 8;
+    accept(k, &op);
+    store_apply(k->store, &op);
+    op = select_op(OP_TAKE);
+    op.select.seqs = others, op.select.n = 2;
+    op.select.once = (struct op_once){.holder = S("h"), .number = 8, .held_until_ms = 5000};
+    accept(k, &op); /* call 8 got nothing so far */
+}
+
 static void test_leases(void **state) {
     struct kit *k = *state;
     static const uint64_t others[] = {4, 5};
@@ -536,6 +590,7 @@ int main(void) {
         KIT_TEST(test_only_what_is_there),
         KIT_TEST(test_taking),
         KIT_TEST(test_ranks),
+        KIT_TEST(test_once),
         KIT_TEST(test_leases),
         KIT_TEST(test_defining),
     };

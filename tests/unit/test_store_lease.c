@@ -10,6 +10,7 @@
 #include "store/bounds.h"
 #include "store/ended.h"
 #include "store/lease.h"
+#include "store/once.h"
 #include "store/rank.h"
 
 static const struct span field = SPAN_LITERAL("f");
@@ -163,6 +164,87 @@ static void test_replies_of_one_task_are_forgotten(void **state) {
     assert_int_equal(ended_at(&ended, 0)->lease, 10);
     assert_int_equal(ended_at(&ended, ENDED_MAX / 2)->lease, 5);
     ended_free(&ended);
+}
+
+/* ---- ONCE --------------------------------------------------------------------------------- */
+
+static struct taken take_once(struct kit *k, const char *holder, uint64_t number, uint64_t count) {
+    struct take take = take_of(count);
+    struct taken taken;
+    struct op op;
+    const uint64_t *seqs;
+    size_t n;
+    take.once = (struct op_once){.holder = span_of_string(holder), .number = number};
+    if (take_plan_confirm(k->store, &take, k->now_ms, &k->scratch, &op, &seqs, &n))
+        store_apply(k->store, &op);
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    return taken;
+}
+
+/* Ends holds whose time is over, with what retires then; returns how many samples that were. */
+static size_t end_holds(struct kit *k) {
+    struct op op;
+    const uint64_t *seqs;
+    size_t n, retired = 0;
+    while (once_plan_expiry(k->store, k->now_ms, &k->scratch, &op, &seqs, &n)) {
+        store_apply(k->store, &op);
+        if (retire_plan(k->store, op.partition, seqs, n, k->now_ms, &k->scratch, &op))
+            retired += store_apply(k->store, &op);
+    }
+    return retired;
+}
+
+static void test_a_batch_is_held_for_an_hour(void **state) {
+    struct kit *k = *state;
+    struct span task = SPAN_LITERAL("t");
+    struct op op;
+    struct define define = {.partition = SPAN_LITERAL("p"),
+                            .sets_retire = true,
+                            .bounds = {.n_retire = 1, .retire = &task}};
+    assert_int_equal(define_plan(k->store, &define, k->now_ms, &k->scratch, &op, &k->error), 0);
+    store_apply(k->store, &op);
+    fill(k, 0, 9);
+    assert_true(once_next_end(k->store) == LEASE_NEVER);
+    int64_t begin = k->now_ms;
+    take_once(k, "a", 1, 2);
+    k->now_ms += 1000;
+    take_once(k, "b", 1, 3);
+    assert_true(once_next_end(k->store) == begin + ONCE_HOLD_MS);
+    k->now_ms = begin + ONCE_HOLD_MS - 1;
+    assert_int_equal(end_holds(k), 0);
+    k->now_ms++;
+    assert_int_equal(end_holds(k), 2);
+    assert_int_equal(kit_partition(k, "p")->samples, 7);
+    assert_true(take_once(k, "b", 1, 3).remembered);
+    take_once(k, "b", 2, 1); /* call 1 is held no longer, and nothing has looked what retires */
+    assert_true(once_next_end(k->store) == k->now_ms + ONCE_HOLD_MS);
+    kit_drop(k, "p");
+    assert_true(once_next_end(k->store) == LEASE_NEVER);
+}
+
+static void test_the_longest_silent_holder_goes(void **state) {
+    struct kit *k = *state;
+    char name[16];
+    fill(k, 0, ONCE_MAX + 3);
+    for (unsigned i = 0; i < ONCE_MAX; i++) {
+        scratch_reset(&k->scratch);
+        snprintf(name, sizeof(name), "h%u", i);
+        take_once(k, name, 1, 1);
+    }
+    struct partition *p = kit_partition(k, "p");
+    take_once(k, "h0", 2, 1);
+    struct taken taken = take_once(k, "new", 1, 1);
+    assert_int_equal(taken.n_settled, 1); /* what h1 was given */
+    assert_int_equal(taken.settled[0], 1);
+    assert_int_equal(p->onces.n, ONCE_MAX);
+    assert_null(once_find(p, SPAN_LITERAL("h1")));
+    assert_true(once_find(p, SPAN_LITERAL("h0")) && once_find(p, SPAN_LITERAL("h2")));
+    assert_int_equal(task(k)->held, ONCE_MAX);
+    uint64_t with = partition_overhead(p);
+    assert_int_equal(
+        kit_reset(k, &(struct reset){{.partition = SPAN_LITERAL("p")}, SPAN_LITERAL("t")}), 0);
+    assert_int_equal(p->onces.n, 0);
+    assert_true(with - partition_overhead(p) > ONCE_MAX * sizeof(struct once));
 }
 
 /* Leases given, acknowledged, run out, cleared and dropped at random: counts agree with bits, and in the end all memory is
@@ -442,6 +524,8 @@ int main(void) {
         KIT_TEST(test_a_lease_is_acknowledged_once_and_in_time),
         KIT_TEST(test_the_last_replies_are_remembered),
         KIT_TEST(test_replies_of_one_task_are_forgotten),
+        KIT_TEST(test_a_batch_is_held_for_an_hour),
+        KIT_TEST(test_the_longest_silent_holder_goes),
         KIT_TEST(test_leases_come_and_go),
         KIT_TEST(test_a_dropped_partition_leaves_no_lease),
         KIT_TEST(test_what_is_remembered_is_in_proportion),

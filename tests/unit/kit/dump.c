@@ -51,6 +51,7 @@ static void dump_sample(FILE *out, const struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->tasks_count; i++) {
         if (consumer_has_had(p->tasks[i], seq)) fprintf(out, " had%zu", i);
         if (consumer_is_leased(p->tasks[i], seq)) fprintf(out, " leased%zu", i);
+        if (consumer_is_held(p->tasks[i], seq)) fprintf(out, " held%zu", i);
     }
     fputc('\n', out);
 }
@@ -125,6 +126,21 @@ static void dump_ended(FILE *out, const struct ended *ended) {
     }
 }
 
+static void dump_onces(FILE *out, const struct partition *p) {
+    const struct once *entry;
+    if (!p->onces.n) return;
+    TAILQ_FOREACH(entry, &p->onces.order, order) {
+        dump_span(out, " once ", entry->holder);
+        dump_span(out, " of ", entry->task->name);
+        fprintf(out, " call %llu request %llx%llx lease %llu until %lld:", U(entry->number),
+                U(entry->request.low), U(entry->request.high), U(entry->lease),
+                (long long)entry->held_until_ms);
+        for (size_t i = 0; i < entry->n; i++)
+            if (partition_alive(p, entry->seqs[i])) fprintf(out, " %llu", U(entry->seqs[i]));
+        fputc('\n', out);
+    }
+}
+
 static void dump_partition(FILE *out, const struct partition *p) {
     dump_span(out, "partition ", p->name);
     fprintf(out, " samples %llu written %llu next %llu groups %zu of %u", U(p->samples),
@@ -136,6 +152,7 @@ static void dump_partition(FILE *out, const struct partition *p) {
     dump_columns(out, " tag ", &p->tags);
     for (size_t i = 0; i < p->tasks_count; i++) dump_task(out, p, p->tasks[i]);
     dump_ended(out, &p->ended);
+    dump_onces(out, p);
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
         dump_sample(out, p, seq);
 }

@@ -1,6 +1,6 @@
 /* Samples that every task of RETIRE has had are cleared, by an op of its own behind the one that consumed the last. */
-#ifndef TQ_CMD_RETIRE_H
-#define TQ_CMD_RETIRE_H
+#ifndef TQ_SERVER_RETIRE_H
+#define TQ_SERVER_RETIRE_H
 
 #include "server/server.h"
 #include "store/bounds.h"
