@@ -11,6 +11,7 @@
 #include "server/scan.h"
 #include "server/server.h"
 #include "store/ready.h"
+#include "store/tagindex.h"
 #include "store/store.h"
 
 static void list_partitions(struct client *c) {
@@ -106,6 +107,12 @@ static bool count_try(struct client *c, struct scan_need *need) {
     const struct partition *p = store_find(c->server->store, count.partition);
     if (!p) {
         reply_integer(&c->reply, 0);
+        return true;
+    }
+    struct tagindex_range range;
+    if (!count.task.ptr && !count.n_fields && count.where.n &&
+        tagindex_range(p, &count.where, &range) && range.is_exact) {
+        reply_integer(&c->reply, (int64_t)range.n);
         return true;
     }
     struct consumer *task = count.task.ptr ? partition_task(p, count.task) : NULL;

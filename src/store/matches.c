@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/partition.h"
+#include "store/tagindex.h"
 
 struct match_block {
     uint64_t words[SPINE_WORDS];
@@ -23,6 +24,8 @@ struct match_set {
     struct match_sets *all; /* NULL: its partition is gone */
     unsigned holders;
     uint64_t filled; /* since it is held: blocks below this number */
+    uint64_t known;  /* of blocks below this number, those that are not there have no match */
+    uint64_t asked;  /* samples that were evaluated one by one */
 };
 
 struct match_sets {
@@ -54,7 +57,7 @@ static void match_set_forget(struct match_set *set) {
         mem_free(set->blocks.pieces[set->blocks.start + i]);
     spine_free(&set->blocks);
     match_set_count(set, 0 - set->n_blocks);
-    set->filled = 0;
+    set->filled = set->known = set->asked = 0;
 }
 
 static void match_set_free(struct match_set *set) {
@@ -85,6 +88,22 @@ static void match_set_ask(struct match_block *block, const struct where_bound *b
         bits_clear(block->words, row);
 }
 
+/* The rows of a block that there are. */
+static unsigned match_rows(const struct partition *p, uint64_t number) {
+    uint64_t begin = number * SPINE_ROWS;
+    return (unsigned)(p->next_seq - begin < SPINE_ROWS ? p->next_seq - begin : SPINE_ROWS);
+}
+
+/* An empty one where there is none. */
+static struct match_block *match_set_block(struct match_set *set, uint64_t number) {
+    struct match_block *block = spine_get(&set->blocks, number);
+    if (block) return block;
+    block = mem_calloc(1, sizeof(*block));
+    spine_set(&set->blocks, number, block);
+    match_set_count(set, 1);
+    return block;
+}
+
 static void match_set_catch_up(struct match_set *set, const struct match_sets *all,
                                const struct where_bound *bound) {
     if (set->journal_at < all->journal_begin) {
@@ -93,10 +112,60 @@ static void match_set_catch_up(struct match_set *set, const struct match_sets *a
     }
     for (; set->journal_at < all->journal_end; set->journal_at++) {
         uint64_t seq = all->journal[set->journal_at % all->journal_capacity];
-        struct match_block *block = spine_get(&set->blocks, spine_number(seq));
+        uint64_t number = spine_number(seq);
+        struct match_block *block = spine_get(&set->blocks, number);
+        if (!block && number < set->known && partition_alive(all->partition, seq) &&
+            where_admits(bound, seq)) {
+            block = match_set_block(set, number);
+            block->rows = SPINE_ROWS;
+        }
         if (block && spine_row(seq) < block->rows) match_set_ask(block, bound, seq);
     }
 }
+
+/* ---- by an index -------------------------------------------------------------------------- */
+
+struct match_indexing {
+    struct match_set *set;
+    const struct partition *partition;
+    const struct where_bound *bound;
+    bool is_exact;
+};
+
+static void match_set_run(void *context, const struct order_key *keys, size_t n) {
+    struct match_indexing *m = context;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t seq = tagindex_seq(m->partition, keys[i]);
+        if (m->is_exact || where_admits(m->bound, seq))
+            bits_set(match_set_block(m->set, spine_number(seq))->words, spine_row(seq));
+    }
+}
+
+/* Finds the matches in the range of an index, where there is one that costs little: no more than
+ * what the set has asked so far, or, with `needs_all`, MATCHES_AT_ONCE. */
+static bool match_set_index(struct match_set *set, const struct partition *p,
+                            const struct where_bound *bound, bool needs_all) {
+    enum { EXACT = 4 }; /* bits set in the time of an evaluation */
+    struct tagindex_range range;
+    if (set->known || !p->n_indexes || !tagindex_range(p, bound->where, &range)) return false;
+    uint64_t cost = range.is_exact ? range.n / EXACT : range.n;
+    if (cost > MATCHES_AT_ONCE || (!needs_all && cost > set->asked)) return false;
+    match_set_forget(set);
+    set->known = spine_end(&p->rows);
+    tagindex_each(&range, match_set_run, &(struct match_indexing){set, p, bound, range.is_exact});
+    match_set_block(set, set->known - 1); /* the last block may get more samples */
+    for (uint64_t number = set->blocks.first; number < spine_end(&set->blocks); number++) {
+        struct match_block *block = spine_get(&set->blocks, number);
+        if (block) block->rows = (uint16_t)match_rows(p, number);
+    }
+    return true;
+}
+
+bool matches_has_none(const struct match_set *set, uint64_t number) {
+    return number < set->known && !spine_get(&set->blocks, number);
+}
+
+/* ---- asking ------------------------------------------------------------------------------- */
 
 /* Asks the rows from where the block ends up to `rows`; they have no bits yet. Returns how many. */
 static uint64_t match_block_fill(struct match_block *block, const struct partition *p,
@@ -116,31 +185,22 @@ static uint64_t match_block_fill(struct match_block *block, const struct partiti
     return evaluated;
 }
 
-/* The rows of a block that there are. */
-static unsigned match_rows(const struct partition *p, uint64_t number) {
-    uint64_t begin = number * SPINE_ROWS;
-    return (unsigned)(p->next_seq - begin < SPINE_ROWS ? p->next_seq - begin : SPINE_ROWS);
-}
-
-/* An empty one where there is none. */
-static struct match_block *match_set_block(struct match_set *set, uint64_t number) {
-    struct match_block *block = spine_get(&set->blocks, number);
-    if (block) return block;
-    block = mem_calloc(1, sizeof(*block));
-    spine_set(&set->blocks, number, block);
-    match_set_count(set, 1);
-    return block;
-}
-
 bool matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
                  uint64_t number, uint64_t words[SPINE_WORDS], uint64_t *evaluations) {
     struct match_block *block = spine_get(&set->blocks, number);
     unsigned rows = match_rows(p, number);
+    if ((!block || block->rows < rows) && match_set_index(set, p, bound, !*evaluations))
+        block = spine_get(&set->blocks, number);
+    if (matches_has_none(set, number)) {
+        memset(words, 0, SPINE_WORDS * sizeof(*words));
+        return true;
+    }
     if (!block || block->rows < rows) {
         if (!*evaluations) return false;
         block = match_set_block(set, number);
         uint64_t evaluated = match_block_fill(block, p, bound, number, rows);
         *evaluations -= evaluated < *evaluations ? evaluated : *evaluations;
+        set->asked += evaluated;
     }
     for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= block->words[w];
     return true;
@@ -249,9 +309,10 @@ bool matches_fill(struct match_set *set, uint64_t evaluations) {
     struct where where;
     struct where_bound bound = match_set_bind(set, &where, &scratch);
     match_set_catch_up(set, set->all, &bound);
+    match_set_index(set, p, &bound, true);
     if (set->filled < p->rows.first) set->filled = p->rows.first;
     for (; set->filled < end && spent < evaluations; set->filled++, spent += BLOCK_COST) {
-        if (!spine_get(&p->rows, set->filled)) continue;
+        if (!spine_get(&p->rows, set->filled) || matches_has_none(set, set->filled)) continue;
         struct match_block *block = match_set_block(set, set->filled);
         unsigned rows = match_rows(p, set->filled);
         if (block->rows < rows) spent += match_block_fill(block, p, &bound, set->filled, rows);

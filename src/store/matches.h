@@ -5,6 +5,10 @@
  * with the tags. So the answers to a WHERE are kept, a bit a sample, in blocks of SPINE_ROWS that
  * are filled when they are first asked for; 64 samples are then decided by one AND.
  *
+ * Where an index (tagindex.h) has a range for the WHERE, a set asks the samples of the range alone,
+ * as soon as that costs no more than what it has asked already, or than goes on at once: then all
+ * blocks are known, and those without a match are not there.
+ *
  * Overwriting tags costs one entry in a journal of the partition, however many sets there are; a
  * set catches up with the journal when it is used next, so a use costs what has changed since. A
  * set that fell too far behind forgets its blocks. A set takes 130 bytes for 1,024 samples; the
@@ -32,6 +36,7 @@ enum {
     MATCHES_SETS_MAX = 1024,   /* kept as long as they have no more than MATCHES_BYTES */
     MATCHES_BYTES = 8 << 20,   /* of a partition */
     MATCHES_JOURNAL = 4096,    /* entries at the most: what a set may be behind */
+    MATCHES_AT_ONCE = 65536,   /* evaluations, for the range of an index */
     MATCHES_FROM_SAMPLES = 256 /* in a smaller partition asking each sample is as good */
 };
 
@@ -46,6 +51,9 @@ struct match_sets *matches_new(const struct partition *p);
  * change. */
 struct match_set *matches_use(const struct partition *p, const struct where_bound *bound,
                               struct scratch *scratch);
+
+/* No sample of this block is admitted, which costs nothing to see. */
+bool matches_has_none(const struct match_set *set, uint64_t number);
 
 /* Clears the bits of samples that are not admitted. `number` is the block of the words; `bound` as
  * above. What it evaluates is taken from *evaluations; false where that is 0 and an evaluation is

@@ -395,6 +395,26 @@ uint64_t order_rank(const struct order *o, struct order_key key) {
     return rank + order_lower(leaf->keys, leaf->n, key);
 }
 
+static void order_node_each(const void *node, unsigned level, struct order_key from,
+                            struct order_key end, order_run *run, void *context) {
+    if (!level) {
+        const struct order_leaf *leaf = node;
+        unsigned begin = order_lower(leaf->keys, leaf->n, from);
+        unsigned stop = order_lower(leaf->keys, leaf->n, end);
+        if (begin < stop) run(context, leaf->keys + begin, stop - begin);
+        return;
+    }
+    const struct order_inner *inner = node;
+    unsigned last = order_child(inner, end);
+    for (unsigned i = order_child(inner, from); i <= last; i++)
+        order_node_each(inner->children[i], level - 1, from, end, run, context);
+}
+
+void order_each(const struct order *o, struct order_key from, struct order_key end, order_run *run,
+                void *context) {
+    if (o->root) order_node_each(o->root, o->height, from, end, run, context);
+}
+
 /* ---- walks -------------------------------------------------------------------------------- */
 
 struct order_range {

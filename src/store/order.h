@@ -54,6 +54,11 @@ void order_forget(struct order *o, uint64_t views);
 /* How many entries are less than `key`. */
 uint64_t order_rank(const struct order *o, struct order_key key);
 
+/* The entries from `from` to before `end`, in order, in runs. */
+typedef void order_run(void *context, const struct order_key *keys, size_t n);
+void order_each(const struct order *o, struct order_key from, struct order_key end, order_run *run,
+                void *context);
+
 /* ---- walks ---- */
 
 enum order_use { ORDER_NEVER, ORDER_UNWANTED, ORDER_WANTED };

@@ -3,7 +3,7 @@
 
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
     const struct row_piece *rows = spine_get(&r->partition->rows, number);
-    if (!rows) return false;
+    if (!rows || (r->matches && matches_has_none(r->matches, number))) return false;
     memcpy(words, rows->alive, sizeof(rows->alive));
     for (size_t i = 0; i < r->n_fields; i++) {
         const uint64_t *produced = column_bits(r->fields[i], number);
@@ -43,6 +43,7 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
     *r = (struct ready){.partition = query->partition,
                         .task = query->task,
                         .n_fields = query->n_fields,
+                        .lookup = query->lookup,
                         .where = where_bind(query->where, query->partition, scratch)};
     r->limit = scratch_zalloc(scratch, 1, sizeof(*r->limit));
     r->limit->left = query->evaluations ? query->evaluations : UINT64_MAX;

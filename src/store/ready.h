@@ -20,7 +20,7 @@ struct ready_query {
     size_t n_fields;
     const struct span *fields;
     const struct where *where;
-    bool lookup;          /* only ready_has is going to be asked, of a few samples */
+    bool lookup;          /* only ready_has is going to be asked: of a few samples, or by a walk */
     uint64_t evaluations; /* of WHERE at the most, where the partition is large; 0: no limit */
     uint64_t first;       /* samples of pieces before this one do not matter */
 };
@@ -38,6 +38,7 @@ struct ready {
     size_t n_fields;
     const struct column **fields;
     bool impossible; /* a field that no sample has */
+    bool lookup;     /* as in the query */
     bool backwards;  /* ready_previous has been called */
     struct where_bound where;
     struct ready_limit *limit;   /* in scratch */

@@ -59,7 +59,7 @@ static void max_walk(struct tag_index *index, struct ready *ready, struct picks 
 static void max_pick_signed(const struct sampler_args *args, struct ready *ready,
                             struct picks *picks, int sign) {
     struct tag_index *index = tagindex_find(ready->partition, args->tag);
-    if (index) {
+    if (index && ready->lookup) {
         max_walk(index, ready, picks, sign);
         return;
     }

@@ -129,6 +129,90 @@ static struct span tagindex_view_key(const struct ready *ready, struct span *wid
     return span_of(bytes, len + where_len);
 }
 
+/* ---- WHERE -------------------------------------------------------------------------------- */
+
+static bool tagindex_order_less(struct order_key a, struct order_key b) {
+    return a.value != b.value ? a.value < b.value : a.seq < b.seq;
+}
+
+/* `=` with a number: values that are equal as numbers may differ as ids. With another: only a tag
+ * that is no number can have the same bytes. */
+static void tagindex_narrow_equal(struct tagindex_range *range, const struct number *number) {
+    struct order_key from = ORDER_KEY_MIN, end = ORDER_KEY_MIN;
+    range->is_exact = false;
+    if (number) {
+        tagindex_equals(tagindex_number_key(number, 0), &from, &end);
+        range->has_text = false;
+    }
+    if (tagindex_order_less(range->from, from)) range->from = from;
+    if (tagindex_order_less(end, range->end)) range->end = end;
+}
+
+/* False where the condition leaves the range as it is. */
+static bool tagindex_narrow(struct tagindex_range *range, const struct where_condition *c) {
+    struct number number;
+    struct order_key from, end;
+    bool is_number = number_parse(c->value, &number);
+    if (c->operator== WHERE_EQ) {
+        tagindex_narrow_equal(range, is_number ? &number : NULL);
+        return true;
+    }
+    if (!is_number || c->operator== WHERE_NE) return false;
+    tagindex_equals(tagindex_number_key(&number, 0), &from, &end);
+    bool is_less = c->operator== WHERE_LT || c->operator== WHERE_LE;
+    struct order_key at = c->operator== WHERE_LT || c->operator== WHERE_GE ? from : end;
+    if (is_less && tagindex_order_less(at, range->end)) range->end = at;
+    if (!is_less && tagindex_order_less(range->from, at)) range->from = at;
+    return true;
+}
+
+static bool tagindex_range_of(const struct tag_index *index, const struct where *where,
+                              struct tagindex_range *out) {
+    bool is_narrow = false;
+    *out = (struct tagindex_range){.index = index,
+                                   .from = ORDER_KEY_MIN,
+                                   .end = TAGINDEX_TEXT,
+                                   .has_text = true,
+                                   .is_exact = true};
+    for (size_t i = 0; i < where->n; i++) {
+        bool is_of_use = span_equal(where->conditions[i].tag, index->tag) &&
+                         tagindex_narrow(out, &where->conditions[i]);
+        if (is_of_use)
+            is_narrow = true;
+        else
+            out->is_exact = false;
+    }
+    if (!is_narrow) return false;
+    uint64_t text =
+        order_rank(&index->order, TAGINDEX_MISSING) - order_rank(&index->order, TAGINDEX_TEXT);
+    if (!text) out->has_text = false;
+    if (out->has_text) out->is_exact = false;
+    if (tagindex_order_less(out->from, out->end))
+        out->n = order_rank(&index->order, out->end) - order_rank(&index->order, out->from);
+    if (out->has_text) out->n += text;
+    return true;
+}
+
+bool tagindex_range(const struct partition *p, const struct where *where,
+                    struct tagindex_range *out) {
+    bool found = false;
+    for (size_t i = 0; i < p->n_indexes; i++) {
+        struct tagindex_range range;
+        if (!tagindex_range_of(p->indexes[i], where, &range) || (found && range.n >= out->n))
+            continue;
+        *out = range;
+        found = true;
+    }
+    return found;
+}
+
+void tagindex_each(const struct tagindex_range *range, order_run *run, void *context) {
+    const struct order *order = &range->index->order;
+    if (tagindex_order_less(range->from, range->end))
+        order_each(order, range->from, range->end, run, context);
+    if (range->has_text) order_each(order, TAGINDEX_TEXT, TAGINDEX_MISSING, run, context);
+}
+
 /* ---- walks -------------------------------------------------------------------------------- */
 
 static enum order_use tagindex_use(void *context, struct order_key key) {

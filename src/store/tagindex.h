@@ -45,6 +45,27 @@ uint64_t tagindex_seq(const struct partition *p, struct order_key key);
 size_t tagindex_bytes(const struct tag_index *index);
 size_t tagindexes_overhead(const struct partition *p);
 
+/* ---- WHERE ---- */
+
+struct where;
+
+/* The samples that the conditions of a WHERE on the tag of an index leave over: entries from `from`
+ * to before `end`, and where has_text is set those without a number in the tag, which compare as
+ * bytes. Each has to be asked for the whole WHERE, unless is_exact is set. */
+struct tagindex_range {
+    const struct tag_index *index;
+    struct order_key from, end;
+    bool has_text, is_exact;
+    uint64_t n; /* entries */
+};
+
+/* The smallest range that an index has for the WHERE. False where no index is of help: a condition
+ * `!=`, or one that orders a value that is no number. Time: O(log n) a condition and index. */
+bool tagindex_range(const struct partition *p, const struct where *where,
+                    struct tagindex_range *out);
+
+void tagindex_each(const struct tagindex_range *range, order_run *run, void *context);
+
 /* ---- walks: for samplers. Valid until the next change ---- */
 
 struct tagindex_walk {

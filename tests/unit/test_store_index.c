@@ -12,6 +12,7 @@
 #include "kit/tape.h"
 #include "store/bounds.h"
 #include "store/lease.h"
+#include "store/matches.h"
 #include "store/order.h"
 #include "store/ready.h"
 #include "store/tagindex.h"
@@ -208,7 +209,7 @@ struct twins {
     struct scratch scratch; /* of the step; requests of the kit reset theirs */
     unsigned next;          /* keys below it were made */
     uint64_t leases[8][2];
-    unsigned n_leases;
+    unsigned n_leases, n_exact;
 };
 
 static const char *const names[] = {"with", "without"};
@@ -277,16 +278,33 @@ static struct span batch_text(struct twins *t, const char *partition, const stru
     return span_of(text, (size_t)(at - text));
 }
 
+/* The scan that a plan asked for, in slices. */
+static void scan(struct twins *t, const char *partition, const struct where *where) {
+    struct match_set *set = matches_hold(kit_partition(t->k, partition), where, &t->scratch);
+    while (set && !matches_fill(set, 50)) continue;
+    if (set) matches_release(set);
+}
+
+static void draw_sampler(struct twins *t, struct take *take) {
+    static const char *const samplers[] = {"MAX",        "MIN",  "MAX",    "MIN",
+                                           "SEQUENTIAL", "LIFO", "RANDOM", "GROUP"};
+    uint64_t by = source_below(&t->source, 8);
+    take->sampler = sampler_find(span_of_string(samplers[by]));
+    take->args =
+        (struct sampler_args){.tag = span_of_string(source_below(&t->source, 4) ? "v" : "u"),
+                              .exponent = 1,
+                              .number = by == 7,
+                              .seed = source_below(&t->source, 1000),
+                              .seeded = true};
+}
+
 static void step_take(struct twins *t) {
-    static const char *const samplers[] = {"MAX", "MIN", "MAX", "MIN", "SEQUENTIAL", "LIFO"};
-    struct take take = {.count = 1 + source_below(&t->source, 60), .n_fields = 1, .fields = &field};
+    static const char *const tasks[] = {"a", "b", "c"};
+    struct take take = {.count = 1 + source_below(&t->source, 60), .fields = &field};
     take.at_least = source_below(&t->source, 2) ? 1 : take.count;
-    take.task = span_of_string((char[]){(char)('a' + source_below(&t->source, 3)), 0});
-    take.task = span_of(memcpy(scratch_alloc(&t->scratch, 1, 1), take.task.ptr, 1), 1);
+    take.task = span_of_string(tasks[source_below(&t->source, 3)]);
     take.n_fields = source_below(&t->source, 4) != 0;
-    take.sampler = sampler_find(span_of_string(samplers[source_below(&t->source, 6)]));
-    take.args = (struct sampler_args){
-        .tag = span_of_string(source_below(&t->source, 4) ? "v" : "u"), .exponent = 1};
+    draw_sampler(t, &take);
     if (source_below(&t->source, 2)) take.where = draw_where(t, 2);
     take.keep = source_below(&t->source, 4) == 0;
     take.lease_ms = !take.keep && source_below(&t->source, 2) ? 1000 : 0;
@@ -295,11 +313,12 @@ static void step_take(struct twins *t) {
         struct taken taken;
         take.partition = span_of_string(names[i]);
         take.evaluations = source_below(&t->source, 2) ? 100 : 0;
-        do
-            assert_int_equal(
-                take_plan(t->k->store, &take, t->k->now_ms, &t->scratch, &taken, &t->k->error), 0);
-        while (taken.outcome == TAKE_WALK ||
-               (taken.outcome == TAKE_SCAN && !(take.evaluations = 0)));
+        do {
+            int failed =
+                take_plan(t->k->store, &take, t->k->now_ms, &t->scratch, &taken, &t->k->error);
+            assert_int_equal(failed, 0);
+            if (taken.outcome == TAKE_SCAN) scan(t, names[i], &take.where);
+        } while (taken.outcome == TAKE_WALK || taken.outcome == TAKE_SCAN);
         text[i] = batch_text(t, names[i], &taken);
         if (taken.outcome != TAKE_BATCH || !taken.changes) continue;
         t->leases[t->n_leases % 8][i] = taken.op.select.lease.id;
@@ -309,6 +328,37 @@ static void step_take(struct twins *t) {
     if (!span_equal(text[0], text[1]))
         fprintf(stderr, "with: %.*s\nwithout: %.*s\n", SPAN_ARG(text[0]), SPAN_ARG(text[1]));
     assert_true(span_equal(text[0], text[1]));
+}
+
+/* What TQ.COUNT answers, and what the range of an index says of it. */
+static void step_count(struct twins *t) {
+    struct where where = draw_where(t, 3);
+    bool of_task = source_below(&t->source, 2);
+    uint64_t counts[2], admitted = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct partition *p = kit_partition(t->k, names[i]);
+        struct ready_query query = {.partition = p,
+                                    .task = of_task ? partition_task(p, SPAN_LITERAL("a")) : NULL,
+                                    .where = &where,
+                                    .evaluations = source_below(&t->source, 2) ? 100 : 0};
+        struct ready ready;
+        ready_open(&ready, &query, &t->scratch);
+        counts[i] = ready_count(&ready);
+        if (!ready_is_cut(&ready)) continue;
+        scan(t, names[i], &where);
+        ready_open(&ready, &query, &t->scratch);
+        counts[i] = ready_count(&ready);
+        assert_false(ready_is_cut(&ready));
+    }
+    assert_int_equal(counts[0], counts[1]);
+    const struct partition *p = kit_partition(t->k, "with");
+    struct tagindex_range range;
+    if (!where.n || !tagindex_range(p, &where, &range)) return;
+    struct where_bound bound = where_bind(&where, p, &t->scratch);
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
+        admitted += where_admits(&bound, seq);
+    assert_true(range.is_exact ? range.n == admitted : range.n >= admitted);
+    t->n_exact += range.is_exact;
 }
 
 /* Ends a lease, or as if its time had run out, or gives one sample back. */
@@ -348,24 +398,31 @@ static void step_reset(struct twins *t) {
     }
 }
 
+static size_t clear_one(struct twins *t, const char *partition, struct clear clear) {
+    struct op op;
+    clear.select.partition = span_of_string(partition);
+    clear.select.evaluations = source_below(&t->source, 2) ? 100 : 0;
+    enum clear_outcome outcome;
+    while ((outcome = clear_plan(t->k->store, &clear, t->k->now_ms, &t->scratch, &op)) ==
+           CLEAR_SCAN)
+        scan(t, partition, &clear.select.where);
+    return outcome == CLEAR_OP ? store_apply(t->k->store, &op) : 0;
+}
+
 static void step_clear(struct twins *t) {
     struct span key = span_of_string(draw_name(t)), tag = SPAN_LITERAL("v");
+    struct clear clear = {.select = {.n_keys = 1, .keys = &key}};
     uint64_t kind = source_below(&t->source, 40);
-    size_t cleared[2];
     struct where where = draw_where(t, 2);
-    for (int i = 0; i < 2; i++) {
-        struct clear clear = {
-            .select = {.partition = span_of_string(names[i]), .n_keys = 1, .keys = &key}};
-        if (kind < 10) clear.what = SELECT_TAGS, clear.n_names = 1, clear.names = &tag;
-        if (kind < 15 && kind >= 10)
-            clear.what = SELECT_FIELDS, clear.n_names = 1, clear.names = &field;
-        if (kind == 0 || (kind == 39 && where.n))
-            clear.select.n_keys = 0, clear.select.keys = NULL, clear.select.where = where;
-        cleared[i] = kit_clear(t->k, &clear);
-        if (!store_find(t->k->store, span_of_string(names[i])))
-            kit_tag(t->k, names[i], "k0", "v", "0");
+    if (kind < 15) {
+        clear.what = kind < 10 ? SELECT_TAGS : SELECT_FIELDS;
+        clear.n_names = 1;
+        clear.names = kind < 10 ? &tag : &field;
     }
-    assert_int_equal(cleared[0], cleared[1]);
+    if (kind >= 38 && where.n == 2) clear.select = (struct select){.where = where};
+    if (kind == 0) clear.select = (struct select){.keys = NULL}; /* the tag of all */
+    size_t cleared = clear_one(t, "with", clear);
+    assert_int_equal(clear_one(t, "without", clear), cleared);
 }
 
 static void step_write(struct twins *t) {
@@ -398,15 +455,17 @@ static void test_an_index_changes_no_answer(void **state) {
     static const struct span tags[] = {SPAN_LITERAL("v")};
     struct twins t = {.k = *state, .source = source_of_seed(7)};
     define(t.k, false, 1, tags);
-    while (t.next < 1500) step_write(&t);
+    while (t.next < 6000) step_write(&t);
     for (unsigned step = 0; step < 12000; step++) {
         uint64_t kind = source_below(&t.source, 100);
         scratch_reset(&t.scratch);
         scratch_reset(&t.k->scratch);
         if (kind < 45)
             step_write(&t);
-        else if (kind < 75)
+        else if (kind < 70)
             step_take(&t);
+        else if (kind < 75)
+            step_count(&t);
         else if (kind < 85)
             step_lease(&t);
         else if (kind < 88)
@@ -422,7 +481,57 @@ static void test_an_index_changes_no_answer(void **state) {
     }
     const struct partition *p = kit_partition(t.k, "with");
     assert_true(tagindexes_overhead(p) > p->samples * sizeof(struct order_key));
+    assert_in_range(t.n_exact, 20, 600);
     scratch_free(&t.scratch);
+}
+
+/* ---- WHERE -------------------------------------------------------------------------------- */
+
+/* n samples k0, k1, … with f, of which sample i has i in the tag. */
+static void fill(struct kit *k, unsigned from, unsigned n) {
+    char key[16];
+    for (unsigned i = from; i < from + n; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_field(k, "with", key, "f", SPAN_LITERAL("x"));
+        kit_tag(k, "with", key, "v", key + 1);
+    }
+}
+
+/* How many samples have a tag that is at least, or at most, this; by evaluating one of them at the
+ * most. */
+static uint64_t count_by_index(struct kit *k, enum where_operator operator, const char * value) {
+    struct where_condition condition = {SPAN_LITERAL("v"), operator, span_of_string(value)};
+    struct where where = {1, &condition};
+    struct ready_query query = {
+        .partition = kit_partition(k, "with"), .where = &where, .evaluations = 1};
+    struct ready ready;
+    scratch_reset(&k->scratch);
+    ready_open(&ready, &query, &k->scratch);
+    uint64_t n = ready_count(&ready);
+    assert_false(ready_is_cut(&ready));
+    return n;
+}
+
+static void test_a_where_is_a_range_and_keeps_up(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v")};
+    define(k, false, 1, tags);
+    fill(k, 0, 20000);
+    assert_int_equal(count_by_index(k, WHERE_GE, "19995"), 5);
+    assert_int_equal(count_by_index(k, WHERE_LE, "3"), 4);
+    kit_tag(k, "with", "k7000", "v", "30000"); /* in a block without a match */
+    assert_int_equal(count_by_index(k, WHERE_GE, "19995"), 6);
+    kit_tag(k, "with", "k7000", "v", "1");
+    assert_int_equal(count_by_index(k, WHERE_GE, "19995"), 5);
+    assert_int_equal(count_by_index(k, WHERE_LE, "3"), 5);
+    kit_tag(k, "with", "k20000", "v", "2"); /* a new one, in a block that had no match */
+    assert_int_equal(count_by_index(k, WHERE_LE, "3"), 6);
+    kit_tag(k, "with", "k20001", "v", "abc"); /* compares as bytes: above all digits */
+    assert_int_equal(count_by_index(k, WHERE_GE, "19995"), 6);
+    kit_clear_key(k, "with", "k1");
+    assert_int_equal(count_by_index(k, WHERE_LE, "3"), 5);
+    define(k, true, 0, NULL);
+    assert_int_equal(count_by_index(k, WHERE_LE, "3"), 5); /* what is known stays */
 }
 
 /* ---- what is consumed is not walked over --------------------------------------------------- */
@@ -495,6 +604,7 @@ int main(void) {
         cmocka_unit_test(test_an_order_is_built_whole),
         cmocka_unit_test(test_a_walk_skips_what_is_spent),
         KIT_TEST(test_an_index_changes_no_answer),
+        KIT_TEST(test_a_where_is_a_range_and_keeps_up),
         KIT_TEST(test_what_is_consumed_is_walked_over_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,29 @@ start_server {} {
     }
 }
 
+start_server {} {
+    test "COUNT, CLEAR and SAMPLE with WHERE answer by an index as without" {
+        foreach index {{} {INDEX 1 v}} {
+            r TQ.CREATE p {*}$index
+            for {set i 0} {$i < 600} {incr i} {put_tag p k$i $i}
+            foreach {key value} {odd abc none nan e 1e1 p 010.0} {put_tag p $key $value}
+            r TQ.PUT p untagged FIELDS 1 f x
+            assert_equal 11 [r TQ.COUNT p WHERE 2 v >= 590 v != 9]
+            assert_equal 2 [r TQ.COUNT p WHERE 1 v > 598]
+            assert_equal 2 [r TQ.COUNT p WHERE 1 v = 10]
+            assert_equal 1 [r TQ.COUNT p WHERE 1 v = 1e1]
+            assert_equal 1 [r TQ.COUNT p WHERE 1 v = abc]
+            assert_equal 0 [r TQ.COUNT p WHERE 1 v = nan]
+            assert_equal 3 [r TQ.COUNT p WHERE 2 v > 4 v <= 7]
+            assert_equal {k5 k6} [take_keys p t COUNT 2 FIELDS 1 f WHERE 2 v > 4 v <= 7]
+            assert_equal 1 [r TQ.COUNT p TASK t WHERE 2 v > 4 v <= 7]
+            assert_equal 3 [r TQ.CLEAR p WHERE 2 v > 4 v <= 7]
+            assert_equal 602 [r TQ.COUNT p]
+            r TQ.CLEAR p
+        }
+    }
+}
+
 start_own_server {appendonly yes} {
     test "declared indexes are in the log and in its base" {
         r TQ.CREATE p INDEX 1 v
