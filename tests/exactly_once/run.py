@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What taking promises when clients come and go: every sample once without leases, at least once and acknowledged
-once with them, a dead consumer's samples to the next, and waiters that cost the others nothing.
+once with them, a dead consumer's samples to the next, waiters that cost the others nothing, and with ONCE every sample
+once although replies are lost and the server is killed.
 
     tests/exactly_once/run.py --server PATH [--long | --small] [--seed S] [--test N]…
                                                  ends with a line: N passed, N failed, N skipped
@@ -20,13 +21,14 @@ import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from server import PATIENCE, Failure, Server, expect, pairs, request  # noqa: E402
+from server import PATIENCE, Failure, Line, Server, expect, pairs, request  # noqa: E402
 
 RESERVED = 100  # descriptors for everything else
 TASKS = 4
@@ -721,6 +723,131 @@ def test_waiters(options):
         print("  %-10s  %.2f µs without them, %.2f µs with them, ratio %.3f" % (name, a, b, b / a))
 
 
+# ---------------------------------------------------------------- 5: calls that are repeated
+
+class Place:
+    """A server with a log that is killed and started again, on another port."""
+
+    def __init__(self, path, directory):
+        self.arguments = path, "--dir", directory, "--appendonly", "yes", "--appendfsync", "always"
+        self.changed = threading.Condition()
+        self.server = Server(*self.arguments)
+        self.seen = []  # keys that a consumer has read
+        self.failure = None
+
+    def restart(self):
+        self.server.kill()
+        server = Server(*self.arguments)
+        with self.changed:
+            self.server = server
+            self.changed.notify_all()
+
+    def note(self, keys, failure=None):
+        with self.changed:
+            self.seen += keys
+            self.failure = self.failure or failure
+            self.changed.notify_all()
+
+    def wait_seen(self, n):
+        with self.changed:
+            enough = self.changed.wait_for(lambda: len(self.seen) >= n or self.failure, PATIENCE)
+            expect(enough and not self.failure, self.failure or "the consumers have stopped")
+
+    def connect(self):
+        """To the server of now; waits for the next one where that is gone."""
+        while True:
+            server = self.server
+            try:
+                return Line(server.port, PATIENCE)
+            except OSError:
+                with self.changed:
+                    expect(self.changed.wait_for(lambda: self.server is not server, PATIENCE), "no server")
+
+
+class RetryingConsumer(threading.Thread):
+    """Repeats each command until it has read its reply, on another connection each time. Some connections end before the
+    reply is read, others stay open behind it."""
+
+    def __init__(self, place, name, lease, chance):
+        super().__init__(daemon=True)
+        self.place, self.holder, self.lease, self.chance = place, name, lease, chance
+        self.line, self.left_open, self.repeats, self.end = None, [], 0, False
+
+    def ask(self, *words):
+        while True:
+            try:
+                self.line = self.line or self.place.connect()
+                self.line.send(*words)
+                what = self.chance.random()
+                if what >= 0.3:
+                    return self.line.reply()
+                if what < 0.1:
+                    self.left_open.append(self.line)
+                else:
+                    self.line.close()
+            except ConnectionError:
+                self.line.close()
+            self.line = None
+            self.repeats += 1
+
+    def take(self, number):
+        more = ["LEASE", 3600000] if self.lease else []
+        reply = self.ask("TQ.SAMPLE", "p", "t", "COUNT", self.chance.randint(1, 40), "FIELDS", 1, "a", "ATLEAST", 1,
+                         "ONCE", self.holder, number, *more, "BLOCK", 0, "AS", "KEYS")
+        expect(isinstance(reply, list), self.holder, "was answered with", reply)
+        if not reply:
+            return False
+        lease, keys = reply if self.lease else (None, reply)
+        if lease:
+            n = self.ask("TQ.ACK", "p", "t", lease)
+            expect(n == len(keys), "ACK of", len(keys), "was answered with", n)
+        self.place.note(keys)
+        return True
+
+    def run(self):
+        try:
+            number = 1
+            while self.take(number):
+                number += self.chance.randint(1, 3)
+            self.end = True
+            for line in self.left_open + [self.line]:
+                line.close()
+        except Exception as e:  # whatever it is, it is told
+            self.place.note([], "%s: %s\n%s" % (type(e).__name__, e, traceback.format_exc()))
+
+
+def test_retries(options):
+    """Samples come in rounds. In the midst of each the server is killed, while some consumers take and others wait."""
+    samples, kills = options.samples // 4, options.kills
+    each = samples // (kills + 1)
+    with tempfile.TemporaryDirectory(prefix="tq-once-") as directory:
+        place = Place(options.server, directory)
+        try:
+            place.connect().call("TQ.CREATE", "p", "RETIRE", 1, "t")
+            consumers = [RetryingConsumer(place, "worker-%d" % i, i % 2, random.Random("%d %d" % (options.seed, i)))
+                         for i in range(8)]
+            for consumer in consumers:
+                consumer.start()
+            for round_ in range(kills + 1):
+                keys = [key(i) for i in range(round_ * each, (round_ + 1) * each)]
+                place.connect().call("TQ.MPUT", "p", "KEYS", each, *keys, "COLUMNS", 1, "a", "u8", b"", bytes(each))
+                place.wait_seen(round_ * each + each // 2)
+                if round_ < kills:
+                    place.restart()
+            control = place.connect()
+            control.call("TQ.SEAL", "p")
+            place.wait_seen((kills + 1) * each)
+            for consumer in consumers:
+                consumer.join(PATIENCE)
+                expect(consumer.end, place.failure or "a consumer does not end")
+            expect(len(place.seen) == len(set(place.seen)) == (kills + 1) * each, "of", (kills + 1) * each, "samples",
+                   len(set(place.seen)), "were read,", len(place.seen) - len(set(place.seen)), "more than once")
+            expect(control.call("TQ.COUNT", "p") == 0, "RETIRE has left", control.call("TQ.COUNT", "p"))
+        finally:
+            place.server.kill()
+    print("  %d samples, %d kills, %d commands repeated" % (len(place.seen), kills, sum(c.repeats for c in consumers)))
+
+
 # ----------------------------------------------------------------
 
 def main():
@@ -730,7 +857,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="for a server that is slow")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--samples", type=int, help="of tests 1 and 2")
-    parser.add_argument("--test", type=int, action="append", help="only this one, 1 to 4")
+    parser.add_argument("--test", type=int, action="append", help="only this one, 1 to 5")
     options = parser.parse_args()
     sizes = {(True, False): LONG, (False, True): SMALL}.get((options.long, options.small), DEFAULT)
     vars(options).update(sizes, samples=options.samples or sizes["samples"])
@@ -746,6 +873,7 @@ def main():
         ("with leases: every sample at least once, and acknowledged once, in every task", test_leases),
         ("what a consumer killed with -9 held goes to who waits, in order, when its lease ends", test_kill),
         ("waiters elsewhere are left alone by writes, and all are served when theirs come", test_waiters),
+        ("with ONCE every sample is read once, though replies are lost and the server is killed", test_retries),
     ]
     print("seed %d" % options.seed)
     passed = failed = skipped = 0
