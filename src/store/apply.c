@@ -136,6 +136,10 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
 static size_t apply_clear(struct partition *p, const struct op_select *select) {
     size_t changed = 0;
     for (size_t i = 0; i < select->n; i++) {
+        size_t left = select->n - i;
+        if (i % PARTITION_TOGETHER == 0)
+            partition_prefetch(p, select->seqs + i,
+                               left < PARTITION_TOGETHER ? left : PARTITION_TOGETHER);
         if (!partition_alive(p, select->seqs[i])) continue;
         partition_clear(p, select->seqs[i]);
         changed++;

@@ -355,6 +355,12 @@ static void row_piece_free(struct partition *p, struct row_piece *piece) {
     mem_free(piece);
 }
 
+void partition_prefetch(const struct partition *p, const uint64_t *seqs, size_t n) {
+    uint64_t hashes[PARTITION_TOGETHER];
+    for (size_t i = 0; i < n; i++) hashes[i] = hash_bytes(partition_key(p, seqs[i]));
+    keyindex_prefetch(&p->index, hashes, n);
+}
+
 void partition_clear(struct partition *p, uint64_t seq) {
     struct span key = partition_key(p, seq);
     tagindexes_leave(p, seq);

@@ -186,6 +186,11 @@ void partition_load_member(struct partition *p, uint64_t seq, uint32_t group);
 
 /* ---- clearing ---- */
 
+/* Brings into the cache what partition_clear of these samples reads of the index: at most
+ * PARTITION_TOGETHER of them, which are alive or not. */
+enum { PARTITION_TOGETHER = 32 };
+void partition_prefetch(const struct partition *p, const uint64_t *seqs, size_t n);
+
 /* The sample with all its cells, tags and consumption. */
 void partition_clear(struct partition *p, uint64_t seq);
 

@@ -1,6 +1,7 @@
 /* See select.h. */
 #include "store/select.h"
 
+#include "base/hash.h"
 #include "store/ready.h"
 
 static bool select_is_all(const struct select *select) {
@@ -11,9 +12,15 @@ static void select_keys(const struct select *select, const struct partition *p,
                         struct scratch *scratch, struct op_select *out) {
     struct where_bound where = where_bind(&select->where, p, scratch);
     uint64_t *seqs = scratch_alloc(scratch, select->n_keys, sizeof(*seqs));
-    for (size_t i = 0; i < select->n_keys; i++) {
-        uint64_t seq = partition_find(p, select->keys[i]);
-        if (seq != SEQ_NONE && where_admits(&where, seq)) seqs[out->n++] = seq;
+    uint64_t hashes[PARTITION_TOGETHER];
+    for (size_t i = 0, n; i < select->n_keys; i += n) {
+        n = select->n_keys - i < PARTITION_TOGETHER ? select->n_keys - i : PARTITION_TOGETHER;
+        for (size_t k = 0; k < n; k++) hashes[k] = hash_bytes(select->keys[i + k]);
+        keyindex_prefetch(&p->index, hashes, n);
+        for (size_t k = 0; k < n; k++) {
+            uint64_t seq = partition_find_hashed(p, select->keys[i + k], hashes[k]);
+            if (seq != SEQ_NONE && where_admits(&where, seq)) seqs[out->n++] = seq;
+        }
     }
     out->seqs = seqs;
 }
