@@ -31,7 +31,7 @@ class Client:
         """False: it was not the connection that ended it."""
         self.failure = None
         try:
-            line = Line(port)
+            line = self.line = Line(port)
             while True:
                 self.step(line)
         except (ConnectionError, BrokenPipeError):
@@ -39,7 +39,13 @@ class Client:
         except (AssertionError, Failure, OSError, ValueError, KeyError, IndexError, TypeError) as e:
             self.failure = "%s: %s: %s" % (type(self).__name__, type(e).__name__, e)
 
+    def disconnect(self, reset):
+        """Its connection ends under it, with all that is under way, and it stops until it is started again."""
+        if self.line:
+            self.line.cut(reset)
+
     def start(self, port):
+        self.line = None
         self.thread = threading.Thread(target=self.run, args=(port,), daemon=True)
         self.thread.start()
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What outlives the server: it is killed with -9 at random moments, under load, in the middle of snapshots, checkpoints and
-restores, and while it loads; its disk fills up; its log cannot be written.
+restores, after its log was turned off and on, while it is stopped or some of its clients were cut off, and while it loads; its
+disk fills up; its log cannot be written.
 
     tests/durability/run.py --server PATH [--long | --small] [--rounds N] [--seed S] [--test N]…
                                                  ends with a line: N passed, N failed, N skipped
@@ -14,6 +15,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,7 @@ from clients import MIB, Borrower, Keeper, Taker, Writer  # noqa: E402
 from journal import Clear, Lent, Once, read_table  # noqa: E402
 from server import PATIENCE, Failure, Line, Server, expect  # noqa: E402
 
-SMALL, DEFAULT, LONG = 5, 20, 200  # rounds
+SMALL, DEFAULT, LONG = 6, 20, 300  # rounds
 PARTITIONS = ["p0", "p1", "p2"]
 
 
@@ -51,6 +53,7 @@ class World:
             self.clients.append(self.keeper)
         for client in self.clients:
             client.may_be_refused = not keeps
+        self.cut = self.stopped = 0  # lives in which clients lost their connections, or the server was stopped
         self.doubtful = self.untold = 0  # requests without a reply that had been done; samples taken by such
 
     def start(self, port):
@@ -60,6 +63,22 @@ class World:
     def end(self):
         for client in self.clients:
             client.end()
+
+    def disconnect(self, chance, but=()):
+        """Some clients lose their connections."""
+        clients = [c for c in self.clients if c not in but]
+        for client in chance.sample(clients, chance.randint(1, len(clients))):
+            client.disconnect(reset=chance.random() < 0.5)
+
+    def disconnect_all(self, line):
+        """Nobody but `line` is connected, and what they had sent is done or never will be."""
+        for client in self.clients:
+            client.disconnect(reset=True)
+        self.end()
+        end = time.monotonic() + PATIENCE
+        while line.info("clients")["connected_clients"] != "1":
+            expect(time.monotonic() < end, "connections that were cut are still there")
+            time.sleep(0.01)
 
     def acknowledged(self):
         return sum(w.acknowledged for w in self.writers)
@@ -115,10 +134,47 @@ def kill_loading(options, directory, chance):
     return not server.is_ready
 
 
-def await_moment(world, line, kind, chance):
+def set_appendonly(line, value):
+    """None, or the error."""
+    line.send("CONFIG", "SET", "appendonly", value)
+    reply = line.reply()
+    return reply if isinstance(reply, Failure) else None
+
+
+def in_force(line):
+    return line.info("persistence")["aof_in_force"] == "1"
+
+
+def toggle(line, server, chance):
+    """The log is turned off and on under load. What was acknowledged meanwhile is in no log, until INFO says that one is in force."""
+    expect(in_force(line), "the log is not in force before it is turned off")
+    for _ in range(chance.choice((1, 1, 2))):
+        expect(not set_appendonly(line, "no"), "the log can't be turned off")
+        expect(not in_force(line), "a log that is turned off is in force")
+        time.sleep(chance.uniform(0, 0.1))
+        expect(not set_appendonly(line, "yes"), "the log can't be turned on")
+    wait_for("the log is in force", lambda: in_force(line), server)
+    time.sleep(chance.uniform(0, 0.2))
+
+
+def stop_for_a_while(server, chance):
+    """It is stopped under load, and mostly goes on."""
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(chance.uniform(0, 0.1))
+    if chance.random() < 0.7:
+        server.process.send_signal(signal.SIGCONT)
+        time.sleep(chance.choice((0, chance.uniform(0, 0.1))))
+
+
+def await_moment(world, line, server, kind, chance):
     """The moment of the kill."""
     time.sleep(chance.uniform(0.005, 0.4))
-    if kind in ("BGSAVE", "BGREWRITEAOF"):
+    if chance.random() < 0.3:
+        world.disconnect(chance, but=(world.keeper,))
+        world.cut += 1
+    if kind == "toggle":
+        toggle(line, server, chance)
+    elif kind in ("BGSAVE", "BGREWRITEAOF"):
         try:
             line.call(kind)
         except Failure as e:  # there is a child already: as good
@@ -139,7 +195,10 @@ def one_life(options, world, directory, kind, chance):
         line = Line(server.port)
         world.check(line)
         world.start(server.port)
-        await_moment(world, line, kind, chance)
+        await_moment(world, line, server, kind, chance)
+        if chance.random() < 0.3:
+            stop_for_a_while(server, chance)
+            world.stopped += 1
         expect(server.process.poll() is None, "the server ended")
         server.kill()
         world.end()
@@ -173,7 +232,7 @@ def place(directory):
 
 
 def test_kill(options):
-    kinds = ["load", "BGSAVE", "BGREWRITEAOF", "checkpoint", "restore"]
+    kinds = ["load", "toggle", "BGSAVE", "BGREWRITEAOF", "checkpoint", "restore"]
     in_memory = options.rounds * 3 // 4
     for rounds, where in ((in_memory, "/dev/shm"), (options.rounds - in_memory, None)):
         chance = random.Random("%d kill %s" % (options.seed, where))
@@ -191,7 +250,8 @@ def test_kill(options):
                         directory, round_, kind, e, keep(directory))) from e
         print("  %s: %d kills, %d more while it loaded; %d writes acknowledged; without a reply %d had been done, and took %d samples"
               % (where or "on disk", rounds, loading_kills, world.acknowledged(), world.doubtful, world.untold))
-        print("  %d checkpoints made, %d restored" % (world.keeper.made, world.keeper.restored))
+        print("  %d checkpoints made, %d restored; in %d lives connections were cut, in %d the server was stopped"
+              % (world.keeper.made, world.keeper.restored, world.cut, world.stopped))
 
 
 def keep(directory):
@@ -271,6 +331,42 @@ def reads_go_on(line, world, server):
     line.call("BGREWRITEAOF")
 
 
+def shrink(line, world, server):
+    """Large values are cleared, and the log is rewritten without them."""
+    for writer in world.writers:
+        refused = writer.refused
+        large = [k for k, (_, fields) in writer.table.rows.items() if max((size for _, size in fields.values()), default=0) > 300]
+        writer.begin(line, Clear(keys=large))
+        writer.finish(line.reply())
+        expect(writer.refused == refused, "CLEAR is refused")
+    before = int(line.info("persistence")["aof_rewrites"])
+    line.call("BGREWRITEAOF")
+    wait_for("the log is rewritten", lambda: int(line.info("persistence")["aof_rewrites"]) > before, server)
+
+
+def toggle_when_full(line, disk, world, server):
+    """The log can't be begun without room: until it is in force again nothing is acknowledged that is in no log."""
+    world.disconnect_all(line)
+    world.check(line)
+    shrink(line, world, server)
+    expect(not set_appendonly(line, "no"), "the log can't be turned off")
+    disk.fill("rest")  # also what the log had set aside
+    refused = set_appendonly(line, "yes")
+    server.process.send_signal(signal.SIGSTOP)
+    server.process.send_signal(signal.SIGCONT)
+    if refused:
+        expect("No space left" in str(refused), "CONFIG SET appendonly yes was answered with", refused)
+    else:  # what needs more room is what fails
+        wait_for("writes are refused", lambda: line.info("persistence")["aof_last_bgrewrite_status"] == "err", server)
+    expect(not in_force(line), "a log without room is in force")
+    disk.drop("rest")
+    if refused:
+        expect(not set_appendonly(line, "yes"), "the log can't be turned on, though there is room again")
+    wait_for("the log is in force", lambda: in_force(line), server)
+    world.start(server.port)
+    await_progress(world, server)
+
+
 def test_full(options):
     chance = random.Random("%d full" % options.seed)
     with Tmpfs(64 * MIB) as disk:
@@ -300,18 +396,12 @@ def test_full(options):
             world.check(line)
             disk.drop("rest")
             disk.drop("small")
-            for writer in world.writers:  # that is enough for CLEAR, and for a snapshot of what is left then
-                refused = writer.refused
-                large = [k for k, (_, fields) in writer.table.rows.items() if max((size for _, size in fields.values()), default=0) > 300]
-                writer.begin(line, Clear(keys=large))
-                writer.finish(line.reply())
-                expect(writer.refused == refused, "CLEAR is refused")
-            line.call("BGREWRITEAOF")
-            wait_for("the log is rewritten", lambda: line.info("persistence")["aof_rewrites"] == "1", second)
+            shrink(line, world, second)  # that is enough for CLEAR, and for a snapshot of what is left then
             refused = [c.refused for c in world.clients]
             world.start(second.port)
             await_progress(world, second)
             expect(refused == [c.refused for c in world.clients], "requests are refused, though there is room again")
+            toggle_when_full(line, disk, world, second)
             second.kill()
             world.end()
         with server() as third:

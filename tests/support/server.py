@@ -3,6 +3,7 @@
 import collections
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -80,6 +81,15 @@ class Line:
     def info(self, section):
         lines = self.call("INFO", section).decode().split("\r\n")
         return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def cut(self, reset):
+        """Ends the connection while another thread uses it; with `reset` the server sees an error instead of the end."""
+        if reset:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the server was faster
+            pass
 
     def close(self):
         self.incoming.close()
