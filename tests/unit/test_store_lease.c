@@ -93,6 +93,36 @@ static void test_leases_end_in_the_order_of_their_ends(void **state) {
     assert_true(lease_next_end(k->store) == LEASE_NEVER);
 }
 
+/* Leases end about in the order they were given. What that costs may not depend on how many there
+ * are: those that stay do not move. */
+static void test_the_first_and_the_last_end_without_moving_others(void **state) {
+    enum { N = 300, EACH = 100 };
+    struct kit *k = *state;
+    uint64_t ids[N];
+    size_t n;
+    fill(k, 0, N);
+    for (int i = 0; i < N; i++) assert_true(ids[i] = lease(k, 1, 1000 + i));
+    for (int i = 0; i < EACH; i++) {
+        struct lease **second = task(k)->leases + 1;
+        assert_int_equal(ack(k, ids[i], &n), 0);
+        assert_ptr_equal(task(k)->leases, second);
+    }
+    for (int i = 0; i < EACH; i++) {
+        struct lease **first = task(k)->leases;
+        assert_int_equal(ack(k, ids[N - 1 - i], &n), 0);
+        assert_ptr_equal(task(k)->leases, first);
+    }
+    for (size_t left = EACH; left;) {
+        struct lease **first = task(k)->leases;
+        k->now_ms = lease_next_end(k->store) + (int64_t)(left % 7);
+        size_t ended = expire(k);
+        assert_true(ended > 0);
+        left -= ended;
+        assert_ptr_equal(task(k)->leases, first + ended);
+    }
+    assert_int_equal(task(k)->leases_count, 0);
+}
+
 static void test_a_lease_is_acknowledged_once_and_in_time(void **state) {
     struct kit *k = *state;
     size_t n = 0;
@@ -521,6 +551,7 @@ static void test_who_is_left_alone_retires(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_leases_end_in_the_order_of_their_ends),
+        KIT_TEST(test_the_first_and_the_last_end_without_moving_others),
         KIT_TEST(test_a_lease_is_acknowledged_once_and_in_time),
         KIT_TEST(test_the_last_replies_are_remembered),
         KIT_TEST(test_replies_of_one_task_are_forgotten),
