@@ -34,7 +34,7 @@ done
 [ ${#suites[@]} -gt 0 ] || suites=(unit tcl demo connections exactly_once durability sanitizers fuzz)
 
 fuzz_seconds=20
-unit_seconds=1200
+unit_seconds=3600
 if [ -n "$long" ]; then
     export TQ_LONG=1
     fuzz_seconds=600

@@ -28,7 +28,7 @@ for name in "${names[@]}"; do
     crashes=build/fuzz/crashes/$name
     log=build/fuzz/$name.log
     mkdir -p "$found" "$crashes"
-    options=(-max_total_time="$seconds" -timeout=25 -rss_limit_mb=4096 -print_final_stats=1
+    options=(-max_total_time="$seconds" -timeout=120 -rss_limit_mb=4096 -print_final_stats=1
         -artifact_prefix="$crashes/")
     [ -e "tests/fuzz/$name.dict" ] && options+=(-dict="tests/fuzz/$name.dict")
     if UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/tests/fuzz/$name" "${options[@]}" \

@@ -166,9 +166,7 @@ start_own_server {timeout 1} {
     test "timeout: an idle client is closed, one that waits in TQ.SAMPLE is not" {
         set waits [client]
         take_later $waits p t 1 BLOCK 0
-        set idle [client]
-        $idle PING
-        assert_equal "" [assert_closed $idle]
+        assert_equal "" [assert_closed [client]]
         [client] TQ.PUT p k1 FIELDS 1 f v
         assert_equal k1 [resp::receive $waits]
     }
