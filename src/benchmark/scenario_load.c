@@ -74,9 +74,10 @@ static int make_kept(struct load_run *run, size_t which, struct error *e) {
 
 /* ---- a round ------------------------------------------------------------------------------- */
 
-/* When a line was logged ("PID 22 Nov 2026 02:08:50.235 …"), as of timing_now_ns. */
+/* When a line was logged ("PID 22 Nov 2026 02:08:50.235 …", in UTC, see peer.c), as of
+ * timing_now_ns. */
 static int64_t logged_at(const char *line) {
-    struct tm tm = {.tm_isdst = -1};
+    struct tm tm = {0};
     struct timespec now;
     int ms = 0;
     const char *date = strchr(line, ' '),
@@ -85,7 +86,7 @@ static int64_t logged_at(const char *line) {
     int64_t at = timing_now_ns();
     if (!rest || sscanf(rest, ".%3d", &ms) != 1) return at;
     return at - ((int64_t)now.tv_sec * 1000000000 + now.tv_nsec) +
-           (int64_t)mktime(&tm) * 1000000000 + (int64_t)ms * 1000000;
+           (int64_t)timegm(&tm) * 1000000000 + (int64_t)ms * 1000000;
 }
 
 /* "loaded … in 1.234 s": the last such line, and when it was written. */
