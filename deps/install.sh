@@ -6,7 +6,7 @@ set -eu
 
 build="gcc libc6-dev make autoconf automake pkg-config libevent-dev libjemalloc-dev libxxhash-dev libhiredis-dev"
 demo="python3 python3-redis python3-numpy"
-test="python3-venv libcmocka-dev tcl perl redis-server redis-tools clang libclang-rt-14-dev"
+test="python3-venv libcmocka-dev tcl perl strace redis-server redis-tools clang libclang-rt-14-dev"
 
 usage() {
     sed -n '2,4s/^# //p' "$0" >&2
