@@ -69,12 +69,12 @@ int catalog_add(struct catalog *c, uint64_t number, struct error *e);
  * start, whatever was done to its name since. Nothing happens where it was added. */
 void catalog_drop(struct catalog *c, uint64_t number);
 
-/* ERROR_NOKEY where there is none of the name. */
 /* The files of a checkpoint that is being read stay, whatever becomes of its name, until it is
  * released. One at a time. */
 void catalog_hold(struct catalog *c, uint64_t number);
 void catalog_release(struct catalog *c);
 
+/* ERROR_NOKEY where there is none of the name. */
 int catalog_forget(struct catalog *c, struct span name, struct error *e);
 
 #endif

@@ -139,23 +139,6 @@ start_own_server {} {
         assert_equal {} [names_of_checkpoints]
     }
 
-    test "a checkpoint that is being restored can be replaced meanwhile" {
-        foreach i [range 1 40] {
-            r TQ.PUT p large$i FIELDS 1 f [string repeat x 1000000]
-        }
-        assert_equal OK [r TQ.CHECKPOINT same]
-        set c [client]
-        foreach i [range 1 5] {
-            resp::send $c TQ.RESTORE same REPLACE
-            fill p 1 10
-            assert_equal OK [r TQ.CHECKPOINT same PARTITIONS 1 p]
-            assert_equal 1 [resp::receive $c]
-        }
-        assert_equal 1 [llength [r TQ.CHECKPOINTS]]
-        assert_equal OK [r TQ.FORGET same]
-        assert_equal {} [glob -nocomplain [file join [srv dir] checkpoints *.tqs]]
-    }
-
     test "checkpoints outlive the server" {
         fill p 1 3
         r TQ.CHECKPOINT kept
@@ -235,5 +218,40 @@ start_own_server {maxmemory 8mb} {
         assert_error "OOM *" {r TQ.RESTORE big REPLACE}
         assert_equal $before [r TQ.LIST]
         assert_equal 1000000 [string length [cell p3 k f]]
+    }
+}
+
+# Replaces the checkpoint `same` while `p` is restored from it. Returns whether that was done before the restore was over.
+proc replace_while_restored {} {
+    assert_equal OK [r TQ.CHECKPOINT same]
+    set c [client]
+    resp::send $c TQ.RESTORE same PARTITIONS 1 p REPLACE
+    assert_equal OK [r TQ.CHECKPOINT same PARTITIONS 1 q]
+    set overtaken [expr {![resp::has_input $c]}]
+    assert_equal 1 [resp::receive $c]
+    return $overtaken
+}
+
+start_own_server {appendonly yes} {
+    # The log gets second names of the files that a restore read, so they have to be there at its end. Reading many samples
+    # takes longer than writing one: as many are written as it takes to see that.
+    test "a checkpoint that is being restored can be replaced meanwhile" {
+        r TQ.PUT q k FIELDS 1 f v
+        set n 0
+        while 1 {
+            set keys [lmap i [range 1 50000] {string cat k [incr n]}]
+            set values [lrepeat 50000 some-value]
+            assert_equal 50000 [r TQ.MPUT p KEYS 50000 {*}$keys TAGS 4 a {*}$values b {*}$values c {*}$values d {*}$values]
+            if {[replace_while_restored]} {
+                break
+            }
+            assert {$n < 2000000}
+        }
+        assert_equal $n [r TQ.COUNT p]
+        assert_equal 1 [llength [r TQ.CHECKPOINTS]]
+        assert_equal OK [r TQ.FORGET same]
+        wait_until {[glob -nocomplain [file join [srv dir] checkpoints *.tqs]] eq ""}
+        restart_killed
+        assert_equal $n [r TQ.COUNT p]
     }
 }
