@@ -15,6 +15,15 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+# Those that the scripts of automake refuse, for make splits its rules there.
+case $root in
+*[\\\"\#\$\&\'\`\ $'\t\n']*)
+    echo "build.sh: make can't build in '$root':" \
+         "move the clone to a path without blanks, quotes, and \\ # \$ &" >&2
+    exit 1
+    ;;
+esac
+
 if [ -e "$root/config.status" ]; then
     echo "build.sh: this clone is configured in place, which other build trees cannot live with:" \
          "run 'make distclean' first" >&2

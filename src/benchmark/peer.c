@@ -68,8 +68,8 @@ static void become_server(const struct peer *p, pid_t parent) {
     close_range(3, ~0u, 0);
     snprintf(port, sizeof(port), "%d", p->address.port);
     collect_arguments(p, port, argv);
-    setenv("TZ", "UTC0",
-           1); /* its log is read: an hour that daylight saving repeats is ambiguous */
+    /* Its log is read, and an hour that daylight saving repeats is ambiguous. */
+    setenv("TZ", "UTC0", 1);
     execv(p->program, (char *const *)argv);
     dprintf(2, "can't run %s: %s\n", p->program, strerror(errno));
     _exit(127);
