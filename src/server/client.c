@@ -58,6 +58,7 @@ struct clients *clients_new(struct server *s) {
     TAILQ_INIT(&clients->rejected);
     TAILQ_INIT(&clients->sending);
     TAILQ_INIT(&clients->ready);
+    TAILQ_INIT(&clients->halves);
     TAILQ_INIT(&clients->dead);
     clients->lander = (struct resp_lander){.context = s, .land = land, .release = land_release};
     clients->limits = (struct resp_limits){.max_inline = INLINE_MAX, .land_from = LAND_FROM};
@@ -449,15 +450,20 @@ static bool clients_lack_memory(struct server *s) {
     return refused || server_memory_full(s, 0) || waiter_queued(s, WAITER_SERVER, SPAN_LITERAL(""));
 }
 
+size_t clients_output_most(const struct server *s) {
+    return reply_pool_bytes(s->reply_pool) > server_memory_spare(s) ? 0 : CLIENT_PENDING_FULL;
+}
+
 /* Memory is full, and a client does not read: chunks that its replies lie in can't be used again.
  * The one that has read nothing for longest goes. */
 static bool clients_cut_slowest(struct server *s) {
     enum { STALLED_US = 1000 * 1000 };
     struct client *c, *slowest = NULL;
+    size_t most = clients_output_most(s);
     TAILQ_FOREACH(c, &s->clients->all, all)
-    if (c->reply.pending > CLIENT_PENDING_FULL && (!slowest || c->active_us < slowest->active_us))
+    if (c->output_us && c->reply.pending > most && (!slowest || c->output_us < slowest->output_us))
         slowest = c;
-    if (!slowest || s->now_us - slowest->active_us < STALLED_US) return false;
+    if (!slowest || s->now_us - slowest->output_us < STALLED_US) return false;
     s->metrics.output_cut++;
     log_warning(
         "client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
@@ -478,6 +484,9 @@ static void clients_cut_stalled(struct server *s) {
 
 void clients_tick(struct server *s) {
     struct clients *clients = s->clients;
+    clients_shed_halves(s, 0);
+    clients_shed_halves(s, s->memory.refused);
+    s->memory.refused = 0;
     clients_cut_stalled(s);
     struct client *rejected, *next;
     for (rejected = TAILQ_FIRST(&clients->rejected); rejected; rejected = next) {

@@ -86,7 +86,11 @@ struct client {
         size_t start, end, capacity;
     } input;               /* bytes that came and are not done with */
     struct resp_arg *kept; /* argv in memory of its own, one block with the bytes; NULL: none */
+    size_t half;           /* bytes held for half a request, in clients->half_bytes */
+    size_t outstanding;    /* bytes of a bulk that memory was taken for, in clients->outstanding */
+    int64_t output_us;     /* since when none of the output that waits has moved; 0: none waits */
     TAILQ_ENTRY(client) all, sending, ready; /* `all`: also for `rejected` and `dead` */
+    TAILQ_ENTRY(client) halves;
 };
 
 TAILQ_HEAD(client_list, client);
@@ -98,13 +102,17 @@ struct client_output_limit {
 
 enum {
     CLIENT_READ_SIZE = 16 * 1024, /* also how far a parked client is read ahead */
-    /* Output that may wait while memory is full before a client is paused, or closed. */
+    /* Output that may wait while memory is full before a client is paused, or closed:
+     * clients_output_most. */
     CLIENT_PENDING_FULL = 64 * 1024
 };
 
 struct clients {
     struct client_list all, rejected, sending, ready, dead;
-    size_t count, n_rejected; /* of all, of rejected */
+    struct client_list halves; /* with `half` set, the longest without a byte first */
+    size_t count, n_rejected;  /* of all, of rejected */
+    size_t half_bytes;         /* held by `halves` */
+    size_t outstanding;        /* bytes that memory was taken for and that have not arrived */
     uint64_t last_id;
     struct client *visited; /* where the next tick goes on; NULL: at the beginning */
     struct resp_limits limits;
@@ -120,7 +128,7 @@ struct clients {
     char *output_pause_words;
     size_t pause_high, pause_low; /* bytes of output */
     int64_t request_timeout;      /* seconds; 0: off */
-    struct log_limit protocol_log, http_log, rejected_log;
+    struct log_limit protocol_log, http_log, rejected_log, shed_log;
     uint64_t refused_seen; /* metrics.refused_oom at the last tick */
 
     char input[CLIENT_READ_SIZE]; /* what all read into */
@@ -211,6 +219,10 @@ void client_local_address(const struct client *c, struct text *out);
 struct sockaddr;
 void client_format_address(const struct sockaddr *address, size_t len, struct text *out);
 
+/* While memory is full: how much output may wait before a client is paused, or closed. Nothing where
+ * that of all together is too much. */
+size_t clients_output_most(const struct server *s);
+
 /* ---- for the turn of the loop */
 
 void clients_resume(struct server *s);        /* those whose input waits */
@@ -218,6 +230,11 @@ bool clients_waiting(const struct server *s); /* is there any? */
 void clients_send(struct server *s);
 void clients_sweep(struct server *s); /* free the dead */
 void clients_tick(struct server *s);  /* ten times a second: timeouts and limits */
+
+/* Where memory is full and half-sent commands of all clients hold more than server_memory_spare, those
+ * that have been without a byte for longest are discarded, until one of the two is no longer so. With
+ * `more`: where so many bytes would be refused, and only those without a byte for a second. */
+void clients_shed_halves(struct server *s, size_t more);
 
 /* ---- between client.c and client_io.c */
 

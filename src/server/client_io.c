@@ -29,7 +29,7 @@ enum {
     SEND_PIECES = 128,             /* ranges in one writev */
     SEND_BUDGET = 8 * 1024 * 1024, /* bytes to one client in one turn */
     DRAIN_MAX = 1024 * 1024,
-    SHED_FROM = 64 * 1024, /* what half a command may hold beyond maxmemory */
+    SHED_STALLED_US = 1000 * 1000, /* without a byte: gives way to others */
 };
 
 /* Bytes that a lingering client may send; far above what clients send in one request, since one
@@ -116,12 +116,7 @@ static void client_make_ready(struct client *c) {
 static bool client_is_full(const struct client *c) {
     size_t pending = c->reply.pending;
     return pending > c->server->clients->pause_high ||
-           (pending > CLIENT_PENDING_FULL && server_memory_full(c->server, 0));
-}
-
-/* Half a command holds memory, and there is none left: it is read to its end without being kept. */
-static bool client_is_heavy(const struct client *c, size_t run) {
-    return run + resp_held(&c->parser) > SHED_FROM && server_memory_full(c->server, 0);
+           (pending > clients_output_most(c->server) && server_memory_full(c->server, 0));
 }
 
 /* Nothing is read until most of what waits has gone. */
@@ -144,7 +139,6 @@ static size_t client_run(struct client *c, char *run, size_t len) {
         }
         enum resp_status status = resp_parse(&c->parser, span_of(run + done, len - done), &e);
         if (status == RESP_MORE) {
-            if (client_is_heavy(c, len - done)) resp_shed(&c->parser);
             done += resp_forget(&c->parser);
             break;
         }
@@ -160,6 +154,21 @@ static size_t client_run(struct client *c, char *run, size_t len) {
     return done;
 }
 
+/* Count what the client holds for half a request. What waits behind a request that is parked, or for
+ * replies to be sent, is not half a request. */
+static void client_count_half(struct client *c) {
+    struct clients *all = c->server->clients;
+    size_t half = 0, outstanding = resp_outstanding(&c->parser);
+    bool waits = c->waiter || ((c->is_ready || c->is_paused) && !resp_is_half(&c->parser));
+    if (!c->dead && !c->closing && !waits) half = c->input.capacity + resp_held(&c->parser);
+    if (c->half) TAILQ_REMOVE(&all->halves, c, halves);
+    if (half) TAILQ_INSERT_TAIL(&all->halves, c, halves);
+    all->half_bytes += half - c->half;
+    all->outstanding += outstanding - c->outstanding;
+    c->half = half;
+    c->outstanding = outstanding;
+}
+
 /* Run what is in the connection's own buffer, then free it or keep the rest. */
 static void client_run_own(struct client *c) {
     size_t done = client_run(c, c->input.bytes + c->input.start, c->input.end - c->input.start);
@@ -167,14 +176,53 @@ static void client_run_own(struct client *c) {
     c->input.start += done;
     if (c->closing || c->input.start == c->input.end) input_drop(c);
     client_pause(c);
+    client_count_half(c);
+}
+
+/* Nothing of its half-sent command is kept any longer; what comes of it is read and thrown away. False
+ * where that is not possible: the client has to go. */
+static bool client_shed(struct client *c) {
+    if (!resp_shed(&c->parser)) return false;
+    client_run_own(c);
+    size_t left = c->input.end - c->input.start;
+    if (c->dead || !c->input.bytes || c->input.capacity <= INPUT_FIRST || left > INPUT_FIRST)
+        return true;
+    char *bytes = mem_alloc(INPUT_FIRST);
+    memcpy(bytes, c->input.bytes + c->input.start, left);
+    mem_free(c->input.bytes);
+    c->input.bytes = bytes;
+    c->input.start = 0;
+    c->input.end = left;
+    c->input.capacity = INPUT_FIRST;
+    client_count_half(c);
+    return true;
+}
+
+void clients_shed_halves(struct server *s, size_t more) {
+    struct clients *all = s->clients;
+    while (all->half_bytes > server_memory_spare(s) && server_memory_full(s, more)) {
+        struct client *c = TAILQ_FIRST(&all->halves);
+        uint64_t dropped;
+        if (more && s->now_us - c->input_us < SHED_STALLED_US) return;
+        size_t bytes = c->half;
+        bool shed = client_shed(c);
+        if (log_is_due(&all->shed_log, s->now_us, 1000000, &dropped))
+            log_warning("client %llu at %s sent half a command, of which %zu bytes are held, and "
+                        "memory is beyond maxmemory: %s (%llu more since the last line)",
+                        (unsigned long long)c->id, c->address, bytes,
+                        shed ? "the command is discarded" : "closed", (unsigned long long)dropped);
+        s->metrics.halves_shed++;
+        if (!shed) client_close(c, "memory is full and it sent half a command");
+    }
 }
 
 static void client_run_shared(struct client *c, size_t len) {
     char *run = c->server->clients->input;
     size_t done = client_run(c, run, len);
-    if (c->dead || c->closing) return;
-    if (done < len) input_append(c, run + done, len - done);
+    if (c->dead) return;
+    if (done < len && !c->closing) input_append(c, run + done, len - done);
     client_pause(c);
+    client_count_half(c);
 }
 
 void clients_resume(struct server *s) {
@@ -250,7 +298,7 @@ static void client_watch_leaving(struct client *c) {
  * socket. */
 static void client_read_ahead(struct client *c) {
     size_t held = c->input.end - c->input.start;
-    if (held >= CLIENT_READ_SIZE) {
+    if (held >= CLIENT_READ_SIZE || server_memory_full(c->server, 0)) {
         client_watch_leaving(c);
         return;
     }
@@ -319,6 +367,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
         client_read_ahead(c);
     else
         client_read(c);
+    clients_shed_halves(c->server, 0);
 }
 
 /* ---- writing */
@@ -356,7 +405,7 @@ static bool client_write(struct client *c, size_t *sent_total) {
         return false;
     }
     reply_sent(&c->reply, (size_t)sent);
-    c->active_us = c->server->now_us;
+    c->active_us = c->output_us = c->server->now_us;
     if (c->soft_since_us) c->soft_since_us = c->server->now_us; /* it reads, if slowly */
     c->server->metrics.bytes_out += (uint64_t)sent;
     *sent_total += (size_t)sent;
@@ -400,13 +449,19 @@ static void client_resume(struct client *c) {
     if (c->closing) return;
     client_watch_input(c);
     if (c->input.bytes) client_make_ready(c);
+    client_count_half(c);
 }
 
 static void client_send(struct client *c) {
     size_t sent = 0;
     while (c->reply.pending && sent < SEND_BUDGET && client_write(c, &sent)) continue;
     if (c->dead) return;
-    if (!c->reply.pending) c->messages = 0;
+    if (!c->reply.pending) {
+        c->messages = 0;
+        c->output_us = 0;
+    } else if (!c->output_us) {
+        c->output_us = c->server->now_us;
+    }
     client_arm_writable(c, c->reply.pending != 0);
     size_t low = c->server->clients->pause_low;
     if (c->is_paused && c->reply.pending <= (low < CLIENT_PENDING_FULL ? low : CLIENT_PENDING_FULL))
@@ -452,6 +507,7 @@ void client_io_end(struct client *c) {
     reply_drop(&c->reply);
     c->reply.discard = true; /* whoever still holds it writes into the void */
     input_drop(c);
+    client_count_half(c);
     close(c->fd);
     c->fd = -1;
 }

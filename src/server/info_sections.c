@@ -101,6 +101,7 @@ static void write_stats(const struct server *s, struct text *out) {
         {"rejected_commands_oom", m->refused_oom},
         {"protocol_errors", m->protocol_errors},
         {"client_output_buffer_limit_disconnections", m->output_cut},
+        {"half_sent_commands_discarded", m->halves_shed},
         {"client_timeout_disconnections", m->timed_out},
         {"pubsub_channels", s->pubsub->audiences[PUBSUB_CHANNEL].names.count},
         {"pubsub_patterns", s->pubsub->audiences[PUBSUB_PATTERN].names.count},

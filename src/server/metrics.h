@@ -24,6 +24,7 @@ struct metrics {
         bytes_lent; /* of these: read straight into chunks, sent straight from them */
     uint64_t protocol_errors;
     uint64_t output_cut; /* clients closed for not reading their replies */
+    uint64_t halves_shed; /* half-sent commands that were discarded since memory was full */
     uint64_t timed_out;  /* clients closed for being idle */
     size_t memory_peak;  /* highest use seen at a tick */
 

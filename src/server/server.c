@@ -38,7 +38,6 @@
 enum {
     TICK_MS = 100,
     LEASES_BUDGET_US = 3000, /* for leases that end, in one turn */
-    RECLAIM_STEPS = 2000,    /* of store_reclaim a turn: about a millisecond */
 };
 
 /* ---- options */
@@ -122,39 +121,6 @@ static void register_options(struct server *s) {
     notify_register_options(s);
     persistence_register_options(s);
     config_register(s->config, options);
-}
-
-/* ---- memory */
-
-size_t server_memory_used(const struct server *s) {
-    return mem_used() + arena_allocated(store_arena(s->store));
-}
-
-static bool memory_lacks(const struct server *s, size_t more) {
-    size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
-    return used > limit || more > limit - used;
-}
-
-/* Nothing is refused for memory of partitions that were dropped: it is freed first. */
-bool server_memory_full(const struct server *s, size_t more) {
-    if (!s->maxmemory) return false;
-    while (memory_lacks(s, more)) {
-        if (!store_is_reclaiming(s->store)) return true;
-        store_reclaim(s->store, RECLAIM_STEPS);
-    }
-    return false;
-}
-
-int server_refuse_memory(struct error *e) {
-    return error_set(e, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
-}
-
-int server_check_memory(const struct server *s, struct error *e) {
-    return server_memory_full(s, 0) ? server_refuse_memory(e) : 0;
-}
-
-int server_check_new_partition(const struct server *s, struct span name, struct error *e) {
-    return store_find(s->store, name) ? 0 : server_check_memory(s, e);
 }
 
 /* ---- the turn */
@@ -241,11 +207,12 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     notify_publish(s);
     clients_send(s);
     clients_sweep(s);
-    store_reclaim(s->store, RECLAIM_STEPS);
+    store_reclaim(s->store, SERVER_RECLAIM_STEPS);
+    bool squeezing = server_memory_turn(s);
     s->in_turn = false;
     if (s->stopping)
         event_base_loopbreak(s->base);
-    else if (waiter_is_due(s) || clients_waiting(s) || store_is_reclaiming(s->store))
+    else if (squeezing || waiter_is_due(s) || clients_waiting(s) || store_is_reclaiming(s->store))
         event_add(&s->next_turn, &(struct timeval){0, 0});
 }
 

@@ -23,6 +23,7 @@
 #include "server/child.h"
 #include "server/audience.h"
 #include "server/eventlog.h"
+#include "server/memory.h"
 #include "server/metrics.h"
 #include "server/persistence.h"
 
@@ -38,7 +39,10 @@ struct reply_pool;
 struct store;
 struct waiters;
 
-enum { SERVER_RUN_ID_LEN = 40 };
+enum {
+    SERVER_RUN_ID_LEN = 40,
+    SERVER_RECLAIM_STEPS = 2000, /* of store_reclaim a turn: about a millisecond */
+};
 
 /* What one turn does for a command whose work is cut into slices (scan.h). */
 struct slice_limits {
@@ -72,6 +76,7 @@ struct server {
     struct client *current; /* whose command is running, or NULL */
     struct persistence persistence;
     struct checkpoints *checkpoints;
+    struct server_memory memory;
     struct child child; /* the process that writes a snapshot */
 
     /* Options. */
@@ -119,22 +124,5 @@ void server_free(struct server *s);
 
 /* Called first by every callback of the loop: begins a turn where none is running. */
 void server_turn(struct server *s);
-
-/* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in,
- * replies on their way out. */
-size_t server_memory_used(const struct server *s);
-
-/* ERROR_OOM, in Redis' words. */
-int server_refuse_memory(struct error *e);
-
-/* That, where maxmemory is passed; else 0. */
-int server_check_memory(const struct server *s, struct error *e);
-
-/* Call before an op that makes the partition if it is not there: ERROR_OOM where maxmemory is
- * passed and it is new. Names take memory too, also without samples. */
-int server_check_new_partition(const struct server *s, struct span name, struct error *e);
-
-/* Would `more` bytes go beyond maxmemory? */
-bool server_memory_full(const struct server *s, size_t more);
 
 #endif

@@ -54,7 +54,7 @@ struct arena {
     struct chunk_queue idle; /* free and resident, the longest idle first */
     size_t units_idle;
     size_t keep; /* bytes that stay resident though idle */
-    struct chunk_queue sparse;
+    struct chunk_queue sparse[ARENA_SPARSE_QUEUES]; /* the first is not used */
     unsigned holds;
     struct chunk *held; /* given back while held, linked by next */
     size_t units_held;
@@ -198,7 +198,7 @@ struct arena *arena_new(size_t region_bytes, struct error *e) {
     arena->region_bytes = region_bytes ? region_bytes : REGION_BYTES;
     arena->page = (size_t)sysconf(_SC_PAGESIZE);
     TAILQ_INIT(&arena->idle);
-    TAILQ_INIT(&arena->sparse);
+    for (size_t i = 0; i < ARENA_SPARSE_QUEUES; i++) TAILQ_INIT(&arena->sparse[i]);
     if (arena_add_region(arena, arena->region_bytes, e)) {
         arena_free(arena);
         return NULL;
@@ -401,7 +401,7 @@ static void chunk_release(struct chunk *chunk) {
 static void chunk_give_back(struct chunk *chunk) {
     struct arena *arena = chunk->arena;
     chunk_unlink(chunk);
-    chunk_set_sparse(chunk, false);
+    chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
     chunk_unnumber(arena, chunk);
     mem_free(chunk->others);
     chunk->others = NULL;
@@ -477,17 +477,16 @@ void chunk_own(struct chunk *chunk, struct chunk_list *owner) {
     owner->first = chunk;
 }
 
-void chunk_set_sparse(struct chunk *chunk, bool sparse) {
-    if (chunk->is_sparse == sparse) return;
-    chunk->is_sparse = sparse;
-    if (sparse)
-        TAILQ_INSERT_TAIL(&chunk->arena->sparse, chunk, queue);
-    else
-        TAILQ_REMOVE(&chunk->arena->sparse, chunk, queue);
+void chunk_set_sparse(struct chunk *chunk, unsigned sparse) {
+    struct chunk_queue *queues = chunk->arena->sparse;
+    if (chunk->sparse == sparse) return;
+    if (chunk->sparse) TAILQ_REMOVE(&queues[chunk->sparse], chunk, queue);
+    if (sparse) TAILQ_INSERT_TAIL(&queues[sparse], chunk, queue);
+    chunk->sparse = (uint8_t)sparse;
 }
 
-struct chunk *arena_first_sparse(const struct arena *arena) {
-    return TAILQ_FIRST(&arena->sparse);
+struct chunk *arena_first_sparse(const struct arena *arena, unsigned sparse) {
+    return TAILQ_FIRST(&arena->sparse[sparse]);
 }
 
 void chunk_pin(struct chunk *chunk) {
@@ -509,7 +508,7 @@ void chunk_list_release(struct chunk_list *owner) {
         struct chunk *chunk = owner->first;
         chunk->cells = 0;
         chunk->column = NULL;
-        chunk_set_sparse(chunk, false);
+        chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
         if (chunk->pins)
             chunk_unlink(chunk);
         else

@@ -60,7 +60,7 @@ struct chunk {
     uint32_t
         resident; /* free: how many of its units may be backed by memory, the lowest as a rule */
     bool in_use;
-    bool is_sparse; /* in the sparse queue */
+    uint8_t sparse; /* which sparse queue it is in, an enum arena_sparse; 0: none */
     bool is_purged; /* free: only parts of pages are resident, not in the idle queue */
 };
 
@@ -113,9 +113,21 @@ bool arena_is_held(const struct arena *arena);
  * has not so much. */
 int arena_prefault(struct arena *arena, size_t bytes, struct error *e);
 
-/* Chunks of which little is alive wait here for their column to move it out: put one in, look at the first. */
-void chunk_set_sparse(struct chunk *chunk, bool sparse);
-struct chunk *arena_first_sparse(const struct arena *arena);
+/* Chunks with dead bytes wait in queues for compact.c: by how many eighths of them are alive, rounded
+ * up, and those that their column still writes to in a queue of their own. */
+enum arena_sparse {
+    ARENA_SPARSE_NONE,
+    ARENA_SPARSE_QUARTER = 2, /* up to here a quarter is alive or less */
+    ARENA_SPARSE_MOST = 7,
+    ARENA_SPARSE_OPEN,
+    ARENA_SPARSE_QUEUES,
+};
+
+/* Move the chunk to the end of a queue, unless it is in that one already. */
+void chunk_set_sparse(struct chunk *chunk, unsigned sparse);
+
+/* The first chunk of a queue; NULL: it is empty. */
+struct chunk *arena_first_sparse(const struct arena *arena, unsigned sparse);
 
 /* Give back what is behind the first `len` bytes (at least 1) of a chunk. */
 void chunk_trim(struct chunk *chunk, size_t len);

@@ -9,9 +9,6 @@
 /* The open chunk grows with the column, from one unit to this. */
 enum { OPEN_MAX = 256 * 1024 };
 
-/* A chunk is moved out when a quarter of it is alive or less: a byte copied frees three. */
-enum { SPARSE_PART = 4 };
-
 /* Seqs this close behind the last one extend a chunk's range; others are kept one by one. */
 enum { RANGE_GAP = 64 };
 
@@ -38,10 +35,20 @@ static void piece_free(struct column *c, struct column_piece *piece) {
     mem_free(piece);
 }
 
-/* Chunks in which the column goes on writing are not worth moving out yet. */
+/* A cell less is alive in the chunk, or the column writes to it no longer. */
 static void chunk_check_sparse(struct chunk *chunk, const struct column *c) {
-    if (chunk != c->open && chunk->live * SPARSE_PART <= chunk_size(chunk))
-        chunk_set_sparse(chunk, true);
+    size_t size = chunk_size(chunk);
+    if (chunk == c->open) {
+        bool sparse = c->open_used - chunk->live >= size / 8;
+        chunk_set_sparse(chunk, sparse ? ARENA_SPARSE_OPEN : ARENA_SPARSE_NONE);
+        return;
+    }
+    unsigned eighths = chunk->sparse ? chunk->sparse : ARENA_SPARSE_MOST + 1;
+    if (chunk->live * 8 > (eighths - 1) * size && chunk->live * 8 <= eighths * size) return;
+    eighths = (unsigned)((chunk->live * 8 + size - 1) / size);
+    bool gains = eighths <= ARENA_SPARSE_QUARTER ||
+                 (eighths <= ARENA_SPARSE_MOST && size - chunk->live >= ARENA_UNIT);
+    chunk_set_sparse(chunk, gains ? eighths : ARENA_SPARSE_NONE);
 }
 
 void column_close(struct column *c) {
@@ -195,12 +202,16 @@ size_t column_reserve(const struct column *c, size_t len) {
     return whole_units(need);
 }
 
-/* Room for `len` bytes in a row: in the open chunk, in a new one, or, for a long run, in one of its own. Returns
- * the memory, and where it is in *chunk and *offset. */
-static char *column_room(struct column *c, size_t len, struct chunk **chunk, uint32_t *offset) {
-    /* Nothing in the open chunk is alive or lent: a steady stream goes round in the same memory. But what a child sees in it stays. */
-    if (c->open && c->open->cells == 0 && c->open->pins == 1 && !arena_is_held(c->arena))
+/* Room for `len` bytes in a row: in the open chunk, in a new one of at most `most` bytes (or `len`),
+ * or, for a long run, in one of its own. Returns the memory, and where it is in *chunk and *offset. */
+static char *column_room(struct column *c, size_t len, size_t most, struct chunk **chunk,
+                         uint32_t *offset) {
+    /* Nothing in the open chunk is alive or lent: a steady stream goes round in the same memory.
+     * But what a child sees in it stays. */
+    if (c->open && c->open->cells == 0 && c->open->pins == 1 && !arena_is_held(c->arena)) {
         c->open_used = 0;
+        chunk_set_sparse(c->open, ARENA_SPARSE_NONE);
+    }
     if (c->open && chunk_size(c->open) - c->open_used >= len) {
         *chunk = c->open;
         *offset = c->open_used;
@@ -208,6 +219,7 @@ static char *column_room(struct column *c, size_t len, struct chunk **chunk, uin
         return c->open->memory + *offset;
     }
     size_t size = open_size_next(c);
+    if (size > most) size = most;
     bool opens =
         len <= OPEN_MAX && (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used);
     if (len > size) size = opens ? whole_units(len) : len; /* an open chunk is used to its end */
@@ -272,7 +284,7 @@ void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct c
         offset = (uint32_t)(v->payload.ptr - chunk->memory);
         if (!chunk->owner) chunk_own(chunk, c->chunks);
     } else if (bytes) {
-        values_copy(column_room(c, bytes, &chunk, &offset), v, n);
+        values_copy(column_room(c, bytes, SIZE_MAX, &chunk, &offset), v, n);
         own = chunk != c->open;
     }
     unsigned kept = column_sizes_kept(column_type(c));
@@ -400,7 +412,8 @@ int column_move(struct column *c, uint64_t seq) {
     int failed = arena_reserve(c->arena, column_reserve(c, old.length), NULL);
     if (failed) return failed;
     struct chunk *from = arena_chunk(c->arena, old.chunk), *to;
-    char *memory = column_room(c, old.length, &to, &cell->offset);
+    /* No chunk is opened that is larger than what moves: a move must not cost memory. */
+    char *memory = column_room(c, old.length, whole_units(from->live), &to, &cell->offset);
     memcpy(memory, from->memory + old.offset, old.length);
     cell->chunk = to->id;
     chunk_add_cell(to, c, seq, old.length);

@@ -3,10 +3,6 @@
 
 #include "store/column.h"
 
-struct compact_budget {
-    size_t rows, bytes;
-};
-
 /* Whose low 32 bits are known: a column's seqs lie within 2^32 of its first piece. */
 static uint64_t compact_widen(const struct column *c, uint32_t low) {
     uint64_t first = c->spine.first * SPINE_ROWS;
@@ -21,7 +17,8 @@ static bool compact_cell(struct chunk *chunk, uint64_t seq, struct compact_budge
     return column_move(chunk->column, seq) == 0;
 }
 
-/* The chunk goes when its last cell is out, unless it is pinned. False where it has to wait for another time. */
+/* The chunk goes when its last cell is out, unless it is pinned. False where it has to wait for
+ * another time. */
 static bool compact_chunk(struct chunk *chunk, struct compact_budget *budget) {
     chunk_pin(chunk);
     bool moved = true;
@@ -38,14 +35,48 @@ static bool compact_chunk(struct chunk *chunk, struct compact_budget *budget) {
         if (moved) chunk->first++;
     }
     bool done = chunk->cells == 0;
-    if (done) chunk_set_sparse(chunk, false);
+    if (done) chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
     chunk_unpin(chunk);
     return done;
 }
 
 bool compact_step(struct arena *arena, size_t rows, size_t bytes) {
     struct compact_budget budget = {rows, bytes};
-    for (struct chunk *chunk; (chunk = arena_first_sparse(arena));)
-        if (!compact_chunk(chunk, &budget)) return true;
+    for (unsigned i = 1; i <= ARENA_SPARSE_QUARTER; i++)
+        for (struct chunk *chunk; (chunk = arena_first_sparse(arena, i));)
+            if (!compact_chunk(chunk, &budget)) return true;
     return false;
+}
+
+/* The deadest chunk whose memory comes back once its cells are out. Pinned ones, and those that need
+ * too much memory meanwhile, go to the end of their queue. */
+static struct chunk *compact_choose(struct arena *arena, uint64_t largest) {
+    int looks = 256; /* in all, whatever the number of pinned chunks */
+    for (unsigned i = 1; i < ARENA_SPARSE_QUEUES; i++) {
+        unsigned pins = i == ARENA_SPARSE_OPEN; /* its column's own */
+        const struct chunk *passed = NULL;
+        struct chunk *chunk;
+        while ((chunk = arena_first_sparse(arena, i)) && chunk != passed) {
+            if (chunk->pins == pins && chunk->live <= largest) return chunk;
+            if (!looks--) return NULL;
+            if (!passed) passed = chunk;
+            chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
+            chunk_set_sparse(chunk, i);
+        }
+    }
+    return NULL;
+}
+
+bool compact_squeeze(struct arena *arena, uint64_t largest, struct compact_budget *budget) {
+    if (!budget->rows || !budget->bytes || arena_is_held(arena)) return false;
+    struct chunk *chunk = compact_choose(arena, largest);
+    if (!chunk) return false;
+    if (chunk->sparse == ARENA_SPARSE_OPEN) { /* it is freed, or waits in another queue now */
+        budget->rows--;
+        chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
+        column_close(chunk->column);
+        return true;
+    }
+    compact_chunk(chunk, budget);
+    return true;
 }

@@ -160,6 +160,10 @@ bool store_tick(struct store *s, int64_t now_ms) {
     return compact_step(s->arena, ROWS, BYTES);
 }
 
+bool store_squeeze(struct store *s, uint64_t largest, struct compact_budget *budget) {
+    return compact_squeeze(s->arena, largest, budget);
+}
+
 void store_stats(const struct store *s, struct store_stats *out) {
     *out = (struct store_stats){.partitions = store_partitions(s),
                                 .overhead_bytes = s->index.bytes + s->leases.overhead};

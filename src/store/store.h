@@ -53,6 +53,10 @@ struct partition *store_next(const struct store *s, uint64_t *cursor);
  * is more to do soon. Changes nothing that anyone sees. */
 bool store_tick(struct store *s, int64_t now_ms);
 
+/* Move live bytes out of the deadest chunk, for memory: compact_squeeze. */
+struct compact_budget;
+bool store_squeeze(struct store *s, uint64_t largest, struct compact_budget *budget);
+
 /* A dropped partition is unknown and its payload is given back at once. Its indexes, which take
  * time per sample to free, are freed by store_reclaim: at most about `steps` blocks of 1,024
  * samples (or single groups) a call. They count in mem_used until then. */

@@ -64,8 +64,8 @@ void resp_next(struct resp_parser *p) {
     p->state = RESP_START;
 }
 
-void resp_shed(struct resp_parser *p) {
-    if (p->state == RESP_START || p->state == RESP_LINE || p->shedding) return;
+bool resp_shed(struct resp_parser *p) {
+    if (p->state == RESP_START || p->state == RESP_LINE || p->shedding) return false;
     bool lands = p->state == RESP_LANDING || p->state == RESP_LANDED;
     resp_release(p);
     mem_free(p->argv);
@@ -76,6 +76,11 @@ void resp_shed(struct resp_parser *p) {
     p->argc = 0;
     p->landing_memory = NULL;
     p->shedding = p->refused = true;
+    if (p->state == RESP_BULK) {
+        p->landed = 0;
+        p->state = RESP_LANDING;
+    }
+    return true;
 }
 
 size_t resp_forget(struct resp_parser *p) {
@@ -193,7 +198,7 @@ static enum resp_status resp_bulk_header(struct resp_parser *p, struct resp_inpu
         return resp_bulk_beyond(p, length, error);
     p->bulk = (size_t)length;
     p->total += p->bulk;
-    if (p->bulk >= p->limits->land_from && p->bulk > 0)
+    if ((p->bulk >= p->limits->land_from || p->shedding) && p->bulk > 0)
         resp_land(p, in);
     else
         p->state = RESP_BULK;
@@ -384,5 +389,9 @@ bool resp_is_half(const struct resp_parser *p) {
 
 size_t resp_held(const struct resp_parser *p) {
     size_t argv = p->capacity > RESP_ARGS_KEPT ? p->capacity * sizeof(*p->argv) : 0;
-    return p->held + argv;
+    return p->held - resp_outstanding(p) + argv;
+}
+
+size_t resp_outstanding(const struct resp_parser *p) {
+    return p->state == RESP_LANDING && p->landing_memory ? p->bulk - p->landed : 0;
 }

@@ -104,17 +104,21 @@ size_t resp_landing(const struct resp_parser *p, void **memory);
 void resp_landed(struct resp_parser *p, size_t bytes);
 
 /* Memory is short: what the request in progress holds is released, and what is still to come of it
- * is read and thrown away. It ends as a whole request that is refused, without arguments. Not for
- * an inline one, which is short. */
-void resp_shed(struct resp_parser *p);
+ * is read and thrown away, also what the run has of it: parse the run again. It ends as a whole
+ * request that is refused, without arguments. False where nothing of the request is parsed, it is
+ * inline, or shed already: then what it holds is in the run. */
+bool resp_shed(struct resp_parser *p);
 
 /* After RESP_MORE for a request that is shed: how many bytes of the run's beginning are needed no
  * more. The next run begins behind them. */
 size_t resp_forget(struct resp_parser *p);
 
-/* Bytes of the request in progress held outside the run (landings and a large argv): for the
- * query buffer's limit. */
+/* Bytes of the request in progress held outside the run (landings as far as they have arrived, and a
+ * large argv): for the query buffer's limit. */
 size_t resp_held(const struct resp_parser *p);
+
+/* Bytes that memory was taken for and that have not arrived. */
+size_t resp_outstanding(const struct resp_parser *p);
 
 /* True if part of a request was parsed, also where nothing of it is kept (it is shed, or a landing
  * was refused). A header that is not whole lies in the run alone and is not seen here. */

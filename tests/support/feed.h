@@ -179,7 +179,7 @@ static inline void feed_piece(struct feed *f, const char *bytes, size_t len) {
     void *memory = NULL;
     size_t n = resp_landing(&f->parser, &memory);
     if (n) {
-        FEED_CHECK(resp_held(&f->parser) >= (memory ? n : 0));
+        FEED_CHECK(resp_outstanding(&f->parser) == (memory ? n : 0));
         if (n > len) n = len;
         if (memory) memcpy(memory, bytes, n);
         resp_landed(&f->parser, n);

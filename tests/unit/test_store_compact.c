@@ -116,6 +116,62 @@ static void test_small_budget_gets_there(void **state) {
     for (uint64_t i = 0; i < 2000; i += 50) assert_filled(k, i, 3000);
 }
 
+static bool squeeze(struct kit *k, uint64_t largest) {
+    struct compact_budget budget = {PLENTY, PLENTY};
+    return compact_squeeze(store_arena(k->store), largest, &budget);
+}
+
+/* For memory, chunks are moved whose half is alive, also the one that is written to; no step takes
+ * memory, and steps end. */
+static void test_squeezing_gives_back_what_is_dead(void **state) {
+    struct kit *k = *state;
+    static const size_t sizes[] = {100, 1000, 5000, 70000};
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
+        uint64_t n = 4000000 / sizes[s];
+        for (uint64_t i = 0; i < n; i++) put_filled(k, i, sizes[s]);
+        for (uint64_t i = 0; i < n; i += 2) clear(k, i);
+        compact_all(k);
+        size_t before = allocated(k), steps = 0;
+        while (squeeze(k, PLENTY)) {
+            assert_true(allocated(k) <= before);
+            before = allocated(k);
+            assert_true(++steps < 10000);
+        }
+        struct store_stats stats;
+        store_stats(k->store, &stats);
+        assert_true(stats.arena.allocated <= stats.live_bytes * 9 / 8 + 512 * 1024);
+        for (uint64_t i = 1; i < n; i += 2) assert_filled(k, i, sizes[s]);
+        assert_int_equal(kit_drop(k, "p"), 1);
+        assert_int_equal(allocated(k), 0);
+    }
+}
+
+/* What can't be given back now is left alone: pinned chunks, large ones, all while the arena is held. */
+static void test_squeezing_leaves_alone_what_gains_nothing(void **state) {
+    struct kit *k = *state;
+    for (uint64_t i = 0; i < 2000; i++) put_filled(k, i, 1000);
+    for (uint64_t i = 0; i < 2000; i += 2) clear(k, i);
+    struct arena *arena = store_arena(k->store);
+    size_t full = allocated(k);
+    arena_hold(arena);
+    assert_false(squeeze(k, PLENTY));
+    arena_release(arena);
+    assert_false(squeeze(k, 100));
+    assert_int_equal(allocated(k), full);
+
+    const struct column *c = column_set_find(&kit_partition(k, "p")->fields, SPAN_LITERAL("f"));
+    struct chunk *pinned = arena_chunk(arena, column_cell(c, kit_seq(k, "p", key_of(1001)))->chunk);
+    chunk_pin(pinned);
+    const char *where = kit_value(k, "p", key_of(1001), "f").ptr;
+    while (squeeze(k, PLENTY)) continue;
+    assert_ptr_equal(kit_value(k, "p", key_of(1001), "f").ptr, where);
+    assert_true(allocated(k) < full * 3 / 4);
+    chunk_unpin(pinned);
+    while (squeeze(k, PLENTY)) continue;
+    assert_ptr_not_equal(kit_value(k, "p", key_of(1001), "f").ptr, where);
+    for (uint64_t i = 1; i < 2000; i += 2) assert_filled(k, i, 1000);
+}
+
 static void test_lent_chunks_stay_for_their_readers(void **state) {
     struct kit *k = *state;
     for (uint64_t i = 0; i < 3000; i++) put_filled(k, i, 100);
@@ -184,6 +240,8 @@ int main(void) {
         KIT_TEST(test_nothing_to_do),
         KIT_TEST(test_out_of_order),
         KIT_TEST(test_small_budget_gets_there),
+        KIT_TEST(test_squeezing_gives_back_what_is_dead),
+        KIT_TEST(test_squeezing_leaves_alone_what_gains_nothing),
         KIT_TEST(test_lent_chunks_stay_for_their_readers),
         KIT_TEST(test_the_partition_goes_meanwhile),
         KIT_TEST(test_idle_memory_goes_back),

@@ -1228,6 +1228,30 @@ static void test_a_lingering_client_is_read_up_to_a_bound(void **state) {
     machine_finish();
 }
 
+/* Memory is full, a client reads nothing of its output, and goes on sending: a byte of input is no sign
+ * that it reads. */
+static void test_input_does_not_keep_a_client_that_does_not_read(void **state) {
+    (void)state;
+    struct words put = {0}, over = {0};
+    machine_begin(false);
+    add_words(&put, "TQ.PUT p a FIELDS 1 f");
+    add_value(&put, 200000);
+    ask(&put);
+    simsock_room(peers[0].fd, 0);
+    ask_peer(&peers[0], "TQ.MGET p KEYS 1 a FIELDS 1 f");
+    ask_peer(&peers[0], "TQ.SAMPLE none t COUNT 1 FIELDS 1 f BLOCK 0");
+    rest();
+    fill_memory();
+    add_words(&over, "TQ.PUT p b FIELDS 1 f some");
+    for (int i = 0; i < 30; i++) {
+        if (!simsock_is_closed(peers[0].fd)) send_text(&peers[0], "P");
+        assert_int_equal(strncmp(ask(&over), "-OOM", 4), 0);
+        live(SECOND_US / 10);
+    }
+    EXPECT(simsock_is_closed(peers[0].fd), "closed when it has read nothing for a second");
+    machine_finish();
+}
+
 int main(void) {
     hash_init();
     log_set_level(LOG_WARNING);
@@ -1254,6 +1278,7 @@ int main(void) {
         cmocka_unit_test(test_a_soft_limit_counts_from_the_last_byte),
         cmocka_unit_test(test_a_lingering_client_that_is_slow_is_waited_for),
         cmocka_unit_test(test_a_lingering_client_is_read_up_to_a_bound),
+        cmocka_unit_test(test_input_does_not_keep_a_client_that_does_not_read),
         cmocka_unit_test(test_drawn_orders),
     };
     cmocka_set_test_filter(getenv("TQ_ONLY"));

@@ -220,7 +220,8 @@ static void test_landing_is_read_into(void **state) {
     assert_int_equal(resp_landing(&f.parser, &memory), 17);
     struct feed_landing *landing = f.parser.argv[0].landing;
     assert_ptr_equal(memory, landing->bytes + 3);
-    assert_int_equal(resp_held(&f.parser), 20);
+    assert_int_equal(resp_held(&f.parser), 3); /* as far as it has arrived */
+    assert_int_equal(resp_outstanding(&f.parser), 17);
     memcpy(memory, "defghijklmnopqrst", 17);
     resp_landed(&f.parser, 16);
     assert_int_equal(resp_landing(&f.parser, &memory), 1);
@@ -236,6 +237,58 @@ static void test_landing_is_read_into(void **state) {
     assert_string_equal(f.transcript, "[@abcdefghijklmnopqrst][~35];");
     assert_int_equal(resp_held(&f.parser), 0);
     feed_free(&f);
+}
+
+/* A request that is shed at any place keeps nothing of its bulks in the run, ends as refused where it
+ * ends, and the next one is whole. */
+static void test_shed_anywhere(void **state) {
+    (void)state;
+    static const char bytes[] = "*4\r\n$3\r\nabc\r\n$12\r\n0123456789ab\r\n$0\r\n\r\n$20\r\n"
+                                "01234567890123456789\r\n";
+    enum { LEN = sizeof(bytes) - 1, HEADER = 22 };
+    for (size_t at = 1; at < LEN; at++) {
+        struct feed f; /* for its landings */
+        feed_init(&f, &LIMITS, SIZE_MAX);
+        struct resp_parser *p = &f.parser;
+        char run[LEN + 16];
+        size_t len = 0, fed = 0;
+        bool shed = false;
+        enum resp_status status = RESP_MORE;
+        while (status == RESP_MORE && fed < LEN) {
+            void *memory;
+            size_t landing = resp_landing(p, &memory);
+            if (landing) {
+                if (memory) *(char *)memory = bytes[fed];
+                resp_landed(p, 1);
+            } else {
+                run[len++] = bytes[fed];
+            }
+            fed++;
+            status = resp_parse(p, span_of(run, len), NULL);
+            if (fed == at && status == RESP_MORE && resp_shed(p)) {
+                shed = true;
+                status = resp_parse(p, span_of(run, len), NULL);
+                assert_int_equal(resp_held(p) + resp_outstanding(p), 0);
+                assert_false(resp_shed(p));
+            }
+            size_t done = status == RESP_MORE ? resp_forget(p) : 0;
+            memmove(run, run + done, len -= done);
+            if (shed && status == RESP_MORE) assert_true(len <= HEADER);
+        }
+        assert_int_equal(status, RESP_COMMAND);
+        assert_int_equal(fed, LEN);
+        assert_int_equal(p->used, len);
+        assert_int_equal(p->refused, shed);
+        assert_int_equal(p->argc, shed ? 0 : 4);
+        assert_int_equal(shed, at >= 4);
+        resp_next(p);
+        memcpy(run, "*1\r\n$1\r\nx\r\n", 11);
+        assert_int_equal(resp_parse(p, span_of(run, 11), NULL), RESP_COMMAND);
+        assert_int_equal(p->argc, 1);
+        assert_false(p->refused);
+        resp_next(p);
+        feed_free(&f);
+    }
 }
 
 static const struct resp_limits WIDE = {.max_args = 1 << 20,
@@ -336,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_stream_in_random_pieces),
         cmocka_unit_test(test_connection_lost_anywhere),
         cmocka_unit_test(test_landing_is_read_into),
+        cmocka_unit_test(test_shed_anywhere),
         cmocka_unit_test(test_argv_grows_with_arguments),
         cmocka_unit_test(test_steady_path_allocates_nothing),
         cmocka_unit_test(test_huge_lengths_do_not_wrap),

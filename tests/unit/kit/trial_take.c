@@ -3,6 +3,7 @@
 
 #include "fail.h"
 #include "trial.h"
+#include "store/compact.h"
 
 /* ---- RETIRE ------------------------------------------------------------------------------- */
 
@@ -162,6 +163,8 @@ void trial_step_clock(struct trial *t) {
     struct op op;
     t->kit.now_ms += (int64_t)source_below(&t->source, ARENA_IDLE_MS);
     for (int i = 0; i < 3 && store_tick(t->kit.store, t->kit.now_ms); i++) continue;
+    struct compact_budget budget = {.rows = 100, .bytes = 10000};
+    store_squeeze(t->kit.store, UINT64_MAX, &budget);
     if (source_below(&t->source, 4) == 0) return; /* whoever drives the store was late */
     while (lease_plan_expiry(t->kit.store, t->kit.now_ms, &op)) {
         EXPECT(model_next_end(&t->model) <= t->kit.now_ms, "step %u: too early", t->steps);

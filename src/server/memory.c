@@ -1,0 +1,71 @@
+/* See memory.h. */
+#include "server/memory.h"
+
+#include "base/mem.h"
+#include "server/client.h"
+#include "server/server.h"
+#include "server/waiter.h"
+#include "store/store.h"
+
+enum {
+    SQUEEZE_ROWS = 64 * 1024, /* a turn: a millisecond or two */
+    SQUEEZE_BYTES = 8 * 1024 * 1024,
+    SQUEEZE_PART = 4, /* of maxmemory: the most that is alive of a chunk that is moved out */
+    SPARE_PART = 16,
+    SPARE_LEAST = 4 * 1024 * 1024,
+};
+
+size_t server_memory_used(const struct server *s) {
+    return mem_used() + arena_allocated(store_arena(s->store)) - s->clients->outstanding;
+}
+
+size_t server_memory_spare(const struct server *s) {
+    return (size_t)s->maxmemory / SPARE_PART + SPARE_LEAST;
+}
+
+static bool memory_lacks(const struct server *s, size_t more) {
+    size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
+    return used > limit || more > limit - used;
+}
+
+bool server_memory_full(struct server *s, size_t more) {
+    if (!s->maxmemory) return false;
+    while (memory_lacks(s, more)) {
+        if (more > (size_t)s->maxmemory) return true;
+        if (store_is_reclaiming(s->store)) {
+            store_reclaim(s->store, SERVER_RECLAIM_STEPS);
+        } else if (!store_squeeze(s->store, (uint64_t)s->maxmemory / SQUEEZE_PART,
+                                  &s->memory.budget)) {
+            if (more >= s->memory.wanted) s->memory.wanted = more + 1;
+            if (more > s->memory.refused) s->memory.refused = more;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool server_memory_turn(struct server *s) {
+    s->memory.budget = (struct compact_budget){SQUEEZE_ROWS, SQUEEZE_BYTES};
+    size_t wanted = s->memory.wanted;
+    if (!wanted) return false;
+    s->memory.wanted = 0;
+    if (s->maxmemory && server_memory_full(s, wanted - 1)) {
+        bool more = !s->memory.budget.rows || !s->memory.budget.bytes;
+        if (!more) s->memory.wanted = 0; /* nothing that a move would free is left */
+        return more;
+    }
+    waiter_signal(s, WAITER_SERVER);
+    return waiter_is_due(s);
+}
+
+int server_refuse_memory(struct error *e) {
+    return error_set(e, ERROR_OOM, "command not allowed when used memory > 'maxmemory'.");
+}
+
+int server_check_memory(struct server *s, struct error *e) {
+    return server_memory_full(s, 0) ? server_refuse_memory(e) : 0;
+}
+
+int server_check_new_partition(struct server *s, struct span name, struct error *e) {
+    return store_find(s->store, name) ? 0 : server_check_memory(s, e);
+}

@@ -1,0 +1,55 @@
+/* What counts against maxmemory, and what happens where it is passed.
+ *
+ * Before anything is refused, memory that is nobody's is given back: partitions that were dropped are
+ * freed, and live bytes are moved out of chunks that are partly dead, the deadest first. Both are work,
+ * of which a turn does a bounded amount; what it leaves, the next turns do, so that a refused write can
+ * be repeated and one with BLOCK is tried again.
+ *
+ * Some things have to go on while memory is full: commands that free memory have to be read and kept in
+ * MULTI, calls have to be parked, replies wait to be sent, tasks have to consume. Each of these kinds may
+ * hold server_memory_spare bytes in all then, whatever the number of clients. */
+#ifndef TQ_SERVER_MEMORY_H
+#define TQ_SERVER_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/span.h"
+#include "store/compact.h"
+
+struct server;
+
+struct server_memory {
+    struct compact_budget budget; /* of this turn */
+    size_t wanted;  /* bytes that were refused, and may be had by more work, + 1; 0: none */
+    size_t refused; /* the most that was refused at once since the last tick */
+};
+
+/* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in as far
+ * as they have arrived, replies on their way out. */
+size_t server_memory_used(const struct server *s);
+
+/* Would `more` bytes go beyond maxmemory, after what could be given back within the turn's budget? Cells
+ * may move: spans into columns are void afterwards. */
+bool server_memory_full(struct server *s, size_t more);
+
+/* ERROR_OOM, in Redis' words. */
+int server_refuse_memory(struct error *e);
+
+/* That, where maxmemory is passed; else 0. */
+int server_check_memory(struct server *s, struct error *e);
+
+/* Call before an op that makes the partition if it is not there: ERROR_OOM where maxmemory is
+ * passed and it is new. Names take memory too, also without samples. */
+int server_check_new_partition(struct server *s, struct span name, struct error *e);
+
+/* Bytes that one kind of thing may hold of all clients while memory is full: a sixteenth of maxmemory,
+ * and 4 MiB. */
+size_t server_memory_spare(const struct server *s);
+
+/* The end of the turn: goes on with what a refusal was for, within the budget of the next turn. True
+ * where there is more to do. */
+bool server_memory_turn(struct server *s);
+
+#endif

@@ -1,0 +1,197 @@
+# What counts against maxmemory, and what is given back before anything is refused.
+
+# Memory of the server's process, in bytes; 0 under a sanitizer, whose allocator keeps what was freed.
+proc resident {} {
+    if {[info_field mem_allocator] eq "libc"} {
+        return 0
+    }
+    regexp {VmRSS:\s+(\d+) kB} [read_file /proc/[srv pid]/status] - kb
+    return [expr {$kb * 1024}]
+}
+
+# Fills partition p with values until one is refused, and clears every second sample. Returns how many
+# are left.
+proc fill_and_clear_half {size} {
+    set n 0
+    while {![catch {r TQ.PUT p k[incr n] FIELDS 1 f [string repeat x $size]}]} {
+        assert {$n < 100000}
+    }
+    incr n -1
+    set keys {}
+    for {set i 1} {$i <= $n} {incr i 2} {
+        lappend keys k$i
+    }
+    assert_equal [llength $keys] [r TQ.CLEAR p KEYS [llength $keys] {*}$keys]
+    return [expr {$n - [llength $keys]}]
+}
+
+start_own_server {maxmemory 20mb} {
+    foreach size {3000 20000 30000} {
+        test "no write is refused for the dead half of chunks: values of $size bytes" {
+            set left [fill_and_clear_half $::size]
+            foreach i [range 1 [expr {$left / 2}]] {
+                assert_equal 1 [r TQ.PUT p new$i FIELDS 1 f [string repeat y $::size]]
+            }
+            assert {[info_field used_memory] <= 20 * 1024 * 1024 + 2 * $::size} \
+                "used_memory is [info_field used_memory]"
+            for {set i 2} {$i <= 2 * $left} {incr i 2} {
+                assert_equal [string repeat x $::size] [cell p k$i f]
+            }
+        }
+    }
+
+    test "no large value and no new partition is refused for the dead half of chunks" {
+        fill_and_clear_half 20000
+        foreach i {1 2 3 4} {
+            assert_equal 1 [r TQ.PUT q$i k FIELDS 1 f [string repeat y 1500000]]
+        }
+        assert_equal OK [r TQ.CREATE fresh]
+    }
+
+    test "a write with BLOCK goes on once dead bytes were given back, others after it" {
+        fill_and_clear_half 20000
+        set c [client]
+        assert_equal 1 [$c TQ.PUT p blocked FIELDS 1 f [string repeat y 20000] BLOCK 10000]
+        assert_equal 1 [r TQ.PUT p other FIELDS 1 f [string repeat y 20000]]
+    }
+
+    test "a batch of which half was cleared makes room for another" {
+        set n 1200
+        set payload [string repeat z [expr {$n * 8000}]]
+        set keys [lmap i [range 1 $n] {set _ k$i}]
+        assert_equal $n [r TQ.MPUT a KEYS $n {*}$keys COLUMNS 1 f bytes [string repeat [pack u32 8000] $n] $payload]
+        assert_equal $n [r TQ.MPUT b KEYS $n {*}$keys COLUMNS 1 f bytes [string repeat [pack u32 8000] $n] $payload]
+        foreach p {a b} {
+            set odd [lmap {x y} $keys {set x}]
+            assert_equal [llength $odd] [r TQ.CLEAR $p KEYS [llength $odd] {*}$odd]
+        }
+        set half [string range $payload 0 [expr {$n * 4000 - 1}]]
+        set keys [lrange $keys 0 [expr {$n / 2 - 1}]]
+        wait_until {![catch {
+            r TQ.MPUT c KEYS [llength $keys] {*}$keys COLUMNS 1 f bytes \
+                [string repeat [pack u32 8000] [llength $keys]] $half
+        }]}
+    }
+}
+
+set ::bound [expr {16 * 1024 * 1024 * 5 / 4 + 64 * 1024 * 1024}]
+
+start_own_server {maxmemory 16mb} {
+    test "many half-sent commands together do not take the server beyond maxmemory" {
+        r TQ.PUT p k FIELDS 1 f v
+        set clients {}
+        foreach i [range 1 [sized 1600 3000]] {
+            set c [client]
+            # Two arguments below what is received directly into a column's memory.
+            set words [resp::encode TQ.PUT p half$i FIELDS 2 f]
+            resp::write_bytes $c "*9[string range $words 2 end]\$30000\r\n[string repeat x 30000]\r\n\$1\r\ng\r\n\$32000\r\n[string repeat y 31000]"
+            lappend clients $c
+            if {$i % 100 == 0} {
+                assert {[resident] < $::bound} "resident are [resident]"
+            }
+        }
+        assert {[resident] < $::bound} "resident are [resident]"
+        assert {[info_field half_sent_commands_discarded] > 0}
+        assert_match "*half a command, of which * bytes are held, and memory is beyond maxmemory: the command is discarded*" \
+            [server_output [lindex $::server_stack end]]
+        # Others are served, also what takes a little memory, and a long command that frees some.
+        assert_equal v [cell p k f]
+        wait_until {![catch {r TQ.PUT p other FIELDS 1 f w}]}
+        assert_equal 1 [r TQ.CLEAR p KEYS 20001 k {*}[names nosuch 1 20000]]
+        # The slowest was discarded, and is told so once its command is whole.
+        set c [lindex $clients 0]
+        resp::write_bytes $c "[string repeat y 1000]\r\n"
+        assert_error "OOM *" {resp::receive $c}
+        assert_equal PONG [$c PING]
+        foreach c $clients {
+            resp::close $c
+        }
+        wait_until {[info_field used_memory] < 10 * 1024 * 1024} {[info_field used_memory]}
+    }
+
+    test "half-sent lines of text are closed, the slowest first" {
+        set clients {}
+        foreach i [range 1 [sized 1600 3000]] {
+            set c [client]
+            catch {resp::write_bytes $c "PING [string repeat x 60000]"}
+            lappend clients $c
+        }
+        assert {[resident] < $::bound} "resident are [resident]"
+        assert_equal "" [assert_closed [lindex $clients 0]]
+        assert_match "*half a command, of which * bytes are held, and memory is beyond maxmemory: closed*" \
+            [server_output [lindex $::server_stack end]]
+        wait_until {![catch {r TQ.PUT p other FIELDS 1 f w}]}
+    }
+
+}
+
+start_own_server {maxmemory 64mb} {
+    test "a large value that stopped arriving gives its memory to others" {
+        set c [client]
+        begin_put $c p k 60000000 [string repeat x 55000000]
+        wait_until {[info_field used_memory] > 50000000}
+        foreach i [range 1 40] {
+            wait_until {![catch {r TQ.PUT p k$i FIELDS 1 f [string repeat y 1000000]}]}
+        }
+        assert_equal 40 [r TQ.COUNT p]
+        resp::write_bytes $c "[string repeat x 5000000]\r\n"
+        assert_error "OOM *" {resp::receive $c}
+    }
+
+    test "parked calls are not read ahead while memory is full" {
+        set clients {}
+        foreach i [range 1 500] {
+            set c [client]
+            resp::send $c TQ.SAMPLE p t$i COUNT 1 FIELDS 1 f BLOCK 0
+            lappend clients $c
+        }
+        wait_blocked 500
+        set value [string repeat x 1000000]
+        set n 0
+        while {![catch {r TQ.PUT q k[incr n] FIELDS 1 f $value}]} {}
+        while {![catch {r TQ.PUT q small[incr n] FIELDS 1 f [string repeat x 1000]}]} {}
+        set before [info_field used_memory]
+        foreach c $clients {
+            resp::write_bytes $c [string repeat "PING\r\n" 3000]
+        }
+        assert_equal PONG [r PING]
+        assert {[info_field used_memory] < $before + 1000000} "[info_field used_memory], before $before"
+        r TQ.CLEAR q
+        foreach i [range 1 20] {
+            r TQ.PUT p k$i FIELDS 1 f v
+        }
+        foreach c [lrange $clients 0 20] {
+            resp::receive $c
+            foreach i [range 1 3000] {
+                assert_equal PONG [resp::receive $c]
+            }
+        }
+    }
+}
+
+foreach maxmemory {0 1gb} {
+    start_own_server [list maxmemory $maxmemory] {
+        test "an announced bulk counts as memory as far as it has arrived: maxmemory $maxmemory" {
+            set before [info_field used_memory]
+            set resident [resident]
+            set clients {}
+            foreach i {1 2 3 4 5 6 7 8} {
+                set c [client]
+                begin_put $c p k$i 536870912 ""
+                lappend clients $c
+            }
+            wait_until {[llength [regexp -all -inline {qbuf=} [r CLIENT LIST]]] == 9}
+            barrier
+            assert {[info_field used_memory] < $before + 1000000} "[info_field used_memory], before $before"
+            assert {[resident] < $resident + 10000000} "[resident], before $resident"
+            resp::write_bytes [lindex $clients 3] [string repeat x 20000000]
+            wait_until {[info_field used_memory] > $before + 19000000}
+            assert {[info_field used_memory] < $before + 22000000} "[info_field used_memory], before $before"
+            assert_equal 1 [r TQ.PUT p other FIELDS 1 f v]
+            foreach c $clients {
+                resp::close $c
+            }
+            wait_until {[info_field used_memory] < $before + 1000000}
+        }
+    }
+}
