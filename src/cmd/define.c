@@ -8,6 +8,15 @@
 #include "server/command.h"
 #include "server/server.h"
 
+/* What the partition keeps of the names. */
+static size_t define_names_bytes(const struct define *define) {
+    enum { FIELD_BYTES = 256, TASK_BYTES = 32 };
+    size_t bytes = define->bounds.ahead_task.len + define->n_fields * FIELD_BYTES;
+    for (size_t i = 0; i < define->bounds.n_retire; i++)
+        bytes += TASK_BYTES + define->bounds.retire[i].len;
+    return bytes;
+}
+
 static void define_run(struct client *c, bool alter) {
     struct server *s = c->server;
     struct define define;
@@ -19,6 +28,8 @@ static void define_run(struct client *c, bool alter) {
         failed = error_set(&e, ERROR_ERR, "syntax error: OR ALTER belongs to TQ.CREATE");
     if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
     if (!failed) failed = server_check_new_partition(s, define.partition, &e);
+    size_t names = define_names_bytes(&define);
+    if (!failed && names) failed = server_check_beyond(s, false, names, &e);
     /* All that the tasks have had may be cleared at once. */
     const struct partition *p = failed ? NULL : store_find(s->store, define.partition);
     uint64_t retired = p && define.sets_retire ? p->samples : 0;

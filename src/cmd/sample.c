@@ -64,6 +64,15 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
         c, render_estimate(c, taken->partition, taken->seqs, taken->n, columns, take->n_fields), e);
 }
 
+/* A task's first batch makes the task. While memory is full, ever new tasks must not take more. */
+static int sample_check_task(struct client *c, const struct take *take, struct error *e) {
+    struct server *s = c->server;
+    const struct partition *p = store_find(s->store, take->partition);
+    if (!p || partition_task(p, take->task)) return 0;
+    enum { TASK_BYTES = 800 }; /* with the bits of one block of samples */
+    return server_check_beyond(s, bounds_name_task(p, take->task), TASK_BYTES + take->task.len, e);
+}
+
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
  * more samples have to be looked at than a turn has time for. */
 static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
@@ -86,6 +95,7 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
         return true;
     }
     int failed = sample_check_reply(c, sample, &taken, &e);
+    if (!failed && taken.changes) failed = sample_check_task(c, &take, &e);
     if (!failed && taken.changes)
         failed = retire_admit(s, &taken.op, taken.settled, taken.n_settled, &e);
     if (failed) {
@@ -253,6 +263,9 @@ static int sample_finish(struct client *c, const struct take *take, struct error
     size_t n;
     if (!take_plan_done(s->store, take, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
     int failed = take_plan(s->store, take, s->now_ms, &s->scratch, &taken, e);
+    if (!failed) failed = sample_check_task(c, take, e);
+    enum { RANK_BYTES = 64 };
+    if (!failed && !n) failed = server_check_beyond(s, false, RANK_BYTES, e);
     if (!failed) failed = retire_admit(s, &op, n ? seqs : (uint64_t[]){0}, n, e);
     if (failed) return failed;
     store_apply(s->store, &op);
@@ -351,7 +364,10 @@ static void sample_run(struct client *c) {
     } else {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);
         lack = (struct waiter_lack){0};
-        if (sample_has_to_queue(c, &sample, queue) || !sample_try(c, &sample, &lack))
+        if (!sample_has_to_queue(c, &sample, queue) && sample_try(c, &sample, &lack)) return;
+        if (client_check_keep(c, &e))
+            reply_error(&c->reply, &e);
+        else
             sample_park(c, queue, &lack);
     }
 }

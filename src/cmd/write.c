@@ -145,16 +145,16 @@ void write_run(struct client *c, const struct write_kind *kind) {
     void *request = scratch_zalloc(&s->scratch, 1, kind->size);
     int failed = kind->parse(c->argv, c->argc, &s->scratch, request, &block, &e);
     block.given = block.given && client_may_wait(c);
-    if (!failed && block.given && write_has_to_queue(c, kind, request, &e)) {
-        write_park(c, kind, &e);
-        return;
+    bool parks = !failed && block.given && write_has_to_queue(c, kind, request, &e);
+    if (!failed && !parks) {
+        failed = write_try(c, kind, request, WRITE_VALUES_FIRST, &e);
+        if (!failed) return;
+        parks = block.given && write_may_pass(&e);
+        s->metrics.refused_oom += !parks && e.code == ERROR_OOM;
     }
-    if (!failed) failed = write_try(c, kind, request, WRITE_VALUES_FIRST, &e);
-    if (!failed) return;
-    if (block.given && write_may_pass(&e)) {
-        write_park(c, kind, &e);
-        return;
-    }
-    s->metrics.refused_oom += e.code == ERROR_OOM;
-    reply_error(&c->reply, &e);
+    struct error why = e;
+    if (parks && !client_check_keep(c, &e))
+        write_park(c, kind, &why);
+    else
+        reply_error(&c->reply, &e);
 }

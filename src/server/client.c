@@ -294,7 +294,12 @@ void client_keep_argv(struct client *c) {
     size_t bytes = 0;
     for (size_t i = 0; i < c->argc; i++)
         if (!c->argv[i].landing) bytes += c->argv[i].bytes.len;
-    c->kept = mem_alloc(c->argc * sizeof(*c->kept) + bytes);
+    /* The block begins with its size, which can't be told from argv once landings were taken over. */
+    size_t size = sizeof(size_t) + c->argc * sizeof(*c->kept) + bytes;
+    size_t *block = mem_alloc(size);
+    *block = size;
+    c->server->clients->kept_bytes += size;
+    c->kept = (struct resp_arg *)(block + 1);
     char *at = (char *)(c->kept + c->argc);
     for (size_t i = 0; i < c->argc; i++) {
         struct resp_arg *arg = &c->argv[i];
@@ -317,9 +322,22 @@ struct resp_arg *client_take_argv(struct client *c) {
 
 void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc) {
     const struct resp_lander *lander = &s->clients->lander;
-    for (size_t i = 0; argv && i < argc; i++)
+    if (!argv) return;
+    for (size_t i = 0; i < argc; i++)
         if (argv[i].landing) lander->release(lander->context, argv[i].landing);
-    mem_free(argv);
+    size_t *block = (size_t *)argv - 1;
+    s->clients->kept_bytes -= *block;
+    mem_free(block);
+}
+
+int client_check_keep(struct client *c, struct error *e) {
+    struct server *s = c->server;
+    size_t bytes = 0, kept = s->clients->kept_bytes;
+    for (size_t i = 0; i < c->argc; i++)
+        bytes += sizeof(*c->argv) + (c->argv[i].landing ? 0 : c->argv[i].bytes.len);
+    if (kept + bytes <= server_memory_spare(s) || !server_memory_full(s, 0)) return 0;
+    s->metrics.refused_oom++;
+    return server_refuse_memory(e);
 }
 
 /* ---- limits */

@@ -112,6 +112,7 @@ struct clients {
     struct client_list halves; /* with `half` set, the longest without a byte first */
     size_t count, n_rejected;  /* of all, of rejected */
     size_t half_bytes;         /* held by `halves` */
+    size_t kept_bytes;         /* of arguments that were kept: of parked calls, in MULTI */
     size_t outstanding;        /* bytes that memory was taken for and that have not arrived */
     uint64_t last_id;
     struct client *visited; /* where the next tick goes on; NULL: at the beginning */
@@ -157,6 +158,10 @@ void client_keep_argv(struct client *c);
  * where there are none. */
 struct resp_arg *client_take_argv(struct client *c);
 void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc);
+
+/* May the arguments of the running command be kept? ERROR_OOM where memory is full and what is kept,
+ * of parked calls and in MULTI, is more than server_memory_spare. */
+int client_check_keep(struct client *c, struct error *e);
 
 /* May the command that is running park its client? Inside EXEC it may not: there it does what it
  * does when its time is up, at once. */

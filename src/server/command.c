@@ -190,14 +190,10 @@ static int refuse_memory(struct client *c, struct error *e) {
     return server_refuse_memory(e);
 }
 
-/* What a transaction may hold of requests that free memory, beyond maxmemory. */
-enum { KEPT_BEYOND = 1024 * 1024 };
-
-/* A transaction is held to what its requests are, and to keep another takes memory too. */
+/* A transaction is held to what its requests are. */
 static bool needs_memory(const struct client *c, const struct command *command) {
     unsigned flags = command->flags;
-    if (c->transaction && !(flags & COMMAND_AT_ONCE))
-        return (flags & COMMAND_DENYOOM) || transaction_bytes(c) > KEPT_BEYOND;
+    if (c->transaction && !(flags & COMMAND_AT_ONCE)) return flags & COMMAND_DENYOOM;
     if (flags & COMMAND_EXEC) flags |= transaction_flags(c);
     /* What may wait for memory asks itself. */
     return (flags & COMMAND_DENYOOM) && !(command->flags & COMMAND_BLOCKING);
@@ -216,6 +212,8 @@ static int check_gates(struct client *c, const struct entry *entry, struct error
     if (c->transaction && (command->flags & COMMAND_NO_MULTI))
         return error_set(e, ERROR_ERR, "Command not allowed inside a transaction");
     if (needs_memory(c, command) && server_memory_full(c->server, 0)) return refuse_memory(c, e);
+    if (c->transaction && !(command->flags & COMMAND_AT_ONCE) && client_check_keep(c, e))
+        return ERROR_OOM;
     if (pubsub_is_bound(c) && !(command->flags & COMMAND_SUBSCRIBED))
         return error_set(e, ERROR_ERR,
                          "Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "

@@ -44,6 +44,18 @@ bool server_memory_full(struct server *s, size_t more) {
     return false;
 }
 
+int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e) {
+    size_t most = server_memory_spare(s);
+    if (needed) most = (size_t)s->maxmemory / 4 + 2 * SPARE_LEAST;
+    if (!server_memory_full(s, 0))
+        s->memory.beyond = 0;
+    else if (s->memory.beyond + bytes > most)
+        return server_refuse_memory(e);
+    else
+        s->memory.beyond += bytes;
+    return 0;
+}
+
 bool server_memory_turn(struct server *s) {
     s->memory.budget = (struct compact_budget){SQUEEZE_ROWS, SQUEEZE_BYTES};
     size_t wanted = s->memory.wanted;

@@ -24,6 +24,7 @@ struct server_memory {
     struct compact_budget budget; /* of this turn */
     size_t wanted;  /* bytes that were refused, and may be had by more work, + 1; 0: none */
     size_t refused; /* the most that was refused at once since the last tick */
+    size_t beyond;  /* admitted by server_check_beyond since memory is full */
 };
 
 /* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in as far
@@ -47,6 +48,12 @@ int server_check_new_partition(struct server *s, struct span name, struct error 
 /* Bytes that one kind of thing may hold of all clients while memory is full: a sixteenth of maxmemory,
  * and 4 MiB. */
 size_t server_memory_spare(const struct server *s);
+
+/* Call before an op that takes about `bytes` for something other than samples, and that may be what
+ * frees memory in the end: ERROR_OOM where what was admitted so since memory is full would be more than
+ * server_memory_spare. With `needed`, nothing else can free it: more than a quarter of maxmemory and
+ * 8 MiB. (Not a bound of used memory: that may be far beyond a maxmemory that was lowered.) */
+int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e);
 
 /* The end of the turn: goes on with what a refusal was for, within the budget of the next turn. True
  * where there is more to do. */

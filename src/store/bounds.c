@@ -212,6 +212,14 @@ static const uint64_t *retire_everyone(const struct partition *p, struct scratch
     return seqs;
 }
 
+bool bounds_name_task(const struct partition *p, struct span task) {
+    const struct bounds *bounds = &p->bounds;
+    if (bounds->ahead_task.ptr && span_equal(bounds->ahead_task, task)) return true;
+    for (size_t i = 0; i < bounds->n_retire; i++)
+        if (span_equal(bounds->retire[i], task)) return true;
+    return false;
+}
+
 bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
                  int64_t now_ms, struct scratch *scratch, struct op *op) {
     const struct partition *p = store_find(s, partition);

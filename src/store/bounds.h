@@ -34,6 +34,9 @@ int bounds_check_put(const struct partition *p, const struct op_put *put, struct
 int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
                       struct error *e);
 
+/* Do samples wait for this task, under RETIRE or MAXAHEAD? */
+bool bounds_name_task(const struct partition *p, struct span task);
+
 /* An OP_CLEAR of those of the samples (seqs NULL: of all) that every task of RETIRE has consumed, groups as a whole; false when
  * there are none. */
 bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,

@@ -157,7 +157,7 @@ start_own_server {maxmemory 64mb} {
         assert_equal PONG [r PING]
         assert {[info_field used_memory] < $before + 1000000} "[info_field used_memory], before $before"
         r TQ.CLEAR q
-        foreach i [range 1 20] {
+        foreach i [range 1 12] {
             r TQ.PUT p k$i FIELDS 1 f v
         }
         foreach c [lrange $clients 0 20] {
@@ -193,5 +193,103 @@ foreach maxmemory {0 1gb} {
             }
             wait_until {[info_field used_memory] < $before + 1000000}
         }
+    }
+}
+
+# Partitions p1 … p<n> of one sample, and memory full by what other samples hold.
+proc one_sample_each {n} {
+    set commands {}
+    foreach i [range 1 $n] {
+        lappend commands [list TQ.PUT p$i k FIELDS 1 f v]
+    }
+    pipeline [r] $commands
+    set i 0
+    while {![catch {r TQ.PUT full k[incr i] FIELDS 1 f [string repeat x 30000]}]} {}
+    while {![catch {r TQ.PUT full small[incr i] FIELDS 1 f x}]} {}
+}
+
+start_own_server {maxmemory 20mb} {
+    test "ever new tasks do not take memory beyond maxmemory, and those that are there go on" {
+        r TQ.CREATE last RETIRE 2 a b
+        fill last 1 10
+        r TQ.CREATE many
+        fill many 1 100
+        take many old 1
+        one_sample_each 20
+        set limit [expr {20 * 1024 * 1024 / 16 * 17 + 4 * 1024 * 1024}]
+        set passed 0
+        set refused 0
+        foreach i [range 1 12] {
+            set commands {}
+            foreach task [range 1 1000] {
+                lappend commands [list TQ.SAMPLE p$i t$task COUNT 1 FIELDS 1 f AS KEYS]
+            }
+            foreach reply [pipeline [r] $commands] {
+                if {$reply eq "k"} {
+                    incr passed
+                } else {
+                    assert_match "(error) OOM *" $reply
+                    incr refused
+                }
+            }
+            assert {[info_field used_memory] < $limit + 1000000} "used_memory is [info_field used_memory]"
+        }
+        assert {$passed > 1000 && $refused > 100} "$passed passed, $refused were refused"
+        assert_error "OOM *" {take many new 1}
+        set names [lmap i [range 1 1024] {set _ [string repeat x 240]$i}]
+        assert_error "OOM *" {
+            foreach i [range 1 30] {
+                r TQ.ALTER p$i RETIRE 1024 {*}$names
+            }
+        }
+        assert_error "OOM *" {r TQ.SAMPLE many old COUNT 1 FIELDS 1 f RANK 123456 BATCH 7 DONE 6}
+        # Tasks that have consumed, those that samples wait for, and what only looks.
+        assert_equal {k2 k3} [take many old 2]
+        assert_equal {k1 k2} [take many new 2 KEEP]
+        assert_equal [names k 1 10] [take last a 10]
+        assert_equal [names k 1 10] [take last b 10]
+        assert_equal 0 [r TQ.COUNT last]
+        assert_equal OK [r TQ.ALTER many MAXSAMPLES 1000]
+    }
+
+    test "calls on partitions that do not exist leave nothing behind while memory is full" {
+        one_sample_each 1
+        set before [info_field used_memory]
+        set partitions [llength [r TQ.LIST]]
+        set commands {}
+        foreach i [range 1 5000] {
+            lappend commands [list TQ.SAMPLE none$i t$i COUNT 1 FIELDS 1 f]
+            lappend commands [list TQ.SAMPLE p1 t$i COUNT 2 FIELDS 1 f]
+        }
+        pipeline [r] $commands
+        assert_equal $partitions [llength [r TQ.LIST]]
+        assert_equal {} [dict get [r TQ.STATUS p1] tasks]
+        assert {[info_field used_memory] < $before + 100000} "[info_field used_memory], before $before"
+    }
+
+    test "arguments of parked calls and in MULTI do not take memory beyond maxmemory" {
+        one_sample_each 1
+        set limit [expr {20 * 1024 * 1024 / 16 * 17 + 4 * 1024 * 1024}]
+        set value [string repeat x 30000]
+        set clients {}
+        foreach i [range 1 400] {
+            set c [client]
+            resp::send $c TQ.PUT p1 k$i FIELDS 1 f $value BLOCK 0
+            lappend clients $c
+        }
+        barrier
+        assert {[info_field used_memory] < $limit + 4000000} "used_memory is [info_field used_memory]"
+        assert_error "OOM *" {resp::receive [lindex $clients end]}
+        assert_waiting [lindex $clients 0]
+        set kept 0
+        foreach i [range 1 300] {
+            set c [client]
+            $c MULTI
+            incr kept [expr {![catch {$c TQ.CLEAR full KEYS 3000 {*}[names nosuch 1 3000]}]}]
+        }
+        assert {$kept < 300}
+        assert {[info_field used_memory] < $limit + 4000000} "used_memory is [info_field used_memory]"
+        r TQ.CLEAR full
+        assert_equal 1 [resp::receive [lindex $clients 0]]
     }
 }
