@@ -22,7 +22,7 @@ static void render_raw(struct client *c, const struct column *column, uint64_t s
         return;
     }
     reply_bulk_begin(&c->reply, value.len);
-    render_lend(c, value, arena_chunk(column->arena, column_cell(column, seq)->chunk));
+    render_lend(c, value, arena_chunk(column->home->arena, column_cell(column, seq)->chunk));
     reply_bulk_end(&c->reply);
 }
 

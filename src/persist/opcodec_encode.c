@@ -55,7 +55,7 @@ static void encode_ref(struct opcodec_out *out, const struct column *column, con
                        size_t total) {
     const struct cell *cell = column_cell(column, *seqs);
     while (!cell->length) cell = column_cell(column, *++seqs);
-    struct chunk *chunk = arena_chunk(column->arena, cell->chunk);
+    struct chunk *chunk = arena_chunk(column->home->arena, cell->chunk);
     chunk_pin(chunk);
     out->refs = mem_grow(out->refs, &out->refs_capacity, out->refs_count + 1, sizeof(*out->refs));
     out->refs[out->refs_count++] = (struct opcodec_ref){

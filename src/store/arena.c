@@ -187,7 +187,7 @@ static int arena_add_region(struct arena *arena, size_t need, struct error *e) {
     arena->regions = region;
     struct chunk *all = header_new(arena);
     all->memory = region->memory;
-    all->units = (uint32_t)(bytes / ARENA_UNIT);
+    all->units = (uint32_t)(bytes / ARENA_GRAIN);
     all->region = region;
     bin_add(arena, all);
     return 0;
@@ -228,15 +228,20 @@ void arena_free(struct arena *arena) {
 
 /* ---- chunks ------------------------------------------------------------------------------- */
 
+size_t arena_round(size_t len) {
+    size_t unit = len > ARENA_UNIT / 2 ? ARENA_UNIT : ARENA_GRAIN;
+    return (len + unit - 1) / unit * unit;
+}
+
 static uint32_t units_of(size_t len) {
-    return (uint32_t)((len + ARENA_UNIT - 1) / ARENA_UNIT);
+    return (uint32_t)(arena_round(len) / ARENA_GRAIN);
 }
 
 /* Cut a free or used chunk behind `units`; what is behind becomes a chunk that is in no bin yet. */
 static struct chunk *chunk_split(struct chunk *chunk, uint32_t units) {
     struct chunk *rest = header_new(chunk->arena);
     rest->region = chunk->region;
-    rest->memory = chunk->memory + (size_t)units * ARENA_UNIT;
+    rest->memory = chunk->memory + (size_t)units * ARENA_GRAIN;
     rest->units = chunk->units - units;
     rest->before = chunk;
     rest->after = chunk->after;
@@ -312,7 +317,7 @@ static bool chunk_purge(struct chunk *chunk) {
     chunk_unbin(chunk);
     if (begin < end) {
         failed = madvise((void *)begin, end - begin, MADV_REMOVE) != 0;
-        ends -= (uint32_t)((end - begin) / ARENA_UNIT);
+        ends -= (uint32_t)((end - begin) / ARENA_GRAIN);
     }
     if (failed) {
         arena->purges_failed++;
@@ -331,8 +336,8 @@ static bool chunk_purge(struct chunk *chunk) {
 static void arena_trade(struct arena *arena, uint32_t units) {
     size_t spare = arena->units_used / 16;
     struct chunk *chunk;
-    while (units > 0 && arena->units_idle > spare && arena->units_idle * ARENA_UNIT > arena->keep &&
-           (chunk = TAILQ_FIRST(&arena->idle))) {
+    while (units > 0 && arena->units_idle > spare &&
+           arena->units_idle * ARENA_GRAIN > arena->keep && (chunk = TAILQ_FIRST(&arena->idle))) {
         uint32_t before = chunk->resident;
         if (!chunk_purge(chunk)) return;
         uint32_t freed = before - chunk->resident;
@@ -347,7 +352,7 @@ struct chunk *arena_take(struct arena *arena, size_t len) {
     uint32_t units = units_of(len);
     struct chunk *chunk = bin_find(arena, units);
     if (!chunk) {
-        if (arena_add_region(arena, (size_t)units * ARENA_UNIT, NULL)) return NULL;
+        if (arena_add_region(arena, (size_t)units * ARENA_GRAIN, NULL)) return NULL;
         chunk = bin_find(arena, units);
     }
     chunk_unbin(chunk);
@@ -373,10 +378,10 @@ struct chunk *arena_take(struct arena *arena, size_t len) {
 }
 
 int arena_reserve(struct arena *arena, size_t len, struct error *e) {
-    size_t units = (len + ARENA_UNIT - 1) / ARENA_UNIT;
+    size_t units = (len + ARENA_GRAIN - 1) / ARENA_GRAIN;
     if (units == 0) return 0;
     if (units <= UINT32_MAX / 2 && bin_find(arena, (uint32_t)units)) return 0;
-    return arena_add_region(arena, units * ARENA_UNIT, e);
+    return arena_add_region(arena, units * ARENA_GRAIN, e);
 }
 
 static void chunk_unlink(struct chunk *chunk) {
@@ -447,13 +452,13 @@ void arena_tick(struct arena *arena, int64_t now_ms) {
     arena_drain(arena);
     for (struct chunk *chunk; (chunk = TAILQ_FIRST(&arena->idle));) {
         if (now_ms - chunk->idle_ms < ARENA_IDLE_MS) return;
-        if ((arena->units_used + arena->units_idle) * ARENA_UNIT <= arena->keep) return;
+        if ((arena->units_used + arena->units_idle) * ARENA_GRAIN <= arena->keep) return;
         if (!chunk_purge(chunk)) return;
     }
 }
 
 void arena_set_page(struct arena *arena, size_t page) {
-    assert(page >= ARENA_UNIT && page % ARENA_UNIT == 0);
+    assert(page >= ARENA_GRAIN && page % ARENA_GRAIN == 0);
     arena->page = page;
 }
 
@@ -538,10 +543,10 @@ int arena_prefault(struct arena *arena, size_t bytes, struct error *e) {
 
 void arena_stats(const struct arena *arena, struct arena_stats *out) {
     *out = (struct arena_stats){.allocated = arena_allocated(arena),
-                                .held = arena->units_held * ARENA_UNIT,
+                                .held = arena->units_held * ARENA_GRAIN,
                                 .chunks = arena->chunks_used,
                                 .purges_failed = arena->purges_failed,
-                                .free_recycled = arena->units_idle * ARENA_UNIT};
+                                .free_recycled = arena->units_idle * ARENA_GRAIN};
     for (const struct arena_region *region = arena->regions; region; region = region->next) {
         out->mapped += region->bytes;
         out->regions++;
@@ -550,5 +555,5 @@ void arena_stats(const struct arena *arena, struct arena_stats *out) {
 }
 
 size_t arena_allocated(const struct arena *arena) {
-    return arena->units_used * ARENA_UNIT;
+    return arena->units_used * ARENA_GRAIN;
 }

@@ -25,7 +25,8 @@
 #include "base/error.h"
 
 enum {
-    ARENA_UNIT = 1024,          /* chunks are multiples of it */
+    ARENA_GRAIN = 64,           /* chunks are multiples of it, */
+    ARENA_UNIT = 1024,          /* and those of more than half of this are multiples of this */
     ARENA_IDLE_MS = 300 * 1000, /* longer than the pauses of a training loop */
 };
 
@@ -40,10 +41,10 @@ struct chunk {
     uint32_t id;    /* in struct cell; 0 is no chunk */
     uint32_t cells; /* published cells that point in here */
     uint32_t pins;  /* others who read or fill it */
-    uint32_t units; /* its size in ARENA_UNIT */
+    uint32_t units; /* its size in ARENA_GRAIN */
 
     /* Kept by the column whose cells these are (column.c), so that it can move them out. */
-    struct column *column;
+    struct column *column; /* NULL: of several columns of its owner */
     uint64_t live;        /* bytes of the cells */
     uint64_t first, last; /* their seqs lie in here, or among: */
     uint32_t *others;     /* low halves of seqs that came out of order */
@@ -87,11 +88,14 @@ struct arena *arena_new(size_t region_bytes, struct error *e);
 /* All chunks become invalid. */
 void arena_free(struct arena *arena);
 
+/* How large a chunk for `len` bytes is. */
+size_t arena_round(size_t len);
+
 /* A chunk of at least `len` bytes (1 to ARENA_CHUNK_MAX), pinned once for the caller, with no
  * cells and no owner, contents undefined. NULL where the system gives no more address space. */
 struct chunk *arena_take(struct arena *arena, size_t len);
 
-/* Make sure that calls of arena_take for `len` bytes in total, each rounded up to whole units, succeed
+/* Make sure that calls of arena_take for `len` bytes in total, each rounded up by arena_round, succeed
  * from here on: what a write reserves before it changes anything. */
 int arena_reserve(struct arena *arena, size_t len, struct error *e);
 
@@ -135,7 +139,7 @@ void chunk_trim(struct chunk *chunk, size_t len);
 struct chunk *arena_chunk(const struct arena *arena, uint32_t id);
 
 static inline size_t chunk_size(const struct chunk *chunk) {
-    return (size_t)chunk->units * ARENA_UNIT;
+    return (size_t)chunk->units * ARENA_GRAIN;
 }
 
 /* Put a chunk on an owner's list; it has none yet. */

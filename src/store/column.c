@@ -5,31 +5,56 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/rowbits.h"
 
 /* The open chunk grows with the column, from one unit to this. */
 enum { OPEN_MAX = 256 * 1024 };
 
+enum {
+    SMALL_FIRST = 64,   /* bytes of the first chunk that columns share */
+    SMALL_MAX = 1024,   /* of the largest */
+    SMALL_VALUE = 256,  /* of a value in one */
+    SMALL_COLUMN = 512, /* of all values of a column that writes to one */
+};
+
 /* Seqs this close behind the last one extend a chunk's range; others are kept one by one. */
 enum { RANGE_GAP = 64 };
 
-void column_init(struct column *c, struct span name, const struct dtype *type, struct arena *arena,
-                 struct chunk_list *chunks) {
+/* The types without dimensions, for columns that never had another. */
+#define SCALAR(name) [DTYPE_##name] = {.base = DTYPE_##name}
+static const struct dtype column_scalars[DTYPE_BASES] = {
+    SCALAR(BOOL), SCALAR(U8),  SCALAR(I8),  SCALAR(U16),    SCALAR(I16),    SCALAR(U32),
+    SCALAR(I32),  SCALAR(U64), SCALAR(I64), SCALAR(F8E4M3), SCALAR(F8E5M2), SCALAR(F16),
+    SCALAR(BF16), SCALAR(F32), SCALAR(F64), SCALAR(STR),    SCALAR(BYTES)};
+#undef SCALAR
+
+static const struct dtype *column_first_type(const struct dtype *type) {
+    return type->dimensions ? mem_dup(type, sizeof(*type)) : &column_scalars[type->base];
+}
+
+static void column_free_types(struct column *c) {
+    uintptr_t at = (uintptr_t)c->types - (uintptr_t)column_scalars;
+    if (at >= sizeof(column_scalars)) mem_free((void *)c->types);
+}
+
+void column_init(struct column *c, struct span name, const struct dtype *type,
+                 struct column_home *home) {
     *c = (struct column){
         .name = span_of(mem_dup(name.ptr, name.len), name.len),
-        .types = {*type},
-        .arena = arena,
-        .chunks = chunks,
+        .types = column_first_type(type),
+        .home = home,
     };
 }
 
 static size_t piece_bytes(const struct column *c, const struct column_piece *piece) {
     size_t cell = sizeof(*piece->cells);
     if (piece->sizes) cell += column_sizes_kept(&c->types[piece->version]) * sizeof(*piece->sizes);
-    return sizeof(*piece) + piece->capacity * cell;
+    return sizeof(*piece) + piece->capacity * cell + rowbits_bytes(piece->produced);
 }
 
 static void piece_free(struct column *c, struct column_piece *piece) {
     c->overhead -= piece_bytes(c, piece);
+    rowbits_free(piece->produced);
     mem_free(piece->cells);
     mem_free(piece->sizes);
     mem_free(piece);
@@ -38,6 +63,7 @@ static void piece_free(struct column *c, struct column_piece *piece) {
 /* A cell less is alive in the chunk, or the column writes to it no longer. */
 static void chunk_check_sparse(struct chunk *chunk, const struct column *c) {
     size_t size = chunk_size(chunk);
+    if (chunk == c->home->small) return;
     if (chunk == c->open) {
         bool sparse = c->open_used - chunk->live >= size / 8;
         chunk_set_sparse(chunk, sparse ? ARENA_SPARSE_OPEN : ARENA_SPARSE_NONE);
@@ -57,7 +83,20 @@ void column_close(struct column *c) {
     c->open = NULL;
     chunk_trim(chunk, c->open_used);
     c->open_used = 0;
-    if (chunk->cells) chunk_check_sparse(chunk, c);
+    if (chunk->cells)
+        chunk_check_sparse(chunk, c);
+    else
+        chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
+    chunk_unpin(chunk);
+}
+
+void column_home_close(struct column_home *home) {
+    struct chunk *chunk = home->small;
+    if (!chunk) return;
+    home->small = NULL;
+    chunk_trim(chunk, home->small_used);
+    home->small_used = 0;
+    if (chunk->cells) chunk_check_sparse(chunk, &(struct column){.home = home});
     chunk_unpin(chunk);
 }
 
@@ -78,6 +117,7 @@ void column_free(struct column *c) {
         if (piece) piece_free(c, piece);
     }
     spine_free(&c->spine);
+    column_free_types(c);
     mem_free((void *)c->name.ptr);
     c->name = span_of(NULL, 0);
 }
@@ -86,7 +126,7 @@ static void cell_drop(struct column *c, const struct cell *cell) {
     c->bytes -= cell->length;
     c->produced--;
     if (!cell->chunk) return;
-    struct chunk *chunk = arena_chunk(c->arena, cell->chunk);
+    struct chunk *chunk = arena_chunk(c->home->arena, cell->chunk);
     chunk->live -= cell->length;
     if (chunk->cells > 1) chunk_check_sparse(chunk, c);
     chunk_drop_cell(chunk);
@@ -95,7 +135,7 @@ static void cell_drop(struct column *c, const struct cell *cell) {
 /* A cell points into the chunk: remember which one, for the day it has to move. */
 static void chunk_add_cell(struct chunk *chunk, struct column *c, uint64_t seq, uint32_t length) {
     if (chunk->cells++ == 0) {
-        chunk->column = c;
+        chunk->column = chunk == c->home->small ? NULL : c;
         chunk->first = chunk->last = seq;
         chunk->others_count = 0;
     } else if (seq < chunk->first || seq > chunk->last + RANGE_GAP) {
@@ -123,7 +163,13 @@ void column_drop(struct column *c) {
 void column_widen(struct column *c, const struct dtype *type) {
     if (dtype_equal(column_type(c), type)) return;
     assert(c->version + 1 < COLUMN_TYPES_MAX);
-    c->types[++c->version] = *type;
+    size_t n = c->version + 1u;
+    struct dtype *types = mem_alloc((n + 1) * sizeof(*types));
+    memcpy(types, c->types, n * sizeof(*types));
+    types[n] = *type;
+    column_free_types(c);
+    c->types = types;
+    c->version++;
 }
 
 static struct dtype piece_item_type(const struct column *c, const struct column_piece *piece,
@@ -167,6 +213,7 @@ static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
     if (!piece) {
         piece = mem_calloc(1, sizeof(*piece));
+        piece->produced = rowbits_none();
         piece->version = c->version;
         c->overhead += sizeof(*piece);
         spine_set(&c->spine, spine_number(seq), piece);
@@ -185,30 +232,60 @@ static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
     return piece;
 }
 
-static size_t whole_units(size_t len) {
-    return (len + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
-}
-
 static uint32_t open_size_next(const struct column *c) {
     if (!c || !c->open) return ARENA_UNIT;
     size_t size = chunk_size(c->open) * 2;
     return size < OPEN_MAX ? (uint32_t)size : OPEN_MAX;
 }
 
+/* Does the next value go to the chunk that columns share? */
+static bool column_shares(const struct column *c, size_t len) {
+    return !c->open && c->home->partition && len <= SMALL_VALUE && c->bytes + len <= SMALL_COLUMN;
+}
+
+/* Of a column that is to come it is not known here whether it will share one, whose size is at most a
+ * unit. */
 size_t column_reserve(const struct column *c, size_t len) {
     if (len == 0 || (c && c->open && chunk_size(c->open) - c->open_used >= len)) return 0;
+    if (c && column_shares(c, len)) return SMALL_MAX;
     size_t size = open_size_next(c);
     size_t need = len > size ? len : size;
-    return whole_units(need);
+    return arena_round(need);
+}
+
+/* Nothing in a chunk that is written to is alive or lent: a steady stream goes round in the same
+ * memory. But what a child sees in it stays. */
+static bool chunk_is_idle(const struct chunk *chunk, const struct column *c) {
+    return chunk && chunk->cells == 0 && chunk->pins == 1 && !arena_is_held(c->home->arena);
+}
+
+/* The same as column_room, in the chunk that columns share. */
+static char *column_room_small(struct column *c, size_t len, size_t most, struct chunk **chunk,
+                               uint32_t *offset) {
+    struct column_home *home = c->home;
+    if (chunk_is_idle(home->small, c)) home->small_used = 0;
+    if (!home->small || chunk_size(home->small) - home->small_used < len) {
+        size_t size = home->small ? chunk_size(home->small) * 4 : SMALL_FIRST;
+        if (size > most) size = most;
+        if (size > SMALL_MAX) size = SMALL_MAX;
+        if (size < len) size = len;
+        column_home_close(home);
+        home->small = arena_take(home->arena, size);
+        assert(home->small); /* reserved */
+        chunk_own(home->small, &home->chunks);
+    }
+    *chunk = home->small;
+    *offset = home->small_used;
+    home->small_used += (uint32_t)len;
+    return home->small->memory + *offset;
 }
 
 /* Room for `len` bytes in a row: in the open chunk, in a new one of at most `most` bytes (or `len`),
  * or, for a long run, in one of its own. Returns the memory, and where it is in *chunk and *offset. */
 static char *column_room(struct column *c, size_t len, size_t most, struct chunk **chunk,
                          uint32_t *offset) {
-    /* Nothing in the open chunk is alive or lent: a steady stream goes round in the same memory.
-     * But what a child sees in it stays. */
-    if (c->open && c->open->cells == 0 && c->open->pins == 1 && !arena_is_held(c->arena)) {
+    if (column_shares(c, len)) return column_room_small(c, len, most, chunk, offset);
+    if (chunk_is_idle(c->open, c)) {
         c->open_used = 0;
         chunk_set_sparse(c->open, ARENA_SPARSE_NONE);
     }
@@ -222,10 +299,10 @@ static char *column_room(struct column *c, size_t len, size_t most, struct chunk
     if (size > most) size = most;
     bool opens =
         len <= OPEN_MAX && (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used);
-    if (len > size) size = opens ? whole_units(len) : len; /* an open chunk is used to its end */
-    *chunk = arena_take(c->arena, size);
+    if (len > size) size = opens ? arena_round(len) : len; /* an open chunk is used to its end */
+    *chunk = arena_take(c->home->arena, size);
     assert(*chunk); /* reserved */
-    chunk_own(*chunk, c->chunks);
+    chunk_own(*chunk, &c->home->chunks);
     *offset = 0;
     if (opens) {
         column_close(c);
@@ -242,7 +319,7 @@ static void column_set(struct column *c, uint64_t seq, struct cell cell, const u
     if (bits_get(piece->produced, row)) {
         cell_drop(c, &piece->cells[row]);
     } else {
-        bits_set(piece->produced, row);
+        c->overhead += rowbits_set(&piece->produced, row);
         piece->count++;
     }
     piece->cells[row] = cell;
@@ -282,10 +359,10 @@ void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct c
     bool own = false;
     if (chunk) {
         offset = (uint32_t)(v->payload.ptr - chunk->memory);
-        if (!chunk->owner) chunk_own(chunk, c->chunks);
+        if (!chunk->owner) chunk_own(chunk, &c->home->chunks);
     } else if (bytes) {
         values_copy(column_room(c, bytes, SIZE_MAX, &chunk, &offset), v, n);
-        own = chunk != c->open;
+        own = chunk != c->open && chunk != c->home->small;
     }
     unsigned kept = column_sizes_kept(column_type(c));
     for (size_t i = 0; i < n; i++) {
@@ -314,7 +391,6 @@ static void piece_load(struct column *c, struct column_piece *piece, const uint6
                        struct column_loading *l) {
     unsigned kept = column_sizes_kept(column_type(c));
     for (unsigned w = 0; w < SPINE_WORDS; w++) {
-        piece->produced[w] |= bits[w];
         for (uint64_t left = bits[w]; left; left &= left - 1, l->at++) {
             unsigned row = w * 64 + bits_lowest(left);
             uint32_t length = l->values->lengths ? l->values->lengths[l->at] : l->each;
@@ -326,6 +402,7 @@ static void piece_load(struct column *c, struct column_piece *piece, const uint6
             l->offset += length;
         }
     }
+    c->overhead += rowbits_add(&piece->produced, bits);
     piece->count = (uint16_t)bits_count(piece->produced, SPINE_WORDS);
 }
 
@@ -340,7 +417,7 @@ static void chunk_add_range(struct chunk *chunk, struct column *c, const struct 
                             const struct column_values *v, size_t n) {
     size_t cells = n;
     for (size_t i = 0; v->lengths && i < n; i++) cells -= v->lengths[i] == 0;
-    if (!chunk->owner) chunk_own(chunk, c->chunks);
+    if (!chunk->owner) chunk_own(chunk, &c->home->chunks);
     chunk->column = c;
     chunk->cells = (uint32_t)cells;
     chunk->live = v->payload.len;
@@ -387,7 +464,7 @@ bool column_get(const struct column *c, uint64_t seq, struct span *value) {
     if (!cell) return false;
     *value = span_of("", 0);
     if (cell->chunk) {
-        const struct chunk *chunk = arena_chunk(c->arena, cell->chunk);
+        const struct chunk *chunk = arena_chunk(c->home->arena, cell->chunk);
         *value = span_of(chunk->memory + cell->offset, cell->length);
     }
     return true;
@@ -398,7 +475,7 @@ bool column_clear(struct column *c, uint64_t seq) {
     unsigned row = spine_row(seq);
     if (!piece || !bits_get(piece->produced, row)) return false;
     cell_drop(c, &piece->cells[row]);
-    bits_clear(piece->produced, row);
+    c->overhead += rowbits_clear(&piece->produced, row);
     if (--piece->count == 0) {
         spine_set(&c->spine, spine_number(seq), NULL);
         piece_free(c, piece);
@@ -409,15 +486,15 @@ bool column_clear(struct column *c, uint64_t seq) {
 int column_move(struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
     struct cell *cell = &piece->cells[spine_row(seq)], old = *cell;
-    int failed = arena_reserve(c->arena, column_reserve(c, old.length), NULL);
+    int failed = arena_reserve(c->home->arena, column_reserve(c, old.length), NULL);
     if (failed) return failed;
-    struct chunk *from = arena_chunk(c->arena, old.chunk), *to;
+    struct chunk *from = arena_chunk(c->home->arena, old.chunk), *to;
     /* No chunk is opened that is larger than what moves: a move must not cost memory. */
-    char *memory = column_room(c, old.length, whole_units(from->live), &to, &cell->offset);
+    char *memory = column_room(c, old.length, arena_round(from->live), &to, &cell->offset);
     memcpy(memory, from->memory + old.offset, old.length);
     cell->chunk = to->id;
     chunk_add_cell(to, c, seq, old.length);
-    if (to != c->open) {
+    if (to != c->open && to != c->home->small) {
         chunk_trim(to, old.length);
         chunk_unpin(to);
     }

@@ -25,7 +25,7 @@ struct cell {
 };
 
 struct column_piece {
-    uint64_t produced[SPINE_WORDS];
+    const uint64_t *produced; /* rowbits.h */
     uint16_t count;    /* produced cells */
     uint16_t capacity; /* rows in cells (and sizes) */
     uint8_t version;   /* index into the column's types: what `sizes` is laid out for */
@@ -36,9 +36,23 @@ struct column_piece {
 /* Widening turns one size into `*` at a time at least: never more types than dimensions + 1. */
 enum { COLUMN_TYPES_MAX = DTYPE_MAX_DIMS + 1 };
 
+struct column;
+struct partition;
+
+/* Where the columns of a partition have their memory. Columns of few bytes write to one small chunk
+ * together: a chunk each, of which most would be empty, would be most of what a tiny partition takes. */
+struct column_home {
+    struct arena *arena;
+    struct chunk_list chunks;
+    const struct partition *partition; /* NULL: no chunk is shared */
+    struct chunk *small;               /* pinned; NULL: none */
+    uint32_t small_used;
+};
+
 struct column {
-    struct span name; /* owned */
-    struct dtype types[COLUMN_TYPES_MAX];
+    struct span name;          /* owned */
+    const struct dtype *types; /* `version` + 1 of them, owned where they are not constants */
+    uint32_t open_used;
     uint8_t version; /* the current type's index */
     bool declared;   /* by TQ.CREATE: does not widen */
     struct spine spine;
@@ -46,10 +60,8 @@ struct column {
     uint64_t bytes;    /* of their values */
     size_t overhead;   /* bytes of pieces */
 
-    struct arena *arena;
-    struct chunk_list *chunks; /* of the partition */
-    struct chunk *open;        /* where small values go; pinned */
-    uint32_t open_used;
+    struct column_home *home;
+    struct chunk *open; /* where small values go; pinned. NULL: none, or to home->small */
 };
 
 /* Values of one column for n samples, as an op carries them: borrowed, valid until applied. */
@@ -67,8 +79,8 @@ struct column_values {
 size_t column_values_bytes(const struct column_values *v, size_t n);
 
 /* A column without cells. The name is copied. */
-void column_init(struct column *c, struct span name, const struct dtype *type, struct arena *arena,
-                 struct chunk_list *chunks);
+void column_init(struct column *c, struct span name, const struct dtype *type,
+                 struct column_home *home);
 
 /* Pieces, name and the open chunk's pin. Cells are not visited: their chunks go with the partition's list
  * (chunk_list_release), or were dropped before. */
@@ -76,6 +88,9 @@ void column_free(struct column *c);
 
 /* Release the chunk that the column writes to. The next write opens another. */
 void column_close(struct column *c);
+
+/* The same for the one that columns share. */
+void column_home_close(struct column_home *home);
 
 /* The first part of column_free, in slices: frees at most *steps pieces and takes them off *steps.
  * True when none is left. The column is not read any more. */

@@ -1,20 +1,50 @@
 /* See compact.h. */
 #include "store/compact.h"
 
-#include "store/column.h"
+#include <stddef.h>
 
-/* Whose low 32 bits are known: a column's seqs lie within 2^32 of its first piece. */
-static uint64_t compact_widen(const struct column *c, uint32_t low) {
-    uint64_t first = c->spine.first * SPINE_ROWS;
+#include "store/partition.h"
+
+/* The partition of a chunk that several columns share, else NULL. */
+static const struct partition *compact_partition(const struct chunk *chunk) {
+    if (chunk->column) return NULL;
+    const char *home = (const char *)chunk->owner - offsetof(struct column_home, chunks);
+    return ((const struct column_home *)home)->partition;
+}
+
+/* Whose low 32 bits are known: a column's seqs, and a partition's, lie within 2^32 of the first
+ * piece's. */
+static uint64_t compact_widen(const struct chunk *chunk, uint32_t low) {
+    const struct partition *p = compact_partition(chunk);
+    uint64_t first = (p ? p->rows.first : chunk->column->spine.first) * SPINE_ROWS;
     return first + (uint32_t)(low - (uint32_t)first);
 }
 
-/* Move the cell out if it points into the chunk; false when there is no memory to move to. */
-static bool compact_cell(struct chunk *chunk, uint64_t seq, struct compact_budget *budget) {
-    const struct cell *cell = column_cell(chunk->column, seq);
+/* Move the column's cell out if it points into the chunk; false when there is no memory to move
+ * to. */
+static bool compact_cell(struct chunk *chunk, struct column *c, uint64_t seq,
+                         struct compact_budget *budget) {
+    const struct cell *cell = column_cell(c, seq);
     if (!cell || cell->chunk != chunk->id) return true;
     budget->bytes -= cell->length < budget->bytes ? cell->length : budget->bytes;
-    return column_move(chunk->column, seq) == 0;
+    return column_move(c, seq) == 0;
+}
+
+static bool compact_set(struct chunk *chunk, const struct column_set *set, uint64_t seq,
+                        struct compact_budget *budget) {
+    budget->rows -= set->count < budget->rows ? set->count : budget->rows;
+    for (size_t i = 0; i < set->count; i++)
+        if (!compact_cell(chunk, set->columns[i], seq, budget)) return false;
+    return true;
+}
+
+/* The same for all cells of a row that point into the chunk. */
+static bool compact_row(struct chunk *chunk, uint64_t seq, struct compact_budget *budget) {
+    const struct partition *p = compact_partition(chunk);
+    budget->rows--;
+    if (!p) return compact_cell(chunk, chunk->column, seq, budget);
+    return compact_cell(chunk, (struct column *)&p->keys, seq, budget) &&
+           compact_set(chunk, &p->fields, seq, budget) && compact_set(chunk, &p->tags, seq, budget);
 }
 
 /* The chunk goes when its last cell is out, unless it is pinned. False where it has to wait for
@@ -24,14 +54,12 @@ static bool compact_chunk(struct chunk *chunk, struct compact_budget *budget) {
     bool moved = true;
     while (moved && chunk->cells && chunk->others_count && budget->rows && budget->bytes) {
         uint32_t low = chunk->others[--chunk->others_count];
-        budget->rows--;
-        moved = compact_cell(chunk, compact_widen(chunk->column, low), budget);
+        moved = compact_row(chunk, compact_widen(chunk, low), budget);
         if (!moved) chunk->others_count++;
     }
     while (moved && chunk->cells && !chunk->others_count && budget->rows && budget->bytes &&
            chunk->first <= chunk->last) {
-        budget->rows--;
-        moved = compact_cell(chunk, chunk->first, budget);
+        moved = compact_row(chunk, chunk->first, budget);
         if (moved) chunk->first++;
     }
     bool done = chunk->cells == 0;

@@ -66,7 +66,7 @@ bool gather_next(struct gather *g, struct gather_run *run) {
     while (g->at < g->n && (cell = column_cell(g->column, g->seqs[g->at]))->length == 0) g->at++;
     if (g->at == g->n) return false;
     uint64_t end = (uint64_t)cell->offset + cell->length;
-    run->chunk = arena_chunk(g->column->arena, cell->chunk);
+    run->chunk = arena_chunk(g->column->home->arena, cell->chunk);
     const char *begin = run->chunk->memory + cell->offset;
     for (g->at++; g->at < g->n; g->at++) {
         const struct cell *next = column_cell(g->column, g->seqs[g->at]);

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 
 enum {
-    PAGE_FIRST = 8,   /* slots of a new index' only page */
+    PAGE_FIRST = 2,   /* slots of a new index' only page */
     PAGE_SPLIT = 512, /* slots from which on a full page splits instead of doubling */
     DEPTH_MAX = 26,   /* 2^32 names need no more */
     ENTRY_NAMES =
@@ -60,9 +60,9 @@ static void page_insert(struct keyindex_page *page, struct keyindex_slot slot) {
     page->count++;
 }
 
-/* Pages stay at most seven eighths full. */
+/* Pages stay at most seven eighths full, and a slot is free. */
 static bool page_is_full(const struct keyindex_page *page) {
-    return page->count >= (page->mask + 1) / 8 * 7;
+    return page->count >= (page->mask + 1) * 7 / 8;
 }
 
 /* Let the directory entries of the page that shares `depth` bits with the tag point to `page`. */

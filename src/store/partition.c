@@ -8,19 +8,22 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/matches.h"
+#include "store/rowbits.h"
 #include "store/tagindex.h"
 
 struct partition *partition_new(struct span name, struct arena *arena) {
     static const struct dtype bytes = {.base = DTYPE_BYTES};
     struct partition *p = mem_calloc(1, sizeof(*p));
     p->name = span_of(mem_dup(name.ptr, name.len), name.len);
-    p->arena = arena;
+    p->home = (struct column_home){.arena = arena, .partition = p};
     p->matches = matches_new(p);
-    column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, arena, &p->chunks);
+    column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, &p->home);
     return p;
 }
 
 /* ---- columns by name ---------------------------------------------------------------------- */
+
+enum { SET_SEARCHED = 8 }; /* with more columns a set has an index */
 
 static bool column_has_name(const void *context, uint32_t at, struct span name) {
     const struct column_set *set = context;
@@ -28,17 +31,62 @@ static bool column_has_name(const void *context, uint32_t at, struct span name) 
 }
 
 struct column *column_set_find(const struct column_set *set, struct span name) {
-    uint32_t at = keyindex_find(&set->index, hash_bytes(name), name, column_has_name, set);
+    if (set->count <= SET_SEARCHED) {
+        for (size_t i = 0; i < set->count; i++)
+            if (span_equal(set->columns[i]->name, name)) return set->columns[i];
+        return NULL;
+    }
+    uint32_t at = keyindex_find(set->index, hash_bytes(name), name, column_has_name, set);
     return at == KEYINDEX_NONE ? NULL : set->columns[at];
+}
+
+/* The last column enters the index, or all of them where there was none. */
+static void column_set_index(struct column_set *set) {
+    if (set->count <= SET_SEARCHED) return;
+    size_t first = set->index ? set->count - 1 : 0;
+    if (!set->index) set->index = mem_calloc(1, sizeof(*set->index));
+    for (size_t i = first; i < set->count; i++)
+        keyindex_add(set->index, hash_bytes(set->columns[i]->name), (uint32_t)i);
+}
+
+static void column_set_unindex(struct column_set *set) {
+    if (set->index) keyindex_free(set->index);
+    mem_free(set->index);
+    set->index = NULL;
+}
+
+bool column_is_spare(const struct column *c) {
+    return !c->produced && !c->declared;
+}
+
+/* Columns that have no cell and were not declared give their places back. */
+static void column_set_sweep(struct column_set *set) {
+    size_t n = set->count;
+    column_set_unindex(set);
+    set->count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct column *column = set->columns[i];
+        if (column_is_spare(column)) {
+            column_free(column);
+            mem_free(column);
+        } else {
+            set->columns[set->count++] = column;
+            column_set_index(set);
+        }
+    }
 }
 
 struct column *partition_add_column(struct partition *p, struct column_set *set, struct span name,
                                     const struct dtype *type) {
     struct column *column = mem_alloc(sizeof(*column));
-    column_init(column, name, type, p->arena, &p->chunks);
-    set->columns = mem_grow(set->columns, &set->capacity, set->count + 1, sizeof(*set->columns));
-    keyindex_add(&set->index, hash_bytes(name), (uint32_t)set->count);
+    if (set == &p->fields && set->count >= PARTITION_FIELDS_MAX) column_set_sweep(set);
+    column_init(column, name, type, &p->home);
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity ? 2 * set->capacity : 1;
+        set->columns = mem_realloc(set->columns, set->capacity * sizeof(*set->columns));
+    }
     set->columns[set->count++] = column;
+    column_set_index(set);
     return column;
 }
 
@@ -48,7 +96,7 @@ static void column_set_free(struct column_set *set) {
         mem_free(set->columns[i]);
     }
     mem_free(set->columns);
-    keyindex_free(&set->index);
+    column_set_unindex(set);
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -110,6 +158,7 @@ static struct row_piece *partition_rows_for(struct partition *p, uint64_t number
     struct row_piece *piece = spine_get(&p->rows, number);
     if (!piece) {
         piece = mem_calloc(1, sizeof(*piece));
+        piece->alive = rowbits_none();
         p->overhead += sizeof(*piece);
         spine_set(&p->rows, number, piece);
     }
@@ -133,7 +182,7 @@ static void partition_add_row(struct partition *p, uint64_t seq, uint32_t now_s)
     p->written++;
     unsigned row = spine_row(seq);
     struct row_piece *piece = partition_rows_for(p, spine_number(seq), row);
-    bits_set(piece->alive, row);
+    p->overhead += rowbits_set(&piece->alive, row);
     piece->count++;
     piece->written[row] = now_s;
     p->samples++;
@@ -310,7 +359,7 @@ void partition_load_rows(struct partition *p, const struct range *range, const u
             number = spine_number(range->base + at);
             piece = partition_rows_for(p, number, w * 64 + bits_highest(bits[w]));
         }
-        bits_set(piece->alive, row);
+        p->overhead += rowbits_set(&piece->alive, row);
         piece->count++;
         piece->written[row] = *written++;
         p->samples++;
@@ -350,6 +399,8 @@ void partition_load_member(struct partition *p, uint64_t seq, uint32_t group) {
 static void row_piece_free(struct partition *p, struct row_piece *piece) {
     p->overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->written);
     if (piece->groups) p->overhead -= piece->capacity * sizeof(*piece->groups);
+    p->overhead -= rowbits_bytes(piece->alive);
+    rowbits_free(piece->alive);
     mem_free(piece->written);
     mem_free(piece->groups);
     mem_free(piece);
@@ -373,7 +424,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     column_clear(&p->keys, seq);
 
     struct row_piece *piece = partition_rows(p, seq);
-    bits_clear(piece->alive, spine_row(seq));
+    p->overhead += rowbits_clear(&piece->alive, spine_row(seq));
     p->samples--;
     if (--piece->count > 0) return;
     uint64_t number = spine_number(seq);
@@ -384,7 +435,8 @@ void partition_clear(struct partition *p, uint64_t seq) {
 
 void partition_release(struct partition *p) {
     matches_leave(p->matches);
-    chunk_list_release(&p->chunks);
+    chunk_list_release(&p->home.chunks);
+    column_home_close(&p->home);
     column_close(&p->keys);
     for (size_t i = 0; i < p->fields.count; i++) column_close(p->fields.columns[i]);
     for (size_t i = 0; i < p->tags.count; i++) column_close(p->tags.columns[i]);
@@ -415,7 +467,8 @@ bool partition_shrink(struct partition *p, size_t *steps) {
 void partition_free(struct partition *p) {
     matches_free(p->matches);
     tagindexes_free(p);
-    chunk_list_release(&p->chunks);
+    chunk_list_release(&p->home.chunks);
+    column_home_close(&p->home);
     column_free(&p->keys);
     column_set_free(&p->fields);
     column_set_free(&p->tags);
@@ -450,7 +503,7 @@ uint64_t partition_live(const struct partition *p) {
 }
 
 static uint64_t column_set_overhead(const struct column_set *set) {
-    uint64_t bytes = set->index.bytes;
+    uint64_t bytes = set->index ? set->index->bytes : 0;
     for (size_t i = 0; i < set->count; i++)
         bytes += sizeof(struct column) + column_overhead(set->columns[i]);
     return bytes;

@@ -35,18 +35,18 @@ int seq_compare(const void *a, const void *b);
 size_t seqs_without(uint64_t *seqs, size_t n, const uint64_t *sorted, size_t n_sorted);
 
 struct row_piece {
-    uint64_t alive[SPINE_WORDS];
+    const uint64_t *alive; /* rowbits.h */
     uint16_t count;    /* alive */
     uint16_t capacity; /* rows in written (and groups) */
     uint32_t *written; /* when the sample was made: seconds since 1970 */
     uint32_t *groups;  /* group number or GROUP_NONE; NULL while no row has one */
 };
 
-/* Columns of one kind, by name and in order of appearance. */
+/* Columns of one kind, by name and in order of appearance. Few are searched one by one. */
 struct column_set {
     struct column **columns;
     size_t count, capacity;
-    struct keyindex index;
+    struct keyindex *index; /* NULL: searched one by one */
 };
 
 /* What may be in a partition, as TQ.CREATE and TQ.ALTER say. 0 is no bound. */
@@ -69,8 +69,7 @@ struct partition {
     uint32_t slot;    /* in the store's table; the store sets it */
     uint64_t serial;  /* differs from that of any other partition of the store, before or after */
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
-    struct arena *arena;
-    struct chunk_list chunks;
+    struct column_home home;
 
     struct spine rows;     /* struct row_piece */
     struct keyindex index; /* key → low 32 bits of seq */
@@ -115,6 +114,9 @@ uint64_t partition_find_hashed(const struct partition *p, struct span key, uint6
 bool partition_alive(const struct partition *p, uint64_t seq);
 bool partition_any_alive(const struct partition *p, const uint64_t *seqs, size_t n);
 struct span partition_key(const struct partition *p, uint64_t seq);
+/* Has no cell, and was not declared by TQ.CREATE: its place is free where there is no other. */
+bool column_is_spare(const struct column *c);
+
 struct column *column_set_find(const struct column_set *set, struct span name);
 struct consumer *partition_task(const struct partition *p, struct span name);
 uint32_t partition_group(const struct partition *p, uint64_t seq); /* GROUP_NONE */

@@ -2,6 +2,7 @@
 #include "store/plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "store/names.h"
@@ -131,6 +132,18 @@ static size_t plan_find_twice(const struct op_column *columns, size_t n, struct 
     return n;
 }
 
+/* Fields that give their places back, and are not among these. */
+static size_t plan_spare_columns(const struct column_set *set, const struct op_column *columns,
+                                 size_t n) {
+    size_t spare = 0;
+    for (size_t i = 0; i < set->count; i++) spare += column_is_spare(set->columns[i]);
+    for (size_t i = 0; i < n; i++) {
+        const struct column *c = column_set_find(set, columns[i].name);
+        spare -= c && column_is_spare(c);
+    }
+    return spare;
+}
+
 int plan_columns(const struct column_set *present, const char *what, size_t max,
                  const struct op_column *columns, size_t n, struct span partition,
                  struct error *e) {
@@ -141,6 +154,8 @@ int plan_columns(const struct column_set *present, const char *what, size_t max,
         return error_set(e, ERROR_ERR, "%s %s is named twice", what, QUOTE(columns[twice].name));
     size_t total = present ? present->count : 0;
     for (size_t i = 0; i < n; i++) total += !present || !column_set_find(present, columns[i].name);
+    if (total > max && present && !strcmp(what, "field"))
+        total -= plan_spare_columns(present, columns, n);
     if (total <= max) return 0;
     return error_set(e, ERROR_FULL, "partition %s: no room for more than %zu %ss", QUOTE(partition),
                      max, what);

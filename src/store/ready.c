@@ -4,7 +4,7 @@
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
     const struct row_piece *rows = spine_get(&r->partition->rows, number);
     if (!rows || (r->matches && matches_has_none(r->matches, number))) return false;
-    memcpy(words, rows->alive, sizeof(rows->alive));
+    memcpy(words, rows->alive, SPINE_WORDS * sizeof(*words));
     for (size_t i = 0; i < r->n_fields; i++) {
         const uint64_t *produced = column_bits(r->fields[i], number);
         if (!produced) return false;

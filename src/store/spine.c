@@ -9,21 +9,21 @@
 static void spine_cover(struct spine *s, uint64_t first, uint64_t end) {
     size_t count = (size_t)(end - first), shift = (size_t)(s->first - first);
     if (shift > s->start || s->start - shift + count > s->capacity) {
-        size_t capacity = count < 4 ? 4 : count + count / 2;
+        size_t capacity = count == 1 ? 1 : count < 4 ? 4 : count + count / 2;
         void **pieces = mem_alloc(capacity * sizeof(*pieces));
         if (s->count) memcpy(pieces + shift, s->pieces + s->start, s->count * sizeof(*pieces));
         mem_free(s->pieces);
         s->pieces = pieces;
-        s->capacity = capacity;
+        s->capacity = (uint32_t)capacity;
         s->start = 0;
     } else {
-        s->start -= shift;
+        s->start -= (uint32_t)shift;
     }
     memset(s->pieces + s->start, 0, shift * sizeof(*s->pieces));
     size_t filled = shift + s->count;
     memset(s->pieces + s->start + filled, 0, (count - filled) * sizeof(*s->pieces));
     s->first = first;
-    s->count = count;
+    s->count = (uint32_t)count;
 }
 
 static void spine_drop_ends(struct spine *s) {

@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SPINE_ROWS = 1024, SPINE_WORDS = SPINE_ROWS / 64, SPINE_CAPACITY_FIRST = 16 };
+enum { SPINE_ROWS = 1024, SPINE_WORDS = SPINE_ROWS / 64, SPINE_CAPACITY_FIRST = 1 };
 
 struct spine {
     void **pieces; /* ring-less deque: entries start … start + count - 1 */
-    size_t start, count, capacity;
+    uint32_t start, count, capacity;
     uint64_t first; /* piece number of the entry at start */
 };
 
@@ -30,7 +30,7 @@ static inline unsigned spine_row(uint64_t seq) {
 /* The piece with this number, NULL where there is none. */
 static inline void *spine_get(const struct spine *s, uint64_t number) {
     uint64_t at = number - s->first; /* wraps far beyond count when number < first */
-    return at < s->count ? s->pieces[s->start + at] : NULL;
+    return at < s->count ? s->pieces[(size_t)s->start + at] : NULL;
 }
 
 /* One behind the last piece's number. */

@@ -485,7 +485,7 @@ static void test_longest_chunk(void **state) {
     assert_int_equal(chunk_size(chunk), (size_t)ARENA_CHUNK_MAX + 1);
     chunk->memory[0] = chunk->memory[ARENA_CHUNK_MAX - 1] = 1;
     chunk_trim(chunk, 1);
-    assert_int_equal(arena_allocated(arena), ARENA_UNIT);
+    assert_int_equal(arena_allocated(arena), ARENA_GRAIN);
     chunk_unpin(chunk);
     arena_free(arena);
 }

@@ -9,7 +9,7 @@
 
 struct fixture {
     struct arena *arena;
-    struct chunk_list chunks;
+    struct column_home home;
     struct column column;
 };
 
@@ -23,11 +23,12 @@ static struct dtype type_of(const char *text) {
 static void open_column(struct fixture *f, const char *type_text) {
     struct dtype type = type_of(type_text);
     *f = (struct fixture){.arena = arena_new(1 << 20, NULL)};
-    column_init(&f->column, SPAN_LITERAL("x"), &type, f->arena, &f->chunks);
+    f->home.arena = f->arena;
+    column_init(&f->column, SPAN_LITERAL("x"), &type, &f->home);
 }
 
 static void close_column(struct fixture *f) {
-    chunk_list_release(&f->chunks);
+    chunk_list_release(&f->home.chunks);
     column_free(&f->column);
     assert_int_equal(arena_allocated(f->arena), 0);
     arena_free(f->arena);
@@ -317,7 +318,7 @@ static void test_lent_memory_is_not_reused(void **state) {
     column_clear(&f.column, 0);
     for (uint64_t seq = 1; seq < 3000; seq++) put_filled(&f, seq, 100);
     assert_memory_equal(lent.ptr, "lent", 4);
-    chunk_list_release(&f.chunks);
+    chunk_list_release(&f.home.chunks);
     assert_memory_equal(lent.ptr, "lent", 4);
     column_free(&f.column);
     assert_memory_equal(lent.ptr, "lent", 4);

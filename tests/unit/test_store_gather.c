@@ -8,7 +8,7 @@
 
 struct fixture {
     struct arena *arena;
-    struct chunk_list chunks;
+    struct column_home home;
     struct column column;
 };
 
@@ -22,11 +22,12 @@ static struct dtype type_of(const char *text) {
 static void open_column(struct fixture *f, const char *type_text) {
     struct dtype type = type_of(type_text);
     *f = (struct fixture){.arena = arena_new(1 << 20, NULL)};
-    column_init(&f->column, SPAN_LITERAL("x"), &type, f->arena, &f->chunks);
+    f->home.arena = f->arena;
+    column_init(&f->column, SPAN_LITERAL("x"), &type, &f->home);
 }
 
 static void close_column(struct fixture *f) {
-    chunk_list_release(&f->chunks);
+    chunk_list_release(&f->home.chunks);
     column_free(&f->column);
     arena_free(f->arena);
 }

@@ -242,7 +242,11 @@ start_own_server {maxmemory 20mb} {
                 r TQ.ALTER p$i RETIRE 1024 {*}$names
             }
         }
-        assert_error "OOM *" {r TQ.SAMPLE many old COUNT 1 FIELDS 1 f RANK 123456 BATCH 7 DONE 6}
+        assert_error "OOM *" {
+            foreach rank [range 1 80] {
+                r TQ.SAMPLE many old COUNT 1000 FIELDS 1 f RANK $rank BATCH 7 DONE 6
+            }
+        }
         # Tasks that have consumed, those that samples wait for, and what only looks.
         assert_equal {k2 k3} [take many old 2]
         assert_equal {k1 k2} [take many new 2 KEEP]
@@ -291,5 +295,64 @@ start_own_server {maxmemory 20mb} {
         assert {[info_field used_memory] < $limit + 4000000} "used_memory is [info_field used_memory]"
         r TQ.CLEAR full
         assert_equal 1 [resp::receive [lindex $clients 0]]
+    }
+}
+
+start_own_server {} {
+    foreach {what command bytes} {
+        "one field" {TQ.PUT p$i k FIELDS 1 f v} 1700
+        "four fields and a tag" {TQ.PUT p$i k TAGS 1 t v FIELDS 4 a vvvvvvvv b vvvvvvvv c vvvvvvvv d vvvvvvvv} 2200
+    } {
+        test "a partition of one sample of $what takes few bytes" {
+            set n 20000
+            set before [info_field used_memory]
+            set resident [resident]
+            foreach first [range 0 19] {
+                set commands {}
+                foreach i [range [expr {$first * $n / 20 + 1}] [expr {($first + 1) * $n / 20}]] {
+                    lappend commands [subst -nocommands -nobackslashes $::command]
+                }
+                pipeline [r] $commands
+            }
+            set each [expr {([info_field used_memory] - $before) / $n}]
+            if {[info_field mem_allocator] ne "libc"} {
+                assert {$each < $::bytes} "$each bytes a partition"
+                assert {([resident] - $resident) / $n < $::bytes + 200} "[expr {([resident] - $resident) / $n}]"
+            }
+            foreach i [list 1 77 $n] {
+                assert_equal k [lindex [r TQ.LIST p$i] 1]
+            }
+            r FLUSHALL
+            wait_until {[info_field used_memory] < $before + 8000000}
+        }
+    }
+
+    test "a field whose cells are cleared gives its place back, unless it was declared" {
+        r TQ.CREATE p FIELDS 2 declared f32 other i64
+        r TQ.PUT p kept FIELDS 2 declared abcd live x
+        foreach first [range 0 9] {
+            set commands {}
+            foreach i [range [expr {$first * 500 + 1}] [expr {$first * 500 + 500}]] {
+                lappend commands [list TQ.PUT p k FIELDS 1 f$i v] [list TQ.CLEAR p KEYS 1 k FIELDS 1 f$i]
+            }
+            foreach {put clear} [pipeline [r] $commands] {
+                assert {$put in {0 1} && $clear eq "1"} "$put $clear"
+            }
+        }
+        set fields [lmap entry [r TQ.SCHEMA p] {lindex $entry 0}]
+        assert {[llength $fields] <= 4096}
+        assert {"declared" in $fields && "other" in $fields && "live" in $fields}
+        assert_equal x [cell p kept live]
+        assert_error "SCHEMA *" {r TQ.PUT p k FIELDS 1 other:str v}
+        # Fields that have cells keep their places.
+        set words {}
+        foreach i [range 1 4093] {
+            lappend words g$i v
+        }
+        assert_equal 0 [r TQ.PUT p k FIELDS 4093 {*}$words]
+        assert_error "FULL *no room for more than 4096 fields" {r TQ.PUT p k FIELDS 1 more v}
+        assert_equal 1 [r TQ.CLEAR p KEYS 1 k FIELDS 1 g77]
+        assert_equal 0 [r TQ.PUT p k FIELDS 1 more v]
+        assert_equal 4096 [llength [r TQ.SCHEMA p]]
     }
 }

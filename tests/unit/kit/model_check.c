@@ -136,9 +136,10 @@ static void tally_column(const struct partition *p, const struct column *c,
     for (size_t i = 0; i < expected->n; i++) {
         const struct cell *cell = column_cell(c, expected->samples[i]->seq);
         if (!cell || !cell->length) continue;
-        const struct chunk *chunk = arena_chunk(p->arena, cell->chunk);
+        const struct chunk *chunk = arena_chunk(p->home.arena, cell->chunk);
         EXPECT((uint64_t)cell->offset + cell->length <= chunk_size(chunk), "sample %zu", i);
-        EXPECT(chunk->owner == &p->chunks && chunk->column == c, "sample %zu", i);
+        EXPECT(chunk->owner == &p->home.chunks && (chunk->column == c || !chunk->column),
+               "sample %zu", i);
         EXPECT(knows_seq(chunk, expected->samples[i]->seq), "sample %zu", i);
         tallies[cell->chunk].cells++;
         tallies[cell->chunk].live += cell->length;
@@ -150,7 +151,7 @@ static size_t check_chunks(const struct partition *p, const struct model_partiti
                            size_t *bytes) {
     uint32_t largest = 0;
     size_t count = 0;
-    for (struct chunk *c = p->chunks.first; c; c = c->next)
+    for (struct chunk *c = p->home.chunks.first; c; c = c->next)
         largest = c->id > largest ? c->id : largest;
     struct tally *tallies = mem_calloc((size_t)largest + 1, sizeof(*tallies));
     tally_column(p, &p->keys, expected, tallies);
@@ -158,7 +159,7 @@ static size_t check_chunks(const struct partition *p, const struct model_partiti
         tally_column(p, p->fields.columns[i], expected, tallies);
     for (size_t i = 0; i < p->tags.count; i++)
         tally_column(p, p->tags.columns[i], expected, tallies);
-    for (struct chunk *c = p->chunks.first; c; c = c->next, count++) {
+    for (struct chunk *c = p->home.chunks.first; c; c = c->next, count++) {
         EXPECT(c->cells == tallies[c->id].cells, "%u, expected %u", c->cells, tallies[c->id].cells);
         EXPECT(c->live == tallies[c->id].live, "%llu, expected %llu", U(c->live),
                U(tallies[c->id].live));

@@ -192,7 +192,7 @@ static void step_pin(struct trial *t) {
     const struct cell *cell = c ? column_cell(c, seqs[0]) : NULL;
     if (!cell || !cell->chunk) return;
     struct trial_pin *pin = &t->pins[t->n_pins++];
-    pin->chunk = arena_chunk(p->arena, cell->chunk);
+    pin->chunk = arena_chunk(p->home.arena, cell->chunk);
     pin->bytes = span_of(pin->chunk->memory + cell->offset, cell->length);
     pin->copy = mem_dup(pin->bytes.ptr, pin->bytes.len);
     chunk_pin(pin->chunk);
