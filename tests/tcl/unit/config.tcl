@@ -302,7 +302,7 @@ start_own_server {maxclients 123} {
         set conf ""
         foreach {name value} [r CONFIG GET *] {
             if {$name ni {port unixsocket} && $value ne ""} {
-                append conf "$name $value\n"
+                append conf "$name \"[string map {\\ \\\\ \" \\\"} $value]\"\n"
             }
         }
         set port [free_port]
