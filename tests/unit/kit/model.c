@@ -37,6 +37,8 @@ static void free_partition(struct model_partition *p) {
     mem_free(p->groups);
     while (p->n_leases) model_end_lease(p, 0);
     mem_free(p->leases);
+    while (p->n_onces) model_drop_once(p, 0);
+    mem_free(p->onces);
     while (p->n_replies) model_drop_reply(p, 0);
     mem_free(p->replies);
     while (p->n_batches) model_drop_batch(p, 0);
@@ -205,6 +207,7 @@ void model_end_lease(struct model_partition *p, size_t at) {
 void model_clear_sample(struct model_partition *p, size_t at) {
     leave_group(p, p->samples[at]);
     model_unbatch(p, p->n_tasks, p->samples[at]->seq, false);
+    model_unonce(p, p->n_tasks, p->samples[at]->seq, false);
     free_sample(p->samples[at]);
     memmove(&p->samples[at], &p->samples[at + 1], (--p->n - at) * sizeof(*p->samples));
 }
@@ -262,6 +265,8 @@ static void forget_task(struct model_partition *p, size_t task) {
         if (p->done[i].task == task) p->done[i] = p->done[--p->n_done];
     for (size_t i = p->n_replies; i-- > 0;)
         if (p->replies[i].task == task) model_drop_reply(p, i);
+    for (size_t i = p->n_onces; i-- > 0;)
+        if (p->onces[i].task == task) model_drop_once(p, i);
 }
 
 unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed) {
@@ -282,6 +287,7 @@ unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed
             had |= sample->had[t];
             sample->had[t] = false;
             model_unbatch(p, t, sample->seq, true);
+            model_unonce(p, t, sample->seq, true);
         }
         *changed += had;
     }

@@ -77,6 +77,19 @@ struct model_reply {
     size_t samples;
 };
 
+/* What the last call of a holder took, less what was cleared since. */
+struct model_once {
+    struct span holder; /* owned */
+    uint64_t number;
+    size_t task;
+    bool took; /* the call with that number took something */
+    struct checksum128 request;
+    uint64_t lease; /* 0: none */
+    int64_t held_until_ms;
+    uint64_t *seqs; /* owned */
+    size_t n;
+};
+
 /* What a rank got, less what was cleared since. It stays when all of it was. */
 struct model_batch {
     size_t task;
@@ -118,6 +131,8 @@ struct model_partition {
     size_t n_leases, leases_capacity;
     struct model_reply *replies;
     size_t n_replies, replies_capacity;
+    struct model_once *onces;
+    size_t n_onces, onces_capacity;
     struct model_batch *batches;
     size_t n_batches, batches_capacity;
     struct model_done *done;
@@ -179,6 +194,7 @@ uint64_t *model_retire(struct model *m, struct span partition, struct scratch *s
 struct model_answer {
     enum take_outcome outcome;
     bool remembered;
+    uint64_t lease; /* of a remembered batch */
     size_t n;       /* that the caller gets */
     size_t total;   /* that are consumed or leased, for all ranks */
     uint64_t *seqs; /* in scratch: the batch, in order; or, with `of`, what it is chosen from */
@@ -211,7 +227,27 @@ int64_t model_next_end(const struct model *m);
 /* Its time is over; returns how many samples come back. It is there. */
 size_t model_expire(struct model *m, struct span partition, struct span task, uint64_t id);
 
+/* ---- ONCE ---- */
+
+/* The holder's call before arrived, which is new. */
+bool model_confirm(struct model *m, const struct take *take);
+
+/* When the first hold ends, LEASE_NEVER without any. */
+int64_t model_next_hold(const struct model *m);
+
+/* It is over. */
+void model_end_hold(struct model *m, struct span partition, struct span holder);
+
 /* ---- for the files of the model ---- */
+
+void model_drop_once(struct model_partition *p, size_t at);
+/* The sample leaves the batches of holders, of this task (n_tasks: of all); `forget`: those that
+ * lost their last one took nothing. */
+void model_unonce(struct model_partition *p, size_t task, uint64_t seq, bool forget);
+bool model_holds(const struct model_partition *p, uint64_t seq);
+unsigned model_look_once(const struct model_partition *p, const struct take *take,
+                         struct scratch *scratch, struct model_answer *answer);
+void model_once_took(struct model_partition *p, size_t task, const struct op *op);
 
 struct span model_own(struct span bytes);
 void model_let_go(struct span *owned);

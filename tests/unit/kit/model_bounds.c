@@ -145,7 +145,7 @@ static bool is_done(const struct model_partition *p, const struct model_sample *
         size_t task = model_task(p, p->bounds.retire[i]);
         if (task == p->n_tasks || !sample->had[task]) return false;
     }
-    return !is_awaited(p, sample->seq);
+    return !is_awaited(p, sample->seq) && !model_holds(p, sample->seq);
 }
 
 /* Alone, or with all its group; of a group that lost somebody, with those that are left. */

@@ -24,4 +24,6 @@ void model_check_gather(struct model *m, const struct store *s, struct span part
 void model_check_tasks(const struct partition *p, const struct model_partition *expected);
 void model_check_leases(const struct model *m, const struct store *s);
 
+void model_check_onces(const struct partition *p, const struct model_partition *expected);
+
 #endif

@@ -87,6 +87,7 @@ void model_check_tasks(const struct partition *p, const struct model_partition *
         check_ranks(expected, task, p->tasks[i]);
         leases += p->tasks[i]->leases_count;
     }
+    model_check_onces(p, expected);
     EXPECT(leases == expected->n_leases, "%zu leases, expected %zu", leases, expected->n_leases);
     for (size_t i = 0; i < expected->n_tasks; i++)
         check_bits(expected, i, partition_task(p, expected->tasks[i]));

@@ -180,6 +180,7 @@ unsigned model_take(struct model *m, const struct take *take, struct scratch *sc
     unsigned errors = check_sampler(p, take);
     if (errors || !p) return errors;
     if (take->ranked) errors = look_up(p, take, scratch, answer);
+    if (take->once.holder.ptr) errors = model_look_once(p, take, scratch, answer);
     if (answer->remembered) return 0;
     errors |= check_ahead(p, take);
     if (!errors) decide(p, take, scratch, answer);

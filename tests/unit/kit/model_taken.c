@@ -169,6 +169,11 @@ void model_check_taken(struct model *m, const struct take *take, const struct mo
         return;
     }
     EXPECT(taken->n == answer->n, "%zu, expected %zu", taken->n, answer->n);
+    if (answer->remembered && take->once.holder.ptr) {
+        EXPECT(!memcmp(taken->seqs, answer->seqs, answer->n * sizeof(*answer->seqs)), "again");
+        EXPECT(!taken->changes && taken->lease == answer->lease, "lease %llu", U(taken->lease));
+        return;
+    }
     if (answer->remembered) {
         struct model_batch *batch =
             model_batch(p, model_task(p, take->task), take->rank, take->batch);
@@ -237,6 +242,7 @@ void model_took(struct model *m, const struct take *take, const struct taken *ta
         model_batch(p, task, take->rank, take->batch)->handed = true;
         return;
     }
+    if (take->once.holder.ptr) model_once_took(p, task, &taken->op);
     if (take->lease_ms) {
         lend(m, p, task, &taken->op);
         return;

@@ -112,6 +112,20 @@ static void draw_holder(struct trial *t, struct take *take) {
     take->lease_ms = trial_draw_ms(t);
 }
 
+/* As often as not the call that a holder sent last. */
+static void draw_once(struct trial *t, struct take *take) {
+    static const char *const holders[] = {"a", "worker-1", "worker-22"};
+    const struct model_partition *p = model_find(&t->model, take->partition);
+    take->once = (struct op_once){.holder = span_of_string(holders[below(t, 3)]),
+                                  .number = below(t, 4),
+                                  .request = {trial_rarely(t), 7}};
+    if (!p || p->n_onces == 0 || below(t, 8) == 0) return;
+    const struct model_once *once = &p->onces[below(t, p->n_onces)];
+    take->once.holder = once->holder;
+    take->once.number = once->number + below(t, 2);
+    if (trial_rarely(t)) take->once.number--;
+}
+
 /* Those that some sample has, as a rule. */
 static void draw_fields(struct trial *t, struct take *take) {
     const struct model_partition *p = model_find(&t->model, take->partition);
@@ -138,6 +152,7 @@ void trial_draw_take(struct trial *t, struct take *take) {
     if (kind == 3 && trial_rarely(t)) draw_balanced(t, take);
     if (kind == 4) take->keep = true;
     if (kind == 5 || kind == 6) draw_holder(t, take);
+    if (!take->ranked && !take->keep && below(t, 2)) draw_once(t, take);
     take->at_least = below(t, 2) ? take->count : 1 + below(t, below(t, 2) ? take->count : 1);
     draw_fields(t, take);
 }

@@ -73,6 +73,23 @@ static void step_done(struct trial *t, const struct take *take) {
     if (n) trial_retire(t, take->partition, seqs, n);
 }
 
+/* What the holder says of its call before, as TQ.SAMPLE does before it takes. */
+static void step_confirm(struct trial *t, const struct take *take) {
+    struct model_answer answer;
+    struct op op;
+    const uint64_t *seqs;
+    size_t n;
+    unsigned due = model_take(&t->model, take, &t->scratch, &answer);
+    int code = take_check_once(t->kit.store, take, &t->kit.scratch, &t->kit.error);
+    if (!trial_agree(t, "confirm", due, code)) return;
+    bool has =
+        take_plan_confirm(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
+    trial_expect(t, "confirm", has, model_confirm(&t->model, take));
+    if (!has) return;
+    store_apply(t->kit.store, &op);
+    if (n) trial_retire(t, take->partition, seqs, n);
+}
+
 void trial_step_take(struct trial *t) {
     struct take take;
     struct taken taken;
@@ -81,6 +98,7 @@ void trial_step_take(struct trial *t) {
     scratch_reset(&t->kit.scratch);
     forget_with_store(t, take.partition);
     if (take.finishes) step_done(t, &take);
+    if (take.once.holder.ptr) step_confirm(t, &take);
     unsigned due = model_take(&t->model, &take, &t->scratch, &answer);
     int code =
         take_plan(t->kit.store, &take, t->kit.now_ms, &t->kit.scratch, &taken, &t->kit.error);
@@ -91,8 +109,8 @@ void trial_step_take(struct trial *t) {
     size_t changed = store_apply(t->kit.store, &taken.op);
     trial_expect(t, "taken", changed, taken.remembered ? 0 : answer.total);
     model_took(&t->model, &take, &taken);
-    if (!take.lease_ms && !taken.remembered)
-        trial_retire(t, take.partition, taken.op.select.seqs, taken.op.select.n);
+    if (taken.n_settled || (!take.lease_ms && !taken.remembered))
+        trial_retire(t, take.partition, taken.settled, taken.n_settled);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */
@@ -172,6 +190,15 @@ void trial_step_clock(struct trial *t) {
         trial_expect(t, "expired", store_apply(t->kit.store, &op), changed);
     }
     EXPECT(model_next_end(&t->model) > t->kit.now_ms, "step %u: a lease is left", t->steps);
+    const uint64_t *seqs;
+    size_t n;
+    while (once_plan_expiry(t->kit.store, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n)) {
+        struct span partition = op.partition;
+        model_end_hold(&t->model, partition, op.select.once.holder);
+        store_apply(t->kit.store, &op);
+        trial_retire(t, partition, seqs, n);
+    }
+    EXPECT(model_next_hold(&t->model) > t->kit.now_ms, "step %u: a hold is left", t->steps);
 }
 
 /* ---- TQ.CREATE, TQ.ALTER ------------------------------------------------------------------ */
