@@ -27,6 +27,7 @@ proc process_runs {pid} {
     return [expr {[string index $stat [string last ")" $stat]+2] ni {Z X}}]
 }
 
+# By the kill of the shell: in a Turkish locale that of procps does not know CONT.
 proc signal_process {signal pid} {
     exec sh -c "kill -$signal $pid"
 }

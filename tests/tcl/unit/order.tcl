@@ -162,13 +162,13 @@ with_trace {
             r TQ.PUT big k FIELDS 1 f [string repeat x 1000000]
             lassign [full_and_woken] c fd
             # Now it is readable and writable at once.
-            exec kill -STOP [srv pid]
+            signal_process STOP [srv pid]
             try {
                 wait_until {[find_call [calls] 0 "*stopped by SIGSTOP*"] >= 0}
                 wait_until {[pull $c; in_flight $c] == 0}
                 resp::send $c TQ.PUT p full-key FIELDS 1 f v
             } finally {
-                exec kill -CONT [srv pid]
+                signal_process CONT [srv pid]
             }
             have_megabytes $c 8
             assert_equal key$fd [resp::receive $c]

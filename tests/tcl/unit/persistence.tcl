@@ -547,12 +547,12 @@ start_own_server {appendonly yes} {
 
     # The owner is stopped, so that it can't make the file again before the second server comes.
     test "a second server does not start while the lock file is removed" {
-        exec kill -STOP [srv pid]
+        signal_process STOP [srv pid]
         file delete [file join [srv dir] tq.lock]
         try {
             second_start_fails "*is in use by another tq: process [srv pid] (its tq.lock was removed)*" --appendonly yes
         } finally {
-            exec kill -CONT [srv pid]
+            signal_process CONT [srv pid]
         }
         wait_until {[file exists [file join [srv dir] tq.lock]]}
         assert_equal 1 [info_field aof_in_force]
@@ -600,7 +600,7 @@ start_own_server {appendonly yes appendfsync always} {
         assert_equal {k1 k2} [take p t 2]
         assert_equal 0 [r TQ.PUT p k2 FIELDS 1 f w]
         assert_match "*torn frame, log.000001.tql, offset *bytes that nobody was promised were cut off*" [said]
-        set kept [glob $path.cut-*]
+        set kept [lindex [glob $path.cut-*] 0]
         set offset [lindex [split $kept -] end]
         assert_equal [string range $bytes $offset end-100] [read_file $kept]
         restart_server KILL
