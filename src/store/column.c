@@ -240,7 +240,7 @@ static uint32_t open_size_next(const struct column *c) {
 
 /* Does the next value go to the chunk that columns share? */
 static bool column_shares(const struct column *c, size_t len) {
-    return !c->open && c->home->partition && len <= SMALL_VALUE && c->bytes + len <= SMALL_COLUMN;
+    return !c->open && c->home->shares && len <= SMALL_VALUE && c->bytes + len <= SMALL_COLUMN;
 }
 
 /* Of a column that is to come it is not known here whether it will share one, whose size is at most a

@@ -37,16 +37,15 @@ struct column_piece {
 enum { COLUMN_TYPES_MAX = DTYPE_MAX_DIMS + 1 };
 
 struct column;
-struct partition;
 
 /* Where the columns of a partition have their memory. Columns of few bytes write to one small chunk
  * together: a chunk each, of which most would be empty, would be most of what a tiny partition takes. */
 struct column_home {
     struct arena *arena;
     struct chunk_list chunks;
-    const struct partition *partition; /* NULL: no chunk is shared */
-    struct chunk *small;               /* pinned; NULL: none */
+    struct chunk *small; /* pinned; NULL: none */
     uint32_t small_used;
+    bool shares; /* it is that of a partition: see compact.c */
 };
 
 struct column {

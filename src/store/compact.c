@@ -8,8 +8,8 @@
 /* The partition of a chunk that several columns share, else NULL. */
 static const struct partition *compact_partition(const struct chunk *chunk) {
     if (chunk->column) return NULL;
-    const char *home = (const char *)chunk->owner - offsetof(struct column_home, chunks);
-    return ((const struct column_home *)home)->partition;
+    const char *chunks = (const char *)chunk->owner;
+    return (const struct partition *)(chunks - offsetof(struct partition, home.chunks));
 }
 
 /* Whose low 32 bits are known: a column's seqs, and a partition's, lie within 2^32 of the first

@@ -402,7 +402,7 @@ static int dump_ended(struct dump *d) {
 }
 
 static int dump_onces(struct dump *d) {
-    const struct once *entry = d->p->onces.n ? TAILQ_FIRST(&d->p->onces.order) : NULL;
+    const struct once *entry = d->p->onces->n ? TAILQ_FIRST(&d->p->onces->order) : NULL;
     int failed = 0;
     while (!failed && entry) {
         do {

@@ -445,9 +445,10 @@ static int load_ended(struct load *l, struct unpack *u, struct error *e) {
 
 /* A batch was either leased or consumed; only what was consumed is held. */
 static bool load_once_is_right(const struct load *l, const struct once *entry) {
-    if (entry->holder.len < 1 || entry->holder.len > ONCE_HOLDER_MAX || l->p->onces.n == ONCE_MAX ||
-        once_find(l->p, entry->holder) || entry->lease > l->last_lease ||
-        entry->held_until_ms < 0 || entry->held_until_ms == LEASE_NEVER)
+    if (entry->holder.len < 1 || entry->holder.len > ONCE_HOLDER_MAX ||
+        l->p->onces->n == ONCE_MAX || once_find(l->p, entry->holder) ||
+        entry->lease > l->last_lease || entry->held_until_ms < 0 ||
+        entry->held_until_ms == LEASE_NEVER)
         return false;
     return entry->n ? !entry->lease : !entry->held_until_ms;
 }

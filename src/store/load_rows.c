@@ -286,7 +286,7 @@ static int load_find_column(struct load *l, struct unpack *u, struct error *e) {
     uint64_t at = unpack_varint(u);
     const struct column_set *set = tag ? &l->p->tags : &l->p->fields;
     if (u->bad || tag > 1 || at >= set->count)
-        return load_bad(l, e, "a section is about %s %llu of %zu", tag ? "tag" : "field", U(at),
+        return load_bad(l, e, "a section is about %s %llu of %u", tag ? "tag" : "field", U(at),
                         set->count);
     l->column = set->columns[at];
     l->column_is_tag = tag;

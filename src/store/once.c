@@ -9,19 +9,26 @@
 #include "base/scratch.h"
 #include "store/store.h"
 
+/* Most partitions have none: they share this one, which is never changed. */
+static struct onces once_none;
+
+struct onces *onces_none(void) {
+    return &once_none;
+}
+
 static bool once_is(const void *context, uint32_t at, struct span holder) {
     return span_equal(((const struct onces *)context)->table[at]->holder, holder);
 }
 
 struct once *once_find(const struct partition *p, struct span holder) {
-    const struct onces *all = &p->onces;
+    const struct onces *all = p->onces;
     uint32_t at = keyindex_find(&all->index, hash_bytes(holder), holder, once_is, all);
     return at == KEYINDEX_NONE ? NULL : all->table[at];
 }
 
 const struct once *once_evicted(const struct partition *p, struct span holder) {
-    if (p->onces.n < ONCE_MAX || once_find(p, holder)) return NULL;
-    return TAILQ_FIRST(&p->onces.order);
+    if (p->onces->n < ONCE_MAX || once_find(p, holder)) return NULL;
+    return TAILQ_FIRST(&p->onces->order);
 }
 
 static size_t once_bytes(const struct once *entry) {
@@ -77,7 +84,8 @@ bool once_plan_expiry(const struct store *s, int64_t now_ms, struct scratch *scr
 /* ---- entries ------------------------------------------------------------------------------ */
 
 static struct once *once_make(struct partition *p, struct span holder) {
-    struct onces *all = &p->onces;
+    if (p->onces == &once_none) p->onces = mem_calloc(1, sizeof(*p->onces));
+    struct onces *all = p->onces;
     struct once *entry = mem_calloc(1, sizeof(*entry));
     entry->partition = p;
     entry->holder = span_of(mem_dup(holder.ptr, holder.len), holder.len);
@@ -93,7 +101,7 @@ static struct once *once_make(struct partition *p, struct span holder) {
 
 /* The call with its number has taken nothing. */
 static void once_empty(struct leases *leases, struct once *entry) {
-    struct onces *all = &entry->partition->onces;
+    struct onces *all = entry->partition->onces;
     once_release(leases, entry);
     all->bytes -= once_bytes(entry);
     mem_free(entry->seqs);
@@ -105,7 +113,7 @@ static void once_empty(struct leases *leases, struct once *entry) {
 
 /* The last of the table takes its place. */
 static void once_drop(struct leases *leases, struct once *entry) {
-    struct onces *all = &entry->partition->onces;
+    struct onces *all = entry->partition->onces;
     once_empty(leases, entry);
     struct once *last = all->table[--all->n];
     keyindex_remove(&all->index, hash_bytes(entry->holder), entry->place);
@@ -123,7 +131,7 @@ static void once_drop(struct leases *leases, struct once *entry) {
 }
 
 static void once_speaks(struct once *entry, uint64_t number) {
-    struct onces *all = &entry->partition->onces;
+    struct onces *all = entry->partition->onces;
     entry->number = number;
     TAILQ_REMOVE(&all->order, entry, order);
     TAILQ_INSERT_TAIL(&all->order, entry, order);
@@ -135,7 +143,7 @@ void once_take(struct leases *leases, struct partition *p, struct consumer *task
                const struct op *op) {
     const struct op_select *select = &op->select;
     struct once *entry = once_find(p, select->once.holder);
-    if (!entry && p->onces.n == ONCE_MAX) once_drop(leases, TAILQ_FIRST(&p->onces.order));
+    if (!entry && p->onces->n == ONCE_MAX) once_drop(leases, TAILQ_FIRST(&p->onces->order));
     if (!entry) entry = once_make(p, select->once.holder);
     once_empty(leases, entry);
     once_speaks(entry, select->once.number);
@@ -143,10 +151,10 @@ void once_take(struct leases *leases, struct partition *p, struct consumer *task
     entry->request = select->once.request;
     entry->lease = select->lease.id;
     if (entry->lease) return;
-    p->onces.bytes -= once_bytes(entry);
+    p->onces->bytes -= once_bytes(entry);
     entry->seqs = mem_dup(select->seqs, select->n * sizeof(*select->seqs));
     entry->n = select->n;
-    p->onces.bytes += once_bytes(entry);
+    p->onces->bytes += once_bytes(entry);
     once_hold(leases, entry, select->once.held_until_ms);
 }
 
@@ -162,25 +170,25 @@ void once_confirm(struct leases *leases, struct partition *p, const struct op_on
 
 void once_forget(struct leases *leases, struct partition *p, const struct consumer *task,
                  const uint64_t *sorted, size_t n) {
-    for (size_t i = 0; n && i < p->onces.n; i++) {
-        struct once *entry = p->onces.table[i];
+    for (size_t i = 0; n && i < p->onces->n; i++) {
+        struct once *entry = p->onces->table[i];
         if (!entry->n || (task && entry->task != task)) continue;
         size_t kept = seqs_without(entry->seqs, entry->n, sorted, n);
         if (kept == entry->n) continue;
-        p->onces.bytes -= (entry->n - kept) * sizeof(*entry->seqs);
+        p->onces->bytes -= (entry->n - kept) * sizeof(*entry->seqs);
         entry->n = kept;
         if (!partition_any_alive(p, entry->seqs, kept)) once_empty(leases, entry);
     }
 }
 
 void once_drop_task(struct leases *leases, struct partition *p, const struct consumer *task) {
-    for (size_t i = p->onces.n; i-- > 0;)
-        if (!task || p->onces.table[i]->task == task) once_drop(leases, p->onces.table[i]);
+    for (size_t i = p->onces->n; i-- > 0;)
+        if (!task || p->onces->table[i]->task == task) once_drop(leases, p->onces->table[i]);
 }
 
 void once_leave(struct leases *leases, struct partition *p) {
-    for (size_t i = 0; i < p->onces.n; i++) {
-        struct once *entry = p->onces.table[i];
+    for (size_t i = 0; i < p->onces->n; i++) {
+        struct once *entry = p->onces->table[i];
         if (entry->held_until_ms) TAILQ_REMOVE(&leases->holds, entry, holds);
     }
 }
@@ -193,14 +201,14 @@ void onces_free(struct onces *onces) {
     }
     mem_free(onces->table);
     keyindex_free(&onces->index);
-    *onces = (struct onces){0};
+    if (onces != &once_none) mem_free(onces);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
 
 void once_load(struct partition *p, const struct once *what) {
     struct once *entry = once_make(p, what->holder);
-    p->onces.bytes += what->n * sizeof(*what->seqs);
+    p->onces->bytes += what->n * sizeof(*what->seqs);
     entry->number = what->number;
     entry->task = what->task;
     entry->request = what->request;
@@ -211,8 +219,8 @@ void once_load(struct partition *p, const struct once *what) {
 }
 
 void once_extend(struct partition *p, int64_t ms) {
-    for (size_t i = 0; i < p->onces.n; i++) {
-        int64_t *until = &p->onces.table[i]->held_until_ms;
+    for (size_t i = 0; i < p->onces->n; i++) {
+        int64_t *until = &p->onces->table[i]->held_until_ms;
         if (*until) *until = *until < LEASE_NEVER - 1 - ms ? *until + ms : LEASE_NEVER - 1;
     }
 }
@@ -226,8 +234,8 @@ void once_adopt(struct leases *leases, const struct op_adopt *adopt) {
     size_t n = 0, capacity = 0;
     struct once *entry, **held = NULL;
     for (size_t i = 0; i < adopt->n; i++) {
-        if (!adopt->partitions[i]->onces.n) continue;
-        TAILQ_FOREACH(entry, &adopt->partitions[i]->onces.order, order)
+        if (!adopt->partitions[i]->onces->n) continue;
+        TAILQ_FOREACH(entry, &adopt->partitions[i]->onces->order, order)
         if (entry->held_until_ms) TAILQ_INSERT_TAIL(&leases->holds, entry, holds);
     }
     TAILQ_FOREACH(entry, &leases->holds, holds) {

@@ -104,6 +104,9 @@ void once_drop_task(struct leases *leases, struct partition *p, const struct con
 /* The partition leaves the store: its holds end by no op any more. */
 void once_leave(struct leases *leases, struct partition *p);
 
+/* What a partition begins with: no entry. Made its own by the first. */
+struct onces *onces_none(void);
+
 void onces_free(struct onces *onces);
 
 /* ---- loading ---- */

@@ -15,7 +15,8 @@ struct partition *partition_new(struct span name, struct arena *arena) {
     static const struct dtype bytes = {.base = DTYPE_BYTES};
     struct partition *p = mem_calloc(1, sizeof(*p));
     p->name = span_of(mem_dup(name.ptr, name.len), name.len);
-    p->home = (struct column_home){.arena = arena, .partition = p};
+    p->home = (struct column_home){.arena = arena, .shares = true};
+    p->onces = onces_none();
     p->matches = matches_new(p);
     column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, &p->home);
     return p;
@@ -476,7 +477,7 @@ void partition_free(struct partition *p) {
     for (size_t i = 0; i < p->tasks_count; i++) consumer_free(p->tasks[i]);
     mem_free(p->tasks);
     ended_free(&p->ended);
-    onces_free(&p->onces);
+    onces_free(p->onces);
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++) {
         struct row_piece *piece = spine_get(&p->rows, number);
         if (piece) row_piece_free(p, piece);
@@ -515,7 +516,7 @@ uint64_t partition_overhead(const struct partition *p) {
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
     bytes += tagindexes_overhead(p);
-    bytes += ended_bytes(&p->ended) + p->onces.bytes + p->onces.index.bytes;
+    bytes += ended_bytes(&p->ended) + p->onces->bytes + p->onces->index.bytes;
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +

@@ -45,7 +45,7 @@ struct row_piece {
 /* Columns of one kind, by name and in order of appearance. Few are searched one by one. */
 struct column_set {
     struct column **columns;
-    size_t count, capacity;
+    uint32_t count, capacity;
     struct keyindex *index; /* NULL: searched one by one */
 };
 
@@ -67,6 +67,7 @@ struct tag_index;
 struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table; the store sets it */
+    bool has_expected, sealed;
     uint64_t serial;  /* differs from that of any other partition of the store, before or after */
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct column_home home;
@@ -79,14 +80,12 @@ struct partition {
     struct consumer **tasks;
     size_t tasks_count, tasks_capacity;
     struct ended ended; /* replies to TQ.ACK and TQ.NACK */
-    struct onces onces; /* batches of ONCE */
+    struct onces *onces; /* batches of ONCE; never NULL */
 
     uint64_t samples; /* alive */
     uint64_t written; /* samples ever made, cleared ones included */
     uint64_t next_seq;
-    bool has_expected;
-    uint64_t expected;
-    bool sealed;
+    uint64_t expected;    /* if has_expected is set */
     struct bounds bounds; /* names owned */
     uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
     size_t overhead;      /* bytes of row pieces */

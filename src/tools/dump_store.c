@@ -45,7 +45,7 @@ static void dump_partition(const struct partition *p) {
     json_end(&j, '}');
     dump_tasks(&j, p);
     json_number(&j, "lease-replies", p->ended.n);
-    json_number(&j, "once-holders", p->onces.n);
+    json_number(&j, "once-holders", p->onces->n);
     json_end(&j, '}');
     json_line(&j);
 }

@@ -317,10 +317,10 @@ static void test_holders_come_back(void **state) {
                                        .select.once = {.holder = SPAN_LITERAL("h4"), .number = 9}});
     struct kit *copy = copy_of(k);
     const struct partition *p = kit_partition(copy, "p");
-    assert_int_equal(p->onces.n, 9);
+    assert_int_equal(p->onces->n, 9);
     assert_true(once_find(p, SPAN_LITERAL("h2"))->lease == 1);
     assert_false(once_has_batch(once_find(p, SPAN_LITERAL("h4"))));
-    assert_int_equal(p->onces.bytes, kit_partition(k, "p")->onces.bytes);
+    assert_int_equal(p->onces->bytes, kit_partition(k, "p")->onces->bytes);
     assert_true(once_next_end(copy->store) == once_next_end(k->store));
     take_once(k, "h0", 0, 0); /* again */
     expect_same(k, copy);

@@ -268,14 +268,14 @@ static void test_the_longest_silent_holder_goes(void **state) {
     struct taken taken = take_once(k, "new", 1, 1);
     assert_int_equal(taken.n_settled, 1); /* what h2 was given */
     assert_int_equal(taken.settled[0], 2);
-    assert_int_equal(p->onces.n, ONCE_MAX);
+    assert_int_equal(p->onces->n, ONCE_MAX);
     assert_null(once_find(p, SPAN_LITERAL("h2")));
     assert_true(once_find(p, SPAN_LITERAL("h0")) && once_find(p, SPAN_LITERAL("h1")));
     assert_int_equal(task(k)->held, ONCE_MAX - 1);
     uint64_t with = partition_overhead(p);
     assert_int_equal(
         kit_reset(k, &(struct reset){{.partition = SPAN_LITERAL("p")}, SPAN_LITERAL("t")}), 0);
-    assert_int_equal(p->onces.n, 0);
+    assert_int_equal(p->onces->n, 0);
     assert_true(with - partition_overhead(p) > ONCE_MAX * sizeof(struct once));
 }
 

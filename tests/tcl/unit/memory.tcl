@@ -300,8 +300,8 @@ start_own_server {maxmemory 20mb} {
 
 start_own_server {} {
     foreach {what command bytes} {
-        "one field" {TQ.PUT p$i k FIELDS 1 f v} 1700
-        "four fields and a tag" {TQ.PUT p$i k TAGS 1 t v FIELDS 4 a vvvvvvvv b vvvvvvvv c vvvvvvvv d vvvvvvvv} 2200
+        "one field" {TQ.PUT p$i k FIELDS 1 f v} 1600
+        "four fields and a tag" {TQ.PUT p$i k TAGS 1 t v FIELDS 4 a vvvvvvvv b vvvvvvvv c vvvvvvvv d vvvvvvvv} 2100
     } {
         test "a partition of one sample of $what takes few bytes" {
             set n 20000

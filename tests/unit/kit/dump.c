@@ -128,8 +128,8 @@ static void dump_ended(FILE *out, const struct ended *ended) {
 
 static void dump_onces(FILE *out, const struct partition *p) {
     const struct once *entry;
-    if (!p->onces.n) return;
-    TAILQ_FOREACH(entry, &p->onces.order, order) {
+    if (!p->onces->n) return;
+    TAILQ_FOREACH(entry, &p->onces->order, order) {
         dump_span(out, " once ", entry->holder);
         dump_span(out, " of ", entry->task->name);
         fprintf(out, " call %llu request %llx%llx lease %llu until %lld:", U(entry->number),

@@ -24,7 +24,7 @@ static void check_cell(const struct column *c, uint64_t seq, const struct model_
 
 static void check_columns(const struct column_set *set, const struct model_columns *columns,
                           const struct model_partition *p, bool tags) {
-    EXPECT(set->count == columns->n, "%zu columns, expected %zu", set->count, columns->n);
+    EXPECT(set->count == columns->n, "%u columns, expected %zu", set->count, columns->n);
     for (size_t i = 0; i < columns->n; i++) {
         const struct column *c = set->columns[i];
         const struct model_column *expected = &columns->all[i];

@@ -120,7 +120,7 @@ void model_end_hold(struct model *m, struct span partition, struct span holder) 
 }
 
 void model_check_onces(const struct partition *p, const struct model_partition *expected) {
-    EXPECT(p->onces.n == expected->n_onces, "%zu holders, expected %zu", p->onces.n,
+    EXPECT(p->onces->n == expected->n_onces, "%zu holders, expected %zu", p->onces->n,
            expected->n_onces);
     size_t bytes = 0;
     for (size_t i = 0; i < expected->n_onces; i++) {
@@ -146,5 +146,5 @@ void model_check_onces(const struct partition *p, const struct model_partition *
         EXPECT(once->lease || n == once->n, "holder %zu has %zu samples", i, n);
         bytes += sizeof(*entry) + entry->holder.len + entry->n * sizeof(*entry->seqs);
     }
-    EXPECT(p->onces.bytes == bytes, "%zu bytes, expected %zu", p->onces.bytes, bytes);
+    EXPECT(p->onces->bytes == bytes, "%zu bytes, expected %zu", p->onces->bytes, bytes);
 }
