@@ -105,9 +105,11 @@ static void leases_run(struct client *c) {
     for (size_t i = 0; i < p->tasks_count; i++)
         if (leases_concerns(p->tasks[i], only)) n += p->tasks[i]->leases_count;
     reply_array(&c->reply, n);
-    for (size_t i = 0; i < p->tasks_count; i++)
-        for (size_t k = 0; leases_concerns(p->tasks[i], only) && k < p->tasks[i]->leases_count; k++)
-            leases_entry(c, p->tasks[i]->leases[k]);
+    for (size_t i = 0; i < p->tasks_count; i++) {
+        const struct consumer *task = p->tasks[i];
+        const struct lease *lease = leases_concerns(task, only) ? lease_after(task, 0) : NULL;
+        for (; lease; lease = lease_after(task, lease->id)) leases_entry(c, lease);
+    }
 }
 
 static const struct command_arg ack_args[] = {{.name = "partition", .type = "key"},

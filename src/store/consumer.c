@@ -23,7 +23,7 @@ void consumer_free(struct consumer *t) {
     for (uint64_t number = t->spine.first; number < spine_end(&t->spine); number++)
         mem_free(spine_get(&t->spine, number));
     spine_free(&t->spine);
-    mem_free(t->leases_memory);
+    mem_free(t->lease_slots);
     ranks_free(&t->ranks);
     mem_free((void *)t->name.ptr);
     mem_free(t);

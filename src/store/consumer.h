@@ -15,7 +15,7 @@
 #include "store/rank.h"
 #include "store/spine.h"
 
-struct lease;
+struct lease_slot;
 
 struct consumer_piece {
     uint64_t consumed[SPINE_WORDS];
@@ -30,9 +30,9 @@ struct consumer {
     uint64_t leased;
     uint64_t held;         /* by ranks and by ONCE: see consumer_hold */
     uint64_t hint;         /* no sample of an earlier piece is left for it */
-    struct lease **leases; /* by id, ascending, inside of leases_memory; see lease.h */
-    struct lease **leases_memory;
-    size_t leases_count, leases_capacity; /* capacity: of leases_memory */
+    struct lease_slot *lease_slots; /* by id, ascending; see lease.h */
+    size_t n_lease_slots, lease_slots_capacity;
+    size_t leases_count; /* those that have not ended */
     struct ranks ranks; /* what was decided for RANK and BATCH */
     size_t overhead;
 };

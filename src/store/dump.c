@@ -330,16 +330,17 @@ static int dump_consumed(struct dump *d, size_t task) {
 static int dump_leases(struct dump *d, size_t task) {
     const struct consumer *t = d->p->tasks[task];
     int failed = 0;
-    for (size_t i = 0; !failed && i < t->leases_count;) {
+    const struct lease *lease = lease_after(t, 0);
+    while (!failed && lease) {
         pack_varint(&d->head, task);
         do {
-            const struct lease *lease = t->leases[i++];
             pack_varint(&d->head, lease->id);
             pack_signed(&d->head, lease->given_ms);
             pack_signed(&d->head, lease->ends_ms);
             pack_span(&d->head, lease->holder);
             dump_seqs(d, lease->seqs, lease->n);
-        } while (i < t->leases_count && d->head.len < SECTION_HEAD);
+            lease = lease_after(t, lease->id);
+        } while (lease && d->head.len < SECTION_HEAD);
         failed = dump_emit(d, SECTION_LEASES);
     }
     return failed;

@@ -62,10 +62,10 @@ static void heap_remove(struct leases *leases, struct lease *lease) {
 
 /* Where the lease stands among those of its task, or would. */
 static size_t task_place(const struct consumer *task, uint64_t id) {
-    size_t low = 0, high = task->leases_count;
+    size_t low = 0, high = task->n_lease_slots;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (task->leases[middle]->id < id)
+        if (task->lease_slots[middle].id < id)
             low = middle + 1;
         else
             high = middle;
@@ -75,7 +75,14 @@ static size_t task_place(const struct consumer *task, uint64_t id) {
 
 struct lease *lease_find(const struct consumer *task, uint64_t id) {
     size_t at = task_place(task, id);
-    return at < task->leases_count && task->leases[at]->id == id ? task->leases[at] : NULL;
+    if (at == task->n_lease_slots || task->lease_slots[at].id != id) return NULL;
+    return task->lease_slots[at].lease;
+}
+
+struct lease *lease_after(const struct consumer *task, uint64_t id) {
+    for (size_t at = task_place(task, id + 1); at < task->n_lease_slots; at++)
+        if (task->lease_slots[at].lease) return task->lease_slots[at].lease;
+    return NULL;
 }
 
 static size_t lease_bytes(const struct lease *lease) {
@@ -88,21 +95,29 @@ static void lease_free(struct lease *lease) {
     mem_free(lease);
 }
 
-static void lease_end_now(struct leases *leases, struct lease *lease) {
-    struct consumer *task = lease->task;
-    size_t at = task_place(task, lease->id);
-    task->leases_count--;
-    if (at <= task->leases_count /
-                  2) { /* the shorter side moves: leases end about in the order they were given */
-        memmove(task->leases + 1, task->leases, at * sizeof(*task->leases));
-        task->leases++;
-    } else {
-        memmove(task->leases + at, task->leases + at + 1,
-                (task->leases_count - at) * sizeof(*task->leases));
-    }
+/* Its slot stays. */
+static void lease_end_slot(struct leases *leases, struct lease_slot *slot) {
+    struct lease *lease = slot->lease;
+    slot->lease = NULL;
+    lease->task->leases_count--;
     heap_remove(leases, lease);
     leases->overhead -= lease_bytes(lease);
     lease_free(lease);
+}
+
+/* Once more slots have ended than not they are taken out: O(1) for each that ends, on average. */
+static void task_squeeze(struct consumer *task) {
+    size_t kept = 0;
+    if (task->n_lease_slots / 2 < task->leases_count) return;
+    for (size_t at = 0; at < task->n_lease_slots; at++)
+        if (task->lease_slots[at].lease) task->lease_slots[kept++] = task->lease_slots[at];
+    task->n_lease_slots = kept;
+}
+
+static void lease_end_now(struct leases *leases, struct lease *lease) {
+    struct consumer *task = lease->task;
+    lease_end_slot(leases, &task->lease_slots[task_place(task, lease->id)]);
+    task_squeeze(task);
 }
 
 uint64_t lease_samples(const struct lease *lease) {
@@ -222,29 +237,17 @@ static void lease_begin(struct leases *leases, struct lease *lease) {
     leases->overhead += lease_bytes(lease);
 }
 
-/* For one more lease at the end. What has become free at the beginning is used again when it is
- * half of the memory. */
-static void task_make_room(struct consumer *task) {
-    size_t before = (size_t)(task->leases - task->leases_memory);
-    if (before + task->leases_count < task->leases_capacity) return;
-    if (before > task->leases_capacity / 2) {
-        memmove(task->leases_memory, task->leases, task->leases_count * sizeof(*task->leases));
-        before = 0;
-    } else {
-        task->leases_memory = mem_grow(task->leases_memory, &task->leases_capacity,
-                                       before + task->leases_count + 1, sizeof(*task->leases));
-    }
-    task->leases = task->leases_memory + before;
-}
-
 struct lease *lease_load(struct consumer *task, const struct lease *what) {
     struct lease *lease = mem_alloc(sizeof(*lease));
     *lease = *what;
     lease->task = task;
     lease->holder = span_of(mem_dup(what->holder.ptr, what->holder.len), what->holder.len);
     lease->seqs = mem_dup(what->seqs, what->n * sizeof(*what->seqs));
-    task_make_room(task);
-    return task->leases[task->leases_count++] = lease; /* ids only grow */
+    task->lease_slots = mem_grow(task->lease_slots, &task->lease_slots_capacity,
+                                 task->n_lease_slots + 1, sizeof(*task->lease_slots));
+    task->lease_slots[task->n_lease_slots++] = (struct lease_slot){lease->id, lease}; /* ids grow */
+    task->leases_count++;
+    return lease;
 }
 
 size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
@@ -263,11 +266,12 @@ size_t lease_give(struct leases *leases, struct partition *p, struct consumer *t
 }
 
 void lease_adopt_all(struct leases *leases, struct consumer *task) {
-    for (size_t i = 0; i < task->leases_count; i++) lease_begin(leases, task->leases[i]);
+    for (size_t i = 0; i < task->n_lease_slots; i++) lease_begin(leases, task->lease_slots[i].lease);
 }
 
 void lease_discard_all(struct consumer *task) {
-    while (task->leases_count) lease_free(task->leases[--task->leases_count]);
+    for (size_t i = 0; i < task->n_lease_slots; i++) lease_free(task->lease_slots[i].lease);
+    task->n_lease_slots = task->leases_count = 0;
 }
 
 /* The lease an op is about: it is there, the plan has seen it. */
@@ -343,11 +347,12 @@ size_t lease_extend(struct leases *leases, struct partition *p, const struct op_
 }
 
 void lease_drop_all(struct leases *leases, struct consumer *task) {
-    while (task->leases_count) {
-        struct lease *lease = task->leases[task->leases_count - 1];
-        for (size_t i = 0; i < lease->n; i++) consumer_release(task, lease->seqs[i]);
-        lease_end_now(leases, lease);
+    for (size_t at = 0; at < task->n_lease_slots; at++) {
+        struct lease *lease = task->lease_slots[at].lease;
+        for (size_t i = 0; lease && i < lease->n; i++) consumer_release(task, lease->seqs[i]);
+        if (lease) lease_end_slot(leases, &task->lease_slots[at]);
     }
+    task->n_lease_slots = 0;
 }
 
 void leases_free(struct leases *leases) {

@@ -36,6 +36,13 @@ struct lease {
     size_t place; /* in the heap */
 };
 
+/* A task's leases are found by their ids in an array of these. One that ends leaves its slot empty,
+ * so that none of the others moves. */
+struct lease_slot {
+    uint64_t id;
+    struct lease *lease; /* NULL: it has ended */
+};
+
 /* What ends as time goes on in a store: leases, and holds of ONCE. */
 struct leases {
     struct lease **heap;
@@ -47,6 +54,10 @@ struct leases {
 
 /* The lease of a task, NULL where there is none (any more). */
 struct lease *lease_find(const struct consumer *task, uint64_t id);
+
+/* The task's lease with the next higher id, NULL where there is none: from 0 on, all of them. Time:
+ * O(log n), and for all of them together O(n log n). */
+struct lease *lease_after(const struct consumer *task, uint64_t id);
 
 /* Its samples that are still leased. */
 uint64_t lease_samples(const struct lease *lease);

@@ -132,7 +132,9 @@ void load_extend_leases(const struct op *op, int64_t ms) {
     for (size_t i = 0; i < op->adopt.n; i++)
         for (size_t t = 0; t < op->adopt.partitions[i]->tasks_count; t++) {
             const struct consumer *task = op->adopt.partitions[i]->tasks[t];
-            for (size_t k = 0; k < task->leases_count; k++) extend_lease(task->leases[k], ms);
+            for (struct lease *lease = lease_after(task, 0); lease;
+                 lease = lease_after(task, lease->id))
+                extend_lease(lease, ms);
         }
     for (size_t i = 0; i < op->adopt.n; i++) once_extend(op->adopt.partitions[i], ms);
 }
@@ -358,7 +360,8 @@ static int load_lease(struct load *l, struct consumer *task, struct unpack *u, s
     lease.given_ms = unpack_signed(u);
     lease.ends_ms = unpack_signed(u);
     lease.holder = unpack_span(u);
-    uint64_t before = task->leases_count ? task->leases[task->leases_count - 1]->id : 0;
+    size_t n = task->n_lease_slots;
+    uint64_t before = n ? task->lease_slots[n - 1].id : 0;
     int failed = load_seqs(l, u, &lease.seqs, &lease.n, e);
     if (failed) return failed;
     if (lease.id <= before || lease.id > l->last_lease)

@@ -13,12 +13,13 @@ static void dump_tasks(struct json *j, const struct partition *p) {
         json_number(j, "consumed", t->consumed);
         json_number(j, "leased", t->leased);
         json_begin(j, "leases", '[');
-        for (size_t k = 0; k < t->leases_count; k++) {
+        for (const struct lease *lease = lease_after(t, 0); lease;
+             lease = lease_after(t, lease->id)) {
             json_begin(j, NULL, '{');
-            json_number(j, "lease", t->leases[k]->id);
-            json_signed(j, "ends-ms", t->leases[k]->ends_ms);
-            json_text(j, "holder", t->leases[k]->holder);
-            json_number(j, "samples", lease_samples(t->leases[k]));
+            json_number(j, "lease", lease->id);
+            json_signed(j, "ends-ms", lease->ends_ms);
+            json_text(j, "holder", lease->holder);
+            json_number(j, "samples", lease_samples(lease));
             json_end(j, '}');
         }
         json_end(j, ']');

@@ -592,7 +592,8 @@ static void test_leases_that_are_extended(void **state) {
     take_once(k, "h", 1, 0);
     struct partition *p = kit_partition(k, "p");
     op = (struct op){.kind = OP_ADOPT, .adopt = {.n = 1, .partitions = &p}};
-    const struct lease *const *leases = (const struct lease *const *)p->tasks[0]->leases;
+    const struct lease *first = lease_after(p->tasks[0], 0);
+    const struct lease *leases[] = {first, lease_after(p->tasks[0], first->id)};
     int64_t ends = leases[0]->ends_ms, last = leases[1]->ends_ms;
     const struct once *entry = once_find(p, SPAN_LITERAL("h"));
     int64_t held = entry->held_until_ms;

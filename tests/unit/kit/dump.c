@@ -102,7 +102,8 @@ static void dump_batches(FILE *out, const struct partition *p, const struct rank
 static void dump_task(FILE *out, const struct partition *p, const struct consumer *task) {
     dump_span(out, " task ", task->name);
     fprintf(out, " consumed %llu leased %llu\n", U(task->consumed), U(task->leased));
-    for (size_t i = 0; i < task->leases_count; i++) dump_lease(out, task, task->leases[i]);
+    for (const struct lease *l = lease_after(task, 0); l; l = lease_after(task, l->id))
+        dump_lease(out, task, l);
     dump_batches(out, p, &task->ranks);
 }
 
