@@ -17,7 +17,7 @@
  *   EXPECT   varint expected
  *   DEFINE   varints samples, bytes, ahead; optional ahead_task; varint n_retire, {span task};
  *            varint n_fields, {span name, type}. With indexes the kind is DEFINE + 64, and
- *            varint n_indexes, {span tag} come last
+ *            varint n_indexes, {span tag or tag^p} come last
  *   ADOPT    span source; varint n, {span partition}: the partitions themselves are in that snapshot
  *   SEAL     nothing
  *   DROP     nothing

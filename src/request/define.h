@@ -1,4 +1,4 @@
-/* TQ.CREATE partition [MAXSAMPLES n] [MAXBYTES b] [MAXAHEAD task n] [RETIRE n task …] [INDEX n tag …]
+/* TQ.CREATE partition [MAXSAMPLES n] [MAXBYTES b] [MAXAHEAD task n] [RETIRE n task …] [INDEX n tag[^p] …]
  * [FIELDS m name type …]
  * TQ.ALTER, the same. A bound of 0 is none, and so is an INDEX of 0. */
 #ifndef TQ_REQUEST_DEFINE_H

@@ -305,7 +305,8 @@ static int define_check_indexes(const struct bounds *bounds, struct scratch *scr
         return error_set(e, ERROR_ERR, "INDEX: expected at most %d tags, got %zu", TAGINDEX_MAX,
                          bounds->n_indexes);
     for (size_t i = 0; i < bounds->n_indexes; i++) {
-        int failed = names_check_word("tag", bounds->indexes[i], e);
+        struct tagindex_spec spec;
+        int failed = tagindex_parse(bounds->indexes[i], &spec, e);
         if (failed) return failed;
     }
     return names_check_distinct("INDEX: ", "tag", bounds->indexes, bounds->n_indexes, scratch, e);

@@ -288,7 +288,8 @@ static int load_indexes(struct load *l, struct unpack *u, struct error *e) {
     struct span *tags = scratch_alloc(&l->scratch, bounds.n_indexes, sizeof(*tags));
     for (size_t i = 0; !failed && i < bounds.n_indexes; i++) {
         tags[i] = unpack_span(u);
-        failed = names_check_word("tag", tags[i], e);
+        struct tagindex_spec spec;
+        failed = tagindex_parse(tags[i], &spec, e);
         for (size_t k = 0; !failed && k < i; k++)
             if (span_equal(tags[k], tags[i]))
                 failed = load_bad(l, e, "two indexes of tag %s", QUOTE(tags[i]));

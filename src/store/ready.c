@@ -23,6 +23,17 @@ bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WO
     return bits_any(words, SPINE_WORDS);
 }
 
+uint64_t ready_word(const struct ready *r, uint64_t number, unsigned word) {
+    const struct row_piece *rows = spine_get(&r->partition->rows, number);
+    uint64_t bits = rows ? rows->alive[word] : 0;
+    for (size_t i = 0; bits && i < r->n_fields; i++) {
+        const uint64_t *produced = column_bits(r->fields[i], number);
+        bits &= produced ? produced[word] : 0;
+    }
+    const struct consumer_piece *had = r->task ? consumer_piece(r->task, number) : NULL;
+    return had ? bits & ~(had->consumed[word] | had->leased[word]) : bits;
+}
+
 /* Move the hint over pieces that will never have anything for the task: all that lives there is consumed, and no new
  * sample can come into them. */
 static void ready_move_hint(struct consumer *task, const struct partition *p) {

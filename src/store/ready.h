@@ -69,6 +69,9 @@ uint64_t ready_previous(struct ready *r);
  * from first to end - 1. False when there are none. */
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]);
 
+/* The 64 samples of a word of this piece that qualify but for WHERE, which is not asked. */
+uint64_t ready_word(const struct ready *r, uint64_t number, unsigned word);
+
 /* Does this sample qualify but for WHERE, which is not asked? */
 bool ready_is_left(const struct ready *r, uint64_t seq);
 

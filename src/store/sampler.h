@@ -52,12 +52,14 @@ struct sampler {
     bool random;     /* args->seed decides: whoever asks draws one where none was given */
     bool in_units;   /* picks whole units: ready samples that make none stay behind */
     bool needs_rank; /* splits its picks: only with RANK and BATCH */
-    bool is_ordered; /* walks the index of its tag, where there is one */
 
     /* Can this COUNT be asked of this partition (NULL: it does not exist yet)? Checked before anything is
      * picked. NULL: always. */
     int (*check)(const struct sampler_args *args, const struct partition *p, uint64_t count,
                  struct error *e);
+
+    /* Has the partition an index that it would use? NULL: it uses none. */
+    bool (*has_index)(const struct sampler_args *args, const struct partition *p);
 
     /* Pick up to picks->room, in whole units, fewer where fewer will do. */
     void (*pick)(const struct sampler_args *args, struct ready *ready, struct picks *picks);

@@ -78,6 +78,10 @@ static void max_pick_signed(const struct sampler_args *args, struct ready *ready
     for (size_t i = 0; i < best.n; i++) picks->seqs[picks->n++] = best.entries[i].item;
 }
 
+static bool max_has_index(const struct sampler_args *args, const struct partition *p) {
+    return tagindex_find(p, args->tag);
+}
+
 static void max_pick(const struct sampler_args *args, struct ready *ready, struct picks *picks) {
     max_pick_signed(args, ready, picks, 1);
 }
@@ -87,6 +91,6 @@ static void min_pick(const struct sampler_args *args, struct ready *ready, struc
 }
 
 const struct sampler sampler_max = {
-    .name = "MAX", .takes = SAMPLER_TAG, .is_ordered = true, .pick = max_pick};
+    .name = "MAX", .takes = SAMPLER_TAG, .has_index = max_has_index, .pick = max_pick};
 const struct sampler sampler_min = {
-    .name = "MIN", .takes = SAMPLER_TAG, .is_ordered = true, .pick = min_pick};
+    .name = "MIN", .takes = SAMPLER_TAG, .has_index = max_has_index, .pick = min_pick};

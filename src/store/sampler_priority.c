@@ -11,14 +11,140 @@
 #include "base/random.h"
 #include "store/heap.h"
 #include "store/samplers.h"
+#include "store/sums.h"
+#include "store/tagindex.h"
 
 static double priority_log_weight(double number, double exponent) {
     if (number < 0) return -INFINITY;
     return exponent == 0 ? 0 : exponent * log(number); /* x^0 is 1, for 0 and infinity too */
 }
 
+/* ---- with an index: sums of weights ------------------------------------------------------- */
+
+/* What was picked of a word; open addressing over slots of word + 1, at most half of them used. */
+struct priority_word {
+    uint64_t word, picked;
+};
+
+struct priority_draw {
+    const struct ready *ready;
+    struct sums *sums;
+    struct sums_view *wide, *narrow; /* without WHERE, with it; the same where there is none */
+    struct priority_word *words;
+    size_t mask;
+    struct random random;
+};
+
+static struct priority_word *priority_word(const struct priority_draw *d, uint64_t word) {
+    size_t at = word & d->mask;
+    while (d->words[at].word && d->words[at].word != word + 1) at = (at + 1) & d->mask;
+    return &d->words[at];
+}
+
+/* The candidates of a word: ready, admitted, not picked, with a weight; *sum is their weights', *all
+ * that of what is ready. */
+static uint64_t priority_candidates(const struct priority_draw *d, uint64_t word, double *sum,
+                                    double *all) {
+    uint64_t left = ready_word(d->ready, word / SPINE_WORDS, word % SPINE_WORDS);
+    uint64_t picked = priority_word(d, word)->picked, candidates = 0;
+    *sum = *all = 0;
+    for (; left; left &= left - 1) {
+        uint64_t seq = word * 64 + bits_lowest(left);
+        double weight = sums_weight(d->sums, seq);
+        *all += weight;
+        if (!(weight > 0) || (picked & left & -left) || !where_admits(&d->ready->where, seq))
+            continue;
+        *sum += weight;
+        candidates |= left & -left;
+    }
+    return candidates;
+}
+
+/* The candidate at this place in the sum of their weights. */
+static unsigned priority_at(const struct priority_draw *d, uint64_t word, uint64_t candidates,
+                            double at) {
+    unsigned bit = 0;
+    for (; candidates; candidates &= candidates - 1) {
+        bit = bits_lowest(candidates);
+        double weight = sums_weight(d->sums, word * 64 + bit);
+        if (at < weight) return bit;
+        at -= weight;
+    }
+    return bit; /* rounding */
+}
+
+/* One draw, which may be in vain. */
+static void priority_draw(struct priority_draw *d, struct picks *picks) {
+    double at = random_unit(&d->random) * sums_all(d->narrow), bound, sum, all;
+    uint64_t word = sums_find(d->narrow, &at, &bound);
+    uint64_t candidates = priority_candidates(d, word, &sum, &all);
+    if (d->wide != d->narrow) sums_set_bound(d->wide, word, all);
+    if (at < sum) {
+        unsigned bit = priority_at(d, word, candidates, at);
+        struct priority_word *slot = priority_word(d, word);
+        picks->seqs[picks->n++] = word * 64 + bit;
+        slot->word = word + 1;
+        slot->picked |= UINT64_C(1) << bit;
+        priority_candidates(d, word, &sum, &all);
+    } else {
+        uint64_t *left = &d->ready->limit->left;
+        *left -= *left < 64 ? *left : 64;
+    }
+    sums_set_bound(d->narrow, word, sum);
+}
+
+/* Those that weigh nothing, each as likely: of all that is ready, less what was picked. */
+static void priority_pick_weightless(const struct priority_draw *d, const struct sampler_args *args,
+                                     struct ready *ready, struct picks *picks) {
+    size_t n = picks->n, room = picks->room;
+    struct picks others = {.seqs = scratch_alloc(picks->scratch, room, sizeof(*others.seqs)),
+                           .room = room,
+                           .scratch = picks->scratch};
+    sampler_random.pick(args, ready, &others);
+    for (size_t i = 0; i < others.n && n < room; i++) {
+        uint64_t seq = others.seqs[i];
+        if (!(priority_word(d, seq / 64)->picked >> (seq % 64) & 1)) picks->seqs[n++] = seq;
+    }
+    picks->n = n;
+}
+
+/* False where there are no sums to draw by. */
+static bool priority_pick_by_sums(const struct sampler_args *args, struct ready *ready,
+                                  struct picks *picks) {
+    const struct partition *p = ready->partition;
+    struct priority_draw d = {.ready = ready,
+                              .sums = tagindex_sums(p, args->tag, args->exponent),
+                              .random = random_of_seed(args->seed)};
+    if (!d.sums || !ready->lookup) return false;
+    if (ready->impossible) return true;
+    struct span wide, narrow = tagindex_view_key(ready, &wide, picks->scratch);
+    d.wide = sums_view(d.sums, wide, p->next_seq);
+    d.narrow = d.wide ? sums_view(d.sums, narrow, p->next_seq) : NULL;
+    if (!d.narrow) return false;
+    for (d.mask = 1; d.mask < 2 * picks->room;) d.mask = 2 * d.mask + 1;
+    d.words = scratch_zalloc(picks->scratch, d.mask + 1, sizeof(*d.words));
+    while (picks->n < picks->room && sums_all(d.narrow) > 0 && !ready_is_cut(ready)) {
+        if (ready->limit->left)
+            priority_draw(&d, picks);
+        else
+            ready->limit->is_cut = true;
+    }
+    for (size_t i = 0; i <= d.mask; i++) /* they are ready until the op is applied, or if none is */
+        if (d.words[i].word) sums_loosen(d.sums, d.narrow, d.words[i].word - 1);
+    if (picks->n < picks->room && !ready_is_cut(ready) && d.sums->n_positive < p->samples)
+        priority_pick_weightless(&d, args, ready, picks);
+    return true;
+}
+
+static bool priority_has_index(const struct sampler_args *args, const struct partition *p) {
+    return tagindex_sums(p, args->tag, args->exponent);
+}
+
+/* ---- without ------------------------------------------------------------------------------ */
+
 static void priority_pick(const struct sampler_args *args, struct ready *ready,
                           struct picks *picks) {
+    if (priority_pick_by_sums(args, ready, picks)) return;
     const struct column *tag = column_set_find(&ready->partition->tags, args->tag);
     struct random random = random_of_seed(args->seed);
     struct heap best = {scratch_alloc(picks->scratch, picks->room, sizeof(*best.entries)), 0};
@@ -39,5 +165,6 @@ const struct sampler sampler_priority = {
     .name = "PRIORITY",
     .takes = SAMPLER_TAG | SAMPLER_EXPONENT | SAMPLER_SEED,
     .random = true,
+    .has_index = priority_has_index,
     .pick = priority_pick,
 };

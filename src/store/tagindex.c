@@ -1,15 +1,18 @@
 /* See tagindex.h. */
 #include "store/tagindex.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "store/names.h"
 #include "store/op.h"
 #include "store/partition.h"
 #include "store/ready.h"
+#include "store/sums.h"
 
 struct tagindex_view {
     uint64_t hash;
@@ -18,7 +21,10 @@ struct tagindex_view {
 };
 
 struct tag_index {
-    struct span tag; /* owned */
+    struct span name;          /* as declared; owned */
+    struct tagindex_spec spec; /* spec.tag is the beginning of the name */
+    struct sums sums;          /* spec.is_sum */
+    uint64_t n_odd;            /* weights that are not in the sums */
     struct order order;
     struct tagindex_view views[ORDER_VIEWS];
     size_t n_views;
@@ -68,11 +74,88 @@ uint64_t tagindex_seq(const struct partition *p, struct order_key key) {
     return seq > p->next_seq ? seq - TAGINDEX_SEQ_MASK - 1 : seq;
 }
 
+/* ---- weights ------------------------------------------------------------------------------ */
+
+int tagindex_parse(struct span text, struct tagindex_spec *out, struct error *e) {
+    const char *at = text.len ? memchr(text.ptr, '^', text.len) : NULL;
+    *out = (struct tagindex_spec){.tag = text, .exponent = 1};
+    if (at) {
+        struct span exponent = span_of(at + 1, text.len - (size_t)(at + 1 - text.ptr));
+        out->tag.len = (size_t)(at - text.ptr);
+        out->is_sum = true;
+        if (!number_parse_double(exponent, false, &out->exponent))
+            return error_set(e, ERROR_ERR, "INDEX %s: expected a number behind ^, got %s",
+                             QUOTE(text), QUOTE(exponent));
+    }
+    return names_check_word("tag", out->tag, e);
+}
+
+/* A weight that sums keep beside any others. */
+static bool tagindex_is_odd(double weight) {
+    enum { TAGINDEX_WEIGHT_EXPONENT = 660 }; /* 2^660 is 1e198 */
+    int exponent;
+    if (weight == 0) return false;
+    if (!isfinite(weight)) return true;
+    frexp(weight, &exponent);
+    return abs(exponent) > TAGINDEX_WEIGHT_EXPONENT;
+}
+
+/* tag^p; 0 where PRIORITY gives the sample no weight, infinite (or nearly 0) where it is odd. */
+static double tagindex_weight(const struct tag_index *index, const struct column *tag,
+                              uint64_t seq) {
+    double exponent = index->spec.exponent;
+    struct span value;
+    struct number number;
+    if (!tag || !column_get(tag, seq, &value) || !number_parse(value, &number)) return 0;
+    if (number.value < 0) return 0;
+    if (exponent == 0) return 1;
+    if (number.value == 0) return exponent > 0 ? 0 : INFINITY;
+    if (isinf(number.value)) return exponent > 0 ? INFINITY : 0;
+    double weight = pow(number.value, exponent);
+    return weight == 0 ? INFINITY : weight; /* not 0, but too small */
+}
+
+static void tagindex_add_weight(struct tag_index *index, const struct column *tag, uint64_t seq) {
+    double weight = tagindex_weight(index, tag, seq);
+    bool is_odd = tagindex_is_odd(weight);
+    index->n_odd += is_odd;
+    sums_set(&index->sums, seq, is_odd ? 0 : weight);
+}
+
+static void tagindex_drop_weight(struct tag_index *index, const struct column *tag, uint64_t seq) {
+    index->n_odd -= tagindex_is_odd(tagindex_weight(index, tag, seq));
+    sums_set(&index->sums, seq, 0);
+}
+
+/* ---- entries ------------------------------------------------------------------------------ */
+
+static void tagindex_add(struct tag_index *index, const struct column *tag, uint64_t seq) {
+    if (index->spec.is_sum)
+        tagindex_add_weight(index, tag, seq);
+    else
+        order_add(&index->order, tagindex_key(tag, seq));
+}
+
+static void tagindex_remove(struct tag_index *index, const struct column *tag, uint64_t seq) {
+    if (index->spec.is_sum)
+        tagindex_drop_weight(index, tag, seq);
+    else
+        order_remove(&index->order, tagindex_key(tag, seq));
+}
+
+static void tagindex_touch(struct tag_index *index, const struct column *tag, uint64_t seq) {
+    if (index->spec.is_sum)
+        sums_touch(&index->sums, seq);
+    else if (index->n_views)
+        order_touch(&index->order, tagindex_key(tag, seq));
+}
+
 /* ---- views -------------------------------------------------------------------------------- */
 
 static void tagindex_forget_views(struct tag_index *index) {
     for (size_t i = 0; i < index->n_views; i++) mem_free((void *)index->views[i].key.ptr);
     index->n_views = 0;
+    sums_touch_all(&index->sums);
     order_forget(&index->order, UINT64_MAX);
 }
 
@@ -109,8 +192,8 @@ static int tagindex_compare_spans(const void *a, const void *b) {
 
 /* Task and fields, each with a NUL behind it, which no name holds; *wide is as long as that. Then
  * the WHERE. */
-static struct span tagindex_view_key(const struct ready *ready, struct span *wide,
-                                     struct scratch *scratch) {
+struct span tagindex_view_key(const struct ready *ready, struct span *wide,
+                              struct scratch *scratch) {
     struct span *names = scratch_alloc(scratch, ready->n_fields + 1, sizeof(*names));
     const struct where *where = ready->where.where;
     size_t len = 0, where_len = where_key_len(where);
@@ -175,7 +258,7 @@ static bool tagindex_range_of(const struct tag_index *index, const struct where 
                                    .has_text = true,
                                    .is_exact = true};
     for (size_t i = 0; i < where->n; i++) {
-        bool is_of_use = span_equal(where->conditions[i].tag, index->tag) &&
+        bool is_of_use = span_equal(where->conditions[i].tag, index->spec.tag) &&
                          tagindex_narrow(out, &where->conditions[i]);
         if (is_of_use)
             is_narrow = true;
@@ -198,7 +281,8 @@ bool tagindex_range(const struct partition *p, const struct where *where,
     bool found = false;
     for (size_t i = 0; i < p->n_indexes; i++) {
         struct tagindex_range range;
-        if (!tagindex_range_of(p->indexes[i], where, &range) || (found && range.n >= out->n))
+        if (p->indexes[i]->spec.is_sum || !tagindex_range_of(p->indexes[i], where, &range) ||
+            (found && range.n >= out->n))
             continue;
         *out = range;
         found = true;
@@ -251,12 +335,23 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 
 struct tag_index *tagindex_find(const struct partition *p, struct span tag) {
     for (size_t i = 0; i < p->n_indexes; i++)
-        if (span_equal(p->indexes[i]->tag, tag)) return p->indexes[i];
+        if (!p->indexes[i]->spec.is_sum && span_equal(p->indexes[i]->spec.tag, tag))
+            return p->indexes[i];
+    return NULL;
+}
+
+struct sums *tagindex_sums(const struct partition *p, struct span tag, double exponent) {
+    for (size_t i = 0; i < p->n_indexes; i++) {
+        struct tag_index *index = p->indexes[i];
+        const struct tagindex_spec *spec = &index->spec;
+        if (spec->is_sum && spec->exponent == exponent && span_equal(spec->tag, tag))
+            return index->n_odd ? NULL : &index->sums;
+    }
     return NULL;
 }
 
 size_t tagindex_bytes(const struct tag_index *index) {
-    size_t bytes = sizeof(*index) + index->tag.len + index->order.bytes;
+    size_t bytes = sizeof(*index) + index->name.len + index->order.bytes + index->sums.bytes;
     for (size_t i = 0; i < index->n_views; i++) bytes += index->views[i].key.len;
     return bytes;
 }
@@ -275,8 +370,8 @@ static int tagindex_compare_keys(const void *a, const void *b) {
     return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-static void tagindex_build(const struct partition *p, struct tag_index *index) {
-    const struct column *tag = column_set_find(&p->tags, index->tag);
+static void tagindex_build_order(const struct partition *p, struct tag_index *index) {
+    const struct column *tag = column_set_find(&p->tags, index->spec.tag);
     struct order_key *keys = mem_alloc((p->samples + 1) * sizeof(*keys));
     size_t n = 0;
     bool sorted = true;
@@ -285,9 +380,21 @@ static void tagindex_build(const struct partition *p, struct tag_index *index) {
         sorted = sorted && (!n || tagindex_compare_keys(&keys[n - 1], &keys[n]) < 0);
     }
     if (!sorted) qsort(keys, n, sizeof(*keys), tagindex_compare_keys);
-    tagindex_forget_views(index);
     order_build(&index->order, keys, n);
     mem_free(keys);
+}
+
+static void tagindex_build(const struct partition *p, struct tag_index *index) {
+    tagindex_forget_views(index);
+    if (!index->spec.is_sum) {
+        tagindex_build_order(p, index);
+        return;
+    }
+    const struct column *tag = column_set_find(&p->tags, index->spec.tag);
+    sums_free(&index->sums);
+    index->n_odd = 0;
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
+        tagindex_add_weight(index, tag, seq);
 }
 
 void tagindexes_build(struct partition *p) {
@@ -297,13 +404,15 @@ void tagindexes_build(struct partition *p) {
 static void tagindex_free(struct tag_index *index) {
     tagindex_forget_views(index);
     order_free(&index->order);
-    mem_free((void *)index->tag.ptr);
+    sums_free(&index->sums);
+    mem_free((void *)index->name.ptr);
     mem_free(index);
 }
 
-static struct tag_index *tagindex_new(const struct partition *p, struct span tag) {
+static struct tag_index *tagindex_new(const struct partition *p, struct span name) {
     struct tag_index *index = mem_calloc(1, sizeof(*index));
-    index->tag = span_of(mem_dup(tag.ptr, tag.len), tag.len);
+    index->name = span_of(mem_dup(name.ptr, name.len), name.len);
+    tagindex_parse(index->name, &index->spec, NULL); /* it parsed in the plan */
     tagindex_build(p, index);
     return index;
 }
@@ -312,7 +421,7 @@ void tagindexes_declare(struct partition *p, const struct span *tags, size_t n) 
     struct tag_index **indexes = n ? mem_calloc(n, sizeof(struct tag_index *)) : NULL;
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < p->n_indexes && !indexes[i]; k++) {
-            if (!p->indexes[k] || !span_equal(p->indexes[k]->tag, tags[i])) continue;
+            if (!p->indexes[k] || !span_equal(p->indexes[k]->name, tags[i])) continue;
             indexes[i] = p->indexes[k];
             p->indexes[k] = NULL;
         }
@@ -325,7 +434,9 @@ void tagindexes_declare(struct partition *p, const struct span *tags, size_t n) 
 
 bool tagindexes_shrink(struct partition *p, size_t *steps) {
     for (size_t i = 0; i < p->n_indexes; i++)
-        if (!order_shrink(&p->indexes[i]->order, steps)) return false;
+        if (!order_shrink(&p->indexes[i]->order, steps) ||
+            !sums_shrink(&p->indexes[i]->sums, steps))
+            return false;
     return true;
 }
 
@@ -341,7 +452,7 @@ void tagindexes_free(struct partition *p) {
 
 static bool tagindex_is_written(const struct tag_index *index, const struct op_put *put) {
     for (size_t i = 0; i < put->n_tags; i++)
-        if (span_equal(put->tags[i].name, index->tag)) return true;
+        if (span_equal(put->tags[i].name, index->spec.tag)) return true;
     return false;
 }
 
@@ -349,10 +460,9 @@ void tagindexes_before_put(struct partition *p, const struct op_put *put) {
     for (size_t i = 0; i < p->n_indexes && put->n_tags; i++) {
         struct tag_index *index = p->indexes[i];
         if (!tagindex_is_written(index, put)) continue;
-        const struct column *tag = column_set_find(&p->tags, index->tag);
+        const struct column *tag = column_set_find(&p->tags, index->spec.tag);
         for (size_t k = 0; k < put->n; k++)
-            if (partition_alive(p, put->seqs[k]))
-                order_remove(&index->order, tagindex_key(tag, put->seqs[k]));
+            if (partition_alive(p, put->seqs[k])) tagindex_remove(index, tag, put->seqs[k]);
     }
 }
 
@@ -360,41 +470,38 @@ void tagindexes_after_put(struct partition *p, const struct op_put *put) {
     uint64_t first_new = put->n_new ? put->new_seqs[0] : SEQ_NONE;
     for (size_t i = 0; i < p->n_indexes; i++) {
         struct tag_index *index = p->indexes[i];
-        const struct column *tag = column_set_find(&p->tags, index->tag);
+        const struct column *tag = column_set_find(&p->tags, index->spec.tag);
         bool is_written = tagindex_is_written(index, put);
         for (size_t k = 0; k < put->n; k++) {
             uint64_t seq = put->seqs[k];
             if (is_written || seq >= first_new)
-                order_add(&index->order, tagindex_key(tag, seq));
-            else if (index->n_views)
-                order_touch(&index->order, tagindex_key(tag, seq));
+                tagindex_add(index, tag, seq);
+            else
+                tagindex_touch(index, tag, seq);
         }
     }
 }
 
 void tagindexes_leave(struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->n_indexes; i++)
-        order_remove(&p->indexes[i]->order,
-                     tagindex_key(column_set_find(&p->tags, p->indexes[i]->tag), seq));
+        tagindex_remove(p->indexes[i], column_set_find(&p->tags, p->indexes[i]->spec.tag), seq);
 }
 
 void tagindexes_enter(struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->n_indexes; i++)
-        order_add(&p->indexes[i]->order,
-                  tagindex_key(column_set_find(&p->tags, p->indexes[i]->tag), seq));
+        tagindex_add(p->indexes[i], column_set_find(&p->tags, p->indexes[i]->spec.tag), seq);
 }
 
 void tagindexes_touch(struct partition *p, const uint64_t *seqs, size_t n) {
     for (size_t i = 0; i < p->n_indexes; i++) {
         struct tag_index *index = p->indexes[i];
-        if (!index->n_views) continue;
-        const struct column *tag = column_set_find(&p->tags, index->tag);
+        if (!index->n_views && !index->sums.n_views) continue;
+        const struct column *tag = column_set_find(&p->tags, index->spec.tag);
         for (size_t k = 0; k < n; k++)
-            if (partition_alive(p, seqs[k])) order_touch(&index->order, tagindex_key(tag, seqs[k]));
+            if (partition_alive(p, seqs[k])) tagindex_touch(index, tag, seqs[k]);
     }
 }
 
 void tagindexes_touch_all(struct partition *p) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        if (p->indexes[i]->n_views) tagindex_forget_views(p->indexes[i]);
+    for (size_t i = 0; i < p->n_indexes; i++) tagindex_forget_views(p->indexes[i]);
 }

@@ -5,6 +5,8 @@
  * saved, but built when it is declared and after a load. A write of the tag moves the entry in
  * O(log n).
  *
+ * `tag^p` is an index for PRIORITY with EXPONENT p: the samples' weights tag^p, in sums (sums.h).
+ *
  * A walk of an index looks for samples that are ready for a call (ready.h): for its task, its fields
  * and its WHERE, which together are a view. What a walk found to be of no use to a view is skipped
  * by the next one (order.h), so a sample that the task has consumed is met once, not at each call.
@@ -16,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/scratch.h"
 #include "base/span.h"
 #include "store/order.h"
@@ -33,8 +36,21 @@ struct tag_index;
 #define TAGINDEX_MISSING ((struct order_key){UINT64_MAX, 0})
 #define TAGINDEX_END ((struct order_key){UINT64_MAX, UINT64_MAX})
 
-/* The index of this tag, NULL where none is declared. */
+/* What a declaration says: `tag`, or `tag^p`. Returns 0, or ERROR_ERR with the culprit. */
+struct tagindex_spec {
+    struct span tag;
+    bool is_sum; /* tag^p */
+    double exponent;
+};
+int tagindex_parse(struct span text, struct tagindex_spec *out, struct error *e);
+
+/* The ordered index of this tag, NULL where none is declared. */
 struct tag_index *tagindex_find(const struct partition *p, struct span tag);
+
+/* The weights of tag^exponent, NULL where none are declared, or where one is infinite or too large
+ * or small to be summed up with others. */
+struct sums;
+struct sums *tagindex_sums(const struct partition *p, struct span tag, double exponent);
 
 /* The entries whose number equals that of `key`: from *from to before *end. */
 void tagindex_equals(struct order_key key, struct order_key *from, struct order_key *end);
@@ -66,6 +82,10 @@ bool tagindex_range(const struct partition *p, const struct where *where,
 
 void tagindex_each(const struct tagindex_range *range, order_run *run, void *context);
 
+/* What names the view of a call, with its WHERE and (*wide) without; in scratch. */
+struct span tagindex_view_key(const struct ready *ready, struct span *wide,
+                              struct scratch *scratch);
+
 /* ---- walks: for samplers. Valid until the next change ---- */
 
 struct tagindex_walk {
@@ -86,7 +106,7 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 
 /* ---- changing: for store_apply and loading alone ---- */
 
-/* From now on these tags have indexes, and no others; new ones are built. Time: O(n log n) for each
+/* From now on these have indexes (tag, or tag^p), and no others; new ones are built. Time: O(n log n) for each
  * new one. */
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n);
 

@@ -244,7 +244,7 @@ enum { TAKE_NARROW = 1024 };
 bool take_walks(const struct store *s, const struct take *take) {
     const struct partition *p = store_find(s, take->partition);
     struct tagindex_range range;
-    if (!p || !take->sampler->is_ordered || !tagindex_find(p, take->args.tag)) return false;
+    if (!p || !take->sampler->has_index || !take->sampler->has_index(&take->args, p)) return false;
     return !tagindex_range(p, &take->where, &range) || range.n > TAKE_NARROW;
 }
 

@@ -100,7 +100,7 @@ def samples(client, n):
 
 
 def indexed(client, n):
-    client("TQ.CREATE", "p", "INDEX", 2, "v", "w")
+    client("TQ.CREATE", "p", "INDEX", 3, "v", "w", "v^1")
     fill(client, n)
 
 
@@ -224,6 +224,10 @@ def cases(n):
         ("TQ.SAMPLE BY MAX, INDEX", indexed, take("BY", "MAX", "v")),
         ("TQ.SAMPLE BY MIN, INDEX", indexed, take("BY", "MIN", "v")),
         ("TQ.SAMPLE BY MAX, INDEX, top half consumed", indexed_half_consumed, take("BY", "MAX", "v")),
+        ("TQ.SAMPLE BY PRIORITY, INDEX", indexed, take("BY", "PRIORITY", "v")),
+        ("TQ.SAMPLE BY PRIORITY, INDEX, top half consumed", indexed_half_consumed,
+         take("BY", "PRIORITY", "v")),
+        ("TQ.ALTER INDEX of tag^p", samples, ["TQ.ALTER", "p", "INDEX", 1, "v^2"]),
         ("TQ.ALTER INDEX", samples, ["TQ.ALTER", "p", "INDEX", 1, "v"]),
         ("TQ.SAMPLE BY PRIORITY", samples, take("BY", "PRIORITY", "v")),
         ("TQ.SAMPLE BY BALANCED, 8 ranks", samples,

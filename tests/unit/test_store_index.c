@@ -2,11 +2,13 @@
  * which must answer alike whatever is written, cleared, taken, leased, given back and restored. */
 #include "kit/test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "kit/source.h"
 #include "kit/store.h"
 #include "kit/tape.h"
@@ -398,15 +400,20 @@ static void step_reset(struct twins *t) {
     }
 }
 
+/* As TQ.CLEAR does it: without keys, in slices. */
 static size_t clear_one(struct twins *t, const char *partition, struct clear clear) {
+    struct select_slice slice = {.end = UINT64_MAX};
     struct op op;
+    size_t cleared = 0;
     clear.select.partition = span_of_string(partition);
-    clear.select.evaluations = source_below(&t->source, 2) ? 100 : 0;
-    enum clear_outcome outcome;
-    while ((outcome = clear_plan(t->k->store, &clear, t->k->now_ms, &t->scratch, &op)) ==
-           CLEAR_SCAN)
-        scan(t, partition, &clear.select.where);
-    return outcome == CLEAR_OP ? store_apply(t->k->store, &op) : 0;
+    if (clear.select.where.n) clear.select.slice = &slice;
+    do {
+        slice.samples = 1 + source_below(&t->source, 2000);
+        slice.evaluations = 1 + source_below(&t->source, 2000);
+        if (clear_plan(t->k->store, &clear, t->k->now_ms, &t->scratch, &op) == CLEAR_OP)
+            cleared += store_apply(t->k->store, &op);
+    } while (slice.more);
+    return cleared;
 }
 
 static void step_clear(struct twins *t) {
@@ -554,6 +561,16 @@ static struct taken take_max(struct kit *k, uint64_t count, uint64_t evaluations
     return taken;
 }
 
+static struct take take_of_oldest(uint64_t count) {
+    return (struct take){.partition = SPAN_LITERAL("with"),
+                         .task = SPAN_LITERAL("a"),
+                         .count = count,
+                         .at_least = count,
+                         .n_fields = 1,
+                         .fields = &field,
+                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+}
+
 static void test_what_is_consumed_is_walked_over_once(void **state) {
     struct kit *k = *state;
     static const struct span tags[] = {SPAN_LITERAL("v")};
@@ -566,13 +583,7 @@ static void test_what_is_consumed_is_walked_over_once(void **state) {
         kit_tag(k, "with", key, "v", value);
     }
     struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("with"),
-                        .task = SPAN_LITERAL("a"),
-                        .count = MANY / 2,
-                        .at_least = MANY / 2,
-                        .n_fields = 1,
-                        .fields = &field,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    struct take take = take_of_oldest(MANY / 2);
     assert_int_equal(kit_take(k, &take, &taken), 0); /* the larger half */
     unsigned cuts = 0;
     while ((taken = take_max(k, 1, 500, false)).outcome == TAKE_WALK) cuts++;
@@ -598,6 +609,174 @@ static void test_what_is_consumed_is_walked_over_once(void **state) {
     assert_int_equal(taken.seqs[0], 7);
 }
 
+/* ---- PRIORITY ----------------------------------------------------------------------------- */
+
+static struct take priority_of(uint64_t count, double exponent, uint64_t seed) {
+    return (struct take){
+        .partition = SPAN_LITERAL("with"),
+        .task = SPAN_LITERAL("a"),
+        .count = count,
+        .at_least = count,
+        .n_fields = 1,
+        .fields = &field,
+        .sampler = sampler_find(SPAN_LITERAL("PRIORITY")),
+        .args = {.tag = SPAN_LITERAL("v"), .exponent = exponent, .seed = seed, .seeded = true},
+        .keep = true};
+}
+
+/* n draws agree with what is expected of each of m: below the 99.99th percentile of chi-square
+ * (Wilson and Hilferty's approximation); those that are expected less than 5 times count as one.
+ * Seeds are fixed, so it always does or never. */
+static void expect_frequencies(const unsigned *got, const double *weights, size_t m, unsigned n) {
+    double all = 0, chi = 0, degrees = 0, rare = 0, n_rare = 0;
+    for (size_t i = 0; i < m; i++) all += weights[i];
+    for (size_t i = 0; i < m; i++) {
+        double expected = n * weights[i] / all;
+        if (weights[i] == 0) assert_int_equal(got[i], 0);
+        if (expected < 5) {
+            rare += expected;
+            n_rare += got[i];
+            continue;
+        }
+        chi += (got[i] - expected) * (got[i] - expected) / expected;
+        degrees++;
+    }
+    if (rare >= 1) chi += (n_rare - rare) * (n_rare - rare) / rare;
+    if (rare < 1) degrees--;
+    double a = 2 / (9 * degrees), limit = degrees * pow(1 - a + 3.72 * sqrt(a), 3);
+    if (chi >= limit) fprintf(stderr, "chi-square %g, expected less than %g\n", chi, limit);
+    assert_true(chi < limit);
+}
+
+static void take_some(struct kit *k, const char *sampler, uint64_t count) {
+    struct taken taken;
+    struct take take = priority_of(count, 2, 99);
+    take.sampler = sampler_find(span_of_string(sampler));
+    take.keep = false;
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+}
+
+enum { DRAWS = 40000, OF = 400 };
+
+/* First picks of many seeds are in proportion to v^2 among what is left: the task consumes, a lease
+ * comes back, a sample is cleared, tags change between the rounds, a WHERE restricts. */
+static void test_priority_by_sums_is_proportional(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v^2")};
+    define(k, false, 1, tags);
+    fill(k, 0, OF);
+    struct where_condition condition = {SPAN_LITERAL("v"), WHERE_LT, SPAN_LITERAL("300")};
+    for (unsigned round = 0; round < 6; round++) {
+        const struct partition *p = kit_partition(k, "with");
+        struct where where = {round % 2, &condition};
+        unsigned got[OF] = {0};
+        double weights[OF] = {0};
+        struct ready ready;
+        scratch_reset(&k->scratch);
+        ready_open(&ready,
+                   &(struct ready_query){.partition = p,
+                                         .task = partition_task(p, SPAN_LITERAL("a")),
+                                         .n_fields = 1,
+                                         .fields = &field,
+                                         .where = &where},
+                   &k->scratch);
+        for (uint64_t seq; (seq = ready_next(&ready)) != SEQ_NONE;) {
+            struct span value;
+            assert_true(column_get(column_set_find(&p->tags, SPAN_LITERAL("v")), seq, &value));
+            struct number number;
+            assert_true(number_parse(value, &number));
+            weights[seq] = number.value * number.value;
+        }
+        for (unsigned i = 0; i < DRAWS; i++) {
+            struct take take = priority_of(1, 2, i);
+            struct taken taken;
+            take.where = where;
+            assert_true(take_walks(k->store, &take) || where.n);
+            assert_int_equal(kit_take(k, &take, &taken), 0);
+            got[taken.seqs[0]]++;
+        }
+        expect_frequencies(got, weights, OF, DRAWS);
+        take_some(k, round % 2 ? "SEQUENTIAL" : "PRIORITY", 60);
+        kit_clear_key(k, "with",
+                      (const char *[]){"k390", "k0", "k391", "k17", "k392", "k9"}[round]);
+        kit_tag(k, "with", "k7", "v", round % 2 ? "1000" : "800");
+    }
+}
+
+/* Of a batch, each is drawn in proportion among what the batch left over. */
+static void test_priority_by_sums_replaces_nothing(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v^1")};
+    static const double weights[] = {1, 2, 3, 50};
+    double second[4] = {0}, all = 56;
+    unsigned got[4] = {0};
+    define(k, false, 1, tags);
+    fill(k, 0, 200);
+    for (unsigned i = 0; i < 200; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_tag(k, "with", key, "v",
+                i % 60 == 0 ? (const char *[]){"1", "2", "3", "50"}[i / 60] : "0");
+    }
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            if (i != j) second[j] += weights[i] / all * weights[j] / (all - weights[i]);
+    for (unsigned i = 0; i < DRAWS; i++) {
+        struct take take = priority_of(6, 1, i);
+        struct taken taken;
+        assert_int_equal(kit_take(k, &take, &taken), 0);
+        assert_int_equal(taken.n, 6);
+        for (int at = 0; at < 6; at++) { /* those without a weight come last, none twice */
+            assert_int_equal(at < 4, taken.seqs[at] % 60 == 0);
+            for (int before = 0; before < at; before++)
+                assert_int_not_equal(taken.seqs[before], taken.seqs[at]);
+        }
+        got[taken.seqs[1] / 60]++;
+    }
+    expect_frequencies(got, second, 4, DRAWS);
+    kit_tag(k, "with", "k5", "v", "inf"); /* beyond sums: then draws are made without them */
+    struct take take = priority_of(1, 1, 1);
+    struct taken taken;
+    assert_false(take_walks(k->store, &take));
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(taken.seqs[0], 5);
+    kit_tag(k, "with", "k5", "v", "1");
+    assert_true(take_walks(k->store, &take));
+}
+
+/* The task has consumed nearly all weight: that costs draws in vain once. */
+static void test_priority_leaves_what_is_consumed(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v^8")};
+    define(k, false, 1, tags);
+    fill(k, 0, MANY);
+    struct taken taken;
+    struct take take = take_of_oldest(MANY - 100);
+    take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    unsigned cuts = 0;
+    struct take draw = priority_of(1, 8, 1);
+    draw.evaluations = 640; /* ten draws in vain */
+    for (;; cuts++) {
+        assert_int_equal(kit_take(k, &draw, &taken), 0);
+        if (taken.outcome == TAKE_BATCH) break;
+        assert_int_equal(taken.outcome, TAKE_WALK);
+    }
+    assert_in_range(cuts, 10, MANY / 64 / 10 + 1);
+    draw.evaluations = 320;
+    draw.keep = false;
+    for (unsigned i = 0; i < 100; i++) {
+        draw.args.seed = i;
+        assert_int_equal(kit_take(k, &draw, &taken), 0);
+        assert_int_equal(taken.outcome, TAKE_BATCH);
+        assert_true(taken.seqs[0] < 100);
+    }
+    kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("with")}});
+    assert_int_equal(kit_take(k, &draw, &taken), 0);
+    assert_true(taken.seqs[0] >= 100); /* what came back weighs again */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
@@ -606,6 +785,9 @@ int main(void) {
         KIT_TEST(test_an_index_changes_no_answer),
         KIT_TEST(test_a_where_is_a_range_and_keeps_up),
         KIT_TEST(test_what_is_consumed_is_walked_over_once),
+        KIT_TEST(test_priority_by_sums_is_proportional),
+        KIT_TEST(test_priority_by_sums_replaces_nothing),
+        KIT_TEST(test_priority_leaves_what_is_consumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

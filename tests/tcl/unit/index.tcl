@@ -49,6 +49,27 @@ start_server {} {
         assert_equal {} [r TQ.LIST]
     }
 
+    test "an index of tag^p is declared with a number" {
+        r TQ.CREATE p INDEX 4 v v^1 v^0.5 w^-2
+        assert_equal {v v^1 v^0.5 w^-2} [index_tags p]
+        r TQ.CLEAR p
+        assert_refused "ERR INDEX 'v^x': expected a number behind ^, got 'x'" {r TQ.CREATE p INDEX 1 v^x}
+        assert_refused "ERR INDEX 'v^': expected a number*" {r TQ.CREATE p INDEX 1 v^}
+        assert_refused "ERR INDEX 'v^inf': expected a number*" {r TQ.CREATE p INDEX 1 v^inf}
+        assert_refused "ERR tag ''*" {r TQ.CREATE p INDEX 1 ^2}
+    }
+
+    test "PRIORITY draws by its index what has weight, and then the rest" {
+        r TQ.CREATE p INDEX 1 v^2
+        foreach {key value} {a 5 b 0 c 3 d -1 e x} {put_tag p $key $value}
+        assert_equal {a c} [lsort [take_keys p t COUNT 2 FIELDS 1 f BY PRIORITY v EXPONENT 2]]
+        assert_equal {b d e} [lsort [take_keys p t COUNT 3 FIELDS 1 f BY PRIORITY v EXPONENT 2]]
+        put_tag p b 1
+        r TQ.RESET p TASK t KEYS 2 b d
+        assert_equal {b d} [take_keys p t COUNT 2 FIELDS 1 f BY PRIORITY v EXPONENT 2]
+        assert_equal c [take_keys p u COUNT 1 FIELDS 1 f BY PRIORITY v EXPONENT 2 WHERE 1 v = 3]
+    }
+
     test "MAX and MIN take by an index what they take without" {
         foreach index {{} {INDEX 1 v}} {
             r TQ.CREATE p {*}$index
@@ -125,18 +146,21 @@ start_own_server {appendonly yes} {
     test "declared indexes are in the log and in its base" {
         r TQ.CREATE p INDEX 1 v
         r TQ.CREATE q INDEX 2 v w
+        r TQ.CREATE s INDEX 1 v^0.5
         foreach {key value} {a 5 b 7 c 6} {put_tag p $key $value}
         r TQ.ALTER q INDEX 1 w
         assert_equal b [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
         restart_server KILL
         assert_equal v [index_tags p]
         assert_equal w [index_tags q]
+        assert_equal v^0.5 [index_tags s]
         assert_equal c [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
         r BGREWRITEAOF
         wait_until {[info_field aof_rewrites] == 1} "no rewrite"
         restart_server KILL
         assert_equal v [index_tags p]
         assert_equal w [index_tags q]
+        assert_equal v^0.5 [index_tags s]
         assert_equal a [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
     }
 

@@ -66,6 +66,18 @@ unsigned model_seal(struct model *m, struct span partition) {
 
 /* ---- TQ.CREATE, TQ.ALTER ------------------------------------------------------------------ */
 
+/* tag, or tag^p. */
+static unsigned check_index(struct span name) {
+    for (size_t i = 0; i < name.len; i++) {
+        long double exponent;
+        if (name.ptr[i] != '^') continue;
+        if (!model_read_number(span_of(name.ptr + i + 1, name.len - i - 1), &exponent))
+            return MODEL_ERROR(ERROR_ERR);
+        return model_check_word(span_of(name.ptr, i));
+    }
+    return model_check_word(name);
+}
+
 static unsigned check_define(const struct model_partition *p, const struct define *define) {
     unsigned errors = model_check_partition(define->partition);
     if (define->sets_ahead) errors |= model_check_word(define->bounds.ahead_task);
@@ -76,7 +88,7 @@ static unsigned check_define(const struct model_partition *p, const struct defin
                 errors |= MODEL_ERROR(ERROR_ERR);
     }
     for (size_t i = 0; i < define->bounds.n_indexes; i++) {
-        errors |= model_check_word(define->bounds.indexes[i]);
+        errors |= check_index(define->bounds.indexes[i]);
         for (size_t j = 0; j < i; j++)
             if (span_equal(define->bounds.indexes[i], define->bounds.indexes[j]))
                 errors |= MODEL_ERROR(ERROR_ERR);

@@ -223,12 +223,24 @@ static void draw_bounds(struct trial *t, struct define *define) {
     define->bounds.retire = tasks;
 }
 
+/* A tag, or one with an exponent that draw_sampler knows. */
+static struct span draw_index(struct trial *t) {
+    static const char *const exponents[] = {"", "^1", "^2", "^0.5", "^0", "^-1"};
+    struct span tag = trial_draw_tag(t);
+    const char *exponent = exponents[below(t, 2) ? 0 : below(t, 6)];
+    if (trial_rarely(t)) exponent = "^x";
+    size_t len = tag.len + strlen(exponent);
+    char *text = scratch_alloc(&t->scratch, len + 1, 1);
+    snprintf(text, len + 1, "%.*s%s", SPAN_ARG(tag), exponent);
+    return span_of(text, len);
+}
+
 static void draw_indexes(struct trial *t, struct define *define) {
     struct span *tags = scratch_alloc(&t->scratch, MODEL_INDEXES, sizeof(*tags));
     define->sets_indexes = below(t, 2);
     if (!define->sets_indexes) return;
     define->bounds.n_indexes = below(t, MODEL_INDEXES + 1);
-    for (size_t i = 0; i < define->bounds.n_indexes; i++) tags[i] = trial_draw_tag(t);
+    for (size_t i = 0; i < define->bounds.n_indexes; i++) tags[i] = draw_index(t);
     if (trial_rarely(t)) tags[0] = SPAN_LITERAL("not a tag");
     define->bounds.indexes = tags;
 }
