@@ -58,7 +58,7 @@ static struct picks pick_where(struct kit *k, const char *by, struct sampler_arg
     const struct sampler *sampler = sampler_find(span_of_string(by));
     struct partition *p = kit_partition(k, "p");
     struct span field = SPAN_LITERAL("f");
-    struct ready_query query = {p, NULL, 1, &field, where, false, 0};
+    struct ready_query query = {.partition = p, .n_fields = 1, .fields = &field, .where = where};
     struct ready ready;
     scratch_reset(&k->scratch);
     ready_open(&ready, &query, &k->scratch);
