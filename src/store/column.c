@@ -268,7 +268,7 @@ static char *column_room_small(struct column *c, size_t len, size_t most, struct
         size_t size = home->small ? chunk_size(home->small) * 4 : SMALL_FIRST;
         if (size > most) size = most;
         if (size > SMALL_MAX) size = SMALL_MAX;
-        if (size < len) size = len;
+        size = arena_round(size < len ? len : size); /* it is used to its end */
         column_home_close(home);
         home->small = arena_take(home->arena, size);
         assert(home->small); /* reserved */
