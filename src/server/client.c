@@ -391,12 +391,25 @@ int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) 
 
 struct reply_mark client_reply_try(struct client *c) {
     size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
-    return reply_try(&c->reply, hard ? hard : SIZE_MAX);
+    return reply_try(&c->reply, hard ? hard : SIZE_MAX, server_memory_replies(c->server));
+}
+
+/* The reply was taken back for lack of memory. */
+static int client_refuse_room(struct client *c, struct error *e) {
+    struct server *s = c->server;
+    s->metrics.refused_oom++;
+    return error_set(e, ERROR_OOM,
+                     "used memory is at 'maxmemory', and all replies together may hold %zu bytes "
+                     "beyond it, of which others hold %zu. Nothing was done: ask for less, or again "
+                     "when they have been read",
+                     server_memory_reply_most(s), reply_pool_held(s->reply_pool));
 }
 
 int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e) {
     size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard, before = mark->pending;
+    bool no_room = c->reply.no_room;
     if (reply_fits(&c->reply, mark)) return 0;
+    if (no_room) return client_refuse_room(c, e);
     return error_set(
         e, ERROR_ERR,
         "the reply would have more than %zu bytes beside %zu that wait: client-output-buffer-limit "

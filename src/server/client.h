@@ -206,8 +206,9 @@ void client_message_ready(struct client *c, size_t bytes);
  * the limit. Asked before anything is done that the reply tells of. */
 int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 
-/* The same without an estimate: the reply is written, up to that limit, and then kept or, with
- * ERROR_ERR, taken back. What it tells of is done behind that. */
+/* The same without an estimate: the reply is written, up to that limit and to what memory allows
+ * (server_memory_replies), and then kept or, with ERROR_ERR or ERROR_OOM, taken back. What it tells of
+ * is done behind that. */
 struct reply_mark client_reply_try(struct client *c);
 int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e);
 

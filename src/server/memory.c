@@ -13,6 +13,7 @@ enum {
     SQUEEZE_PART = 4, /* of maxmemory: the most that is alive of a chunk that is moved out */
     SPARE_PART = 16,
     SPARE_LEAST = 4 * 1024 * 1024,
+    REPLY_SHORT = 64 * 1024,
 };
 
 size_t server_memory_used(const struct server *s) {
@@ -21,6 +22,21 @@ size_t server_memory_used(const struct server *s) {
 
 size_t server_memory_spare(const struct server *s) {
     return (size_t)s->maxmemory / SPARE_PART + SPARE_LEAST;
+}
+
+size_t server_memory_reply_most(const struct server *s) {
+    return server_memory_spare(s) / 4 * 3;
+}
+
+size_t server_memory_replies(const struct server *s) {
+    if (!s->maxmemory) return SIZE_MAX;
+    size_t held = reply_pool_held(s->reply_pool), spare = server_memory_spare(s);
+    size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
+    size_t most = server_memory_reply_most(s), least = held + REPLY_SHORT;
+    if (least > spare) least = spare;
+    if (most < least) most = least;
+    if (used < limit && most < held + (limit - used)) most = held + (limit - used);
+    return most;
 }
 
 static bool memory_lacks(const struct server *s, size_t more) {

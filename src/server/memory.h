@@ -49,6 +49,15 @@ int server_check_new_partition(struct server *s, struct span name, struct error 
  * and 4 MiB. */
 size_t server_memory_spare(const struct server *s);
 
+/* How much the blocks of all replies together may hold (reply_pool_held) when another one has been
+ * written: what maxmemory leaves, or three quarters of server_memory_spare, or all of that where the
+ * reply is a short one of up to 64 KiB. SIZE_MAX without maxmemory. */
+size_t server_memory_replies(const struct server *s);
+
+/* The least of that, whatever maxmemory leaves: a reply that is longer can't be had while memory is
+ * full. */
+size_t server_memory_reply_most(const struct server *s);
+
 /* Call before an op that takes about `bytes` for something other than samples, and that may be what
  * frees memory in the end: ERROR_OOM where what was admitted so since memory is full would be more than
  * server_memory_spare. With `needed`, nothing else can free it: more than a quarter of maxmemory and

@@ -64,6 +64,10 @@ size_t reply_pool_bytes(const struct reply_pool *pool) {
     return pool->bytes + pool->waste_size;
 }
 
+size_t reply_pool_held(const struct reply_pool *pool) {
+    return pool->bytes - pool->spares * (sizeof(struct reply_block) + REPLY_DATA);
+}
+
 static struct reply_block *reply_pool_take(struct reply_pool *pool, size_t need) {
     struct reply_block *block = pool->spare;
     size_t size = REPLY_DATA;
@@ -113,8 +117,9 @@ static size_t reply_free_bytes(const struct reply_block *block) {
 /* A block with `need` bytes free at the end of the queue. Of a reply that is too long this is the
  * last one but for the rest of a verb. */
 static struct reply_block *reply_grow(struct reply *r, size_t need) {
-    if (r->pending > r->most) r->discard = true;
     struct reply_block *block = reply_pool_take(r->pool, need);
+    if (reply_pool_held(r->pool) > r->held) r->no_room = true;
+    if (r->pending > r->most || r->no_room) r->discard = true;
     if (r->last)
         r->last->next = block;
     else
@@ -138,7 +143,7 @@ static inline char *reply_room(struct reply *r, size_t n) {
 }
 
 static void reply_copy(struct reply *r, const char *bytes, size_t len) {
-    while (len) {
+    while (len && !r->no_room) {
         struct reply_block *block = reply_block_for(r, 1);
         size_t n = reply_free_bytes(block);
         if (n > len) n = len;
@@ -185,7 +190,7 @@ static void reply_header(struct reply *r, char type, uint64_t number) {
     memcpy(reply_room((r), sizeof(literal) - 1), (literal), sizeof(literal) - 1)
 
 void reply_init(struct reply *r, struct reply_pool *pool) {
-    *r = (struct reply){.pool = pool, .protocol = 2, .most = SIZE_MAX};
+    *r = (struct reply){.pool = pool, .protocol = 2, .most = SIZE_MAX, .held = SIZE_MAX};
 }
 
 /* Release what is left of a block, in order, and give it back. */
@@ -414,8 +419,11 @@ void reply_bulk_end(struct reply *r) {
     if (!r->discard) REPLY_CONSTANT(r, "\r\n");
 }
 
-struct reply_mark reply_try(struct reply *r, size_t most) {
+struct reply_mark reply_try(struct reply *r, size_t most, size_t held) {
+    size_t least = reply_pool_held(r->pool) + sizeof(struct reply_block) + REPLY_DATA;
     r->most = most;
+    r->held = held > least ? held : least;
+    r->no_room = false;
     return (struct reply_mark){.last = r->last,
                                .text = r->last ? r->last->text : 0,
                                .ranges = r->last ? r->last->ranges : 0,
@@ -450,15 +458,17 @@ void reply_take_back(struct reply *r, const struct reply_mark *mark) {
     r->pending = mark->pending;
     r->owed = 0;
     r->discard = mark->discard;
-    r->most = SIZE_MAX;
+    r->most = r->held = SIZE_MAX;
+    r->no_room = false;
 }
 
 bool reply_fits(struct reply *r, const struct reply_mark *mark) {
-    if (r->pending > r->most && r->pending > mark->pending) {
+    bool is_long = r->pending > r->most && r->pending > mark->pending;
+    if (is_long || r->no_room) {
         reply_take_back(r, mark);
         return false;
     }
-    r->most = SIZE_MAX;
+    r->most = r->held = SIZE_MAX;
     return true;
 }
 

@@ -28,6 +28,9 @@ void reply_pool_free(struct reply_pool *pool); /* after every reply that uses it
  * to the allocator as soon as it is sent. */
 size_t reply_pool_bytes(const struct reply_pool *pool);
 
+/* Of those, the bytes of blocks in use: what replies hold, without what is lent to them. */
+size_t reply_pool_held(const struct reply_pool *pool);
+
 struct reply {
     struct reply_pool *pool;
     struct reply_block *first, *last;
@@ -36,6 +39,8 @@ struct reply {
     int protocol;   /* 2 or 3 */
     bool discard;   /* CLIENT REPLY OFF and closing clients: verbs do nothing, lends are released */
     size_t most;    /* between reply_try and its end: what may be pending; else SIZE_MAX */
+    size_t held;    /* the same of reply_pool_held */
+    bool no_room;   /* between reply_try and its end: `held` was met */
     /* Called with each error, also where it is discarded; NULL: not. reply_init takes it out. */
     void (*on_error)(void *context, const struct error *e);
     void *context;
@@ -87,8 +92,10 @@ void reply_bulk_end(struct reply *r);
 char *reply_bulk_reserve(struct reply *r, size_t len);
 
 /* A reply that is perhaps too long. From reply_try on, verbs do nothing once more than `most` bytes
- * are pending, those from before included. reply_fits ends that: true, all is kept; false, it was
- * too long, and what was written since reply_try is taken back, what was lent is released.
+ * are pending, those from before included, or once all replies of the pool would hold more than
+ * `held` bytes in blocks. (One block more is always had, so that a short reply never fails there.)
+ * reply_fits ends that: true, all is kept; false, it was too long, and what was written since
+ * reply_try is taken back, what was lent is released. Until then `no_room` says that `held` was met.
  * reply_take_back ends it too and takes it back in any case. Nothing may be sent or dropped
  * meanwhile, and no other reply_try begin. */
 struct reply_mark {
@@ -96,7 +103,7 @@ struct reply_mark {
     size_t text, ranges, pending; /* text, ranges: of `last` */
     bool discard;
 };
-struct reply_mark reply_try(struct reply *r, size_t most);
+struct reply_mark reply_try(struct reply *r, size_t most, size_t held);
 bool reply_fits(struct reply *r, const struct reply_mark *mark);
 void reply_take_back(struct reply *r, const struct reply_mark *mark);
 

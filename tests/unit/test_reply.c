@@ -576,7 +576,7 @@ static void test_too_long(void **state) {
             if (first) write_bulks(&r, first, first * 50, &kept);
             size_t len = peek_all(&r, before, SIZE);
             int short_ones = kept; /* too short to be lent */
-            struct reply_mark mark = reply_try(&r, len + MOST);
+            struct reply_mark mark = reply_try(&r, len + MOST, SIZE_MAX);
             write_bulks(&r, n, 40000, &gone);
             bool fits = n * 40000 <= MOST;
             assert_true(r.pending <= len + MOST + 40000 + 20 * 1024);
@@ -587,7 +587,7 @@ static void test_too_long(void **state) {
                 assert_memory_equal(before, after, len);
                 assert_false(r.discard);
             }
-            mark = reply_try(&r, SIZE_MAX);
+            mark = reply_try(&r, SIZE_MAX, SIZE_MAX);
             size_t pending = r.pending;
             int again = 0;
             write_bulks(&r, 3, 5000, &again);
@@ -614,12 +614,50 @@ static void test_too_long_discarded(void **state) {
     int released = 0;
     reply_init(&r, pool);
     r.discard = true;
-    struct reply_mark mark = reply_try(&r, 10);
+    struct reply_mark mark = reply_try(&r, 10, SIZE_MAX);
     write_bulks(&r, 30, 30000, &released);
     assert_true(reply_fits(&r, &mark));
     assert_int_equal(released, 10);
     assert_true(r.discard);
     assert_int_equal(r.pending, 0);
+    reply_pool_free(pool);
+}
+
+/* All replies of a pool together: what is beyond stops within a block, and a short one is had. */
+static void test_no_room(void **state) {
+    (void)state;
+    enum { HELD = 100000, BLOCK = 16 * 1024 };
+    struct reply_pool *pool = reply_pool_new();
+    struct reply other, r;
+    char *bytes = calloc(1, 10 * HELD);
+    reply_init(&other, pool);
+    reply_init(&r, pool);
+    reply_bulk(&other, span_of(bytes, HELD - 2 * BLOCK));
+    reply_status(&r, "OK");
+    size_t held = reply_pool_held(pool), pending = r.pending;
+    for (int i = 0; i < 2; i++) {
+        struct reply_mark mark = reply_try(&r, SIZE_MAX, HELD);
+        int released = 0;
+        if (i) write_bulks(&r, 30, 30000, &released);
+        reply_bulk(&r, span_of(bytes, 10 * HELD));
+        reply_bulk(&r, span_of(bytes, 10 * HELD));
+        assert_true(reply_pool_held(pool) <= HELD + 3 * BLOCK);
+        assert_true(r.no_room);
+        assert_false(reply_fits(&r, &mark));
+        assert_int_equal(released, i ? 10 : 0);
+        assert_int_equal(r.pending, pending);
+        assert_int_equal(reply_pool_held(pool), held);
+    }
+    struct reply_mark mark = reply_try(&r, SIZE_MAX, 0);
+    reply_bulk(&r, span_of(bytes, BLOCK / 2));
+    reply_bulk(&r, span_of(bytes, BLOCK / 4));
+    assert_true(reply_fits(&r, &mark));
+    reply_bulk(&r, span_of(bytes, 10 * HELD)); /* without a limit again */
+    assert_true(r.pending > 10 * HELD);
+    reply_drop(&r);
+    reply_drop(&other);
+    assert_int_equal(reply_pool_held(pool), 0);
+    free(bytes);
     reply_pool_free(pool);
 }
 
@@ -640,6 +678,7 @@ int main(void) {
         cmocka_unit_test(test_pool_gives_memory_back),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_too_long_discarded),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_miscounted_bulks_end_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

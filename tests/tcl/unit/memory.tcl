@@ -298,6 +298,69 @@ start_own_server {maxmemory 20mb} {
     }
 }
 
+# Fills partition p with samples k1 … of 1,000 bytes until one is refused. Returns how many there are.
+proc fill_with_small {} {
+    set i 0
+    set replies {}
+    while {![string match "*OOM*" $replies]} {
+        assert {$i < 100000}
+        set replies [pipeline [r] [lmap j [range 1 200] {
+            list TQ.PUT p k[incr i] TAGS 1 tag [string repeat t 60] FIELDS 1 f [string repeat z 1000]
+        }]]
+    }
+    assert_error "OOM *" {r TQ.PUT p one FIELDS 1 f [string repeat z 2000]}
+    return [r TQ.COUNT p]
+}
+
+start_own_server {maxmemory 40mb} {
+    # Each of these replies has 2 to 4 MB; the bound is 114 MB.
+    set keys [names k 1 2000]
+    set ::replies_bound [expr {40 * 1024 * 1024 * 5 / 4 + 64 * 1024 * 1024}]
+    foreach {what command} [list \
+        "TQ.LIST" {TQ.LIST p COUNT 100000 WITH TAGS WITH FIELDS} \
+        "TQ.MGET of small values" [list TQ.MGET p KEYS 2000 {*}$keys FIELDS 1 f] \
+        "TQ.MGET AS COLUMNS" [list TQ.MGET p KEYS 2000 {*}$keys FIELDS 1 f AS COLUMNS] \
+        "TQ.SAMPLE" {TQ.SAMPLE p t COUNT 2000 FIELDS 1 f KEEP}] {
+        test "replies that nobody reads do not take memory beyond maxmemory: $what" {
+            set n [fill_with_small]
+            set request [resp::encode {*}$::command]
+            set clients {}
+            foreach i [range 1 [sized 60 200]] {
+                set c [client]
+                catch {resp::write_bytes $c $request}
+                lappend clients $c
+            }
+            assert_equal PONG [r PING]
+            assert {[info_field used_memory] < 40 * 1024 * 1024 / 16 * 17 + 5 * 1024 * 1024} \
+                "used_memory is [info_field used_memory]"
+            assert {[resident] < $::replies_bound} "resident are [resident]"
+            # Another client is served: what is short at once, what is long when it has its turn.
+            assert_equal $n [r TQ.COUNT p]
+            assert_equal 2 [llength [r TQ.LIST p COUNT 100]]
+            wait_until {![catch {[client] {*}$::command} said] || ![string match "OOM *" $said]}
+            assert_equal [expr {$::what eq "TQ.LIST" ? $n : $::what eq "TQ.MGET AS COLUMNS" ? 2 : 2000}] \
+                [llength [expr {$::what eq "TQ.LIST" ? [lindex $said 1] : $said}]]
+            assert {[resident] < $::replies_bound} "resident are [resident]"
+            assert_equal 2 [r TQ.CLEAR p KEYS 2 k1 k2]
+            foreach c $clients {
+                resp::close $c
+            }
+        }
+    }
+
+    test "a reply that is longer than all may be while memory is full is refused, and nothing is taken" {
+        set n [fill_with_small]
+        foreach command [list {TQ.SAMPLE p t COUNT 9000 FIELDS 1 f} {TQ.SAMPLE p t COUNT 9000 FIELDS 1 f LEASE 10000} \
+            [list TQ.MGET p KEYS 9000 {*}[names k 1 9000] FIELDS 1 f]] {
+            assert_error "OOM *all replies together may hold 5*Nothing was done: ask for less*" {r {*}$command}
+        }
+        assert_equal $n [r TQ.COUNT p TASK t]
+        assert_equal 2000 [llength [r TQ.SAMPLE p t COUNT 2000 FIELDS 1 f]]
+        r CONFIG SET maxmemory 200mb
+        assert_equal 9000 [llength [r TQ.SAMPLE p t COUNT 9000 FIELDS 1 f]]
+    }
+}
+
 start_own_server {} {
     foreach {what command bytes} {
         "one field" {TQ.PUT p$i k FIELDS 1 f v} 1600
