@@ -32,7 +32,7 @@ static void define_run(struct client *c, bool alter) {
     if (!failed && names) failed = server_check_beyond(s, false, names, &e);
     /* All that the tasks have had may be cleared at once. */
     const struct partition *p = failed ? NULL : store_find(s->store, define.partition);
-    uint64_t retired = p && define.sets_retire ? p->samples : 0;
+    uint64_t retired = p && define.bounds.n_retire ? p->samples : 0;
     if (!failed) failed = persistence_admit(s, &op, retired, &e);
     if (failed) {
         reply_error(&c->reply, &e);

@@ -21,9 +21,11 @@ static int define_ahead(struct args *a, void *request) {
                   : args_number(a, "MAXAHEAD", 0, PARTITION_SAMPLES_MAX, &define->bounds.ahead);
 }
 
+/* RETIRE 0: no task from now on. */
 static int define_retire(struct args *a, void *request) {
     struct define *define = request;
     define->sets_retire = true;
+    if (args_accept(a, "0")) return 0;
     return args_list(a, "RETIRE", &define->bounds.n_retire, &define->bounds.retire);
 }
 

@@ -340,6 +340,20 @@ start_server {} {
         assert_equal k3 [list_all p]
     }
 
+    test "RETIRE 0: nothing is retired from now on" {
+        foreach command {"TQ.CREATE p OR ALTER" "TQ.ALTER p"} {
+            fill p 1 4
+            r TQ.ALTER p RETIRE 1 t MAXSAMPLES 9
+            take p t 2
+            assert_equal {k3 k4} [list_all p]
+            assert_equal OK [r {*}$command RETIRE 0]
+            assert_equal {MAXSAMPLES 9} [dict get [r TQ.STATUS p] bounds]
+            assert_equal {k3 k4} [take p t 2]
+            assert_equal {k3 k4} [list_all p]
+            r TQ.CLEAR p
+        }
+    }
+
     test "cleared samples count as written: EXPECT and RETIRE go together to the end of the stream" {
         r TQ.CREATE p RETIRE 1 t
         r TQ.EXPECT p 3
@@ -354,7 +368,7 @@ start_server {} {
         foreach {arguments pattern} {
             {MAXSAMPLES} ERR* {MAXSAMPLES x} "ERR *MAXSAMPLES*" {MAXSAMPLES -1} "ERR *MAXSAMPLES*"
             {MAXBYTES 99999999999999999999} "ERR *MAXBYTES*" {MAXAHEAD t} "ERR *" {MAXAHEAD @t 1} "ERR *task*"
-            {RETIRE 0} "ERR *RETIRE*" {RETIRE 2 a} "ERR *RETIRE*" {RETIRE 1 {a b}} "ERR *task*"
+            {RETIRE} "ERR *RETIRE*" {RETIRE 2 a} "ERR *RETIRE*" {RETIRE 1 {a b}} "ERR *task*"
             {FIELDS 1 x} "ERR *FIELDS*" {FIELDS 1 x nosuch} "*nosuch*" {FIELDS 1 @x f32} "ERR *field*"
             {FIELDS 2 x f32 x f32} "ERR *twice*" {STRIPES 4} "ERR STRIPES*" {NOSUCH 1} "ERR *"
             {MAXSAMPLES 1 MAXSAMPLES 2} "ERR *MAXSAMPLES*"
@@ -411,5 +425,17 @@ start_own_server {} {
         set c [writer q k]
         r CONFIG SET maxmemory 1gb
         assert_equal 1 [resp::receive $c]
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "RETIRE 0 outlives a kill" {
+        r TQ.CREATE p RETIRE 1 t
+        r TQ.ALTER p RETIRE 0
+        fill p 1 2
+        restart_server KILL
+        assert_equal 0 [dict exists [r TQ.STATUS p] bounds RETIRE]
+        assert_equal {k1 k2} [take p t 2]
+        assert_equal {k1 k2} [list_all p]
     }
 }
