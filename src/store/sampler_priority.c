@@ -93,6 +93,24 @@ static void priority_draw(struct priority_draw *d, struct picks *picks) {
     sums_set_bound(d->narrow, word, sum);
 }
 
+/* What was picked is ready until the op is applied. Where the try was cut, the words it was picked
+ * of get what is ready as their bounds: with larger ones, the next try would draw in vain what this
+ * one did. */
+static void priority_put_back(const struct priority_draw *d) {
+    for (size_t i = 0; i <= d->mask; i++) {
+        double sum, all;
+        struct priority_word *slot = &d->words[i];
+        if (!slot->word) continue;
+        if (!ready_is_cut(d->ready)) {
+            sums_loosen(d->sums, d->narrow, slot->word - 1);
+            continue;
+        }
+        slot->picked = 0;
+        priority_candidates(d, slot->word - 1, &sum, &all);
+        sums_set_bound(d->narrow, slot->word - 1, sum);
+    }
+}
+
 /* Those that weigh nothing, each as likely: of all that is ready, less what was picked. */
 static void priority_pick_weightless(const struct priority_draw *d, const struct sampler_args *args,
                                      struct ready *ready, struct picks *picks) {
@@ -129,8 +147,7 @@ static bool priority_pick_by_sums(const struct sampler_args *args, struct ready 
         else
             ready->limit->is_cut = true;
     }
-    for (size_t i = 0; i <= d.mask; i++) /* they are ready until the op is applied, or if none is */
-        if (d.words[i].word) sums_loosen(d.sums, d.narrow, d.words[i].word - 1);
+    priority_put_back(&d);
     if (picks->n < picks->room && !ready_is_cut(ready) && d.sums->n_positive < p->samples)
         priority_pick_weightless(&d, args, ready, picks);
     return true;

@@ -777,6 +777,28 @@ static void test_priority_leaves_what_is_consumed(void **state) {
     assert_true(taken.seqs[0] >= 100); /* what came back weighs again */
 }
 
+/* A large batch of a partition that is consumed in part: each try that is cut leaves less to draw in
+ * vain to the next one, though it picked samples of many words. */
+static void test_priority_by_sums_ends(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v^0")};
+    define(k, false, 1, tags);
+    fill(k, 0, MANY);
+    take_some(k, "RANDOM", MANY / 2);
+    struct taken taken;
+    struct take take = priority_of(1000, 0, 1);
+    take.evaluations = 640; /* ten draws in vain */
+    unsigned cuts = 0;
+    for (;; cuts++) {
+        assert_true(cuts <= MANY / 64 / 10 + 1);
+        assert_int_equal(kit_take(k, &take, &taken), 0);
+        if (taken.outcome != TAKE_WALK) break;
+    }
+    assert_true(cuts > 0);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+    assert_int_equal(taken.n, 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
@@ -788,6 +810,7 @@ int main(void) {
         KIT_TEST(test_priority_by_sums_is_proportional),
         KIT_TEST(test_priority_by_sums_replaces_nothing),
         KIT_TEST(test_priority_leaves_what_is_consumed),
+        KIT_TEST(test_priority_by_sums_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
