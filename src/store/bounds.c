@@ -299,17 +299,20 @@ const uint64_t *retire_left_alone(const struct partition *p, const struct op *cl
 
 /* ---- what is said about a partition -------------------------------------------------------- */
 
-static int define_check_indexes(const struct bounds *bounds, struct scratch *scratch,
-                                struct error *e) {
+static int define_check_indexes(const struct bounds *bounds, struct error *e) {
+    struct tagindex_spec specs[TAGINDEX_MAX];
     if (bounds->n_indexes > TAGINDEX_MAX)
         return error_set(e, ERROR_ERR, "INDEX: expected at most %d tags, got %zu", TAGINDEX_MAX,
                          bounds->n_indexes);
     for (size_t i = 0; i < bounds->n_indexes; i++) {
-        struct tagindex_spec spec;
-        int failed = tagindex_parse(bounds->indexes[i], &spec, e);
+        int failed = tagindex_parse(bounds->indexes[i], &specs[i], e);
         if (failed) return failed;
+        for (size_t k = 0; k < i; k++)
+            if (tagindex_spec_equal(&specs[k], &specs[i]))
+                return error_set(e, ERROR_ERR, "INDEX: tag %s is named twice",
+                                 QUOTE(bounds->indexes[i]));
     }
-    return names_check_distinct("INDEX: ", "tag", bounds->indexes, bounds->n_indexes, scratch, e);
+    return 0;
 }
 
 static int define_check_names(const struct define *define, struct error *e) {
@@ -380,7 +383,7 @@ int define_plan(const struct store *s, const struct define *define, int64_t now_
     if (!failed)
         failed = names_check_distinct("RETIRE: ", "task", define->bounds.retire,
                                       define->bounds.n_retire, scratch, e);
-    if (!failed) failed = define_check_indexes(&define->bounds, scratch, e);
+    if (!failed) failed = define_check_indexes(&define->bounds, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, define->partition);
     if (define->alter && !p)

@@ -286,12 +286,12 @@ static int load_indexes(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_count(l, u, "indexes", 2, TAGINDEX_MAX, &bounds.n_indexes, e);
     if (failed) return failed;
     struct span *tags = scratch_alloc(&l->scratch, bounds.n_indexes, sizeof(*tags));
+    struct tagindex_spec specs[TAGINDEX_MAX];
     for (size_t i = 0; !failed && i < bounds.n_indexes; i++) {
         tags[i] = unpack_span(u);
-        struct tagindex_spec spec;
-        failed = tagindex_parse(tags[i], &spec, e);
+        failed = tagindex_parse(tags[i], &specs[i], e);
         for (size_t k = 0; !failed && k < i; k++)
-            if (span_equal(tags[k], tags[i]))
+            if (tagindex_spec_equal(&specs[k], &specs[i]))
                 failed = load_bad(l, e, "two indexes of tag %s", QUOTE(tags[i]));
     }
     bounds.indexes = tags;

@@ -90,6 +90,10 @@ int tagindex_parse(struct span text, struct tagindex_spec *out, struct error *e)
     return names_check_word("tag", out->tag, e);
 }
 
+bool tagindex_spec_equal(const struct tagindex_spec *a, const struct tagindex_spec *b) {
+    return a->is_sum == b->is_sum && a->exponent == b->exponent && span_equal(a->tag, b->tag);
+}
+
 /* A weight that sums keep beside any others. */
 static bool tagindex_is_odd(double weight) {
     enum { TAGINDEX_WEIGHT_EXPONENT = 660 }; /* 2^660 is 1e198 */

@@ -44,6 +44,9 @@ struct tagindex_spec {
 };
 int tagindex_parse(struct span text, struct tagindex_spec *out, struct error *e);
 
+/* Do both declare the same index? x^1 and x^1.0 do. */
+bool tagindex_spec_equal(const struct tagindex_spec *a, const struct tagindex_spec *b);
+
 /* The ordered index of this tag, NULL where none is declared. */
 struct tag_index *tagindex_find(const struct partition *p, struct span tag);
 

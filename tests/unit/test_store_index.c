@@ -799,6 +799,34 @@ static void test_priority_by_sums_ends(void **state) {
     assert_int_equal(taken.n, 1000);
 }
 
+/* x^1.0 and x^1 are one index, in a declaration and in a dump. */
+static void test_an_index_is_declared_once(void **state) {
+    struct kit *k = *state;
+    static const struct span twice[] = {SPAN_LITERAL("v^1"), SPAN_LITERAL("v^1.0")};
+    static const struct span tags[] = {SPAN_LITERAL("v^1"), SPAN_LITERAL("v^1.5")};
+    struct op op;
+    struct define define_twice = {.partition = SPAN_LITERAL("p"),
+                                  .sets_indexes = true,
+                                  .bounds = {.n_indexes = 2, .indexes = twice}};
+    assert_int_equal(define_plan(k->store, &define_twice, 0, &k->scratch, &op, &k->error),
+                     ERROR_ERR);
+    assert_string_equal(k->error.text, "INDEX: tag 'v^1.0' is named twice");
+    define(k, false, 2, tags);
+    struct tape tape = tape_record(k->store, k->now_ms);
+    kit_empty(k);
+    bool is_found = false;
+    for (size_t i = 0; i < tape.n; i++) {
+        struct span head = tape.sections[i].head;
+        if (head.len < 5 || memcmp(head.ptr + head.len - 5, "v^1.5", 5)) continue;
+        ((char *)head.ptr)[head.len - 1] = '0';
+        is_found = true;
+    }
+    assert_true(is_found);
+    assert_int_not_equal(tape_play(&tape, k->store, &k->error), 0);
+    assert_non_null(strstr(k->error.text, "two indexes of tag 'v^1.0'"));
+    tape_free(&tape);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
@@ -811,6 +839,7 @@ int main(void) {
         KIT_TEST(test_priority_by_sums_replaces_nothing),
         KIT_TEST(test_priority_leaves_what_is_consumed),
         KIT_TEST(test_priority_by_sums_ends),
+        KIT_TEST(test_an_index_is_declared_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,9 @@ start_server {} {
         assert_refused "ERR INDEX 'v^': expected a number*" {r TQ.CREATE p INDEX 1 v^}
         assert_refused "ERR INDEX 'v^inf': expected a number*" {r TQ.CREATE p INDEX 1 v^inf}
         assert_refused "ERR tag ''*" {r TQ.CREATE p INDEX 1 ^2}
+        assert_refused "ERR INDEX: tag 'v^1.0' is named twice" {r TQ.CREATE p INDEX 3 v v^1 v^1.0}
+        assert_refused "ERR INDEX: tag 'v^-0' is named twice" {r TQ.CREATE p INDEX 2 v^0 v^-0}
+        assert_equal {} [r TQ.LIST]
     }
 
     test "PRIORITY draws by its index what has weight, and then the rest" {
