@@ -64,6 +64,7 @@ static int oplog_first(struct oplog *log, uint64_t number, uint64_t base, struct
 }
 
 static int oplog_made(struct oplog *log, int failed, struct oplog **out) {
+    log->watch.first = log->manifest.first;
     if (failed)
         oplog_abandon(log);
     else

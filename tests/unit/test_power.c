@@ -7,6 +7,7 @@
 
 #include "kit/fail.h"
 #include "kit/power.h"
+#include "persist/oplog_jobs.h"
 #include "store/lease.h"
 
 #define U(number) (unsigned long long)(number)
@@ -254,6 +255,28 @@ static void test_a_second_try(void **state) {
     print_message("# %llu crash points, %llu outcomes\n", U(counts.points), U(counts.outcomes));
 }
 
+/* Segments are counted from the first that there is, not from 0: a log that has run for long would
+ * keep an identity for each segment that it ever had. */
+static void test_the_watch_begins_with_the_first_segment(void **state) {
+    (void)state;
+    struct power_counts counts = {0};
+    struct source source = source_of_seed(1);
+    struct power p = {.disk = simdisk_new(), .source = &source, .counts = &counts, .first = true};
+    assert_true(power_open(&p));
+    assert_int_equal(p.log->watch.first, oplog_manifest(p.log)->first);
+    for (int i = 0; i < 3; i++) {
+        put_alone(&p, "a", '1', 40);
+        rewrite(&p, '1');
+    }
+    power_close(&p);
+    assert_true(power_open(&p));
+    assert_true(oplog_manifest(p.log)->first > 1);
+    assert_int_equal(p.log->watch.first, oplog_manifest(p.log)->first);
+    power_close(&p);
+    power_free(&p);
+    simdisk_free(p.disk);
+}
+
 /* Where there is no room writes are refused, and nothing else: the log does not fail. */
 static void test_a_full_disk(void **state) {
     (void)state;
@@ -276,9 +299,13 @@ static void test_a_full_disk(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_always),       cmocka_unit_test(test_everysec),
-        cmocka_unit_test(test_no),           cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_a_second_try), cmocka_unit_test(test_a_full_disk),
+        cmocka_unit_test(test_always),
+        cmocka_unit_test(test_everysec),
+        cmocka_unit_test(test_no),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_a_second_try),
+        cmocka_unit_test(test_a_full_disk),
+        cmocka_unit_test(test_the_watch_begins_with_the_first_segment),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]); /* one test alone: they take a while */
     return cmocka_run_group_tests(tests, NULL, NULL);
