@@ -28,7 +28,7 @@ void asks_free(struct asks *asks);
 void asks_note(struct server *s, struct span partition, struct span task, const struct span *fields,
                size_t n_fields);
 
-/* The partition is gone. */
+/* The partition is gone, or another was restored in its place. */
 void asks_forget(struct server *s, struct span partition);
 
 /* Call `visit` for each task, the last to ask first. `fields` are names, a NUL in front of each. */

@@ -317,7 +317,10 @@ static void signal_waiters(struct server *s, const struct op *op) {
 /* Partitions came in as wholes. */
 static void on_adoption(struct server *s, const struct op_adopt *adopt) {
     waiter_signal_all(s);
-    for (size_t i = 0; i < adopt->n; i++) transaction_touch(s, adopt->partitions[i]->name);
+    for (size_t i = 0; i < adopt->n; i++) {
+        asks_forget(s, adopt->partitions[i]->name);
+        transaction_touch(s, adopt->partitions[i]->name);
+    }
 }
 
 static void on_change(void *context, const struct op *op) {

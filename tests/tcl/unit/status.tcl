@@ -166,6 +166,16 @@ start_server {} {
         assert_equal {} [dict get [r TQ.STATUS p] tasks]
     }
 
+    test "what was asked of a partition is forgotten when a restore replaces it" {
+        fill p 1 2
+        r TQ.CHECKPOINT before
+        r TQ.SAMPLE p late COUNT 1 FIELDS 2 f nosuch
+        assert_equal late [dict keys [dict get [r TQ.STATUS p] tasks]]
+        r TQ.RESTORE before REPLACE
+        assert_equal {} [dict get [r TQ.STATUS p] tasks]
+        r TQ.FORGET before
+    }
+
     test "a call that waited for the partition itself is there, while it waits and when it was served" {
         set c [client]
         resp::send $c TQ.SAMPLE p t COUNT 2 FIELDS 2 g f BLOCK 0
