@@ -49,7 +49,8 @@ static void select_slice(const struct select *select, const struct partition *p,
     ready_open(&ready, &query, scratch);
     while ((seq = ready_next(&ready)) < slice->end && out->n < room)
         if (seq >= slice->from) seqs[out->n++] = seq;
-    uint64_t cut = ready.limit->cut_at * SPINE_ROWS;
+    uint64_t cut = ready.limit->cut_at * SPINE_ROWS; /* of the piece that holds `from`, maybe */
+    if (cut < slice->from) cut = slice->from;
     if (seq < slice->end)
         slice->from = seq; /* there was no room for it */
     else
