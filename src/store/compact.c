@@ -105,6 +105,10 @@ bool compact_squeeze(struct arena *arena, uint64_t largest, struct compact_budge
         column_close(chunk->column);
         return true;
     }
+    struct compact_budget before = *budget;
     compact_chunk(chunk, budget);
+    /* A call that moves nothing costs a row, so that a chunk that stays at the head of its queue
+     * can't be chosen for ever. */
+    if (budget->rows == before.rows && budget->bytes == before.bytes) budget->rows--;
     return true;
 }
