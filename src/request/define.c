@@ -1,6 +1,8 @@
 /* See define.h. */
 #include "request/define.h"
 
+#include "store/tagindex.h"
+
 static int define_samples(struct args *a, void *request) {
     struct define *define = request;
     define->sets_samples = true;
@@ -16,25 +18,37 @@ static int define_bytes(struct args *a, void *request) {
 static int define_ahead(struct args *a, void *request) {
     struct define *define = request;
     define->sets_ahead = true;
+    if (args_left(a) < 2)
+        return error_set(a->error, ERROR_ERR, "syntax error: MAXAHEAD task n: %s",
+                         args_left(a) ? "n is missing" : "task and n are missing");
     int failed = args_task(a, &define->bounds.ahead_task);
-    return failed ? failed
-                  : args_number(a, "MAXAHEAD", 0, PARTITION_SAMPLES_MAX, &define->bounds.ahead);
+    return failed
+               ? failed
+               : args_number(a, "MAXAHEAD task n", 0, PARTITION_SAMPLES_MAX, &define->bounds.ahead);
 }
 
-/* RETIRE 0: no task from now on. */
+/* A list that may be empty: 0 stands for none from now on. */
+static int define_list(struct args *a, const char *what, uint64_t max, size_t *n,
+                       const struct span **items) {
+    size_t at = a->at;
+    uint64_t count;
+    int failed = args_number(a, what, 0, max, &count);
+    if (failed || !count) return failed;
+    a->at = at;
+    return args_list(a, what, n, items);
+}
+
 static int define_retire(struct args *a, void *request) {
     struct define *define = request;
     define->sets_retire = true;
-    if (args_accept(a, "0")) return 0;
-    return args_list(a, "RETIRE", &define->bounds.n_retire, &define->bounds.retire);
+    return define_list(a, "RETIRE", UINT32_MAX, &define->bounds.n_retire, &define->bounds.retire);
 }
 
-/* INDEX 0: none from now on. */
 static int define_index(struct args *a, void *request) {
     struct define *define = request;
     define->sets_indexes = true;
-    if (args_accept(a, "0")) return 0;
-    return args_list(a, "INDEX", &define->bounds.n_indexes, &define->bounds.indexes);
+    return define_list(a, "INDEX", TAGINDEX_MAX, &define->bounds.n_indexes,
+                       &define->bounds.indexes);
 }
 
 static int define_fields(struct args *a, void *request) {

@@ -1,6 +1,8 @@
 /* See sample.h. */
 #include "request/sample.h"
 
+#include <stdio.h>
+
 #include "base/hash.h"
 #include "base/number.h"
 #include "store/names.h"
@@ -26,6 +28,17 @@ static int by_ranks(struct args *a, struct sampler_args *out) {
     return args_number(a, "the number of ranks", 1, SAMPLER_RANKS_MAX, &out->ranks);
 }
 
+static int by_unknown(struct args *a, struct span name) {
+    const struct sampler *sampler;
+    char names[160];
+    size_t len = 0;
+    for (size_t i = 0; (sampler = sampler_at(i)) && len < sizeof(names); i++)
+        len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
+                                sampler->name);
+    return error_set(a->error, ERROR_ERR, "BY: unknown sampler %s, expected one of %s", QUOTE(name),
+                     names);
+}
+
 /* What is no number belongs to the next clause. */
 static int by_number(struct args *a, struct sampler_args *out) {
     uint64_t number;
@@ -40,16 +53,28 @@ static int by_groups(struct args *a, struct sampler_args *out) {
 
 static int by_exponent(struct args *a, struct sampler_args *out) {
     struct span text;
-    if (!args_accept(a, "EXPONENT")) return 0;
     int failed = args_bytes(a, "EXPONENT", &text);
     if (failed || number_parse_double(text, false, &out->exponent)) return failed;
     return error_set(a->error, ERROR_ERR, "EXPONENT: expected a decimal number, got %s",
                      QUOTE(text));
 }
 
-static int by_seed(struct args *a, struct sampler_args *out) {
-    out->seeded = args_accept(a, "SEED");
-    return out->seeded ? args_number(a, "SEED", 0, UINT64_MAX, &out->seed) : 0;
+/* EXPONENT and SEED, each at most once, in any order. */
+static int by_drawing(struct args *a, unsigned takes, struct sampler_args *out) {
+    bool has_exponent = !(takes & SAMPLER_EXPONENT);
+    int failed = 0;
+    while (!failed) {
+        if (!has_exponent && args_accept(a, "EXPONENT")) {
+            has_exponent = true;
+            failed = by_exponent(a, out);
+        } else if ((takes & SAMPLER_SEED) && !out->seeded && args_accept(a, "SEED")) {
+            out->seeded = true;
+            failed = args_number(a, "SEED", 0, UINT64_MAX, &out->seed);
+        } else {
+            return 0;
+        }
+    }
+    return failed;
 }
 
 static int sample_by(struct args *a, void *request) {
@@ -57,18 +82,20 @@ static int sample_by(struct args *a, void *request) {
         enum sampler_takes what;
         int (*parse)(struct args *a, struct sampler_args *out);
     } table[] = {
-        {SAMPLER_TAG, by_tag},       {SAMPLER_RANKS, by_ranks},       {SAMPLER_GROUPS, by_groups},
-        {SAMPLER_NUMBER, by_number}, {SAMPLER_EXPONENT, by_exponent}, {SAMPLER_SEED, by_seed},
+        {SAMPLER_TAG, by_tag},
+        {SAMPLER_RANKS, by_ranks},
+        {SAMPLER_GROUPS, by_groups},
+        {SAMPLER_NUMBER, by_number},
     };
     struct take *take = &((struct sample *)request)->take;
     struct span name;
     int failed = args_bytes(a, "the sampler behind BY", &name);
     if (failed) return failed;
     take->sampler = sampler_find(name);
-    if (!take->sampler)
-        return error_set(a->error, ERROR_ERR, "BY: unknown sampler %s", QUOTE(name));
+    if (!take->sampler) return by_unknown(a, name);
     for (size_t i = 0; !failed && i < sizeof(table) / sizeof(table[0]); i++)
         if (take->sampler->takes & table[i].what) failed = table[i].parse(a, &take->args);
+    if (!failed) failed = by_drawing(a, take->sampler->takes, &take->args);
     if (take->sampler->random && !take->args.seeded)
         hash_random(&take->args.seed, sizeof(take->args.seed));
     return failed;

@@ -279,8 +279,10 @@ static int restore_open(struct server *s, const struct checkpoint_request *reque
     if (failed) return failed;
     catalog_hold(&c->catalog, c->source);
     snapshot_read_ahead(c->snapshot);
-    if (request->n_partitions)
-        failed = snapshot_select(c->snapshot, request->partitions, request->n_partitions, e);
+    struct error why;
+    if (request->n_partitions &&
+        snapshot_select(c->snapshot, request->partitions, request->n_partitions, &why))
+        failed = error_set(e, why.code, "checkpoint %s: %s", QUOTE(request->name), why.text);
     const struct snapshot_info *info = snapshot_info(c->snapshot);
     for (uint64_t i = 0; !failed && !c->replace && i < info->partitions; i++)
         if (!request->n_partitions)

@@ -74,7 +74,8 @@ static int put_read_raw(const struct put *put, const struct put_value *value,
     if (!dtype_of_length(type, value->bytes.len, item)) {
         char got[DTYPE_TEXT_MAX + 96];
         if (value->typed)
-            snprintf(got, sizeof(got), "%zu bytes as %s", value->bytes.len, DTYPE_NAME(type));
+            snprintf(got, sizeof(got), "%zu bytes as %s (FIELDS takes raw bytes, TEXT literals)",
+                     value->bytes.len, DTYPE_NAME(type));
         else
             snprintf(got, sizeof(got), "%zu bytes%s", value->bytes.len,
                      dtype_shape_implied(type) ? "" : " without a type to tell their shape");

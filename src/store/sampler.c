@@ -3,12 +3,17 @@
 
 #include "store/samplers.h"
 
-const struct sampler *sampler_find(struct span name) {
+const struct sampler *sampler_at(size_t i) {
     static const struct sampler *const table[] = {
         &sampler_sequential, &sampler_lifo,     &sampler_random, &sampler_max,
         &sampler_min,        &sampler_priority, &sampler_group,  &sampler_balanced,
     };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (span_is(name, table[i]->name)) return table[i];
+    return i < sizeof(table) / sizeof(table[0]) ? table[i] : NULL;
+}
+
+const struct sampler *sampler_find(struct span name) {
+    const struct sampler *sampler;
+    for (size_t i = 0; (sampler = sampler_at(i)); i++)
+        if (span_is(name, sampler->name)) return sampler;
     return NULL;
 }

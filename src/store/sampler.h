@@ -36,7 +36,7 @@ struct sampler_args {
     bool seeded; /* the seed was given, else drawn */
 };
 
-/* What may stand behind a sampler's name, in this order. */
+/* What may stand behind a sampler's name, in this order, but for the last two: in any order. */
 enum sampler_takes {
     SAMPLER_TAG = 1 << 0,      /* tag */
     SAMPLER_RANKS = 1 << 1,    /* ranks */
@@ -64,6 +64,9 @@ struct sampler {
     /* Pick up to picks->room, in whole units, fewer where fewer will do. */
     void (*pick)(const struct sampler_args *args, struct ready *ready, struct picks *picks);
 };
+
+/* All samplers there are, from 0; NULL past the last. */
+const struct sampler *sampler_at(size_t i);
 
 /* By name, in any case; NULL where unknown. */
 const struct sampler *sampler_find(struct span name);

@@ -367,8 +367,12 @@ start_server {} {
     test "what is wrong with bounds is said" {
         foreach {arguments pattern} {
             {MAXSAMPLES} ERR* {MAXSAMPLES x} "ERR *MAXSAMPLES*" {MAXSAMPLES -1} "ERR *MAXSAMPLES*"
-            {MAXBYTES 99999999999999999999} "ERR *MAXBYTES*" {MAXAHEAD t} "ERR *" {MAXAHEAD @t 1} "ERR *task*"
-            {RETIRE} "ERR *RETIRE*" {RETIRE 2 a} "ERR *RETIRE*" {RETIRE 1 {a b}} "ERR *task*"
+            {MAXBYTES 99999999999999999999} "ERR *MAXBYTES*" {MAXAHEAD} "ERR *MAXAHEAD task n: task and n are missing"
+            {MAXAHEAD 4096} "ERR *MAXAHEAD task n: n is missing"
+            {MAXAHEAD 4096 t} "ERR MAXAHEAD task n: expected an integer from 0 to *, got 't'"
+            {MAXAHEAD @t 1} "ERR *task*"
+            {RETIRE} "ERR *RETIRE*" {RETIRE t} "ERR RETIRE: expected an integer from 0 to *, got 't'"
+            {RETIRE 2 a} "ERR *RETIRE*" {RETIRE 1 {a b}} "ERR *task*"
             {FIELDS 1 x} "ERR *FIELDS*" {FIELDS 1 x nosuch} "*nosuch*" {FIELDS 1 @x f32} "ERR *field*"
             {FIELDS 2 x f32 x f32} "ERR *twice*" {STRIPES 4} "ERR STRIPES*" {NOSUCH 1} "ERR *"
             {MAXSAMPLES 1 MAXSAMPLES 2} "ERR *MAXSAMPLES*"

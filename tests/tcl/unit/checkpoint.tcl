@@ -186,6 +186,9 @@ start_own_server {} {
         assert_error "NOKEY no checkpoint 'x'*" {r TQ.RESTORE x}
         assert_error "NOKEY no checkpoint 'x'*" {r TQ.FORGET x}
         assert_error "ERR *" {r TQ.RESTORE x META m}
+        r TQ.CHECKPOINT there
+        assert_error "NOPART checkpoint 'there': *no partition 'none'*" {r TQ.RESTORE there PARTITIONS 1 none}
+        r TQ.FORGET there
         r MULTI
         assert_error "ERR *transaction*" {r TQ.CHECKPOINT x}
         r DISCARD

@@ -132,7 +132,7 @@ start_server {} {
         assert_equal $first [take p t 10 KEEP BY PRIORITY v SEED 7]
         assert {$first ne [take p t 10 KEEP BY PRIORITY v SEED 8]}
         assert_equal [take p t 10 KEEP BY PRIORITY v EXPONENT 2 SEED 7] \
-            [take p u 10 BY PRIORITY v EXPONENT 2 SEED 7]
+            [take p u 10 BY PRIORITY v SEED 7 EXPONENT 2]
     }
 
     test "PRIORITY takes samples without weight only when nothing else is left" {
@@ -202,9 +202,10 @@ start_server {} {
             {PRIORITY v EXPONENT} "*EXPONENT*missing*" {PRIORITY v EXPONENT x} "*EXPONENT*'x'*"
             {PRIORITY v EXPONENT inf} "*EXPONENT*'inf'*" {PRIORITY v EXPONENT nan} "*EXPONENT*'nan'*"
             {PRIORITY v EXPONENT 1e999} "*EXPONENT*'1e999'*" {PRIORITY v SEED} "*SEED*missing*"
-            {PRIORITY v SEED -1} "*SEED*'-1'*" {PRIORITY v SEED 1 EXPONENT 2} "*'EXPONENT'*"
+            {PRIORITY v SEED -1} "*SEED*'-1'*" {PRIORITY v SEED 1 SEED 2} "*'SEED'*"
+            {PRIORITY v EXPONENT 1 SEED 1 EXPONENT 2} "*'EXPONENT'*" {RANDOM SEED 1 EXPONENT 2} "*'EXPONENT'*"
             {MAX {a b}} "*tag*'a b'*" {MAX @key} "*tag*'@key'*" {LIFO 3} "*'3'*" {SEQUENTIAL 3} "*'3'*" {MAX v 3} "*'3'*"
-            {NOSUCH} "*sampler*'NOSUCH'*"
+            {NOSUCH} "BY: unknown sampler 'NOSUCH', expected one of SEQUENTIAL, *, PRIORITY, GROUP, BALANCED"
         } {
             assert_error "ERR $message" {take p t 2 BY {*}$by}
         }
