@@ -299,7 +299,8 @@ static char *column_room(struct column *c, size_t len, size_t most, struct chunk
     if (size > most) size = most;
     bool opens =
         len <= OPEN_MAX && (len < size / 2 || !c->open || chunk_size(c->open) == c->open_used);
-    if (len > size) size = opens ? arena_round(len) : len; /* an open chunk is used to its end */
+    if (len > size) size = len;
+    if (opens) size = arena_round(size); /* an open chunk is used to its end */
     *chunk = arena_take(c->home->arena, size);
     assert(*chunk); /* reserved */
     chunk_own(*chunk, &c->home->chunks);

@@ -369,6 +369,38 @@ static void test_open_chunk_is_used_to_its_end(void **state) {
 }
 
 /* A large value has a chunk of its own, even the first one, and takes it along when it goes. */
+/* Under AddressSanitizer the end of a chunk that was not asked for can't be written to. A move opens
+ * a chunk no larger than what is alive in the old one. */
+static void test_chunk_of_a_move_is_used_to_its_end(void **state) {
+    (void)state;
+    for (size_t live = 1; live < 3000; live += 61) {
+        struct fixture f;
+        open_column(&f, "bytes");
+        put_filled(&f, 0, live);
+        column_close(&f.column);
+        assert_int_equal(column_move(&f.column, 0), 0);
+        for (uint64_t seq = 1; seq < 400; seq++) put_filled(&f, seq, 1 + seq % 41);
+        column_close(&f.column);
+        close_column(&f);
+    }
+}
+
+/* The same for the chunk that columns share. */
+static void test_shared_chunk_is_used_to_its_end(void **state) {
+    (void)state;
+    static const size_t firsts[] = {1, 64, 65, 129, 193, 250};
+    for (size_t i = 0; i < sizeof(firsts) / sizeof(*firsts); i++) {
+        struct fixture f;
+        open_column(&f, "bytes");
+        f.home.shares = true;
+        put_filled(&f, 0, firsts[i]);
+        for (uint64_t seq = 1; f.column.bytes + 16 <= 512; seq++) put_filled(&f, seq, 16);
+        assert_null(f.column.open); /* all of it went to shared chunks */
+        column_home_close(&f.home);
+        close_column(&f);
+    }
+}
+
 static void test_large_values_go_at_once(void **state) {
     (void)state;
     struct fixture f;
@@ -431,6 +463,8 @@ int main(void) {
         cmocka_unit_test(test_lent_memory_is_not_reused),
         cmocka_unit_test(test_held_memory_is_not_reused),
         cmocka_unit_test(test_open_chunk_is_used_to_its_end),
+        cmocka_unit_test(test_chunk_of_a_move_is_used_to_its_end),
+        cmocka_unit_test(test_shared_chunk_is_used_to_its_end),
         cmocka_unit_test(test_large_values_go_at_once),
         cmocka_unit_test(test_reserve_is_enough),
         cmocka_unit_test(test_reserve_for_a_column_to_come),
