@@ -85,8 +85,9 @@ static bool clear_waiting_try(struct client *c, void *request, struct waiter_lac
     int failed = clear_slice(c->server, &waiting->clear, &waiting->clearing, &more, &e);
     lack->reason = WAITER_NEEDS_TURN;
     if (more) return false;
-    if (failed)
-        reply_error(&c->reply, &e);
+    if (failed) /* of this slice nothing was done */
+        reply_errorf(&c->reply, e.code, "%llu samples were touched, the next slice was not: %s",
+                     (unsigned long long)waiting->clearing.touched, e.text);
     else
         reply_integer(&c->reply, (int64_t)waiting->clearing.touched);
     return true;

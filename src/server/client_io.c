@@ -463,8 +463,7 @@ static void client_send(struct client *c) {
         c->output_us = c->server->now_us;
     }
     client_arm_writable(c, c->reply.pending != 0);
-    size_t low = c->server->clients->pause_low;
-    if (c->is_paused && c->reply.pending <= (low < CLIENT_PENDING_FULL ? low : CLIENT_PENDING_FULL))
+    if (c->is_paused && c->reply.pending <= c->server->clients->pause_low && !client_is_full(c))
         client_resume(c);
     if (c->closing && !c->reply.pending) client_finish(c);
 }

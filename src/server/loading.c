@@ -63,13 +63,14 @@ void loading_progress(const struct server *s, struct loading_progress *out) {
 /* ---- the end ------------------------------------------------------------------------------ */
 
 /* Leases go on with the time they had left: nobody could acknowledge, or ask for more, while the server was down. Where the log has no
- * room for that they end when they would have: a full disk is no reason not to start. */
+ * room for that they end when they would have: a full disk is no reason not to start. `then_ms` is when the last frame was
+ * written, INT64_MIN where the log has none. */
 static void extend_leases(struct server *s, int64_t then_ms) {
     const struct leases *leases = store_leases(s->store);
-    int64_t away = s->now_ms - then_ms;
+    int64_t away;
     size_t n = leases->count;
     struct error e;
-    if (!n || then_ms == INT64_MIN || away <= 0) return;
+    if (!n || __builtin_sub_overflow(s->now_ms, then_ms, &away) || away <= 0) return;
     struct lease **all = scratch_alloc(&s->scratch, n, sizeof(struct lease *));
     memcpy(all, leases->heap, n * sizeof(*all)); /* the heap moves */
     for (size_t i = 0; i < n; i++) {

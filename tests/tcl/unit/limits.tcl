@@ -538,6 +538,29 @@ start_own_server {maxmemory 100mb} {
     }
 }
 
+start_own_server {client-output-pause "40mb 30mb" client-output-buffer-limit "normal 0 0 0"} {
+    test "the commands of a client that reads go on when less than LOW of client-output-pause waits" {
+        set value [random_bytes 4000000]
+        r TQ.PUT p k FIELDS 1 f $value
+        set c [client]
+        set commands [lrepeat 16 {TQ.MGET p KEYS 1 k FIELDS 1 f}]
+        lappend commands {TQ.PUT p marker FIELDS 1 f v}
+        resp::send_all $c $commands
+        barrier
+        assert_equal 1 [r TQ.COUNT p]
+        foreach line [split [r CLIENT LIST] "\n"] {
+            if {[regexp {^id=(\d+) .*omem=(\d+)} $line -> number bytes] && $bytes > 20000000} {
+                set id $number
+            }
+        }
+        # What waits shrinks only as far as the client reads, and by what the system buffers.
+        while {[r TQ.COUNT p] == 1} { resp::receive $c }
+        regexp {omem=(\d+)} [r CLIENT LIST ID $id] -> waiting
+        # Had it waited for all of it to go, no more than the last 5 replies would wait.
+        assert {$waiting > 22000000} "the command ran with $waiting bytes waiting"
+    }
+}
+
 start_own_server {maxmemory 100mb} {
     test "what frees memory passes inside of MULTI when there is none left" {
         set value [random_bytes 1000000]

@@ -89,6 +89,13 @@ foreach sync {always everysec no} {
 }
 
 start_own_server {appendonly yes} {
+    test "a server that was killed before its first write starts again" {
+        restart_server KILL
+        assert_equal 0 [llength [r TQ.LIST]]
+    }
+}
+
+start_own_server {appendonly yes} {
     test "a new base of the log changes nothing that anyone sees" {
         do_everything
         r BGREWRITEAOF
