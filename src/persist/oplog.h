@@ -82,9 +82,10 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
  * other files than the manifest is not read. A log that has a base to come is not to be asked. */
 bool oplog_is_there(struct oplog *log, struct error *e);
 
-/* After oplog_is_there was false: writes a manifest again that was overwritten, or that is missing
- * while its segment is there, so that the log can be begun anew over it; a crash before that finds
- * everything, or is told which file is missing. Waits for the job that runs. A failure is only
+/* After oplog_is_there was false, and only while the directory's lock is held: writes a manifest
+ * again that can't be read, or that is missing while its segment is there, so that the log can be
+ * begun anew over it; a crash before that finds everything, or is told which file is missing. A
+ * manifest of another log is left alone. Waits for the job that runs. A failure is only
  * logged. */
 void oplog_mend_manifest(struct oplog *log);
 

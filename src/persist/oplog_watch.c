@@ -176,9 +176,11 @@ void oplog_mend_manifest(struct oplog *log) {
     struct manifest m;
     struct error e;
     snprintf(path, sizeof(path), "%s/%s", log->directory, MANIFEST_NAME);
-    if (oplog_job_wait(log, &e) || watch_manifest(log, &m, &e)) return;
-    bool there = log->disk->ops->exists(log->disk, path);
-    if (!there && !log->disk->ops->is_there(log->file)) return;
+    if (oplog_job_wait(log, &e)) return;
+    if (log->disk->ops->exists(log->disk, path)
+            ? !manifest_read(log->disk, log->directory, &m, NULL)
+            : !log->disk->ops->is_there(log->file))
+        return;
     if (manifest_write(log->disk, log->directory, &log->manifest, &e))
         log_warning("op log: the manifest can't be written again: %s", e.text);
 }

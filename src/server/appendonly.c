@@ -88,10 +88,10 @@ static void lapse(struct server *s, const char *why) {
     error_set(&s->persistence.lapse, ERROR_MISCONF, "%s", why);
 }
 
-void appendonly_lost(struct server *s, const struct error *why) {
+void appendonly_lost(struct server *s, bool owned, const struct error *why) {
     struct persistence *p = &s->persistence;
     saves_stop_rewrite(s);
-    oplog_mend_manifest(p->log);
+    if (owned) oplog_mend_manifest(p->log);
     oplog_abandon(p->log);
     p->log = NULL;
     p->rewrites.tried_s = 0; /* at once */

@@ -26,8 +26,8 @@ void appendonly_turn(struct server *s);
 void appendonly_tick(struct server *s);
 
 /* The log's files are gone (`why` names one; copied): close the log, refuse writes, and begin a new
- * log. */
-void appendonly_lost(struct server *s, const struct error *why);
+ * log. Unless the directory is `owned`, nothing in it is touched. */
+void appendonly_lost(struct server *s, bool owned, const struct error *why);
 
 /* The last thing that is done with a store: the log, if there is one, is closed. */
 void appendonly_end(struct server *s);

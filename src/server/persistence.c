@@ -233,9 +233,10 @@ static void look_at_log(struct server *s) {
     struct error e;
     if (!persistence_in_force(s) || s->now_us - p->looked_us < LOOK_EVERY_US) return;
     p->looked_us = s->now_us;
-    if (oplog_is_there(p->log, &e) && !persistence_own(s, &e)) return;
+    bool owned = !persistence_own(s, &e);
+    if (owned && oplog_is_there(p->log, &e)) return;
     log_warning("op log: %s: it is begun anew, and writes are refused until then", e.text);
-    appendonly_lost(s, &e);
+    appendonly_lost(s, owned, &e);
 }
 
 bool persistence_write(struct server *s) {

@@ -566,6 +566,41 @@ start_own_server {appendonly yes} {
         assert_equal 0 [regexp {begun anew, and writes} [said]]
     }
 
+    # The first is stopped, so that the second has its place before the first looks at its files.
+    test "a server whose directory was moved leaves the log of its successor there alone" {
+        set dir [file join $::work_dir data]
+        foreach name {first second} {
+            file mkdir $dir
+            set port [free_port]
+            set $name,options [list --port $port --dir $dir --appendonly yes]
+            set $name [launch [set $name,options]]
+            set ::server([set $name],port) $port
+            wait_ready [set $name]
+            assert_equal 1 [$::server([set $name],client) TQ.PUT $name k FIELDS 1 f v]
+            # The second can't look at its files either, until it is killed.
+            signal_process STOP $::server([set $name],pid)
+            if {$name eq "first"} { file rename $dir $dir.moved }
+        }
+        set manifest [read_file $dir/appendonlydir/manifest]
+        set c $::server($first,client)
+        signal_process CONT $::server($first,pid)
+        wait_until {[string match *aof_in_force:0* [$c INFO persistence]]}
+        assert_error "MISCONF*" {$c TQ.PUT first more FIELDS 1 f v}
+        assert_equal $manifest [read_file $dir/appendonlydir/manifest]
+        kill_server $second
+        run_server $second ${second,options}
+        wait_ready $second
+        assert_equal second [$::server($second,client) TQ.LIST]
+        kill_server $second
+        signal_process STOP $::server($first,pid) ;# it would make its lock while the directory goes
+        file delete -force $dir
+        file rename $dir.moved $dir
+        signal_process CONT $::server($first,pid)
+        wait_until {[string match *aof_in_force:1* [$c INFO persistence]]}
+        assert_equal 1 [$c TQ.PUT first more FIELDS 1 f v]
+        kill_server $first
+    }
+
     test "a child that saves does not keep the lock of a server that was killed" {
         fill p 1 2000
         r BGREWRITEAOF
