@@ -74,8 +74,9 @@ static int sample_check_task(struct client *c, const struct take *take, struct e
 }
 
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
- * more samples have to be looked at than a turn has time for. */
-static bool sample_try(struct client *c, const struct sample *sample, struct waiter_lack *lack) {
+ * more samples have to be looked at than a turn has time for; sample->take.walk is then for the next
+ * try. */
+static bool sample_try(struct client *c, struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
     struct error e;
@@ -89,6 +90,7 @@ static bool sample_try(struct client *c, const struct sample *sample, struct wai
     *lack = (struct waiter_lack){.reason = is_cut ? WAITER_NEEDS_TURN : WAITER_NEEDS_CHANGE,
                                  .samples = taken.lacks,
                                  .filters = taken.counts};
+    sample->take.walk = taken.walk;
     if (taken.outcome == TAKE_WAIT || is_cut) return false;
     if (taken.outcome == TAKE_END) {
         reply_array(&c->reply, 0);
@@ -135,7 +137,7 @@ struct sample_waiting {
 
 static void sample_scan(struct client *c, struct sample_waiting *waiting) {
     const struct take *take = &waiting->sample.take;
-    if (take_walks(c->server->store, take)) return; /* each try goes on where the last was cut */
+    if (take_walks(c->server->store, take)) return; /* a walk needs no match set */
     scan_begin(c->server, &waiting->scan, take->partition, &take->where);
 }
 
@@ -234,9 +236,11 @@ static struct span sample_once_name(const struct take *take, struct scratch *scr
     return span_of(name, 1 + partition.len + holder.len);
 }
 
-static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack) {
+static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack,
+                        const struct take_walk *walk) {
     struct sample_waiting *waiting = sample_keep(c);
     struct sample *sample = &waiting->sample;
+    sample->take.walk = *walk;
     if (lack->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
     waiter_park(c, &sample_waiter, waiting, lack, sample->take.partition, queue, sample->block.ms);
     if (sample->take.once.holder.ptr)
@@ -358,7 +362,7 @@ static void sample_run(struct client *c) {
     if (!sample.block.given || !client_may_wait(c)) {
         if (sample_try(c, &sample, &lack)) return;
         if (lack.reason == WAITER_NEEDS_TURN)
-            sample_park(c, scan_queue(c), &lack);
+            sample_park(c, scan_queue(c), &lack, &sample.take.walk);
         else
             reply_null(&c->reply);
     } else {
@@ -368,7 +372,7 @@ static void sample_run(struct client *c) {
         if (client_check_keep(c, &e))
             reply_error(&c->reply, &e);
         else
-            sample_park(c, queue, &lack);
+            sample_park(c, queue, &lack, &sample.take.walk);
     }
 }
 

@@ -30,6 +30,7 @@ struct ready_limit {
     uint64_t left;
     bool is_cut;
     uint64_t cut_at; /* the first piece that was not evaluated */
+    uint64_t view;   /* number of the view that a walk of an index made or found; 0: no walk */
 };
 
 struct ready {

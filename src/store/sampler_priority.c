@@ -139,6 +139,7 @@ static bool priority_pick_by_sums(const struct sampler_args *args, struct ready 
     d.wide = sums_view(d.sums, wide, p->next_seq);
     d.narrow = d.wide ? sums_view(d.sums, narrow, p->next_seq) : NULL;
     if (!d.narrow) return false;
+    ready->limit->view = d.narrow->number;
     for (d.mask = 1; d.mask < 2 * picks->room;) d.mask = 2 * d.mask + 1;
     d.words = scratch_zalloc(picks->scratch, d.mask + 1, sizeof(*d.words));
     while (picks->n < picks->room && sums_all(d.narrow) > 0 && !ready_is_cut(ready)) {

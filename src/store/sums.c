@@ -170,6 +170,7 @@ static void sums_view_build(struct sums *s, struct sums_view *v, uint64_t end) {
     sums_view_clear(s, v);
     v->base = first < end ? first : end;
     v->n = (size_t)(end - v->base);
+    v->number = ++s->clock;
     sums_view_make(s, v, v->n + v->n / 2 + SPINE_WORDS);
     for (size_t i = 0; i < v->n; i++) v->levels[0][i] = sums_total(s, v->base + i);
     size_t size = v->room;

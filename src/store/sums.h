@@ -22,7 +22,8 @@ enum { SUMS_VIEWS = 16, SUMS_LEVELS = 6 };
 
 struct sums_view {
     struct span key; /* owned */
-    uint64_t hash, used;
+    uint64_t hash, used; /* used: by sums.clock */
+    uint64_t number;     /* from sums.clock, when the bounds were built */
     uint64_t base;     /* the first word */
     size_t n, room;    /* words with a bound; room for so many, 0: the view is to be built */
     unsigned n_levels; /* the last one has 64 sums at the most */

@@ -18,6 +18,7 @@ struct tagindex_view {
     uint64_t hash;
     struct span key; /* owned */
     uint64_t used;   /* by tag_index.clock */
+    uint64_t number; /* from tag_index.clock, when the view was made */
 };
 
 struct tag_index {
@@ -174,8 +175,8 @@ static size_t tagindex_view_place(struct tag_index *index) {
     return oldest;
 }
 
-/* The bit of the view. */
-static uint64_t tagindex_view(struct tag_index *index, struct span key) {
+/* The place of the view, whose bit is 1 << place. */
+static size_t tagindex_view(struct tag_index *index, struct span key) {
     uint64_t hash = hash_bytes(key);
     size_t at = 0;
     while (at < index->n_views &&
@@ -185,9 +186,10 @@ static uint64_t tagindex_view(struct tag_index *index, struct span key) {
         at = tagindex_view_place(index);
         index->views[at].hash = hash;
         index->views[at].key = span_of(mem_dup(key.ptr, key.len), key.len);
+        index->views[at].number = ++index->clock;
     }
     index->views[at].used = ++index->clock;
-    return UINT64_C(1) << at;
+    return at;
 }
 
 static int tagindex_compare_spans(const void *a, const void *b) {
@@ -316,9 +318,10 @@ void tagindex_open(struct tagindex_walk *w, struct tag_index *index, const struc
     w->order = &index->order;
     w->walk = (struct order_walk){
         .use = tagindex_use, .context = (void *)ready, .left = &ready->limit->left};
-    w->walk.wide = tagindex_view(index, wide);
-    w->walk.narrow =
-        tagindex_view(index, key); /* the one used last: it does not displace the first */
+    w->walk.wide = UINT64_C(1) << tagindex_view(index, wide);
+    size_t narrow = tagindex_view(index, key); /* not in the place of `wide`, which was used last */
+    w->walk.narrow = UINT64_C(1) << narrow;
+    ready->limit->view = index->views[narrow].number;
 }
 
 bool tagindex_first(struct tagindex_walk *w, struct order_key from, struct order_key end,

@@ -11,7 +11,8 @@
  * and its WHERE, which together are a view. What a walk found to be of no use to a view is skipped
  * by the next one (order.h), so a sample that the task has consumed is met once, not at each call.
  * Whatever makes a sample ready again must touch its entries: a write, a lease that is given back,
- * RESET. An index remembers the ORDER_VIEWS views used last. */
+ * RESET. An index remembers the ORDER_VIEWS views used last. A view that comes again has another
+ * number: a call whose walk was cut compares them to see whether its progress is lost (take.h). */
 #ifndef TQ_STORE_TAGINDEX_H
 #define TQ_STORE_TAGINDEX_H
 

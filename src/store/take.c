@@ -244,8 +244,26 @@ enum { TAKE_NARROW = 1024 };
 bool take_walks(const struct store *s, const struct take *take) {
     const struct partition *p = store_find(s, take->partition);
     struct tagindex_range range;
-    if (!p || !take->sampler->has_index || !take->sampler->has_index(&take->args, p)) return false;
+    if (!p || take->walk.is_given_up || !take->sampler->has_index ||
+        !take->sampler->has_index(&take->args, p))
+        return false;
     return !tagindex_range(p, &take->where, &range) || range.n > TAKE_NARROW;
+}
+
+/* A walk of `view` was cut. */
+static struct take_walk take_walk_next(const struct take *take, const struct partition *p,
+                                       uint64_t view) {
+    enum { TAKE_CUTS_MORE = 8 }; /* for small partitions, and what was written meanwhile */
+    struct take_walk next = {.view = view, .cuts = take->walk.cuts + 1};
+    bool is_lost = take->walk.cuts && take->walk.view != view;
+    next.is_given_up = is_lost || next.cuts > TAKE_CUTS_MORE + 2 * (p->samples / take->evaluations);
+    return next;
+}
+
+static void take_cut(const struct take *take, const struct partition *p, const struct ready *ready,
+                     bool walks, struct taken *out) {
+    out->outcome = walks ? TAKE_WALK : TAKE_SCAN;
+    out->walk = walks ? take_walk_next(take, p, ready->limit->view) : take->walk;
 }
 
 /* ---- the plan ----------------------------------------------------------------------------- */
@@ -296,7 +314,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     take->sampler->pick(&take->args, &ready, &picks);
 
     if (ready_is_cut(&ready)) {
-        out->outcome = walks ? TAKE_WALK : TAKE_SCAN;
+        take_cut(take, p, &ready, walks, out);
     } else if (picks.n > 0 && (picks.n >= at_least || complete)) {
         out->outcome = TAKE_BATCH;
         out->n = picks.n;
@@ -311,7 +329,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
         if (take->sampler->in_units) {
             ready_open(&ready, &query, scratch);
             count = ready_count(&ready);
-            if (ready_is_cut(&ready)) out->outcome = TAKE_SCAN;
+            if (ready_is_cut(&ready)) take_cut(take, p, &ready, false, out);
         }
         take_wait(take, p, count < at_least ? at_least - count : 1, out);
     }

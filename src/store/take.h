@@ -11,6 +11,18 @@
 #include "store/sampler.h"
 #include "store/store.h"
 
+/* A call that is tried again because the walk of an index was cut. Zeroed: it was not.
+ *
+ * A walk goes on by what its view remembers (tagindex.h), and an index keeps few views: where more
+ * calls walk in turns, each would lose its view before its next turn, and none would end. So a call
+ * whose view is lost, or that is cut more often than a walk of all samples twice, is tried without
+ * the index, by the match set of its WHERE, which the caller holds (matches.h). */
+struct take_walk {
+    uint64_t view;    /* number of the view of the last try */
+    uint64_t cuts;    /* tries that were cut */
+    bool is_given_up; /* tries use no index from now on */
+};
+
 /* As asked for; everything borrowed. */
 struct take {
     struct span partition, task;
@@ -33,13 +45,14 @@ struct take {
     int64_t lease_ms;   /* lease for so long instead of consuming; 0: no lease */
     struct span holder; /* of the lease, for people */
     uint64_t evaluations; /* of WHERE at the most; 0: no limit */
+    struct take_walk walk; /* as the try before left it in taken.walk */
 };
 
 enum take_outcome {
     TAKE_BATCH, /* `seqs` are to be handed out */
     TAKE_WAIT,  /* not enough yet */
     TAKE_SCAN,  /* the limit of evaluations was reached: see ready_is_cut() */
-    TAKE_WALK,  /* it was reached in the walk of an index: the next try goes on from there */
+    TAKE_WALK,  /* it was reached in the walk of an index: try again, with taken.walk */
     TAKE_END,   /* the end of the stream: nothing is left and nothing will come */
 };
 
@@ -53,8 +66,9 @@ struct taken {
                        At least 1; does not hold once the partition is_ended */
     bool counts; /* TAKE_WAIT: the next try may be dear beside what it lacks: ask take_gains of each
                        op first */
-    uint64_t lease; /* of the batch; 0: none */
-    bool changes;   /* `op` is to be applied */
+    struct take_walk walk; /* TAKE_SCAN, TAKE_WALK: for the next try; else zeroed */
+    uint64_t lease;        /* of the batch; 0: none */
+    bool changes;          /* `op` is to be applied */
     struct op op;
     size_t n_settled;        /* samples that RETIRE is to look at once it is */
     const uint64_t *settled; /* in scratch, not NULL with `changes` */
@@ -65,7 +79,7 @@ struct taken {
 bool take_plan_done(const struct store *s, const struct take *take, int64_t now_ms,
                     struct scratch *scratch, struct op *op, uint64_t **seqs, size_t *n);
 
-/* Does the sampler walk an index of its tag? Then no match set is used. */
+/* Does the next try walk an index of the sampler's tag? Then no match set is used. */
 bool take_walks(const struct store *s, const struct take *take);
 
 /* What is wrong with the call, whatever is ready: cheap beside take_plan. For calls with ONCE. */

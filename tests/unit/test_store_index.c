@@ -827,6 +827,72 @@ static void test_an_index_is_declared_once(void **state) {
     tape_free(&tape);
 }
 
+/* ---- walks that are cut ------------------------------------------------------------------- */
+
+/* How often the call is cut before it has its batch; `disturb` comes between its tries. */
+static unsigned count_cuts(struct kit *k, struct take take, void disturb(struct kit *k)) {
+    struct taken taken;
+    for (unsigned cuts = 0;; cuts++) {
+        assert_int_equal(kit_take(k, &take, &taken), 0);
+        if (taken.outcome == TAKE_BATCH) return cuts;
+        assert_int_equal(taken.outcome, TAKE_WALK);
+        assert_true(cuts < 1000);
+        take.walk = taken.walk;
+        disturb(k);
+    }
+}
+
+static void disturb_nothing(struct kit *k) {
+    (void)k;
+}
+
+/* Samples of every leaf of the index, and of every word of the sums. */
+static void disturb_all(struct kit *k) {
+    char key[16];
+    for (unsigned i = 0; i < MANY / 4; i += 16) {
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_field(k, "with", key, "other", SPAN_LITERAL("x"));
+    }
+}
+
+/* The views of other tasks take the places of those that are kept. */
+static void disturb_views(struct kit *k) {
+    char task[16];
+    struct taken taken;
+    struct take take = priority_of(1, 1, 1);
+    take.keep = false;
+    for (unsigned i = 0; i < 2 * ORDER_VIEWS + 2; i++) {
+        snprintf(task, sizeof(task), "t%u", i);
+        take.task = span_of_string(task);
+        take.sampler = sampler_find(i % 2 ? SPAN_LITERAL("MAX") : SPAN_LITERAL("PRIORITY"));
+        assert_int_equal(kit_take(k, &take, &taken), 0);
+        assert_int_equal(taken.outcome, TAKE_BATCH);
+    }
+}
+
+/* A walk of what the task has consumed goes on where it was cut; where that can't be, or takes too
+ * long, the call is answered without the index. */
+static void test_a_walk_that_is_cut_ends(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v"), SPAN_LITERAL("v^1")};
+    enum { N = MANY / 4, SLICE = 500, SLICES = N / SLICE };
+    define(k, false, 2, tags);
+    fill(k, 0, N);
+    struct taken taken;
+    struct take take = take_of_oldest(N - 1);
+    take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    disturb_views(k); /* makes the tasks: those that have taken nothing share a view */
+    for (int i = 0; i < 2; i++) {
+        take = priority_of(1, 1, 1);
+        take.evaluations = SLICE;
+        take.sampler = sampler_find(i ? SPAN_LITERAL("PRIORITY") : SPAN_LITERAL("MAX"));
+        assert_in_range(count_cuts(k, take, disturb_views), 2, 2);
+        assert_in_range(count_cuts(k, take, disturb_all), SLICES, 2 * SLICES + 9);
+        assert_in_range(count_cuts(k, take, disturb_nothing), SLICES / 2, SLICES);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
@@ -840,6 +906,7 @@ int main(void) {
         KIT_TEST(test_priority_leaves_what_is_consumed),
         KIT_TEST(test_priority_by_sums_ends),
         KIT_TEST(test_an_index_is_declared_once),
+        KIT_TEST(test_a_walk_that_is_cut_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

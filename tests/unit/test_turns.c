@@ -371,7 +371,7 @@ static void send_word(const struct peer *peer, const char *format, ...) {
 }
 
 /* `n` samples k0, k1 … with the tag v = 0 and the field g. */
-static void fill(const char *partition, unsigned n) {
+static void fill_tagged(const char *partition, unsigned n, const char *v) {
     enum { BATCH = 10 };
     static const char *const tail[] = {"COLUMNS", "1", "g", "i8", "", "xxxxxxxxxx"};
     struct simsock_bytes *out = simsock_output(OBSERVER->fd);
@@ -387,7 +387,7 @@ static void fill(const char *partition, unsigned n) {
         send_word(OBSERVER, "TAGS");
         send_word(OBSERVER, "1");
         send_word(OBSERVER, "v");
-        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "0");
+        for (unsigned i = 0; i < BATCH; i++) send_word(OBSERVER, "%s", v);
         for (size_t i = 0; i < 6; i++) send_word(OBSERVER, "%s", tail[i]);
         if (first / BATCH % 100 == 99) rest();
         EXPECT(!out->len || out->ptr[0] == ':', "%.*s", (int)out->len, out->ptr);
@@ -395,6 +395,10 @@ static void fill(const char *partition, unsigned n) {
     }
     rest();
     out->len = 0;
+}
+
+static void fill(const char *partition, unsigned n) {
+    fill_tagged(partition, n, "0");
 }
 
 /* ---- what is asked ------------------------------------------------------------------------ */
@@ -963,6 +967,91 @@ static void test_many_tasks_with_one_where_cost_what_changes(void **state) {
     machine_finish();
 }
 
+static void expect_reply(const struct peer *peer, const char *expected) {
+    const struct simsock_bytes *out = simsock_output(peer->fd);
+    EXPECT(out->len == strlen(expected) && !memcmp(out->ptr, expected, out->len), "%.*s, not %s",
+           (int)out->len, out->ptr, expected);
+}
+
+/* ---- more walks of an index at once than it keeps views ---- */
+
+enum { WALKERS = 100, WALKED = 3000 /* many slices */ };
+
+static struct peer walkers[WALKERS];
+
+static void walk_begin(const char *index) {
+    char text[64];
+    machine_begin(false);
+    server.slices = (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40};
+    snprintf(text, sizeof(text), "TQ.CREATE p INDEX 1 %s", index);
+    ask_text(text);
+    fill_tagged("p", WALKED, "1");
+    for (int i = 0; i < WALKERS; i++) peer_join(&walkers[i]);
+}
+
+static void walk_finish(void) {
+    for (int i = 0; i < WALKERS; i++) simsock_bytes_free(&walkers[i].outbox);
+    machine_finish();
+}
+
+/* Calls that wait, each with a WHERE of its own. */
+static void walk_by_conditions(const char *index, const char *sampler) {
+    char text[128];
+    walk_begin(index);
+    for (int i = 0; i < WALKERS; i++) {
+        snprintf(text, sizeof(text),
+                 "TQ.SAMPLE p t COUNT 1 FIELDS 1 g BY %s v WHERE 1 w = %d BLOCK 0 AS KEYS", sampler,
+                 i);
+        ask_peer(&walkers[i], text);
+    }
+    rest();
+    assert_int_equal(waiter_count(&server), WALKERS);
+    memset(&work, 0, sizeof(work));
+    for (int i = 0; i < 10; i++) {
+        simloop_advance_us(100000);
+        rest();
+    }
+    assert_int_equal(work.tries + work.asked + work.evaluations, 0);
+    for (int i = 0; i < WALKERS; i++) {
+        snprintf(text, sizeof(text), "TQ.PUT p n%02d TAGS 2 v 1 w %d FIELDS 1 g x", i, i);
+        ask_text(text);
+        snprintf(text, sizeof(text), "*1\r\n$3\r\nn%02d\r\n", i);
+        expect_reply(&walkers[i], text);
+    }
+    walk_finish();
+}
+
+/* Calls without WHERE that don't wait, of tasks that have consumed all samples but the last. */
+static void walk_by_tasks(const char *index, const char *sampler) {
+    char text[128], first[128];
+    walk_begin(index);
+    for (int i = 0; i < WALKERS; i++) {
+        snprintf(text, sizeof(text), "TQ.SAMPLE p t%d COUNT %d FIELDS 1 g AS KEYS", i, WALKED - 1);
+        ask_peer(&walkers[i], text);
+        rest();
+        peer_hear(&walkers[i], first);
+        assert_int_equal(walkers[i].n_requests, 0);
+    }
+    for (int i = 0; i < WALKERS; i++) {
+        snprintf(text, sizeof(text), "TQ.SAMPLE p t%d COUNT 1 FIELDS 1 g BY %s v AS KEYS", i,
+                 sampler);
+        ask_peer(&walkers[i], text);
+    }
+    rest();
+    for (int i = 0; i < WALKERS; i++) expect_reply(&walkers[i], "*1\r\n$5\r\nk2999\r\n");
+    walk_finish();
+}
+
+static void test_more_walks_than_views_end(void **state) {
+    (void)state;
+    walk_by_conditions("v", "MAX");
+    walk_by_conditions("v", "MIN");
+    walk_by_conditions("v^1", "PRIORITY");
+    walk_by_tasks("v", "MAX");
+    walk_by_tasks("v", "MIN");
+    walk_by_tasks("v^1", "PRIORITY");
+}
+
 /* A scan uses one slice of a turn, and calls of other partitions are served in the same turn. */
 static void test_a_scan_does_not_hold_up_other_partitions(void **state) {
     (void)state;
@@ -988,12 +1077,6 @@ static void begin_clear(struct peer *peer, const char *text) {
     memset(&work, 0, sizeof(work));
     ask_peer(peer, text);
     while (waiter_count(&server) == 0) EXPECT(simloop_pass(NULL), "%s does not wait", text);
-}
-
-static void expect_reply(const struct peer *peer, const char *expected) {
-    const struct simsock_bytes *out = simsock_output(peer->fd);
-    EXPECT(out->len == strlen(expected) && !memcmp(out->ptr, expected, out->len), "%.*s, not %s",
-           (int)out->len, out->ptr, expected);
 }
 
 /* TQ.CLEAR of many samples, or of fields of all: others are served between its slices, and samples
@@ -1268,6 +1351,7 @@ int main(void) {
         cmocka_unit_test(test_a_nack_asks_only_heads_whose_condition_it_meets),
         cmocka_unit_test(test_an_idle_server_tries_no_head),
         cmocka_unit_test(test_many_tasks_with_one_where_cost_what_changes),
+        cmocka_unit_test(test_more_walks_than_views_end),
         cmocka_unit_test(test_a_scan_does_not_hold_up_other_partitions),
         cmocka_unit_test(test_clear_is_cut_into_slices),
         cmocka_unit_test(test_clear_in_slices_ends_early),

@@ -9,6 +9,35 @@ proc take_keys {args} {
     return [r TQ.SAMPLE {*}$args AS KEYS]
 }
 
+# n samples, v from n down to 1, with the COLUMNS given for each 2,000.
+proc put_tags {partition n args} {
+    for {set at 0} {$at < $n} {incr at 2000} {
+        set keys {} ; set values {}
+        for {set i $at} {$i < $at + 2000} {incr i} {lappend keys k$i ; lappend values [expr {$n - $i}]}
+        r TQ.MPUT $partition KEYS 2000 {*}$keys TAGS 1 v {*}$values {*}$args
+    }
+}
+
+# n calls wait, each with a WHERE that admits no sample; then a sample with this value comes for each.
+# Each walk of the index is cut, and where n is large, an index keeps fewer views than there are walks.
+proc serve_waiting {n value index args} {
+    r TQ.CREATE p INDEX 1 $index
+    put_tags p 20000 COLUMNS 1 f u8 {} [string repeat x 2000]
+    set calls {}
+    for {set i 0} {$i < $n} {incr i} {
+        lappend calls [client]
+        resp::send [lindex $calls end] TQ.SAMPLE p t COUNT 1 FIELDS 1 f BY {*}$args WHERE 1 w = $i \
+            BLOCK 0 AS KEYS
+    }
+    wait_blocked $n
+    for {set i 0} {$i < $n} {incr i} {
+        r TQ.PUT p n$i TAGS 2 v $value w $i FIELDS 1 f x
+        assert_equal n$i [resp::receive [lindex $calls $i]]
+    }
+    wait_blocked 0
+    assert_equal (nil) [take_keys p t COUNT 1 FIELDS 1 f BY {*}$args WHERE 1 w = 0]
+}
+
 proc index_tags {partition} {
     return [dict keys [dict get [r TQ.STATUS $partition] indexes]]
 }
@@ -108,11 +137,7 @@ start_server {} {
 
     test "a walk over much that was consumed lets other clients in" {
         r TQ.CREATE p INDEX 1 v
-        for {set at 0} {$at < 40000} {incr at 2000} {
-            set keys {} ; set values {}
-            for {set i $at} {$i < $at + 2000} {incr i} {lappend keys k$i ; lappend values [expr {-$i}]}
-            r TQ.MPUT p KEYS 2000 {*}$keys TAGS 1 v {*}$values
-        }
+        put_tags p 40000
         r TQ.PUT p k39990 FIELDS 1 f x
         set c [client]
         resp::send $c TQ.SAMPLE p t COUNT 1 FIELDS 1 f BY MAX v AS KEYS
@@ -120,6 +145,18 @@ start_server {} {
         r MULTI
         r TQ.SAMPLE p u COUNT 1 FIELDS 1 f BY MAX v AS KEYS
         assert_equal k39990 [lindex [r EXEC] 0]
+    }
+
+    test "80 calls that wait BY MAX, each with a WHERE of its own, are served by an index" {
+        serve_waiting 80 0 v MAX v
+    }
+
+    test "80 calls that wait BY MIN, each with a WHERE of its own, are served by an index" {
+        serve_waiting 80 30000 v MIN v
+    }
+
+    test "80 calls that wait BY PRIORITY, each with a WHERE of its own, are served by an index" {
+        serve_waiting 80 1 v^1 PRIORITY v
     }
 }
 
