@@ -827,6 +827,49 @@ static void test_an_index_is_declared_once(void **state) {
     tape_free(&tape);
 }
 
+/* How many samples the task can draw by weight now; they stay ready. */
+static uint64_t count_drawn(struct kit *k) {
+    struct take take = priority_of(1000, 1, 1);
+    struct taken taken;
+    take.at_least = 1;
+    assert_true(take_walks(k->store, &take));
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    return taken.outcome == TAKE_BATCH ? taken.n : 0;
+}
+
+/* What becomes ready, or heavier, counts for views that had nothing left of its word. */
+static void test_priority_sees_what_comes_back(void **state) {
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v^1")};
+    struct taken taken;
+    struct op op;
+    define(k, false, 1, tags);
+    fill(k, 1, 200);
+    struct take take = take_of_oldest(200);
+    assert_int_equal(count_drawn(k), 200);
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(count_drawn(k), 0);
+    assert_int_equal(count_drawn(k), 0);
+    struct span again = SPAN_LITERAL("k7");
+    kit_reset(k, &(struct reset){
+                     .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &again}});
+    assert_int_equal(count_drawn(k), 1);
+    take.count = take.at_least = 1;
+    take.lease_ms = 1000;
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(count_drawn(k), 0);
+    k->now_ms += 2000;
+    assert_true(lease_plan_expiry(k->store, k->now_ms, &op));
+    store_apply(k->store, &op);
+    assert_int_equal(count_drawn(k), 1);
+    kit_tag(k, "with", "k201", "v", "3"); /* without the field */
+    assert_int_equal(count_drawn(k), 1);
+    kit_field(k, "with", "k201", "f", SPAN_LITERAL("x"));
+    assert_int_equal(count_drawn(k), 2);
+    fill(k, 300, 1000);
+    assert_int_equal(count_drawn(k), 1000);
+}
+
 /* ---- walks that are cut ------------------------------------------------------------------- */
 
 /* How often the call is cut before it has its batch; `disturb` comes between its tries. */
@@ -906,6 +949,7 @@ int main(void) {
         KIT_TEST(test_priority_leaves_what_is_consumed),
         KIT_TEST(test_priority_by_sums_ends),
         KIT_TEST(test_an_index_is_declared_once),
+        KIT_TEST(test_priority_sees_what_comes_back),
         KIT_TEST(test_a_walk_that_is_cut_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
