@@ -20,6 +20,7 @@ import re
 import shlex
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import types
@@ -110,6 +111,7 @@ def resumes(names, tq):
         names["save"](step)
     kept = [as_map(entry)[b"name"] for entry in tq.execute_command("TQ.CHECKPOINTS")]
     assert sorted(kept) == [b"step-200", b"step-300", b"step-400"], kept
+    goes_back(names, tq)
     tq.execute_command("TQ.CLEAR", "train@1", "KEYS", 1, "s0000")
     tq.execute_command("TQ.PUT", "train@2", "k", "FIELDS", 1, "f", "x")
     model.state = 401
@@ -126,6 +128,65 @@ def resumes(names, tq):
     assert tq.execute_command("TQ.COUNT", "train@1") == SAMPLES
 
 
+class Lossy:
+    """A client that loses its first reply, after the server has done the command."""
+
+    def __init__(self, tq):
+        self.tq = tq
+        self.lost = False
+
+    def execute_command(self, *arguments):
+        reply = self.tq.execute_command(*arguments)
+        if self.lost:
+            return reply
+        self.lost = True
+        raise redis.TimeoutError("lost")
+
+
+def repeats(names, tq):
+    """sample_once of docs/streaming.md gets the batch whose reply was lost, and takes no other."""
+    fill(tq)
+    names["tq"] = Lossy(tq)
+    assert [row[0] for row in names["sample_once"](1)] == [key.encode() for key in keys()[:64]]
+    assert names["tq"].lost
+    assert tq.execute_command("TQ.COUNT", "train@1", "TASK", "train") == SAMPLES - 64
+
+
+def goes_stale(code, names, tq, port):
+    """The loop of docs/streaming.md goes on when stale samples fill MAXAHEAD while it waits."""
+    tq.flushall()
+    tq.execute_command("TQ.CREATE", "train@1", "MAXAHEAD", "train", 128)
+
+    def produce():
+        writer = redis.Redis(port=port, socket_timeout=PATIENCE)
+        while not writer.info("clients")["blocked_clients"]:
+            time.sleep(0.01)
+        for i in range(192):
+            writer.execute_command("TQ.PUT", "train@1", "k%d" % i, "TAGS", 1, "version", 9 if i >= 128 else 0,
+                                   "FIELDS", 1, "response", "x", "BLOCK", 0)
+        writer.execute_command("TQ.SEAL", "train@1")
+        writer.close()
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    exec(code, names)  # pylint: disable=exec-used
+    producer.join()
+    assert as_map(as_map(as_map(tq.execute_command("TQ.STATUS", "train@1"))[b"tasks"])[b"train"])[b"consumed"] == 64
+
+
+def goes_back(names, tq):
+    """A run that goes back to an older step saves and forgets as before."""
+    for step in (300, 400):
+        os.remove("ckpt-%d.pt" % step)
+    assert names["resume"]() == 200
+    for step in (300, 400):
+        names["model"].state = step
+        names["save"](step)
+    kept = [as_map(entry)[b"name"] for entry in tq.execute_command("TQ.CHECKPOINTS")]
+    assert sorted(kept) == [b"step-200", b"step-300", b"step-400"], kept
+    assert sorted(glob.glob("ckpt-*.pt")) == ["ckpt-200.pt", "ckpt-300.pt", "ckpt-400.pt"]
+
+
 def run_python(text, tq, port):
     fill(tq)
     torch = types.SimpleNamespace(save=save_object, load=load_object)
@@ -135,9 +196,14 @@ def run_python(text, tq, port):
     with tempfile.TemporaryDirectory(prefix="tq-docs-") as directory:
         os.chdir(directory)
         try:
-            exec(compile(text.replace("port=6399", "port=%d" % port), "snippet", "exec"), names)  # pylint: disable=exec-used
+            code = compile(text.replace("port=6399", "port=%d" % port), "snippet", "exec")
+            exec(code, names)  # pylint: disable=exec-used
+            if '"version", "<"' in text:
+                goes_stale(code, {**names, "version": 5}, tq, port)
             if "resume" in names:
                 resumes(names, tq)
+            if "sample_once" in names:
+                repeats(names, tq)
         finally:
             os.chdir(ROOT)
 
