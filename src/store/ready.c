@@ -50,6 +50,12 @@ static void ready_move_hint(struct consumer *task, const struct partition *p) {
     }
 }
 
+/* To the oldest sample. */
+static void ready_begin(struct ready *r) {
+    r->number = r->first;
+    r->word = r->impossible || !ready_piece(r, r->first, r->words) ? SPINE_WORDS : 0;
+}
+
 void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch) {
     *r = (struct ready){.partition = query->partition,
                         .task = query->task,
@@ -77,9 +83,17 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
         if (r->task->hint > first) first = r->task->hint;
     }
     if (first >= end) r->impossible = true;
-    r->first = r->number = first;
+    r->first = first;
     r->end = r->impossible ? first : end;
-    if (r->impossible || !ready_piece(r, first, r->words)) r->word = SPINE_WORDS;
+    ready_begin(r);
+}
+
+void ready_rescan(struct ready *scan, const struct ready *r, struct scratch *scratch) {
+    *scan = *r;
+    scan->lookup = false;
+    scan->limit->rescans = true;
+    scan->matches = matches_use(scan->partition, &scan->where, scratch);
+    ready_begin(scan);
 }
 
 /* The next word with candidates; false at the end. */

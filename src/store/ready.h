@@ -31,6 +31,7 @@ struct ready_limit {
     bool is_cut;
     uint64_t cut_at; /* the first piece that was not evaluated */
     uint64_t view;   /* number of the view that a walk of an index made or found; 0: no walk */
+    bool rescans;    /* ready_rescan was called */
 };
 
 struct ready {
@@ -53,6 +54,10 @@ struct ready {
 
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */
 void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch);
+
+/* A scan of what `r`, a lookup, is about, from the oldest sample, with a match set: for a sampler
+ * whose walk of an index can't fill its batch. They share the limit. */
+void ready_rescan(struct ready *scan, const struct ready *r, struct scratch *scratch);
 
 /* The scan ended where the limit of evaluations was reached: it did not return all. Then
  * matches_hold() and matches_fill() the set of the WHERE, and scan again. */

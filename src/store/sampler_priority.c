@@ -113,12 +113,14 @@ static void priority_put_back(const struct priority_draw *d) {
 
 /* Those that weigh nothing, each as likely: of all that is ready, less what was picked. */
 static void priority_pick_weightless(const struct priority_draw *d, const struct sampler_args *args,
-                                     struct ready *ready, struct picks *picks) {
+                                     const struct ready *ready, struct picks *picks) {
+    struct ready scan;
     size_t n = picks->n, room = picks->room;
     struct picks others = {.seqs = scratch_alloc(picks->scratch, room, sizeof(*others.seqs)),
                            .room = room,
                            .scratch = picks->scratch};
-    sampler_random.pick(args, ready, &others);
+    ready_rescan(&scan, ready, picks->scratch);
+    sampler_random.pick(args, &scan, &others);
     for (size_t i = 0; i < others.n && n < room; i++) {
         uint64_t seq = others.seqs[i];
         if (!(priority_word(d, seq / 64)->picked >> (seq % 64) & 1)) picks->seqs[n++] = seq;
@@ -162,7 +164,12 @@ static bool priority_has_index(const struct sampler_args *args, const struct par
 
 static void priority_pick(const struct sampler_args *args, struct ready *ready,
                           struct picks *picks) {
+    struct ready scan;
     if (priority_pick_by_sums(args, ready, picks)) return;
+    if (ready->lookup) {
+        ready_rescan(&scan, ready, picks->scratch);
+        ready = &scan;
+    }
     const struct column *tag = column_set_find(&ready->partition->tags, args->tag);
     struct random random = random_of_seed(args->seed);
     struct heap best = {scratch_alloc(picks->scratch, picks->room, sizeof(*best.entries)), 0};

@@ -262,8 +262,10 @@ static struct take_walk take_walk_next(const struct take *take, const struct par
 
 static void take_cut(const struct take *take, const struct partition *p, const struct ready *ready,
                      bool walks, struct taken *out) {
-    out->outcome = walks ? TAKE_WALK : TAKE_SCAN;
+    bool rescans = ready->limit->rescans;
+    out->outcome = walks && !rescans ? TAKE_WALK : TAKE_SCAN;
     out->walk = walks ? take_walk_next(take, p, ready->limit->view) : take->walk;
+    if (rescans) out->walk.is_given_up = true;
 }
 
 /* ---- the plan ----------------------------------------------------------------------------- */

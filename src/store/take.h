@@ -16,7 +16,8 @@
  * A walk goes on by what its view remembers (tagindex.h), and an index keeps few views: where more
  * calls walk in turns, each would lose its view before its next turn, and none would end. So a call
  * whose view is lost, or that is cut more often than a walk of all samples twice, is tried without
- * the index, by the match set of its WHERE, which the caller holds (matches.h). */
+ * the index, by the match set of its WHERE, which the caller holds (matches.h). So is a call that
+ * needs samples which the index can't draw, where its match set is not filled. */
 struct take_walk {
     uint64_t view;    /* number of the view of the last try */
     uint64_t cuts;    /* tries that were cut */

@@ -936,6 +936,49 @@ static void test_a_walk_that_is_cut_ends(void **state) {
     }
 }
 
+/* One try is cut at its limit, since it needs the match set; with that, the next one gets this
+ * sample. */
+static void expect_scanned(struct kit *k, const char *value) {
+    struct where_condition condition = {SPAN_LITERAL("u"), WHERE_EQ, span_of_string(value)};
+    struct take take = priority_of(10, 1, 1);
+    struct taken taken;
+    take.at_least = 1;
+    take.where = (struct where){1, &condition};
+    take.evaluations = 1000;
+    assert_true(take_walks(k->store, &take));
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(taken.outcome, TAKE_SCAN);
+    take.walk = taken.walk;
+    assert_false(take_walks(k->store, &take)); /* so that the caller fills the match set */
+    struct match_set *set = matches_hold(kit_partition(k, "with"), &take.where, &k->scratch);
+    while (!matches_fill(set, 1000)) continue;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(kit_take(k, &take, &taken), 0);
+        assert_int_equal(taken.outcome, TAKE_BATCH);
+        assert_int_equal(taken.n, 1);
+        assert_int_equal(taken.seqs[0], strtoul(value, NULL, 10));
+        take.walk = (struct take_walk){0}; /* a call that comes later */
+    }
+    matches_release(set);
+}
+
+/* What sums can't draw is looked for within the limit of evaluations. */
+static void test_priority_without_weight_is_cut(void **state) {
+    struct kit *k = *state;
+    enum { SPARSE = 40000 };
+    static const struct span tags[] = {SPAN_LITERAL("v^1")};
+    char key[16];
+    define(k, false, 1, tags);
+    for (unsigned i = 0; i < SPARSE; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_field(k, "with", key, "f", SPAN_LITERAL("x"));
+        kit_tag(k, "with", key, "u", key + 1);
+    }
+    expect_scanned(k, "30007"); /* no sample has a weight */
+    kit_tag(k, "with", "k0", "v", "1");
+    expect_scanned(k, "30008"); /* one has, among too many without for a view of the sums */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
@@ -949,6 +992,7 @@ int main(void) {
         KIT_TEST(test_priority_leaves_what_is_consumed),
         KIT_TEST(test_priority_by_sums_ends),
         KIT_TEST(test_an_index_is_declared_once),
+        KIT_TEST(test_priority_without_weight_is_cut),
         KIT_TEST(test_priority_sees_what_comes_back),
         KIT_TEST(test_a_walk_that_is_cut_ends),
     };
