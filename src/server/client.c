@@ -398,11 +398,12 @@ struct reply_mark client_reply_try(struct client *c) {
 static int client_refuse_room(struct client *c, struct error *e) {
     struct server *s = c->server;
     s->metrics.refused_oom++;
-    return error_set(e, ERROR_OOM,
-                     "used memory is at 'maxmemory', and all replies together may hold %zu bytes "
-                     "beyond it, of which others hold %zu. Nothing was done: ask for less, or again "
-                     "when they have been read",
-                     server_memory_reply_most(s), reply_pool_held(s->reply_pool));
+    return error_set(
+        e, ERROR_OOM,
+        "used memory is at 'maxmemory', and all replies together may hold %zu bytes "
+        "beyond it, of which others hold %zu. Nothing was done: ask for less, or again "
+        "when they have been read",
+        server_memory_reply_most(s), reply_pool_held(s->reply_pool));
 }
 
 int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e) {
