@@ -36,6 +36,11 @@ enum {
 struct arena;
 struct column;
 
+/* Low halves of the first and the last of a run of seqs. */
+struct chunk_run {
+    uint32_t first, last;
+};
+
 struct chunk {
     char *memory;
     uint32_t id;    /* in struct cell; 0 is no chunk */
@@ -46,9 +51,9 @@ struct chunk {
     /* Kept by the column whose cells these are (column.c), so that it can move them out. */
     struct column *column; /* NULL: of several columns of its owner */
     uint64_t live;        /* bytes of the cells */
-    uint64_t first, last; /* their seqs lie in here, or among: */
-    uint32_t *others;     /* low halves of seqs that came out of order */
-    size_t others_count, others_capacity;
+    uint64_t first, last; /* the newest run of seqs that cells have */
+    struct chunk_run *others; /* the runs before it; their number is bounded by the chunk's size */
+    uint32_t others_count, others_capacity;
 
     /* The arena's own. */
     struct arena *arena;

@@ -17,8 +17,10 @@ enum {
     SMALL_COLUMN = 512, /* of all values of a column that writes to one */
 };
 
-/* Seqs this close behind the last one extend a chunk's range; others are kept one by one. */
-enum { RANGE_GAP = 64 };
+enum {
+    RUN_GAP = 64,   /* a seq this close to the newest run of a chunk extends it */
+    RUN_PART = 128, /* bytes of a chunk for each run: runs take a sixteenth of it at most */
+};
 
 /* The types without dimensions, for columns that never had another. */
 #define SCALAR(name) [DTYPE_##name] = {.base = DTYPE_##name}
@@ -132,18 +134,34 @@ static void cell_drop(struct column *c, const struct cell *cell) {
     chunk_drop_cell(chunk);
 }
 
-/* A cell points into the chunk: remember which one, for the day it has to move. */
+/* Make room for another run; false where the chunk is too small for one more. */
+static bool chunk_run_room(struct chunk *chunk) {
+    size_t most = chunk_size(chunk) / RUN_PART, capacity = chunk->others_capacity;
+    if (chunk->others_count < capacity) return true;
+    if (capacity >= most) return false;
+    capacity = capacity ? 2 * capacity : 4;
+    if (capacity > most) capacity = most;
+    chunk->others = mem_realloc(chunk->others, capacity * sizeof(*chunk->others));
+    chunk->others_capacity = (uint32_t)capacity;
+    return true;
+}
+
+/* Note the seq of a cell that points into the chunk, so that compact.c finds the cell. Where there
+ * is no room for another run the newest one is extended, and spans seqs without cells: a note for
+ * each cell would take more than small values do. */
 static void chunk_add_cell(struct chunk *chunk, struct column *c, uint64_t seq, uint32_t length) {
     if (chunk->cells++ == 0) {
         chunk->column = chunk == c->home->small ? NULL : c;
         chunk->first = chunk->last = seq;
         chunk->others_count = 0;
-    } else if (seq < chunk->first || seq > chunk->last + RANGE_GAP) {
-        chunk->others = mem_grow(chunk->others, &chunk->others_capacity, chunk->others_count + 1,
-                                 sizeof(*chunk->others));
-        chunk->others[chunk->others_count++] = (uint32_t)seq;
-    } else if (seq > chunk->last) {
-        chunk->last = seq;
+    } else if ((seq + RUN_GAP < chunk->first || seq > chunk->last + RUN_GAP) &&
+               chunk_run_room(chunk)) {
+        chunk->others[chunk->others_count++] =
+            (struct chunk_run){(uint32_t)chunk->first, (uint32_t)chunk->last};
+        chunk->first = chunk->last = seq;
+    } else {
+        if (seq < chunk->first) chunk->first = seq;
+        if (seq > chunk->last) chunk->last = seq;
     }
     chunk->live += length;
 }

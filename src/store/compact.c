@@ -47,22 +47,44 @@ static bool compact_row(struct chunk *chunk, uint64_t seq, struct compact_budget
            compact_set(chunk, &p->fields, seq, budget) && compact_set(chunk, &p->tags, seq, budget);
 }
 
+/* Pass over the rows of the chunk's newest run that have no memory; false where that run is at an
+ * end. Where the budget ends first the next call goes on. */
+static bool compact_seek(struct chunk *chunk, struct compact_budget *budget) {
+    const struct partition *p = compact_partition(chunk);
+    const struct spine *spine = p ? &p->rows : &chunk->column->spine;
+    uint64_t number = spine_number(chunk->first);
+    if (number < spine->first) number = spine->first;
+    for (; number < spine_end(spine) && !spine_get(spine, number) && budget->rows; number++)
+        budget->rows--;
+    if (number > spine_number(chunk->first)) chunk->first = number * SPINE_ROWS;
+    return number < spine_end(spine) && chunk->first <= chunk->last;
+}
+
+/* Go on with the next run; false where there is none. Its last seq counts: earlier ones may be out
+ * of the spine, and if that is too then nothing of the run is alive. */
+static bool compact_next_run(struct chunk *chunk) {
+    if (!chunk->others_count) return false;
+    struct chunk_run run = chunk->others[--chunk->others_count];
+    chunk->last = compact_widen(chunk, run.last);
+    chunk->first = chunk->last - (uint32_t)(run.last - run.first);
+    return true;
+}
+
 /* The chunk goes when its last cell is out, unless it is pinned. False where it has to wait for
  * another time. */
 static bool compact_chunk(struct chunk *chunk, struct compact_budget *budget) {
     chunk_pin(chunk);
-    bool moved = true;
-    while (moved && chunk->cells && chunk->others_count && budget->rows && budget->bytes) {
-        uint32_t low = chunk->others[--chunk->others_count];
-        moved = compact_row(chunk, compact_widen(chunk, low), budget);
-        if (!moved) chunk->others_count++;
-    }
-    while (moved && chunk->cells && !chunk->others_count && budget->rows && budget->bytes &&
-           chunk->first <= chunk->last) {
-        moved = compact_row(chunk, chunk->first, budget);
-        if (moved) chunk->first++;
-    }
     bool done = chunk->cells == 0;
+    while (!done && budget->rows && budget->bytes) {
+        if (!compact_seek(chunk, budget)) {
+            budget->rows -= budget->rows > 0;
+            done = !compact_next_run(chunk); /* whatever cells it counts: calls have to end */
+        } else if (budget->rows) {
+            if (!compact_row(chunk, chunk->first, budget)) break;
+            chunk->first++;
+            done = chunk->cells == 0;
+        }
+    }
     if (done) chunk_set_sparse(chunk, ARENA_SPARSE_NONE);
     chunk_unpin(chunk);
     return done;

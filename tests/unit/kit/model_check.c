@@ -127,7 +127,8 @@ struct tally {
 static bool knows_seq(const struct chunk *chunk, uint64_t seq) {
     if (seq >= chunk->first && seq <= chunk->last) return true;
     for (size_t i = 0; i < chunk->others_count; i++)
-        if (chunk->others[i] == (uint32_t)seq) return true;
+        if ((uint32_t)seq >= chunk->others[i].first && (uint32_t)seq <= chunk->others[i].last)
+            return true;
     return false;
 }
 
