@@ -7,6 +7,7 @@
 #include "server/client.h"
 #include "server/command.h"
 #include "server/server.h"
+#include "store/tagindex.h"
 
 /* What the partition keeps of the names. */
 static size_t define_names_bytes(const struct define *define) {
@@ -15,6 +16,18 @@ static size_t define_names_bytes(const struct define *define) {
     for (size_t i = 0; i < define->bounds.n_retire; i++)
         bytes += TASK_BYTES + define->bounds.retire[i].len;
     return bytes;
+}
+
+/* New indexes of samples that are there need memory: ERROR_OOM where it is not left. */
+static int define_check_index_memory(struct server *s, const struct define *define,
+                                     struct error *e) {
+    const struct partition *p = store_find(s->store, define->partition);
+    if (!p || !define->sets_indexes) return 0;
+    size_t bytes = tagindexes_cost(p, define->bounds.indexes, define->bounds.n_indexes);
+    if (!bytes || !server_memory_full(s, bytes)) return 0;
+    return error_set(
+        e, ERROR_OOM,
+        "INDEX: the new indexes need about %zu bytes, which 'maxmemory' does not leave", bytes);
 }
 
 static void define_run(struct client *c, bool alter) {
@@ -28,6 +41,7 @@ static void define_run(struct client *c, bool alter) {
         failed = error_set(&e, ERROR_ERR, "syntax error: OR ALTER belongs to TQ.CREATE");
     if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
     if (!failed) failed = server_check_new_partition(s, define.partition, &e);
+    if (!failed) failed = define_check_index_memory(s, &define, &e);
     size_t names = define_names_bytes(&define);
     if (!failed && names) failed = server_check_beyond(s, false, names, &e);
     /* All that the tasks have had may be cleared at once. */

@@ -512,3 +512,25 @@ void tagindexes_touch(struct partition *p, const uint64_t *seqs, size_t n) {
 void tagindexes_touch_all(struct partition *p) {
     for (size_t i = 0; i < p->n_indexes; i++) tagindex_forget_views(p->indexes[i]);
 }
+
+/* ---- estimates ---------------------------------------------------------------------------- */
+
+static bool tagindexes_have(const struct partition *p, struct span name) {
+    for (size_t i = 0; i < p->n_indexes; i++)
+        if (span_equal(p->indexes[i]->name, name)) return true;
+    return false;
+}
+
+size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_t n) {
+    enum { ENTRY_BYTES = 24 }; /* of a sample in a tree as it is built, with the allocator's loss */
+    size_t bytes = 0, pieces = 0;
+    for (uint64_t at = p->rows.first; at < spine_end(&p->rows); at++)
+        pieces += spine_get(&p->rows, at) != NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (tagindexes_have(p, tags[i])) continue;
+        bool is_sum = memchr(tags[i].ptr, '^', tags[i].len) != NULL;
+        size_t sums = pieces * SPINE_ROWS * sizeof(double);
+        bytes += is_sum ? sums : p->samples * ENTRY_BYTES;
+    }
+    return bytes;
+}

@@ -110,6 +110,9 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 
 /* ---- changing: for store_apply and loading alone ---- */
 
+/* Estimate of the bytes that the declared indexes that the partition lacks will take. */
+size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_t n);
+
 /* From now on these have indexes (tag, or tag^p), and no others; new ones are built. Time: O(n log n) for each
  * new one. */
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n);

@@ -419,3 +419,22 @@ start_own_server {} {
         assert_equal 4096 [llength [r TQ.SCHEMA p]]
     }
 }
+
+start_own_server {maxmemory 20mb} {
+    test "an INDEX that maxmemory leaves no room for is refused, and nothing changes" {
+        foreach first [range 0 49] {
+            pipeline [r] [lmap j [range 1 1000] {list TQ.PUT p k[expr {$first * 1000 + $j}] TAGS 1 t $j}]
+        }
+        assert_equal OK [r TQ.ALTER p INDEX 1 t]
+        set i 0
+        while {![catch {r TQ.PUT full k[incr i] FIELDS 1 f [string repeat x 100000]}]} {}
+        foreach tags {{2 t u} {2 t t^1} {1 u}} {
+            assert_error "OOM INDEX: the new indexes need about *" {r TQ.ALTER p INDEX {*}$tags}
+            assert_error "OOM INDEX: *" {r TQ.CREATE p OR ALTER INDEX {*}$tags}
+            assert_equal t [dict get [dict get [r TQ.STATUS p] bounds] INDEX]
+        }
+        assert_equal OK [r TQ.ALTER p INDEX 1 t]
+        r TQ.CLEAR full
+        wait_until {![catch {r TQ.ALTER p INDEX 2 t t^1}]}
+    }
+}
