@@ -438,3 +438,20 @@ start_own_server {maxmemory 20mb} {
         wait_until {![catch {r TQ.ALTER p INDEX 2 t t^1}]}
     }
 }
+
+start_own_server {maxmemory 4mb} {
+    test "a rank that is done with ever more batches is not refused while memory is full" {
+        fill p 1 10
+        assert_equal {k1} [r TQ.SAMPLE p t COUNT 1 FIELDS 1 f RANK 0 BATCH 0 AS KEYS]
+        set i 0
+        while {![catch {r TQ.PUT full k[incr i] FIELDS 1 f [string repeat x 30000]}]} {}
+        while {![catch {r TQ.PUT full small[incr i] FIELDS 1 f x}]} {}
+        foreach first [range 0 79] {
+            set replies [pipeline [r] [lmap j [range 1 1000] {
+                set done [expr {$first * 1000 + $j}]
+                list TQ.SAMPLE p t COUNT 1000 FIELDS 1 f RANK 0 BATCH [expr {$done + 1}] DONE $done
+            }]]
+            assert_equal -1 [lsearch -glob $replies "*OOM*"]
+        }
+    }
+}
