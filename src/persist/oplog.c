@@ -33,6 +33,10 @@ static struct oplog *oplog_new(const struct oplog_options *options, struct error
     return log;
 }
 
+uint64_t oplog_id(const struct oplog *log) {
+    return log->manifest.log_id;
+}
+
 void oplog_abandon(struct oplog *log) {
     worker_free(log->worker);
     struct disk_file *files[] = {log->file, log->before, log->next};

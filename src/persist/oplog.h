@@ -47,6 +47,9 @@ int oplog_create(const struct oplog_options *options, struct oplog **out, struct
 int oplog_begin(const struct oplog_options *options, uint64_t *base, struct oplog **out,
                 struct error *e);
 
+/* The id that its manifest and segments carry. */
+uint64_t oplog_id(const struct oplog *log);
+
 /* Go on with one that was read to its end: `next_lsn` follows the last frame. */
 int oplog_continue(const struct oplog_options *options, const struct manifest *manifest,
                    uint64_t next_lsn, struct oplog **out, struct error *e);

@@ -23,15 +23,31 @@ static int ensure_log(struct server *s, struct error *e) {
     persistence_path(s, p->log_name, directory, sizeof(directory));
     persistence_path(s, p->dump_name, dump, sizeof(dump));
     int failed = manifest_read(p->disk, directory, &found, e);
-    if (failed != ERROR_NOKEY) return failed;
-    return persistence_make_log(s, p->disk->ops->exists(p->disk, dump) ? dump : NULL, &found, e);
+    if (failed == ERROR_NOKEY)
+        failed =
+            persistence_make_log(s, p->disk->ops->exists(p->disk, dump) ? dump : NULL, &found, e);
+    if (!failed && p->lost_id) p->lost_id = found.log_id;
+    return failed;
+}
+
+/* The log was lost, and another server has begun one there, or had: what that acknowledged is not
+ * replaced. */
+static int refuse_other_log(const struct server *s, struct error *e) {
+    const struct persistence *p = &s->persistence;
+    struct manifest found;
+    char directory[PATH_MAX];
+    persistence_path(s, p->log_name, directory, sizeof(directory));
+    if (!p->lost_id || manifest_read(p->disk, directory, &found, NULL)) return 0;
+    if (found.log_id == p->lost_id) return 0;
+    return error_set(e, ERROR_MISCONF, "'%s' holds another log: move it away", directory);
 }
 
 static int begin(struct server *s, struct error *e) {
     struct persistence *p = &s->persistence;
     struct oplog_options options;
     char directory[PATH_MAX];
-    int failed = persistence_own(s, e);
+    int failed = refuse_other_log(s, e);
+    if (!failed) failed = persistence_own(s, e);
     if (!failed) failed = ensure_log(s, e);
     if (failed) return failed;
     persistence_log_options(s, directory, &options);
@@ -62,6 +78,7 @@ static void turn_on(struct server *s) {
 
 static void turn_off(struct server *s) {
     s->persistence.lapsed = false;
+    s->persistence.lost_id = 0;
     saves_stop_rewrite(s);
     appendonly_end(s);
     log_notice("the op log is turned off: it does not hold what happens from now on");
@@ -92,6 +109,7 @@ void appendonly_lost(struct server *s, bool owned, const struct error *why) {
     struct persistence *p = &s->persistence;
     saves_stop_rewrite(s);
     if (owned) oplog_mend_manifest(p->log);
+    p->lost_id = oplog_id(p->log);
     oplog_abandon(p->log);
     p->log = NULL;
     p->rewrites.tried_s = 0; /* at once */
@@ -110,6 +128,7 @@ static void base_ended(struct server *s) {
         lapse(s, "its first base could not be written");
     } else {
         p->baseless = p->lapsed = false;
+        p->lost_id = 0;
         log_notice("the op log is in force");
     }
 }
