@@ -193,12 +193,19 @@ void once_leave(struct leases *leases, struct partition *p) {
     }
 }
 
-void onces_free(struct onces *onces) {
-    for (size_t i = 0; i < onces->n; i++) {
-        mem_free((void *)onces->table[i]->holder.ptr);
-        mem_free(onces->table[i]->seqs);
-        mem_free(onces->table[i]);
+bool onces_shrink(struct onces *onces, size_t *steps) {
+    for (; onces->n && *steps; --*steps) {
+        struct once *entry = onces->table[--onces->n];
+        mem_free((void *)entry->holder.ptr);
+        mem_free(entry->seqs);
+        mem_free(entry);
     }
+    return onces->n == 0;
+}
+
+void onces_free(struct onces *onces) {
+    size_t steps = onces->n;
+    onces_shrink(onces, &steps);
     mem_free(onces->table);
     keyindex_free(&onces->index);
     if (onces != &once_none) mem_free(onces);

@@ -109,6 +109,10 @@ struct onces *onces_none(void);
 
 void onces_free(struct onces *onces);
 
+/* The first part of onces_free, in slices: frees at most *steps entries and takes them off *steps.
+ * True when none is left. The entries are not read any more. */
+bool onces_shrink(struct onces *onces, size_t *steps);
+
 /* ---- loading ---- */
 
 /* A new entry behind the others: as it is said, by copies of `holder` and `seqs`. Samples are

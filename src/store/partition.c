@@ -452,7 +452,8 @@ static bool column_set_shrink(struct column_set *set, size_t *steps) {
 bool partition_shrink(struct partition *p, size_t *steps) {
     if (!matches_shrink(p->matches, steps) || !tagindexes_shrink(p, steps) ||
         !column_shrink(&p->keys, steps) || !column_set_shrink(&p->fields, steps) ||
-        !column_set_shrink(&p->tags, steps) || !groups_shrink(&p->groups, steps))
+        !column_set_shrink(&p->tags, steps) || !groups_shrink(&p->groups, steps) ||
+        !onces_shrink(p->onces, steps))
         return false;
     for (size_t i = 0; i < p->tasks_count; i++)
         if (!consumer_shrink(p->tasks[i], steps)) return false;

@@ -8,6 +8,8 @@
 #include "kit/source.h"
 #include "kit/store.h"
 #include "store/bounds.h"
+#include "store/once.h"
+#include "store/partition.h"
 
 static struct span name_of(unsigned i) {
     static char text[16];
@@ -268,8 +270,26 @@ static void test_overhead_is_about_right(void **state) {
     if (said < 0.8 * used || said > 1.2 * used) fail_msg("says %.0f, takes %.0f", said, used);
 }
 
+static void test_holders_of_once_are_freed_in_slices(void **state) {
+    struct kit *k = *state;
+    enum { N = 500, SLICE = 64 };
+    struct partition *p = partition_new(SPAN_LITERAL("p"), store_arena(k->store));
+    for (int i = 0; i < N; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "h%d", i);
+        once_load(p, &(struct once){.holder = span_of_string(name), .number = 1});
+    }
+    for (size_t left = N; left > SLICE; left -= SLICE) {
+        size_t steps = SLICE;
+        assert_false(partition_shrink(p, &steps));
+        assert_int_equal(p->onces->n, left - SLICE);
+    }
+    partition_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        KIT_TEST(test_holders_of_once_are_freed_in_slices),
         KIT_TEST(test_partitions_by_name),
         KIT_TEST(test_walks),
         KIT_TEST(test_side_by_side),
