@@ -72,7 +72,8 @@ static void look(const struct store *s) {
         for (size_t t = 0; t < p->tasks_count; t++) {
             const struct consumer *task = p->tasks[t];
             uint64_t held = 0;
-            for (size_t i = 0; i < task->leases_count; i++) held += lease_samples(task->leases[i]);
+            for (const struct lease *l = lease_after(task, 0); l; l = lease_after(task, l->id))
+                held += lease_samples(l);
             EXPECT(held == task->leased, "a sample is in one lease at most");
             EXPECT(task->consumed + task->leased <= p->samples, "no sample counts twice");
             leases += task->leases_count;

@@ -205,8 +205,11 @@ static struct ready open_ready(struct kit *k, const char *task, const struct spa
                                size_t n_fields) {
     static const struct where all;
     struct partition *p = kit_partition(k, "p");
-    struct ready_query query = {
-        p, task ? partition_task(p, span_of_string(task)) : NULL, n_fields, fields, &all, false, 0};
+    struct ready_query query = {.partition = p,
+                                .task = task ? partition_task(p, span_of_string(task)) : NULL,
+                                .n_fields = n_fields,
+                                .fields = fields,
+                                .where = &all};
     struct ready ready;
     ready_open(&ready, &query, &k->scratch);
     return ready;
