@@ -155,12 +155,14 @@ static size_t client_run(struct client *c, char *run, size_t len) {
 }
 
 /* Count what the client holds for half a request. What waits behind a request that is parked, or for
- * replies to be sent, is not half a request. */
+ * replies to be sent, is not half a request. Nor is what has come of a command that is discarded, and
+ * is thrown away in the next turn. */
 static void client_count_half(struct client *c) {
     struct clients *all = c->server->clients;
     size_t half = 0, outstanding = resp_outstanding(&c->parser);
     bool waits = c->waiter || ((c->is_ready || c->is_paused) && !resp_is_half(&c->parser));
     if (!c->dead && !c->closing && !waits) half = c->input.capacity + resp_held(&c->parser);
+    if (resp_is_shed(&c->parser) && (c->is_ready || half <= INPUT_FIRST)) half = 0;
     if (c->half) TAILQ_REMOVE(&all->halves, c, halves);
     if (half) TAILQ_INSERT_TAIL(&all->halves, c, halves);
     all->half_bytes += half - c->half;
@@ -180,13 +182,14 @@ static void client_run_own(struct client *c) {
 }
 
 /* Nothing of its half-sent command is kept any longer; what comes of it is read and thrown away. False
- * where that is not possible: the client has to go. */
+ * where that is not possible: the client has to go. One that was discarded before is still counted
+ * where its buffer is larger than what comes of it needs: that is given back then. */
 static bool client_shed(struct client *c) {
-    if (!resp_shed(&c->parser)) return false;
-    client_run_own(c);
+    if (!resp_shed(&c->parser) && !resp_is_shed(&c->parser)) return false;
+    if (c->input.bytes) client_run_own(c);
     size_t left = c->input.end - c->input.start;
-    if (c->dead || !c->input.bytes || c->input.capacity <= INPUT_FIRST || left > INPUT_FIRST)
-        return true;
+    if (c->dead || !c->input.bytes || c->input.capacity <= INPUT_FIRST) return true;
+    if (left > INPUT_FIRST) return !resp_is_shed(&c->parser) || c->is_ready;
     char *bytes = mem_alloc(INPUT_FIRST);
     memcpy(bytes, c->input.bytes + c->input.start, left);
     mem_free(c->input.bytes);
@@ -205,7 +208,8 @@ void clients_shed_halves(struct server *s, size_t more) {
         uint64_t dropped;
         if (more && s->now_us - c->input_us < SHED_STALLED_US) return;
         size_t bytes = c->half;
-        bool shed = client_shed(c);
+        bool again = resp_is_shed(&c->parser), shed = client_shed(c);
+        if (again && shed) continue; /* told, and counted, when it was discarded */
         if (log_is_due(&all->shed_log, s->now_us, 1000000, &dropped))
             log_warning("client %llu at %s sent half a command, of which %zu bytes are held, and "
                         "memory is beyond maxmemory: %s (%llu more since the last line)",

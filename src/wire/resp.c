@@ -83,6 +83,10 @@ bool resp_shed(struct resp_parser *p) {
     return true;
 }
 
+bool resp_is_shed(const struct resp_parser *p) {
+    return p->shedding;
+}
+
 size_t resp_forget(struct resp_parser *p) {
     size_t bytes = p->shedding ? p->position : 0;
     p->position -= bytes;

@@ -108,6 +108,7 @@ void resp_landed(struct resp_parser *p, size_t bytes);
  * request that is refused, without arguments. False where nothing of the request is parsed, it is
  * inline, or shed already: then what it holds is in the run. */
 bool resp_shed(struct resp_parser *p);
+bool resp_is_shed(const struct resp_parser *p);
 
 /* After RESP_MORE for a request that is shed: how many bytes of the run's beginning are needed no
  * more. The next run begins behind them. */
