@@ -68,8 +68,8 @@ static void schema_run(struct client *c) {
     }
 }
 
-/* A task as TQ.STATUS shows it: it consumed or leased samples, or asked for some, or calls of it are
- * parked. */
+/* A task as TQ.STATUS shows it: it consumed or leased samples, or asked for some, or calls of it
+ * are parked. */
 struct status_task {
     struct span name;      /* borrowed from the partition, a waiter's queue or asks.h */
     struct consumer *task; /* NULL: it never had a sample */
@@ -88,8 +88,8 @@ static void status_add(struct status_tasks *tasks, const struct status_task *row
     tasks->n++;
 }
 
-/* Queues of TQ.SAMPLE are the task, a NUL before each field, two NULs and more (cmd/sample.c); those
- * of writers hold no NUL. */
+/* Queues of TQ.SAMPLE are the task, a NUL before each field, two NULs and more (cmd/sample.c);
+ * those of writers hold no NUL. */
 static void status_add_queue(void *context, struct span queue, size_t parked) {
     const char *end = queue.len ? memchr(queue.ptr, '\0', queue.len) : NULL;
     if (!end || end == queue.ptr) return;

@@ -52,8 +52,8 @@ static void sample_write_lease(struct client *c, uint64_t lease) {
 }
 
 /* A reply that the client may not have waiting would close it, with the samples consumed: nothing
- * is taken for it. This spares the writing of most of those; what it does not see is taken back when
- * it is written. */
+ * is taken for it. This spares the writing of most of those; what it does not see is taken back
+ * when it is written. */
 static int sample_check_reply(struct client *c, const struct sample *sample,
                               const struct taken *taken, struct error *e) {
     const struct take *take = &sample->take;
@@ -74,8 +74,8 @@ static int sample_check_task(struct client *c, const struct take *take, struct e
 }
 
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
- * more samples have to be looked at than a turn has time for; sample->take.walk is then for the next
- * try. */
+ * more samples have to be looked at than a turn has time for; sample->take.walk is then for the
+ * next try. */
 static bool sample_try(struct client *c, struct sample *sample, struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;

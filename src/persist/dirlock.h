@@ -6,8 +6,8 @@
  * (fcntl), which tells others the owner's process id. A file that was left means nothing by itself.
  * A forked child inherits the lock on the directory until it has closed its descriptors.
  *
- * Some file systems, such as NFS, can't lock a directory. Then the file's lock is all there is, and
- * whoever removes the file lets another server in until the owner looks again: that is logged. */
+ * Some file systems, such as NFS, can't lock a directory. Then the file's lock is the only one, and
+ * if the file is removed, another server can start until the owner looks again: that is logged. */
 #ifndef TQ_PERSIST_DIRLOCK_H
 #define TQ_PERSIST_DIRLOCK_H
 

@@ -35,8 +35,8 @@ int manifest_read(struct disk *disk, const char *directory, struct manifest *out
 /* A number that no base and no segment in `directory` has. */
 int manifest_number(struct disk *disk, const char *directory, uint64_t *out, struct error *e);
 
-/* The files in directories of segments that the manifest names (segment_directory): `name` is that of
- * a file, in `directory`, `number` its segment's. */
+/* The files in directories of segments that the manifest names (segment_directory): `name` is that
+ * of a file, in `directory`, `number` its segment's. */
 int manifest_list_kept(struct disk *disk, const char *directory, const struct manifest *m,
                        void (*each)(void *context, uint64_t number, const char *name),
                        void *context, struct error *e);

@@ -1,7 +1,7 @@
-/* What is known of the files that a start would read: the base, the segments, the snapshots that ops
- * speak of. Files that are removed, replaced or cut short under a running process are noticed by
- * comparing device, inode and size; their content is not read, but for the manifest's. For oplog*.c
- * alone. */
+/* What is known of the files that a start would read: the base, the segments, the snapshots that
+ * ops speak of. Files that are removed, replaced or cut short under a running process are noticed
+ * by comparing device, inode and size; their content is not read, but for the manifest's. For
+ * oplog*.c alone. */
 #ifndef TQ_PERSIST_OPLOG_WATCH_H
 #define TQ_PERSIST_OPLOG_WATCH_H
 

@@ -1,6 +1,6 @@
-/* TQ.CREATE partition [MAXSAMPLES n] [MAXBYTES b] [MAXAHEAD task n] [RETIRE n task …] [INDEX n tag[^p] …]
- * [FIELDS m name type …]
- * TQ.ALTER, the same. A bound of 0 is none, and so is an INDEX of 0. */
+/* TQ.CREATE partition [OR ALTER] [MAXSAMPLES n] [MAXBYTES b] [MAXAHEAD task n] [RETIRE n task …]
+ *     [INDEX n tag[^p] …] [FIELDS m name type …]
+ * TQ.ALTER, the same but for OR ALTER. A bound of 0 is none, and so are RETIRE and INDEX of 0. */
 #ifndef TQ_REQUEST_DEFINE_H
 #define TQ_REQUEST_DEFINE_H
 

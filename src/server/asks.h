@@ -1,10 +1,10 @@
-/* What tasks asked for last, for TQ.STATUS: a task that asks in vain, for a field that nobody writes
- * as a rule, is in no op and so not in the store.
+/* What tasks asked for last, for TQ.STATUS. A task that has got no sample yet is in no op, and so
+ * not in the store: often it waits for a field that no producer writes.
  *
  * This is memory of the server alone: it is not logged, saved or replicated, and is empty after a
  * start. It holds the ASKS_TASKS tasks of each existing partition that asked last, and of each list
- * of fields what fits into ASKS_BYTES. It counts as memory; when maxmemory is reached nothing new is
- * remembered. */
+ * of fields what fits into ASKS_BYTES. It counts as memory; when maxmemory is reached nothing new
+ * is remembered. */
 #ifndef TQ_SERVER_ASKS_H
 #define TQ_SERVER_ASKS_H
 

@@ -294,7 +294,8 @@ void client_keep_argv(struct client *c) {
     size_t bytes = 0;
     for (size_t i = 0; i < c->argc; i++)
         if (!c->argv[i].landing) bytes += c->argv[i].bytes.len;
-    /* The block begins with its size, which can't be told from argv once landings were taken over. */
+    /* The block begins with its size, which can't be told from argv once landings were taken
+     * over. */
     size_t size = sizeof(size_t) + c->argc * sizeof(*c->kept) + bytes;
     size_t *block = mem_alloc(size);
     *block = size;

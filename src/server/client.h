@@ -159,8 +159,8 @@ void client_keep_argv(struct client *c);
 struct resp_arg *client_take_argv(struct client *c);
 void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc);
 
-/* May the arguments of the running command be kept? ERROR_OOM where memory is full and what is kept,
- * of parked calls and in MULTI, is more than server_memory_spare. */
+/* May the arguments of the running command be kept? ERROR_OOM where memory is full and what is
+ * kept, of parked calls and in MULTI, is more than server_memory_spare. */
 int client_check_keep(struct client *c, struct error *e);
 
 /* May the command that is running park its client? Inside EXEC it may not: there it does what it
@@ -207,8 +207,8 @@ void client_message_ready(struct client *c, size_t bytes);
 int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 
 /* The same without an estimate: the reply is written, up to that limit and to what memory allows
- * (server_memory_replies), and then kept or, with ERROR_ERR or ERROR_OOM, taken back. What it tells of
- * is done behind that. */
+ * (server_memory_replies), and then kept or, with ERROR_ERR or ERROR_OOM, taken back. What it tells
+ * of is done behind that. */
 struct reply_mark client_reply_try(struct client *c);
 int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e);
 
@@ -225,8 +225,8 @@ void client_local_address(const struct client *c, struct text *out);
 struct sockaddr;
 void client_format_address(const struct sockaddr *address, size_t len, struct text *out);
 
-/* While memory is full: how much output may wait before a client is paused, or closed. Nothing where
- * that of all together is too much. */
+/* While memory is full: how many bytes of output may wait before a client is paused, or closed. 0
+ * where the replies of all clients hold more than server_memory_spare. */
 size_t clients_output_most(const struct server *s);
 
 /* ---- for the turn of the loop */
@@ -237,9 +237,10 @@ void clients_send(struct server *s);
 void clients_sweep(struct server *s); /* free the dead */
 void clients_tick(struct server *s);  /* ten times a second: timeouts and limits */
 
-/* Where memory is full and half-sent commands of all clients hold more than server_memory_spare, those
- * that have been without a byte for longest are discarded, until one of the two is no longer so. With
- * `more`: where so many bytes would be refused, and only those without a byte for a second. */
+/* Where memory is full and half-sent commands of all clients hold more than server_memory_spare,
+ * those that have been without a byte for longest are discarded, until memory is not full or the
+ * others hold less. With `more`: as if so many bytes were to be added, and only those that have been
+ * without a byte for a second. */
 void clients_shed_halves(struct server *s, size_t more);
 
 /* ---- between client.c and client_io.c */

@@ -154,9 +154,9 @@ static size_t client_run(struct client *c, char *run, size_t len) {
     return done;
 }
 
-/* Count what the client holds for half a request. What waits behind a request that is parked, or for
- * replies to be sent, is not half a request. Nor is what has come of a command that is discarded, and
- * is thrown away in the next turn. */
+/* Count what the client holds for half a request. What waits behind a request that is parked, or
+ * for replies to be sent, is not half a request. Nor is what has come of a command that is
+ * discarded, and is thrown away in the next turn. */
 static void client_count_half(struct client *c) {
     struct clients *all = c->server->clients;
     size_t half = 0, outstanding = resp_outstanding(&c->parser);
@@ -181,9 +181,9 @@ static void client_run_own(struct client *c) {
     client_count_half(c);
 }
 
-/* Nothing of its half-sent command is kept any longer; what comes of it is read and thrown away. False
- * where that is not possible: the client has to go. One that was discarded before is still counted
- * where its buffer is larger than what comes of it needs: that is given back then. */
+/* Nothing of its half-sent command is kept any longer; what comes of it is read and thrown away.
+ * False where that is not possible: the client has to go. One that was discarded before is still
+ * counted where its buffer is larger than what comes of it needs: that is given back then. */
 static bool client_shed(struct client *c) {
     if (!resp_shed(&c->parser) && !resp_is_shed(&c->parser)) return false;
     if (c->input.bytes) client_run_own(c);

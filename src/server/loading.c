@@ -62,9 +62,10 @@ void loading_progress(const struct server *s, struct loading_progress *out) {
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* Leases go on with the time they had left: nobody could acknowledge, or ask for more, while the server was down. Where the log has no
- * room for that they end when they would have: a full disk is no reason not to start. `then_ms` is when the last frame was
- * written, INT64_MIN where the log has none. */
+/* Leases go on with the time they had left: nobody could acknowledge, or ask for more, while the
+ * server was down. Where the log has no room for that they end when they would have: a full disk is
+ * no reason not to start. `then_ms` is when the last frame was written, INT64_MIN where the log has
+ * none. */
 static void extend_leases(struct server *s, int64_t then_ms) {
     const struct leases *leases = store_leases(s->store);
     int64_t away;

@@ -1,13 +1,13 @@
 /* What counts against maxmemory, and what happens where it is passed.
  *
- * Before anything is refused, memory that is nobody's is given back: partitions that were dropped are
- * freed, and live bytes are moved out of chunks that are partly dead, the deadest first. Both are work,
- * of which a turn does a bounded amount; what it leaves, the next turns do, so that a refused write can
- * be repeated and one with BLOCK is tried again.
+ * Before anything is refused, memory without a use is given back: partitions that were dropped
+ * are freed, and live bytes are moved out of chunks that are partly dead, the deadest first. Both
+ * are work, of which a turn does a bounded amount; what it leaves, the next turns do, so that a
+ * refused write can be repeated and one with BLOCK is tried again.
  *
- * Some things have to go on while memory is full: commands that free memory have to be read and kept in
- * MULTI, calls have to be parked, replies wait to be sent, tasks have to consume. Each of these kinds may
- * hold server_memory_spare bytes in all then, whatever the number of clients. */
+ * Some things have to go on while memory is full: commands that free memory have to be read and
+ * kept in MULTI, calls have to be parked, replies wait to be sent, tasks have to consume. Each of
+ * these kinds may hold server_memory_spare bytes in all then, whatever the number of clients. */
 #ifndef TQ_SERVER_MEMORY_H
 #define TQ_SERVER_MEMORY_H
 
@@ -27,12 +27,12 @@ struct server_memory {
     size_t beyond;  /* admitted by server_check_beyond since memory is full */
 };
 
-/* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in as far
- * as they have arrived, replies on their way out. */
+/* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in as
+ * far as they have arrived, replies on their way out. */
 size_t server_memory_used(const struct server *s);
 
-/* Would `more` bytes go beyond maxmemory, after what could be given back within the turn's budget? Cells
- * may move: spans into columns are void afterwards. */
+/* Would `more` bytes go beyond maxmemory, after what could be given back within the turn's budget?
+ * Cells may move: spans into columns are void afterwards. */
 bool server_memory_full(struct server *s, size_t more);
 
 /* ERROR_OOM, in Redis' words. */
@@ -45,13 +45,13 @@ int server_check_memory(struct server *s, struct error *e);
  * passed and it is new. Names take memory too, also without samples. */
 int server_check_new_partition(struct server *s, struct span name, struct error *e);
 
-/* Bytes that one kind of thing may hold of all clients while memory is full: a sixteenth of maxmemory,
- * and 4 MiB. */
+/* Bytes that one kind of thing may hold of all clients while memory is full: a sixteenth of
+ * maxmemory, and 4 MiB. */
 size_t server_memory_spare(const struct server *s);
 
 /* How much the blocks of all replies together may hold (reply_pool_held) when another one has been
- * written: what maxmemory leaves, or three quarters of server_memory_spare, or all of that where the
- * reply is a short one of up to 64 KiB. SIZE_MAX without maxmemory. */
+ * written: what maxmemory leaves, or three quarters of server_memory_spare, or all of that where
+ * the reply is a short one of up to 64 KiB. SIZE_MAX without maxmemory. */
 size_t server_memory_replies(const struct server *s);
 
 /* The least of that, whatever maxmemory leaves: a reply that is longer can't be had while memory is
@@ -59,13 +59,14 @@ size_t server_memory_replies(const struct server *s);
 size_t server_memory_reply_most(const struct server *s);
 
 /* Call before an op that takes about `bytes` for something other than samples, and that may be what
- * frees memory in the end: ERROR_OOM where what was admitted so since memory is full would be more than
- * server_memory_spare. With `needed`, nothing else can free it: more than a quarter of maxmemory and
- * 8 MiB. (Not a bound of used memory: that may be far beyond a maxmemory that was lowered.) */
+ * frees memory in the end: ERROR_OOM where what was admitted so since memory is full would be more
+ * than server_memory_spare. With `needed`, nothing else can free it: more than a quarter of
+ * maxmemory and 8 MiB. (Not a bound of used memory: that may be far beyond a maxmemory that was
+ * lowered.) */
 int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e);
 
-/* The end of the turn: goes on with what a refusal was for, within the budget of the next turn. True
- * where there is more to do. */
+/* The end of the turn: goes on with what a refusal was for, within the budget of the next turn.
+ * True where there is more to do. */
 bool server_memory_turn(struct server *s);
 
 #endif

@@ -1,4 +1,5 @@
-/* Samples that every task of RETIRE has had are cleared, by an op of its own behind the one that consumed the last. */
+/* Samples that every task of RETIRE has had are cleared, by an op of its own behind the one that
+ * consumed the last. */
 #ifndef TQ_SERVER_RETIRE_H
 #define TQ_SERVER_RETIRE_H
 

@@ -7,7 +7,8 @@
  * later commands wait behind it, so replies keep their order; a scan ends when its client leaves.
  * In a transaction, where nobody may be parked, there is no limit.
  *
- * TQ.CLEAR needs no full set: it clears what it has found, SCAN_CELLS cells a turn (cmd/clear.c). */
+ * TQ.CLEAR needs no full set: it clears what it has found, SCAN_CELLS cells a turn
+ * (cmd/clear.c). */
 #ifndef TQ_SERVER_SCAN_H
 #define TQ_SERVER_SCAN_H
 

@@ -100,8 +100,8 @@ size_t arena_round(size_t len);
  * cells and no owner, contents undefined. NULL where the system gives no more address space. */
 struct chunk *arena_take(struct arena *arena, size_t len);
 
-/* Make sure that calls of arena_take for `len` bytes in total, each rounded up by arena_round, succeed
- * from here on: what a write reserves before it changes anything. */
+/* Make sure that calls of arena_take for `len` bytes in total, each rounded up by arena_round,
+ * succeed from here on: what a write reserves before it changes anything. */
 int arena_reserve(struct arena *arena, size_t len, struct error *e);
 
 /* Free memory goes back to the system when nobody has wanted it for ARENA_IDLE_MS, but for what arena_prefault
@@ -122,8 +122,8 @@ bool arena_is_held(const struct arena *arena);
  * has not so much. */
 int arena_prefault(struct arena *arena, size_t bytes, struct error *e);
 
-/* Chunks with dead bytes wait in queues for compact.c: by how many eighths of them are alive, rounded
- * up, and those that their column still writes to in a queue of their own. */
+/* Chunks with dead bytes wait in queues for compact.c: by how many eighths of them are alive,
+ * rounded up, and those that their column still writes to in a queue of their own. */
 enum arena_sparse {
     ARENA_SPARSE_NONE,
     ARENA_SPARSE_QUARTER = 2, /* up to here a quarter is alive or less */

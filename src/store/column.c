@@ -261,8 +261,8 @@ static bool column_shares(const struct column *c, size_t len) {
     return !c->open && c->home->shares && len <= SMALL_VALUE && c->bytes + len <= SMALL_COLUMN;
 }
 
-/* Of a column that is to come it is not known here whether it will share one, whose size is at most a
- * unit. */
+/* Of a column that is to come it is not known here whether it will share one, whose size is at most
+ * a unit. */
 size_t column_reserve(const struct column *c, size_t len) {
     if (len == 0 || (c && c->open && chunk_size(c->open) - c->open_used >= len)) return 0;
     if (c && column_shares(c, len)) return SMALL_MAX;
@@ -298,8 +298,9 @@ static char *column_room_small(struct column *c, size_t len, size_t most, struct
     return home->small->memory + *offset;
 }
 
-/* Room for `len` bytes in a row: in the open chunk, in a new one of at most `most` bytes (or `len`),
- * or, for a long run, in one of its own. Returns the memory, and where it is in *chunk and *offset. */
+/* Room for `len` bytes in a row: in the open chunk, in a new one of at most `most` bytes (or
+ * `len`), or, for a long run, in one of its own. Returns the memory, and where it is in *chunk and
+ * *offset. */
 static char *column_room(struct column *c, size_t len, size_t most, struct chunk **chunk,
                          uint32_t *offset) {
     if (column_shares(c, len)) return column_room_small(c, len, most, chunk, offset);

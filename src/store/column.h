@@ -39,7 +39,8 @@ enum { COLUMN_TYPES_MAX = DTYPE_MAX_DIMS + 1 };
 struct column;
 
 /* Where the columns of a partition have their memory. Columns of few bytes write to one small chunk
- * together: a chunk each, of which most would be empty, would be most of what a tiny partition takes. */
+ * together: a chunk each, of which most would be empty, would be most of what a tiny partition
+ * takes. */
 struct column_home {
     struct arena *arena;
     struct chunk_list chunks;

@@ -98,8 +98,8 @@ bool compact_step(struct arena *arena, size_t rows, size_t bytes) {
     return false;
 }
 
-/* The deadest chunk whose memory comes back once its cells are out. Pinned ones, and those that need
- * too much memory meanwhile, go to the end of their queue. */
+/* The deadest chunk whose memory comes back once its cells are out. Pinned ones, and those that
+ * need too much memory meanwhile, go to the end of their queue. */
 static struct chunk *compact_choose(struct arena *arena, uint64_t largest) {
     int looks = 256; /* in all, whatever the number of pinned chunks */
     for (unsigned i = 1; i < ARENA_SPARSE_QUEUES; i++) {

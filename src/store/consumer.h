@@ -56,8 +56,9 @@ void consumer_lease(struct consumer *t, uint64_t seq);
 /* No longer leased; true when it was. */
 bool consumer_release(struct consumer *t, uint64_t seq);
 
-/* RETIRE leaves a sample alone that is in a batch of RANK which its rank is not done with, or in one
- * of ONCE which its holder has not confirmed: one of either, since the task consumed it once. */
+/* RETIRE leaves a sample alone that is in a batch of RANK which its rank is not done with, or in
+ * one of ONCE which its holder has not confirmed: one of either, since the task consumed it
+ * once. */
 void consumer_hold(struct consumer *t, uint64_t seq);
 void consumer_unhold(struct consumer *t, uint64_t seq);
 

@@ -266,7 +266,8 @@ size_t lease_give(struct leases *leases, struct partition *p, struct consumer *t
 }
 
 void lease_adopt_all(struct leases *leases, struct consumer *task) {
-    for (size_t i = 0; i < task->n_lease_slots; i++) lease_begin(leases, task->lease_slots[i].lease);
+    for (size_t at = 0; at < task->n_lease_slots; at++)
+        lease_begin(leases, task->lease_slots[at].lease);
 }
 
 void lease_discard_all(struct consumer *task) {

@@ -6,8 +6,8 @@
  * the reply arrived. Until then the samples are held (consumer_hold), so that RETIRE leaves them
  * alone, but no longer than ONCE_HOLD_MS. A leased batch needs no hold: the entry names the lease.
  *
- * Time ends no hold by itself: whoever drives the store asks once_plan_expiry what is due and
- * applies the op. Holds are as long as each other, so the first to end is the first of a list. */
+ * Time ends no hold by itself: the server asks once_plan_expiry which one is over and applies the
+ * op. All holds last equally long, so the one that ends first is the first of a list. */
 #ifndef TQ_STORE_ONCE_H
 #define TQ_STORE_ONCE_H
 

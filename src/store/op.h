@@ -95,8 +95,9 @@ struct op_rank {
 /* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE,
  * OP_CONFIRM: which samples. */
 struct op_select {
-    bool
-        all; /* every sample of the partition (OP_ACK, OP_RELEASE, OP_NACK: of the lease, which has n): seqs is not read */
+    /* Every sample of the partition (OP_ACK, OP_RELEASE, OP_NACK: of the lease, which has n): seqs
+     * is not read. */
+    bool all;
     size_t n;
     const uint64_t *seqs;
     struct span task; /* OP_TAKE and those of leases; OP_RESET: ptr NULL for all tasks */

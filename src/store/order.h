@@ -4,8 +4,8 @@
  * to 64 views, whether a child holds anything of use to a view: a bit that is set says that a walk
  * found nothing below the child. A later walk of the view skips the child, so what a task has
  * consumed is walked over once. The bits on the path of an entry are cleared when the entry comes,
- * and by order_touch() when it may have become of use again; entries that go, or are of use no more,
- * leave the bits as they are. So a set bit is always true, and an unset one costs a look. */
+ * and by order_touch() when it may have become of use again; entries that go, or are of use no
+ * more, leave the bits as they are. So a set bit is always true, and an unset one costs a look. */
 #ifndef TQ_STORE_ORDER_H
 #define TQ_STORE_ORDER_H
 

@@ -1,8 +1,8 @@
 /* A bit for each row of a block.
  *
- * Most partitions of a store may be tiny, and 1,024 bits would be most of what a column of one sample
- * takes. So the words are shared constants as long as the rows with a bit are the first few of the
- * block, and memory of the block's own from then on. Readers see no difference. */
+ * Most partitions of a store may be tiny, and 1,024 bits would be most of what a column of one
+ * sample takes. So the words are shared constants as long as the rows with a bit are the first few
+ * of the block, and memory of the block's own from then on. Readers see no difference. */
 #ifndef TQ_STORE_ROWBITS_H
 #define TQ_STORE_ROWBITS_H
 

@@ -1,9 +1,10 @@
 /* Samplers: which of the ready samples make the batch.
  *
- * A sampler sees candidates in seq order, with tags and groups, and names its picks. No I/O, no clock, nothing changed:
- * the same candidates and the same arguments give the same picks; chance comes in as a seed. With an index (tagindex.h), what
- * PRIORITY draws by a seed also depends on the draws before; its distribution does not. One file a sampler, one line in the
- * table of sampler.c: what a sampler may be told, and how it is asked, it says itself. */
+ * A sampler sees candidates in seq order, with tags and groups, and names its picks. No I/O, no
+ * clock, nothing changed: the same candidates and the same arguments give the same picks; chance
+ * comes in as a seed. With an index (tagindex.h), what PRIORITY draws by a seed also depends on the
+ * draws before; its distribution does not. One file a sampler, one line in the table of sampler.c:
+ * what a sampler may be told, and how it is asked, it says itself. */
 #ifndef TQ_STORE_SAMPLER_H
 #define TQ_STORE_SAMPLER_H
 

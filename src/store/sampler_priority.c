@@ -41,8 +41,8 @@ static struct priority_word *priority_word(const struct priority_draw *d, uint64
     return &d->words[at];
 }
 
-/* The candidates of a word: ready, admitted, not picked, with a weight; *sum is their weights', *all
- * that of what is ready. */
+/* The candidates of a word: ready, admitted, not picked, with a weight; *sum is their weights',
+ * *all that of what is ready. */
 static uint64_t priority_candidates(const struct priority_draw *d, uint64_t word, double *sum,
                                     double *all) {
     uint64_t left = ready_word(d->ready, word / SPINE_WORDS, word % SPINE_WORDS);

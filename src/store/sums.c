@@ -111,7 +111,8 @@ double sums_all(const struct sums_view *v) {
     return sums_of_64(v->levels[v->n_levels - 1]);
 }
 
-/* Which of 64 bounds *at falls into. Rounding may leave *at behind the last one: then it is that. */
+/* Which of 64 bounds *at falls into. Rounding may leave *at behind the last one: then it is
+ * that. */
 static unsigned sums_find_64(const double *bounds, double *at) {
     unsigned last = 0;
     for (unsigned i = 0; i < SUMS_FANOUT; i++) {

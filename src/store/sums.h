@@ -5,10 +5,10 @@
  * less than the weights of what is ready in it, and sums of 64 bounds above. A draw descends by the
  * bounds to a word, computes what is ready there and keeps that as the word's bound; it takes a
  * sample of the word with probability ready / bound, and else draws again. So each sample is drawn
- * in proportion to its weight whatever the bounds are, and a bound that is too large, since the task
- * has consumed samples of the word, costs one draw in vain. A word in which a sample may have become
- * ready again gets the sum of all weights as its bound. Sums are computed anew from their parts, so
- * that rounding does not add up. */
+ * in proportion to its weight whatever the bounds are, and a bound that is too large, since the
+ * task has consumed samples of the word, costs one draw in vain. A word in which a sample may have
+ * become ready again gets the sum of all weights as its bound. Sums are computed anew from their
+ * parts, so that rounding does not add up. */
 #ifndef TQ_STORE_SUMS_H
 #define TQ_STORE_SUMS_H
 

@@ -7,12 +7,13 @@
  *
  * `tag^p` is an index for PRIORITY with EXPONENT p: the samples' weights tag^p, in sums (sums.h).
  *
- * A walk of an index looks for samples that are ready for a call (ready.h): for its task, its fields
- * and its WHERE, which together are a view. What a walk found to be of no use to a view is skipped
- * by the next one (order.h), so a sample that the task has consumed is met once, not at each call.
- * Whatever makes a sample ready again must touch its entries: a write, a lease that is given back,
- * RESET. An index remembers the ORDER_VIEWS views used last. A view that comes again has another
- * number: a call whose walk was cut compares them to see whether its progress is lost (take.h). */
+ * A walk of an index looks for samples that are ready for a call (ready.h): for its task, its
+ * fields and its WHERE, which together are a view. What a walk found to be of no use to a view is
+ * skipped by the next one (order.h), so a sample that the task has consumed is met once, not at
+ * each call. Whatever makes a sample ready again must touch its entries: a write, a lease that is
+ * given back, RESET. An index remembers the ORDER_VIEWS views used last. A view that comes again
+ * has another number: a call whose walk was cut compares them to see whether its progress is lost
+ * (take.h). */
 #ifndef TQ_STORE_TAGINDEX_H
 #define TQ_STORE_TAGINDEX_H
 
@@ -31,8 +32,9 @@ struct partition;
 struct ready;
 struct tag_index;
 
-/* Where the entries without a number begin: first those whose tag is no number, then those without
- * the tag, and where all entries end. */
+/* Bounds in the order of keys. Entries with a number come first. From TAGINDEX_TEXT on are those
+ * whose tag is no number, from TAGINDEX_MISSING on those without the tag; TAGINDEX_END is behind
+ * all. */
 #define TAGINDEX_TEXT ((struct order_key){UINT64_MAX - 1, 0})
 #define TAGINDEX_MISSING ((struct order_key){UINT64_MAX, 0})
 #define TAGINDEX_END ((struct order_key){UINT64_MAX, UINT64_MAX})
@@ -113,8 +115,8 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 /* Estimate of the bytes that the declared indexes that the partition lacks will take. */
 size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_t n);
 
-/* From now on these have indexes (tag, or tag^p), and no others; new ones are built. Time: O(n log n) for each
- * new one. */
+/* From now on these have indexes (tag, or tag^p), and no others; new ones are built. Time: O(n log
+ * n) for each new one. */
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n);
 
 /* Builds all anew, after tags were loaded. */

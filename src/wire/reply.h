@@ -95,8 +95,8 @@ char *reply_bulk_reserve(struct reply *r, size_t len);
  * are pending, those from before included, or once all replies of the pool would hold more than
  * `held` bytes in blocks. (One block more is always had, so that a short reply never fails there.)
  * reply_fits ends that: true, all is kept; false, it was too long, and what was written since
- * reply_try is taken back, what was lent is released. Until then `no_room` says that `held` was met.
- * reply_take_back ends it too and takes it back in any case. Nothing may be sent or dropped
+ * reply_try is taken back, what was lent is released. Until then `no_room` says that `held` was
+ * met. reply_take_back ends it too and takes it back in any case. Nothing may be sent or dropped
  * meanwhile, and no other reply_try begin. */
 struct reply_mark {
     struct reply_block *last;

@@ -114,8 +114,8 @@ bool resp_is_shed(const struct resp_parser *p);
  * more. The next run begins behind them. */
 size_t resp_forget(struct resp_parser *p);
 
-/* Bytes of the request in progress held outside the run (landings as far as they have arrived, and a
- * large argv): for the query buffer's limit. */
+/* Bytes of the request in progress held outside the run (landings as far as they have arrived, and
+ * a large argv): for the query buffer's limit. */
 size_t resp_held(const struct resp_parser *p);
 
 /* Bytes that memory was taken for and that have not arrived. */

@@ -364,7 +364,8 @@ static bool look_late(struct disk *disk, const char *path, struct disk_identity 
     return simdisk_ops.look(disk, path, out);
 }
 
-/* The helper thread puts a new base in force, and removes the old files, while they are looked at. */
+/* The helper thread puts a new base in force, and removes the old files, while they are looked
+ * at. */
 static void test_a_rewrite_takes_nothing_away(void **state) {
     (void)state;
     struct power p = {.disk = simdisk_new(), .sync = OPLOG_ALWAYS};

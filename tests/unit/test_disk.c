@@ -223,7 +223,8 @@ static void test_a_bad_sector_of_a_log(void **state) {
     replay_fails(&kit, &r, BAD, BAD);
 }
 
-/* A broken frame, and behind it a sector that would tell whether it was promised: no guess is made. */
+/* A broken frame, and behind it a sector that would tell whether it was promised: no guess is
+ * made. */
 static void test_a_bad_sector_behind_a_broken_frame(void **state) {
     (void)state;
     enum { BROKEN = 20 * FRAME_BYTES + 1000, BAD = 35 * FRAME_BYTES };

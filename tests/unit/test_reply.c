@@ -623,7 +623,7 @@ static void test_too_long_discarded(void **state) {
     reply_pool_free(pool);
 }
 
-/* All replies of a pool together: what is beyond stops within a block, and a short one is had. */
+/* The limit on all replies of a pool: beyond it a reply stops within a block, a short one fits. */
 static void test_no_room(void **state) {
     (void)state;
     enum { HELD = 100000, BLOCK = 16 * 1024 };

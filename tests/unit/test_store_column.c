@@ -369,8 +369,8 @@ static void test_open_chunk_is_used_to_its_end(void **state) {
 }
 
 /* A large value has a chunk of its own, even the first one, and takes it along when it goes. */
-/* Under AddressSanitizer the end of a chunk that was not asked for can't be written to. A move opens
- * a chunk no larger than what is alive in the old one. */
+/* Under AddressSanitizer the end of a chunk that was not asked for can't be written to. A move
+ * opens a chunk no larger than what is alive in the old one. */
 static void test_chunk_of_a_move_is_used_to_its_end(void **state) {
     (void)state;
     for (size_t live = 1; live < 3000; live += 61) {

@@ -210,7 +210,8 @@ static void test_squeezing_ends_at_cells_that_are_not_found(void **state) {
     chunk->last = last;
 }
 
-/* What can't be given back now is left alone: pinned chunks, large ones, all while the arena is held. */
+/* What can't be given back now is left alone: pinned chunks, large ones, all while the arena is
+ * held. */
 static void test_squeezing_leaves_alone_what_gains_nothing(void **state) {
     struct kit *k = *state;
     for (uint64_t i = 0; i < 2000; i++) put_filled(k, i, 1000);

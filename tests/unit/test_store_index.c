@@ -1,5 +1,6 @@
-/* Indexes: the ordered set against a sorted array; and a partition with indexes against one without,
- * which must answer alike whatever is written, cleared, taken, leased, given back and restored. */
+/* Indexes: the ordered set against a sorted array; and a partition with indexes against one
+ * without, which must answer alike whatever is written, cleared, taken, leased, given back and
+ * restored. */
 #include "kit/test.h"
 
 #include <math.h>
@@ -601,7 +602,7 @@ static void test_what_is_consumed_is_walked_over_once(void **state) {
     while (lease_plan_expiry(k->store, k->now_ms, &op)) store_apply(k->store, &op);
     taken = take_max(k, 1, 129, false);
     assert_int_equal(taken.outcome, TAKE_BATCH);
-    assert_int_equal(taken.seqs[0], MANY / 2 + 1); /* those that came back stand where they stood */
+    assert_int_equal(taken.seqs[0], MANY / 2 + 1); /* given back: the old places */
     struct span again = SPAN_LITERAL("k7");
     kit_reset(k, &(struct reset){
                      .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &again}});
@@ -777,8 +778,8 @@ static void test_priority_leaves_what_is_consumed(void **state) {
     assert_true(taken.seqs[0] >= 100); /* what came back weighs again */
 }
 
-/* A large batch of a partition that is consumed in part: each try that is cut leaves less to draw in
- * vain to the next one, though it picked samples of many words. */
+/* A large batch of a partition that is consumed in part: each try that is cut leaves less to draw
+ * in vain to the next one, though it picked samples of many words. */
 static void test_priority_by_sums_ends(void **state) {
     struct kit *k = *state;
     static const struct span tags[] = {SPAN_LITERAL("v^0")};

@@ -1311,8 +1311,8 @@ static void test_a_lingering_client_is_read_up_to_a_bound(void **state) {
     machine_finish();
 }
 
-/* Memory is full, a client reads nothing of its output, and goes on sending: a byte of input is no sign
- * that it reads. */
+/* Memory is full, a client reads nothing of its output, and goes on sending: a byte of input is no
+ * sign that it reads. */
 static void test_input_does_not_keep_a_client_that_does_not_read(void **state) {
     (void)state;
     struct words put = {0}, over = {0};

@@ -239,8 +239,8 @@ static void test_landing_is_read_into(void **state) {
     feed_free(&f);
 }
 
-/* A request that is shed at any place keeps nothing of its bulks in the run, ends as refused where it
- * ends, and the next one is whole. */
+/* A request that is shed at any place keeps nothing of its bulks in the run, ends as refused where
+ * it ends, and the next one is whole. */
 static void test_shed_anywhere(void **state) {
     (void)state;
     static const char bytes[] = "*4\r\n$3\r\nabc\r\n$12\r\n0123456789ab\r\n$0\r\n\r\n$20\r\n"
