@@ -268,7 +268,29 @@ static void take_cut(const struct take *take, const struct partition *p, const s
     if (rescans) out->walk.is_given_up = true;
 }
 
+/* Fewer than at_least were picked: all there are, unless some make no unit. */
+static void take_too_few(const struct take *take, const struct ready_query *query, uint64_t picked,
+                         uint64_t at_least, struct scratch *scratch, struct taken *out) {
+    uint64_t count = picked;
+    if (take->sampler->in_units) {
+        struct ready ready;
+        ready_open(&ready, query, scratch);
+        count = ready_count(&ready);
+        if (ready_is_cut(&ready)) take_cut(take, query->partition, &ready, false, out);
+    }
+    take_wait(take, query->partition, count < at_least ? at_least - count : 1, out);
+}
+
 /* ---- the plan ----------------------------------------------------------------------------- */
+
+/* What was decided for the rank's batch, or for the holder's call, before: then *done. */
+static int take_repeat(const struct take *take, struct partition *p, struct consumer *task,
+                       int64_t now_ms, struct scratch *scratch, struct taken *out, bool *done,
+                       struct error *e) {
+    if (take->ranked && task) return take_again(take, p, task, now_ms, scratch, out, done, e);
+    if (take->once.holder.ptr) return take_once(take, p, scratch, out, done, e);
+    return 0;
+}
 
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e) {
@@ -278,16 +300,9 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     take_wait(take, p, take->at_least, out);
     int failed = take_check(take, p, task, e);
     if (failed || !p) return failed;
-    if (take->ranked && task) {
-        bool done;
-        failed = take_again(take, p, task, now_ms, scratch, out, &done, e);
-        if (failed || done) return failed;
-    }
-    if (take->once.holder.ptr) {
-        bool done;
-        failed = take_once(take, p, scratch, out, &done, e);
-        if (failed || done) return failed;
-    }
+    bool done = false;
+    failed = take_repeat(take, p, task, now_ms, scratch, out, &done, e);
+    if (failed || done) return failed;
     failed = bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e);
     if (failed) return failed;
 
@@ -327,13 +342,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     } else {
-        uint64_t count = picks.n; /* all there are, unless some make no unit */
-        if (take->sampler->in_units) {
-            ready_open(&ready, &query, scratch);
-            count = ready_count(&ready);
-            if (ready_is_cut(&ready)) take_cut(take, p, &ready, false, out);
-        }
-        take_wait(take, p, count < at_least ? at_least - count : 1, out);
+        take_too_few(take, &query, picks.n, at_least, scratch, out);
     }
     return 0;
 }
