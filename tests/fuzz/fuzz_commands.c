@@ -1,10 +1,11 @@
 /* Whole commands, from the bytes of a socket to the bytes of its replies, in one process.
  *
  * A real server without its port: clients come over socketpairs and the loop turns until nothing moves. The
- * first byte of an input says how the rest is to be taken. Even: words, parted by blanks, a command a line,
- * sent as proper requests (a word that begins with % is that many times x, so that large values are
- * cheap to say); odd: raw bytes, as any stranger may send them. What must hold: whatever comes back is RESP, the server still answers PING, and once
- * everything is flushed and everyone gone, no chunk is left. */
+ * first byte of an input says how the rest is to be taken. Even: words, parted by blanks, a command a
+ * line, sent as proper requests (a word that begins with % is that many times x, so that large
+ * values are cheap to say); odd: raw bytes, as any stranger may send them. What must hold: whatever
+ * comes back is RESP, the server still answers PING, and once everything is flushed and everyone
+ * gone, no chunk is left. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -90,6 +91,14 @@ static size_t listen_to(int fd, size_t had) {
     return had;
 }
 
+/* The server has stopped reading: its one client is parked, and what more it says stays in the
+ * socket. A server that stops reading anyone else is not forgiven: the input times out. */
+static bool is_parked(void) {
+    const struct client *c = TAILQ_FIRST(&server.clients->all);
+    return c && c->waiter;
+}
+
+/* Say it all and take what is answered; ends early where nobody listens any more. */
 static size_t say(int fd, const char *bytes, size_t len) {
     size_t had = 0;
     while (len) {
@@ -99,7 +108,8 @@ static size_t say(int fd, const char *bytes, size_t len) {
             len -= (size_t)n;
         }
         had = listen_to(fd, had);
-        if (n <= 0 && (had == REPLY_MAX || recv(fd, &(char){0}, 1, MSG_PEEK) == 0)) break;
+        bool is_gone = had == REPLY_MAX || recv(fd, &(char){0}, 1, MSG_PEEK) == 0;
+        if (n <= 0 && (is_gone || is_parked())) break;
     }
     return listen_to(fd, had);
 }
