@@ -237,7 +237,7 @@ static void status_indexes(struct reply *r, const struct partition *p) {
     reply_map(r, p->n_indexes);
     for (size_t i = 0; i < p->n_indexes; i++) {
         uint64_t bytes = tagindex_bytes(p->indexes[i]);
-        reply_bulk(r, p->bounds.indexes[i]);
+        reply_bulk(r, p->bounds->indexes[i]);
         reply_map(r, 2);
         reply_text(r, "bytes");
         reply_integer(r, (int64_t)bytes);
@@ -261,9 +261,9 @@ static void status_run(struct client *c) {
     reply_text(r, "sealed");
     reply_boolean(r, p->sealed);
     reply_text(r, "groups");
-    reply_integer(r, (int64_t)p->groups.count);
+    reply_integer(r, (int64_t)p->groups->count);
     reply_text(r, "broken_groups");
-    reply_integer(r, (int64_t)p->groups.broken);
+    reply_integer(r, (int64_t)p->groups->broken);
     reply_text(r, "bytes");
     reply_integer(r, (int64_t)partition_bytes(p));
     reply_text(r, "fields");
@@ -278,7 +278,7 @@ static void status_run(struct client *c) {
     reply_map(r, n_tasks);
     for (size_t i = 0; i < n_tasks; i++) status_task(c, p, tasks[i]);
     reply_text(r, "bounds");
-    status_bounds(r, &p->bounds);
+    status_bounds(r, p->bounds);
     reply_text(r, "indexes");
     status_indexes(r, p);
 }

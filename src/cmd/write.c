@@ -79,9 +79,9 @@ static uint64_t write_waiting_gains(struct client *c, const void *request, const
     if (!p) return WAITER_ALL;
     switch (op->kind) {
     case OP_PUT: /* the sample that it would make, or its group, is there now; or less bytes are */
-        return op->put.n_new || (p->bounds.bytes && op->put.n_columns) ? WAITER_ALL : 0;
+        return op->put.n_new || (p->bounds->bytes && op->put.n_columns) ? WAITER_ALL : 0;
     case OP_TAKE:
-    case OP_ACK: return p->bounds.ahead ? WAITER_ALL : 0;
+    case OP_ACK: return p->bounds->ahead ? WAITER_ALL : 0;
     case OP_HAND:
     case OP_DONE:
     case OP_CONFIRM:

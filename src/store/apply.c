@@ -104,7 +104,7 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
         apply_drop_task(leases, p, only);
         return changed;
     }
-    ended_free(&p->ended);
+    ended_drop(&p->ended);
     once_drop_task(leases, p, NULL);
     while (p->tasks_count) apply_drop_task(leases, p, p->tasks[p->tasks_count - 1]);
     return changed;

@@ -31,12 +31,12 @@ static int bounds_check_end(const struct partition *p, uint64_t n, struct span k
 /* New samples that MAXAHEAD counts: not those that join a group which has begun, and which its task
  * waits for. */
 static uint64_t bounds_count_ahead(const struct partition *p, const struct op_put *put) {
-    if (!put->group_ids || !p->groups.count) return put->n_new;
+    if (!put->group_ids || !p->groups->count) return put->n_new;
     uint64_t n = 0;
     for (size_t i = 0; i < put->n; i++) {
         if (put->seqs[i] < p->next_seq) continue;
         struct span group = put->group_ids[i];
-        n += !group.ptr || groups_find(&p->groups, group) == GROUP_NONE;
+        n += !group.ptr || groups_find(p->groups, group) == GROUP_NONE;
     }
     return n;
 }
@@ -44,13 +44,13 @@ static uint64_t bounds_count_ahead(const struct partition *p, const struct op_pu
 /* Samples that the task has still to consume. A group that lost a member never completes again:
  * what is left of it holds nobody back. */
 static uint64_t bounds_ahead(const struct partition *p) {
-    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
     return p->samples - (task ? task->consumed : 0) - p->stranded;
 }
 
 static int bounds_check_ahead(const struct partition *p, uint64_t n, struct span key,
                               struct error *e) {
-    const struct bounds *bounds = &p->bounds;
+    const struct bounds *bounds = p->bounds;
     uint64_t ahead = bounds->ahead && n ? bounds_ahead(p) : 0;
     if (!bounds->ahead || !n || ahead + n <= bounds->ahead) return 0;
     if (n > bounds->ahead)
@@ -67,7 +67,7 @@ static int bounds_check_ahead(const struct partition *p, uint64_t n, struct span
 
 static int bounds_check_samples(const struct partition *p, uint64_t n, struct span key,
                                 struct error *e) {
-    const struct bounds *bounds = &p->bounds;
+    const struct bounds *bounds = p->bounds;
     int failed = bounds_check_end(p, n, key, e);
     if (failed || !bounds->samples || p->samples + n <= bounds->samples) return failed;
     if (n > bounds->samples)
@@ -101,7 +101,7 @@ struct bounds_bytes {
 
 static struct bounds_bytes bounds_count_bytes(const struct partition *p, const struct op_put *put) {
     struct bounds_bytes bytes = {0};
-    for (size_t i = 0; p->bounds.bytes && i < put->n_columns; i++) {
+    for (size_t i = 0; p->bounds->bytes && i < put->n_columns; i++) {
         bytes.comes += column_values_bytes(&put->columns[i].values, put->n);
         bytes.goes += bounds_overwritten(p, put, &put->columns[i]);
     }
@@ -111,18 +111,18 @@ static struct bounds_bytes bounds_count_bytes(const struct partition *p, const s
 static int bounds_check_bytes(const struct partition *p, struct bounds_bytes bytes,
                               struct error *e) {
     uint64_t present = partition_bytes(p);
-    if (bytes.comes <= bytes.goes || present - bytes.goes + bytes.comes <= p->bounds.bytes)
+    if (bytes.comes <= bytes.goes || present - bytes.goes + bytes.comes <= p->bounds->bytes)
         return 0;
     return error_set(
         e, ERROR_FULL, "partition %s has %llu bytes of MAXBYTES %llu, no room for %llu more",
-        QUOTE(p->name), (unsigned long long)present, (unsigned long long)p->bounds.bytes,
+        QUOTE(p->name), (unsigned long long)present, (unsigned long long)p->bounds->bytes,
         (unsigned long long)(bytes.comes - bytes.goes));
 }
 
 /* Others may make room, unless the partition has ended or the write alone is too much for one of the bounds. */
 static bool bounds_may_pass(const struct partition *p, uint64_t n, uint64_t n_ahead,
                             struct bounds_bytes bytes) {
-    const struct bounds *bounds = &p->bounds;
+    const struct bounds *bounds = p->bounds;
     if (bounds_check_end(p, n, span_of("", 0), NULL)) return false;
     return (!bounds->samples || n <= bounds->samples) &&
            (!bounds->ahead || n_ahead <= bounds->ahead) &&
@@ -131,7 +131,7 @@ static bool bounds_may_pass(const struct partition *p, uint64_t n, uint64_t n_ah
 
 bool bounds_hold_back(const struct partition *p, const struct op_put *put) {
     if (!p || !put->n_new) return false;
-    const struct bounds *bounds = &p->bounds;
+    const struct bounds *bounds = p->bounds;
     return bounds->samples || bounds->bytes || p->sealed || p->has_expected ||
            (bounds->ahead && bounds_count_ahead(p, put));
 }
@@ -139,7 +139,7 @@ bool bounds_hold_back(const struct partition *p, const struct op_put *put) {
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e) {
     if (!p || !put->n_new) return 0;
     struct bounds_bytes bytes = bounds_count_bytes(p, put);
-    uint64_t n_ahead = p->bounds.ahead ? bounds_count_ahead(p, put) : 0;
+    uint64_t n_ahead = p->bounds->ahead ? bounds_count_ahead(p, put) : 0;
     int failed = bounds_check_samples(p, put->n_new, put->keys[0], e);
     if (!failed) failed = bounds_check_ahead(p, n_ahead, put->keys[0], e);
     if (!failed) failed = bounds_check_bytes(p, bytes, e);
@@ -149,7 +149,7 @@ int bounds_check_put(const struct partition *p, const struct op_put *put, struct
 
 int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
                       struct error *e) {
-    const struct bounds *bounds = &p->bounds;
+    const struct bounds *bounds = p->bounds;
     if (!bounds->ahead || at_least <= bounds->ahead || !span_equal(task, bounds->ahead_task))
         return 0;
     return error_set(
@@ -169,8 +169,8 @@ static bool retire_is_held(const struct partition *p, uint64_t seq) {
 }
 
 static bool retire_is_done(const struct partition *p, uint64_t seq) {
-    for (size_t i = 0; i < p->bounds.n_retire; i++) {
-        const struct consumer *task = partition_task(p, p->bounds.retire[i]);
+    for (size_t i = 0; i < p->bounds->n_retire; i++) {
+        const struct consumer *task = partition_task(p, p->bounds->retire[i]);
         if (!task || !consumer_has_had(task, seq)) return false;
     }
     return !retire_is_held(p, seq);
@@ -196,7 +196,7 @@ static uint64_t retire_groups(const struct partition *p, uint32_t *groups, size_
     size_t kept = 0;
     qsort(groups, *n, sizeof(*groups), retire_compare);
     for (size_t i = 0; i < *n; i++) {
-        const struct group *group = groups_get(&p->groups, groups[i]);
+        const struct group *group = groups_get(p->groups, groups[i]);
         if ((i && groups[i] == groups[i - 1]) || !retire_group_is_done(p, group)) continue;
         members += group->members;
         groups[kept++] = groups[i];
@@ -213,7 +213,7 @@ static const uint64_t *retire_everyone(const struct partition *p, struct scratch
 }
 
 bool bounds_name_task(const struct partition *p, struct span task) {
-    const struct bounds *bounds = &p->bounds;
+    const struct bounds *bounds = p->bounds;
     if (bounds->ahead_task.ptr && span_equal(bounds->ahead_task, task)) return true;
     for (size_t i = 0; i < bounds->n_retire; i++)
         if (span_equal(bounds->retire[i], task)) return true;
@@ -223,7 +223,7 @@ bool bounds_name_task(const struct partition *p, struct span task) {
 bool retire_plan(const struct store *s, struct span partition, const uint64_t *seqs, size_t n,
                  int64_t now_ms, struct scratch *scratch, struct op *op) {
     const struct partition *p = store_find(s, partition);
-    if (!p || !p->bounds.n_retire) return false;
+    if (!p || !p->bounds->n_retire) return false;
     if (!seqs) seqs = retire_everyone(p, scratch), n = p->samples;
     uint64_t *single = scratch_alloc(scratch, n, sizeof(*single));
     uint32_t *groups = scratch_alloc(scratch, n, sizeof(*groups));
@@ -241,7 +241,7 @@ bool retire_plan(const struct store *s, struct span partition, const uint64_t *s
     memcpy(at, single, n_single * sizeof(*at));
     at += n_single;
     for (size_t i = 0; i < n_groups; i++) {
-        const struct group *group = groups_get(&p->groups, groups[i]);
+        const struct group *group = groups_get(p->groups, groups[i]);
         memcpy(at, group->seqs, group->members * sizeof(*at));
         at += group->members;
     }
@@ -270,13 +270,13 @@ static size_t retire_groups_of(const struct partition *p, const uint64_t *seqs, 
 
 uint64_t retire_bound(const struct partition *p, const uint64_t *seqs, size_t n,
                       struct scratch *scratch) {
-    if (!p || !p->bounds.n_retire) return 0;
+    if (!p || !p->bounds->n_retire) return 0;
     if (!seqs) return p->samples;
-    if (!p->groups.count) return n;
+    if (!p->groups->count) return n;
     uint32_t *groups = scratch_alloc(scratch, n, sizeof(*groups));
     size_t n_groups = retire_groups_of(p, seqs, n, groups);
     uint64_t bound = n;
-    for (size_t i = 0; i < n_groups; i++) bound += groups_get(&p->groups, groups[i])->members;
+    for (size_t i = 0; i < n_groups; i++) bound += groups_get(p->groups, groups[i])->members;
     return bound;
 }
 
@@ -284,13 +284,13 @@ const uint64_t *retire_left_alone(const struct partition *p, const struct op *cl
                                   struct scratch *scratch, size_t *n) {
     const struct op_select *select = &clear->select;
     *n = 0;
-    if (!p || clear->kind != OP_CLEAR || !p->bounds.n_retire || !p->groups.count) return NULL;
+    if (!p || clear->kind != OP_CLEAR || !p->bounds->n_retire || !p->groups->count) return NULL;
     uint32_t *groups = scratch_alloc(scratch, select->n, sizeof(*groups));
     size_t n_groups = retire_groups_of(p, select->seqs, select->n, groups), members = 0;
-    for (size_t i = 0; i < n_groups; i++) members += groups_get(&p->groups, groups[i])->members;
+    for (size_t i = 0; i < n_groups; i++) members += groups_get(p->groups, groups[i])->members;
     uint64_t *seqs = scratch_alloc(scratch, members, sizeof(*seqs));
     for (size_t i = 0; i < n_groups; i++) {
-        const struct group *group = groups_get(&p->groups, groups[i]);
+        const struct group *group = groups_get(p->groups, groups[i]);
         memcpy(seqs + *n, group->seqs, group->members * sizeof(*seqs));
         *n += group->members;
     }
@@ -356,7 +356,7 @@ static const struct span *define_keep_all(const struct span *names, size_t n,
 static const struct bounds *define_merge(const struct define *define, const struct partition *p,
                                          struct scratch *scratch) {
     struct bounds *bounds = scratch_zalloc(scratch, 1, sizeof(*bounds));
-    if (p) *bounds = p->bounds;
+    if (p) *bounds = *p->bounds;
     if (define->sets_samples) bounds->samples = define->bounds.samples;
     if (define->sets_bytes) bounds->bytes = define->bounds.bytes;
     if (define->sets_ahead) {

@@ -176,7 +176,7 @@ static int check_held(const struct lease *lease, const struct op_select *select,
 static int check_nack(const struct partition *p, const struct lease *lease,
                       const struct op_select *select, struct error *e) {
     uint64_t request = select->lease.request;
-    if (request >= ENDED_KEYS_MIN && !ended_find(&p->ended, lease->task, lease->id, request))
+    if (request >= ENDED_KEYS_MIN && !ended_find(p->ended, lease->task, lease->id, request))
         return 0;
     return error_set(e, ERROR_ERR,
                      "lease %llu: a NACK %llu that was applied before, or has no keys",

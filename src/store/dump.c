@@ -140,12 +140,12 @@ static int dump_whole(struct dump *d) {
     pack_u8(&d->head,
             (uint8_t)((p->has_expected ? SECTION_EXPECTED : 0) | (p->sealed ? SECTION_SEALED : 0)));
     pack_varint(&d->head, p->has_expected ? p->expected : 0);
-    dump_bounds(d, &p->bounds);
-    pack_varint(&d->head, p->groups.size);
-    pack_varint(&d->head, p->groups.count);
+    dump_bounds(d, p->bounds);
+    pack_varint(&d->head, p->groups->size);
+    pack_varint(&d->head, p->groups->count);
     dump_fields(d);
     dump_tasks(d);
-    dump_indexes(d, &p->bounds);
+    dump_indexes(d, p->bounds);
     return dump_emit(d, SECTION_PARTITION);
 }
 
@@ -255,7 +255,7 @@ static void dump_add_group(struct dump *d, struct dump_groups *groups, uint32_t 
         mem_grow(groups->table, &groups->capacity, groups->n + 1, sizeof(*groups->table));
     groups->table[groups->n] = number;
     keyindex_add(&groups->index, hash_bytes(name), (uint32_t)groups->n++);
-    dump_add_payload(d, groups_get(&d->p->groups, number)->id);
+    dump_add_payload(d, groups_get(d->p->groups, number)->id);
 }
 
 /* One row; false where its group does not fit any more. */
@@ -266,7 +266,7 @@ static bool dump_member(struct dump *d, struct dump_groups *groups, uint32_t num
     }
     size_t at = dump_find_group(groups, number);
     if (at == groups->n) {
-        if (dump_is_full(d, groups_get(&d->p->groups, number)->id.len)) return false;
+        if (dump_is_full(d, groups_get(d->p->groups, number)->id.len)) return false;
         dump_add_group(d, groups, number);
     }
     pack_varint(&groups->members, at + 1);
@@ -289,7 +289,7 @@ static int dump_section_of_groups(struct dump *d, size_t first, size_t *next) {
     pack_varint(&d->head, groups.n);
     for (size_t i = 0; i < groups.n; i++) {
         pack_varint(&d->head, d->lengths[i]);
-        pack_u8(&d->head, groups_get(&d->p->groups, groups.table[i])->broken);
+        pack_u8(&d->head, groups_get(d->p->groups, groups.table[i])->broken);
     }
     pack_bytes(&d->head, span_of(groups.members.bytes, members_len));
     pack_free(&groups.members);
@@ -309,7 +309,7 @@ static size_t dump_next_member(const struct dump *d, size_t row) {
 
 static int dump_groups(struct dump *d) {
     int failed = 0;
-    if (!d->p->groups.count) return 0;
+    if (!d->p->groups->count) return 0;
     for (size_t row = 0; !failed && (row = dump_next_member(d, row)) < RANGE_ROWS;)
         failed = dump_section_of_groups(d, row, &row);
     return failed;
@@ -387,7 +387,7 @@ static size_t dump_task_index(const struct dump *d, const struct consumer *task)
 }
 
 static int dump_ended(struct dump *d) {
-    const struct ended *ended = &d->p->ended;
+    const struct ended *ended = d->p->ended;
     int failed = 0;
     for (size_t i = 0; !failed && i < ended->n;) {
         do {

@@ -63,7 +63,8 @@ const struct ended_reply *ended_at(const struct ended *ended, size_t i) {
 }
 
 size_t ended_bytes(const struct ended *ended) {
-    return ended->capacity * sizeof(*ended->ring) + ended->index.bytes;
+    size_t own = ended == &ended_none ? 0 : sizeof(*ended);
+    return own + ended->capacity * sizeof(*ended->ring) + ended->index.bytes;
 }
 
 void ended_add(struct ended *ended, const struct ended_reply *reply) {
@@ -95,4 +96,18 @@ void ended_free(struct ended *ended) {
     mem_free(ended->ring);
     keyindex_free(&ended->index);
     *ended = (struct ended){0};
+}
+
+const struct ended ended_none;
+
+struct ended *ended_own(const struct ended **ended) {
+    if (*ended == &ended_none) *ended = mem_calloc(1, sizeof(**ended));
+    return (struct ended *)*ended;
+}
+
+void ended_drop(const struct ended **ended) {
+    if (*ended == &ended_none) return;
+    ended_free((struct ended *)*ended);
+    mem_free((struct ended *)*ended);
+    *ended = &ended_none;
 }

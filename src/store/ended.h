@@ -58,4 +58,11 @@ void ended_drop_task(struct ended *ended, const struct consumer *task);
 
 void ended_free(struct ended *ended); /* empty again */
 
+/* What a partition begins with: no reply, in memory that all partitions share. */
+extern const struct ended ended_none;
+
+/* *ended to be changed: memory of its own replaces ended_none. ended_drop goes back. */
+struct ended *ended_own(const struct ended **ended);
+void ended_drop(const struct ended **ended);
+
 #endif

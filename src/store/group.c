@@ -25,6 +25,20 @@ static void group_free(struct group *g) {
     mem_free(g);
 }
 
+const struct groups groups_none;
+
+struct groups *groups_own(const struct groups **gs) {
+    if (*gs == &groups_none) *gs = mem_calloc(1, sizeof(**gs));
+    return (struct groups *)*gs;
+}
+
+void groups_drop(const struct groups **gs) {
+    if (*gs == &groups_none) return;
+    groups_free((struct groups *)*gs);
+    mem_free((struct groups *)*gs);
+    *gs = &groups_none;
+}
+
 bool groups_shrink(struct groups *gs, size_t *steps) {
     for (; gs->end && *steps; --*steps) {
         struct group *g = gs->table[--gs->end];

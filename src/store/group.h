@@ -41,6 +41,13 @@ struct groups {
 /* A zeroed struct groups is empty. */
 void groups_free(struct groups *gs);
 
+/* What a partition begins with: no group, in memory that all partitions share. */
+extern const struct groups groups_none;
+
+/* *gs to be changed: memory of its own replaces groups_none. groups_drop goes back. */
+struct groups *groups_own(const struct groups **gs);
+void groups_drop(const struct groups **gs);
+
 /* The first part of groups_free, in slices: frees at most *steps groups and takes them off *steps.
  * True when none is left. The groups are not read any more. */
 bool groups_shrink(struct groups *gs, size_t *steps);
@@ -53,7 +60,7 @@ static inline struct group *groups_get(const struct groups *gs, uint32_t number)
 }
 
 static inline size_t groups_overhead(const struct groups *gs) {
-    return gs->bytes + gs->index.bytes + gs->capacity * sizeof(*gs->table) +
+    return (gs == &groups_none ? 0 : sizeof(*gs)) + gs->bytes + gs->index.bytes + gs->capacity * sizeof(*gs->table) +
            gs->spare_capacity * sizeof(*gs->spare);
 }
 

@@ -157,9 +157,9 @@ bool lease_answered(const struct store *s, const struct lease_request *request, 
     const struct partition *p = store_find(s, request->partition);
     const struct consumer *task = p ? partition_task(p, request->task) : NULL;
     uint64_t id, what = is_nack ? ENDED_NACK : ENDED_ACK;
-    if (!task || !p->ended.n || !number_parse_u64(request->id, &id)) return false;
+    if (!task || !p->ended->n || !number_parse_u64(request->id, &id)) return false;
     if (request->keys) what = ended_keys(request->keys, request->n_keys, scratch);
-    const struct ended_reply *reply = ended_find(&p->ended, task, id, what);
+    const struct ended_reply *reply = ended_find(p->ended, task, id, what);
     if (reply) *samples = reply->samples;
     return reply != NULL;
 }
@@ -282,7 +282,7 @@ static struct lease *lease_of(const struct partition *p, const struct op_select 
 
 static void lease_remember(struct partition *p, const struct lease *lease, uint64_t request,
                            size_t samples) {
-    ended_add(&p->ended, &(struct ended_reply){lease->id, request, lease->task, samples});
+    ended_add(ended_own(&p->ended), &(struct ended_reply){lease->id, request, lease->task, samples});
 }
 
 size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select) {

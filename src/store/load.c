@@ -95,9 +95,9 @@ static int load_complete(struct load *l, struct error *e) {
     if (!l->p) return 0;
     int failed = load_index(l, e);
     if (failed) return failed;
-    if (l->p->samples != l->counts.samples || l->p->groups.count != l->counts.groups)
+    if (l->p->samples != l->counts.samples || l->p->groups->count != l->counts.groups)
         return load_bad(l, e, "%llu of %llu samples and %zu of %llu groups are there",
-                        U(l->p->samples), U(l->counts.samples), l->p->groups.count,
+                        U(l->p->samples), U(l->counts.samples), l->p->groups->count,
                         U(l->counts.groups));
     partition_count_stranded(l->p);
     failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
@@ -213,7 +213,7 @@ static int load_group_counts(struct load *l, struct unpack *u, struct error *e) 
     l->counts.groups = unpack_varint(u);
     if (size > GROUP_SIZE_MAX || !size != !l->counts.groups || l->counts.groups > l->counts.samples)
         return load_bad(l, e, "%llu groups of %llu samples", U(l->counts.groups), U(size));
-    l->p->groups.size = (uint32_t)size;
+    if (size) groups_own(&l->p->groups)->size = (uint32_t)size;
     return 0;
 }
 
@@ -282,7 +282,7 @@ static int load_tasks(struct load *l, struct unpack *u, struct error *e) {
 }
 
 static int load_indexes(struct load *l, struct unpack *u, struct error *e) {
-    struct bounds bounds = l->p->bounds;
+    struct bounds bounds = *l->p->bounds;
     int failed = load_count(l, u, "indexes", 2, TAGINDEX_MAX, &bounds.n_indexes, e);
     if (failed) return failed;
     struct span *tags = scratch_alloc(&l->scratch, bounds.n_indexes, sizeof(*tags));
@@ -432,12 +432,12 @@ static int load_reply(struct load *l, struct unpack *u, struct error *e) {
                         l->p->tasks_count);
     reply.task = l->p->tasks[task];
     if (reply.lease < 1 || reply.lease > l->last_lease || reply.samples > PARTITION_SAMPLES_MAX ||
-        l->p->ended.n == ENDED_MAX ||
-        ended_find(&l->p->ended, reply.task, reply.lease, reply.request) ||
+        l->p->ended->n == ENDED_MAX ||
+        ended_find(l->p->ended, reply.task, reply.lease, reply.request) ||
         (reply.request < ENDED_KEYS_MIN && lease_find(reply.task, reply.lease)))
         return load_bad(l, e, "task %s: a reply about lease %llu makes no sense",
                         QUOTE(reply.task->name), U(reply.lease));
-    ended_add(&l->p->ended, &reply);
+    ended_add(ended_own(&l->p->ended), &reply);
     return 0;
 }
 

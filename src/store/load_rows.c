@@ -208,7 +208,7 @@ static int load_groups_head(struct load *l, struct unpack *u, struct error *e) {
 
 /* The groups' numbers in the partition. */
 static int load_group_numbers(struct load *l, uint32_t *numbers, struct error *e) {
-    struct groups *groups = &l->p->groups;
+    struct groups *groups = groups_own(&l->p->groups);
     const char *at = l->payload.ptr;
     for (size_t i = 0; i < l->n_groups; i++) {
         struct span id = span_of(at, l->values.lengths[i]);
@@ -235,7 +235,7 @@ int load_groups(struct load *l, struct unpack *u, struct error *e) {
     size_t row = range_next(&l->rows, 0);
     for (size_t i = 0; !failed && i < l->n_rows; i++, row = range_next(&l->rows, row + 1)) {
         if (!l->members[i]) continue;
-        const struct group *g = groups_get(&l->p->groups, numbers[l->members[i] - 1]);
+        const struct group *g = groups_get(l->p->groups, numbers[l->members[i] - 1]);
         if (g->members == g->size)
             failed = load_bad(l, e, "group %s has more than %u members", QUOTE(g->id), g->size);
         else

@@ -39,10 +39,12 @@ struct match_sets {
     uint64_t journal_begin, journal_end; /* entries that are kept, counted from the first ever */
 };
 
-struct match_sets *matches_new(const struct partition *p) {
+/* Made where there are none. */
+static struct match_sets *matches_of(const struct partition *p) {
+    if (p->matches) return p->matches;
     struct match_sets *all = mem_calloc(1, sizeof(*all));
     all->partition = p;
-    return all;
+    return ((struct partition *)p)->matches = all;
 }
 
 /* ---- a set -------------------------------------------------------------------------------- */
@@ -252,7 +254,7 @@ static struct match_set *matches_make(struct match_sets *all, uint64_t hash, str
 struct match_set *matches_use(const struct partition *p, const struct where_bound *bound,
                               struct scratch *scratch) {
     if (!bound->where->n || p->samples < MATCHES_FROM_SAMPLES) return NULL;
-    struct match_sets *all = p->matches;
+    struct match_sets *all = matches_of(p);
     size_t len = where_key_len(bound->where);
     char *bytes = scratch_alloc(scratch, 1, len);
     where_key_write(bound->where, bytes);
@@ -357,7 +359,7 @@ static void matches_make_room(struct match_sets *all) {
 
 void matches_touch(struct partition *p, const uint64_t *seqs, size_t n) {
     struct match_sets *all = p->matches;
-    for (size_t i = 0; i < n && all->n; i++) {
+    for (size_t i = 0; all && i < n && all->n; i++) {
         matches_make_room(all);
         all->journal[all->journal_end++ % all->journal_capacity] = seqs[i];
         if (all->n_held && all->journal_end % (MATCHES_JOURNAL / 2) == 0)
@@ -366,10 +368,11 @@ void matches_touch(struct partition *p, const uint64_t *seqs, size_t n) {
 }
 
 void matches_touch_all(struct partition *p) {
-    p->matches->journal_begin = ++p->matches->journal_end;
+    if (p->matches) p->matches->journal_begin = ++p->matches->journal_end;
 }
 
 void matches_leave(struct match_sets *all) {
+    if (!all) return;
     size_t kept = 0;
     for (size_t i = 0; i < all->n; i++) {
         struct match_set *set = all->sets[i];
@@ -384,7 +387,7 @@ void matches_leave(struct match_sets *all) {
 }
 
 bool matches_shrink(struct match_sets *all, size_t *steps) {
-    for (size_t i = 0; i < all->n; i++) {
+    for (size_t i = 0; all && i < all->n; i++) {
         struct match_set *set = all->sets[i];
         for (; set->blocks.count; --*steps) {
             if (!*steps) return false;
@@ -395,6 +398,7 @@ bool matches_shrink(struct match_sets *all, size_t *steps) {
 }
 
 void matches_free(struct match_sets *all) {
+    if (!all) return;
     matches_leave(all);
     for (size_t i = 0; i < all->n; i++) match_set_free(all->sets[i]);
     mem_free(all->sets);
@@ -403,6 +407,7 @@ void matches_free(struct match_sets *all) {
 }
 
 size_t matches_overhead(const struct match_sets *all) {
+    if (!all) return 0;
     size_t bytes = sizeof(*all) + all->capacity * sizeof(*all->sets) +
                    all->journal_capacity * sizeof(*all->journal);
     for (size_t i = 0; i < all->n; i++)

@@ -41,10 +41,10 @@ enum {
 };
 
 struct match_set;
-struct match_sets; /* of a partition: a cache, which changes while the partition stays as it is */
 
-/* `p` owns them and stays where it is. */
-struct match_sets *matches_new(const struct partition *p);
+/* Of a partition, which stays where it is: a cache, made by its first use, that changes while the
+ * partition stays as it is. Functions take NULL for one that was not made. */
+struct match_sets;
 
 /* The set of this WHERE, up to date with all tags written so far; NULL where the partition is small
  * or the WHERE is empty. `bound` is the WHERE bound to the partition's tags. Valid until the next

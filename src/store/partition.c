@@ -11,13 +11,18 @@
 #include "store/rowbits.h"
 #include "store/tagindex.h"
 
+/* Of a partition that has no bound. */
+static const struct bounds bounds_none;
+
 struct partition *partition_new(struct span name, struct arena *arena) {
     static const struct dtype bytes = {.base = DTYPE_BYTES};
     struct partition *p = mem_calloc(1, sizeof(*p));
     p->name = span_of(mem_dup(name.ptr, name.len), name.len);
     p->home = (struct column_home){.arena = arena, .shares = true};
     p->onces = onces_none();
-    p->matches = matches_new(p);
+    p->groups = &groups_none;
+    p->ended = &ended_none;
+    p->bounds = &bounds_none;
     column_init(&p->keys, SPAN_LITERAL("@key"), &bytes, &p->home);
     return p;
 }
@@ -210,9 +215,9 @@ static uint32_t *partition_groups_of(struct partition *p, struct row_piece *piec
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size) {
     uint32_t *number = partition_groups_of(p, partition_rows(p, seq)) + spine_row(seq);
     if (*number != GROUP_NONE) return;
-    *number = groups_join(&p->groups, group, size, seq);
-    if (p->bounds.ahead && groups_get(&p->groups, *number)->broken) {
-        const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    *number = groups_join(groups_own(&p->groups), group, size, seq);
+    if (p->bounds->ahead && groups_get(p->groups, *number)->broken) {
+        const struct consumer *task = partition_task(p, p->bounds->ahead_task);
         p->stranded += !task || !consumer_has_had(task, seq);
     }
 }
@@ -258,7 +263,7 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
     size_t at = 0;
     while (p->tasks[at] != task) at++;
     memmove(p->tasks + at, p->tasks + at + 1, (--p->tasks_count - at) * sizeof(*p->tasks));
-    ended_drop_task(&p->ended, task);
+    if (p->ended->n) ended_drop_task(ended_own(&p->ended), task);
     consumer_free(task);
     partition_count_stranded(p);
     tagindexes_touch_all(p);
@@ -275,10 +280,10 @@ static uint64_t partition_count_members(const struct group *group, const struct 
 
 void partition_count_stranded(struct partition *p) {
     p->stranded = 0;
-    if (!p->bounds.ahead || !p->groups.broken) return;
-    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
-    for (size_t i = 0; i < p->groups.end; i++) {
-        const struct group *group = p->groups.table[i];
+    if (!p->bounds->ahead || !p->groups->broken) return;
+    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
+    for (size_t i = 0; i < p->groups->end; i++) {
+        const struct group *group = p->groups->table[i];
         if (group && group->broken) p->stranded += partition_count_members(group, task);
     }
 }
@@ -286,10 +291,10 @@ void partition_count_stranded(struct partition *p) {
 /* Does it count in p->stranded whether the task has consumed the sample? */
 static bool partition_strands(const struct partition *p, const struct consumer *task,
                               uint64_t seq) {
-    if (!p->bounds.ahead || !p->groups.broken || !span_equal(task->name, p->bounds.ahead_task))
+    if (!p->bounds->ahead || !p->groups->broken || !span_equal(task->name, p->bounds->ahead_task))
         return false;
     uint32_t group = partition_group(p, seq);
-    return group != GROUP_NONE && groups_get(&p->groups, group)->broken;
+    return group != GROUP_NONE && groups_get(p->groups, group)->broken;
 }
 
 bool partition_consume(struct partition *p, struct consumer *task, uint64_t seq) {
@@ -306,13 +311,13 @@ bool partition_forget(struct partition *p, struct consumer *task, uint64_t seq) 
 
 /* The sample leaves its group, which is broken then; it has not left its tasks yet. */
 static void partition_leave(struct partition *p, uint64_t seq, uint32_t number) {
-    const struct group *group = groups_get(&p->groups, number);
-    if (p->bounds.ahead) {
-        const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    const struct group *group = groups_get(p->groups, number);
+    if (p->bounds->ahead) {
+        const struct consumer *task = partition_task(p, p->bounds->ahead_task);
         if (!group->broken) p->stranded += partition_count_members(group, task);
         p->stranded -= !task || !consumer_has_had(task, seq);
     }
-    groups_leave(&p->groups, number, seq);
+    groups_leave(groups_own(&p->groups), number, seq);
 }
 
 /* ---- bounds ------------------------------------------------------------------------------- */
@@ -321,12 +326,14 @@ static struct span name_copy(struct span name) {
     return name.ptr ? span_of(mem_dup(name.ptr, name.len), name.len) : name;
 }
 
-static void bounds_free(struct bounds *bounds) {
+static void bounds_free(const struct bounds *bounds) {
+    if (bounds == &bounds_none) return;
     for (size_t i = 0; i < bounds->n_retire; i++) mem_free((void *)bounds->retire[i].ptr);
     mem_free((void *)bounds->retire);
     for (size_t i = 0; i < bounds->n_indexes; i++) mem_free((void *)bounds->indexes[i].ptr);
     mem_free((void *)bounds->indexes);
     mem_free((void *)bounds->ahead_task.ptr);
+    mem_free((void *)bounds);
 }
 
 static const struct span *names_copy(const struct span *names, size_t n) {
@@ -336,14 +343,14 @@ static const struct span *names_copy(const struct span *names, size_t n) {
 }
 
 void partition_bound(struct partition *p, const struct bounds *bounds) {
-    struct bounds copy = *bounds;
-    copy.retire = names_copy(bounds->retire, bounds->n_retire);
-    copy.indexes = names_copy(bounds->indexes, bounds->n_indexes);
-    copy.ahead_task = name_copy(bounds->ahead_task);
-    bounds_free(&p->bounds);
+    struct bounds *copy = mem_dup(bounds, sizeof(*bounds));
+    copy->retire = names_copy(bounds->retire, bounds->n_retire);
+    copy->indexes = names_copy(bounds->indexes, bounds->n_indexes);
+    copy->ahead_task = name_copy(bounds->ahead_task);
+    bounds_free(p->bounds);
     p->bounds = copy;
     partition_count_stranded(p);
-    tagindexes_declare(p, copy.indexes, copy.n_indexes);
+    tagindexes_declare(p, copy->indexes, copy->n_indexes);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
@@ -392,7 +399,7 @@ uint64_t partition_load_index(struct partition *p, const struct keyindex_slot *s
 
 void partition_load_member(struct partition *p, uint64_t seq, uint32_t group) {
     partition_groups_of(p, partition_rows(p, seq))[spine_row(seq)] = group;
-    groups_add(&p->groups, group, seq);
+    groups_add(groups_own(&p->groups), group, seq);
 }
 
 /* ---- clearing ----------------------------------------------------------------------------- */
@@ -452,7 +459,8 @@ static bool column_set_shrink(struct column_set *set, size_t *steps) {
 bool partition_shrink(struct partition *p, size_t *steps) {
     if (!matches_shrink(p->matches, steps) || !tagindexes_shrink(p, steps) ||
         !column_shrink(&p->keys, steps) || !column_set_shrink(&p->fields, steps) ||
-        !column_set_shrink(&p->tags, steps) || !groups_shrink(&p->groups, steps) ||
+        !column_set_shrink(&p->tags, steps) || 
+        (p->groups->end && !groups_shrink(groups_own(&p->groups), steps)) ||
         !onces_shrink(p->onces, steps))
         return false;
     for (size_t i = 0; i < p->tasks_count; i++)
@@ -474,10 +482,10 @@ void partition_free(struct partition *p) {
     column_free(&p->keys);
     column_set_free(&p->fields);
     column_set_free(&p->tags);
-    groups_free(&p->groups);
+    groups_drop(&p->groups);
     for (size_t i = 0; i < p->tasks_count; i++) consumer_free(p->tasks[i]);
     mem_free(p->tasks);
-    ended_free(&p->ended);
+    ended_drop(&p->ended);
     onces_free(p->onces);
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++) {
         struct row_piece *piece = spine_get(&p->rows, number);
@@ -485,7 +493,7 @@ void partition_free(struct partition *p) {
     }
     spine_free(&p->rows);
     keyindex_free(&p->index);
-    bounds_free(&p->bounds);
+    bounds_free(p->bounds);
     mem_free((void *)p->name.ptr);
     mem_free(p);
 }
@@ -513,11 +521,12 @@ static uint64_t column_set_overhead(const struct column_set *set) {
 
 uint64_t partition_overhead(const struct partition *p) {
     uint64_t bytes = sizeof(*p) + p->overhead + p->index.bytes + column_overhead(&p->keys) +
-                     groups_overhead(&p->groups) + spine_overhead(&p->rows);
+                     groups_overhead(p->groups) + spine_overhead(&p->rows);
+    if (p->bounds != &bounds_none) bytes += sizeof(*p->bounds);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
     bytes += tagindexes_overhead(p);
-    bytes += ended_bytes(&p->ended) + p->onces->bytes + p->onces->index.bytes;
+    bytes += ended_bytes(p->ended) + p->onces->bytes + p->onces->index.bytes;
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +

@@ -76,20 +76,20 @@ struct partition {
     struct keyindex index; /* key → low 32 bits of seq */
     struct column keys;
     struct column_set fields, tags;
-    struct groups groups;
+    const struct groups *groups; /* never NULL; changed through groups_own */
     struct consumer **tasks;
     size_t tasks_count, tasks_capacity;
-    struct ended ended; /* replies to TQ.ACK and TQ.NACK */
+    const struct ended *ended; /* replies to TQ.ACK and TQ.NACK; never NULL; see ended_own */
     struct onces *onces; /* batches of ONCE; never NULL */
 
     uint64_t samples; /* alive */
     uint64_t written; /* samples ever made, cleared ones included */
     uint64_t next_seq;
     uint64_t expected;    /* if has_expected is set */
-    struct bounds bounds; /* names owned */
+    const struct bounds *bounds; /* names owned; never NULL; see partition_bound */
     uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
     size_t overhead;      /* bytes of row pieces */
-    struct match_sets *matches; /* see matches.h */
+    struct match_sets *matches; /* see matches.h; NULL while none was needed */
     struct tag_index **indexes; /* of bounds.indexes */
     size_t n_indexes;
 };

@@ -36,24 +36,24 @@ int plan_group(const struct partition *p, struct span partition, struct span gro
     if (size < 1 || size > GROUP_SIZE_MAX)
         return error_set(e, ERROR_ERR, "group %s: expected a size of 1 to %d, got %llu",
                          QUOTE(group), GROUP_SIZE_MAX, (unsigned long long)size);
-    if (!p || p->groups.size == 0 || p->groups.size == size) return 0;
+    if (!p || p->groups->size == 0 || p->groups->size == size) return 0;
     return error_set(e, ERROR_ERR, "group %s: the groups of partition %s have %u members, not %llu",
-                     QUOTE(group), QUOTE(partition), p->groups.size, (unsigned long long)size);
+                     QUOTE(group), QUOTE(partition), p->groups->size, (unsigned long long)size);
 }
 
 int plan_join(const struct partition *p, struct span key, uint64_t seq, struct span group,
               bool *joins, struct error *e) {
     uint32_t present = p && seq != SEQ_NONE ? partition_group(p, seq) : GROUP_NONE;
     *joins = present == GROUP_NONE;
-    if (*joins || present == groups_find(&p->groups, group)) return 0;
+    if (*joins || present == groups_find(p->groups, group)) return 0;
     return error_set(e, ERROR_ERR, "sample %s is in group %s and can't join %s", QUOTE(key),
-                     QUOTE(groups_get(&p->groups, present)->id), QUOTE(group));
+                     QUOTE(groups_get(p->groups, present)->id), QUOTE(group));
 }
 
 int plan_group_room(const struct partition *p, struct span group, uint64_t size, uint64_t n,
                     struct span key, struct error *e) {
-    uint32_t number = p ? groups_find(&p->groups, group) : GROUP_NONE;
-    uint64_t members = number == GROUP_NONE ? 0 : groups_get(&p->groups, number)->members;
+    uint32_t number = p ? groups_find(p->groups, group) : GROUP_NONE;
+    uint64_t members = number == GROUP_NONE ? 0 : groups_get(p->groups, number)->members;
     if (members + n <= size) return 0;
     return error_set(e, ERROR_ERR, "group %s has %llu members at most, no room for sample %s",
                      QUOTE(group), (unsigned long long)size, QUOTE(key));
@@ -61,16 +61,16 @@ int plan_group_room(const struct partition *p, struct span group, uint64_t size,
 
 int plan_group_completes(const struct partition *p, struct span group, uint64_t size,
                          struct span key, struct error *e) {
-    uint32_t number = p ? groups_find(&p->groups, group) : GROUP_NONE;
-    if (number != GROUP_NONE && groups_get(&p->groups, number)->broken)
+    uint32_t number = p ? groups_find(p->groups, group) : GROUP_NONE;
+    if (number != GROUP_NONE && groups_get(p->groups, number)->broken)
         return error_set(e, ERROR_ERR,
                          "group %s lost a member and can't be completed, sample %s can't join it",
                          QUOTE(group), QUOTE(key));
-    if (number != GROUP_NONE || !p || !p->bounds.ahead || size <= p->bounds.ahead) return 0;
+    if (number != GROUP_NONE || !p || !p->bounds->ahead || size <= p->bounds->ahead) return 0;
     return error_set(e, ERROR_ERR,
                      "group %s of %llu samples is more than task %s can be given, MAXAHEAD is %llu",
-                     QUOTE(group), (unsigned long long)size, QUOTE(p->bounds.ahead_task),
-                     (unsigned long long)p->bounds.ahead);
+                     QUOTE(group), (unsigned long long)size, QUOTE(p->bounds->ahead_task),
+                     (unsigned long long)p->bounds->ahead);
 }
 
 static int plan_compare_members(const void *a, const void *b) {

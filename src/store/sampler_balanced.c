@@ -48,7 +48,7 @@ static void balanced_pick(const struct sampler_args *args, struct ready *ready,
     const struct partition *p = ready->partition;
     (args->groups ? &sampler_group : &sampler_sequential)->pick(args, ready, picks);
     if (picks->n == 0) return;
-    size_t size = !args->groups ? 1 : args->number ? args->number : p->groups.size;
+    size_t size = !args->groups ? 1 : args->number ? args->number : p->groups->size;
     size_t n = picks->n / size;
     n -= n % args->ranks;
     picks->n = n * size;

@@ -7,7 +7,7 @@
 
 static int group_check(const struct sampler_args *args, const struct partition *p, uint64_t count,
                        struct error *e) {
-    uint64_t size = args->number ? args->number : p ? p->groups.size : 0;
+    uint64_t size = args->number ? args->number : p ? p->groups->size : 0;
     if (size == 0 || count % size == 0) return 0;
     return error_set(e, ERROR_ERR, "COUNT %llu is not a multiple of the group size %llu",
                      (unsigned long long)count, (unsigned long long)size);
@@ -36,12 +36,12 @@ static bool group_is_ready(const struct group *group, const struct ready *ready)
 
 static void group_pick_declared(struct ready *ready, struct picks *picks) {
     const struct partition *p = ready->partition;
-    while (picks->n + p->groups.size <= picks->room) {
+    while (picks->n + p->groups->size <= picks->room) {
         uint64_t seq = ready_next(ready);
         if (seq == SEQ_NONE) return;
         uint32_t number = partition_group(p, seq);
         if (number == GROUP_NONE) continue;
-        const struct group *group = groups_get(&p->groups, number);
+        const struct group *group = groups_get(p->groups, number);
         if (group->seqs[0] != seq || !group_is_ready(group, ready)) continue;
         memcpy(picks->seqs + picks->n, group->seqs, group->members * sizeof(*group->seqs));
         picks->n += group->members;
@@ -51,7 +51,7 @@ static void group_pick_declared(struct ready *ready, struct picks *picks) {
 static void group_pick(const struct sampler_args *args, struct ready *ready, struct picks *picks) {
     if (args->number)
         group_pick_runs(args->number, ready, picks);
-    else if (ready->partition->groups.size)
+    else if (ready->partition->groups->size)
         group_pick_declared(ready, picks);
 }
 

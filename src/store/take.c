@@ -233,7 +233,7 @@ static bool take_counts(const struct partition *p, const struct take *take, uint
  * next change may show that its COUNT is wrong. */
 static void take_wait(const struct take *take, const struct partition *p, uint64_t lacks,
                       struct taken *out) {
-    bool size_unknown = take->sampler->check && !take->args.number && (!p || !p->groups.size);
+    bool size_unknown = take->sampler->check && !take->args.number && (!p || !p->groups->size);
     out->lacks = size_unknown ? 1 : lacks;
     out->counts = !size_unknown && p && take_counts(p, take, lacks);
 }

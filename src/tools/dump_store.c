@@ -37,7 +37,7 @@ static void dump_partition(const struct partition *p) {
     json_number(&j, "written", p->written);
     if (p->has_expected) json_number(&j, "expected", p->expected);
     json_bool(&j, "sealed", p->sealed);
-    json_number(&j, "groups", p->groups.count);
+    json_number(&j, "groups", p->groups->count);
     json_begin(&j, "fields", '{');
     for (size_t i = 0; i < p->fields.count; i++) {
         json_name(&j, p->fields.columns[i]->name);
@@ -45,7 +45,7 @@ static void dump_partition(const struct partition *p) {
     }
     json_end(&j, '}');
     dump_tasks(&j, p);
-    json_number(&j, "lease-replies", p->ended.n);
+    json_number(&j, "lease-replies", p->ended->n);
     json_number(&j, "once-holders", p->onces->n);
     json_end(&j, '}');
     json_line(&j);
@@ -80,7 +80,7 @@ static void dump_sample(const struct partition *p, uint64_t seq, struct scratch 
     json_number(&j, "seq", seq);
     json_text(&j, "key", partition_key(p, seq));
     json_number(&j, "written-s", partition_written(p, seq));
-    if (group != GROUP_NONE) json_text(&j, "group", groups_get(&p->groups, group)->id);
+    if (group != GROUP_NONE) json_text(&j, "group", groups_get(p->groups, group)->id);
     dump_cells(&j, "tags", &p->tags, seq, scratch);
     dump_cells(&j, "fields", &p->fields, seq, scratch);
     dump_consumers(&j, "consumed", p, seq, consumer_has_had);

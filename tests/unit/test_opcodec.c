@@ -155,7 +155,7 @@ static void test_batches(void **state) {
               &op);
     }
     assert_int_equal(kit_partition(&pair->kit, "p")->samples, 701);
-    assert_int_equal(kit_partition(&pair->kit, "p")->groups.count, 35);
+    assert_int_equal(kit_partition(&pair->kit, "p")->groups->count, 35);
 }
 
 static void fill(struct pair *pair, unsigned n) {
@@ -281,7 +281,7 @@ static void test_leases(void **state) {
     assert_int_equal(theirs->heap[0]->given_ms, ours->heap[0]->given_ms);
     assert_int_equal(theirs->heap[0]->ends_ms, ours->heap[0]->ends_ms);
     assert_int_equal(theirs->heap[0]->n, 4);
-    const struct ended *replies = &store_find(pair->replay.to, S("p"))->ended;
+    const struct ended *replies = store_find(pair->replay.to, S("p"))->ended;
     static const uint64_t samples[] = {2, 0, 2, 4}; /* the lease that ran out has none */
     assert_int_equal(replies->n, 4);
     for (size_t i = 0; i < 4; i++) assert_int_equal(ended_at(replies, i)->samples, samples[i]);
@@ -357,10 +357,10 @@ static void test_defining(void **state) {
     apply(pair, expect_plan(k->store, S("p"), 1ull << 32, 5, &op, &k->error), &op);
     apply(pair, seal_plan(S("other"), 5, &op, &k->error), &op);
     const struct partition *p = store_find(pair->replay.to, S("p"));
-    assert_int_equal(p->bounds.samples, 0);
-    assert_true(p->bounds.bytes == 1ull << 40 && p->bounds.ahead == 300);
-    assert_true(span_equal(p->bounds.ahead_task, S("one")));
-    assert_true(p->bounds.n_retire == 2 && span_equal(p->bounds.retire[1], S("two")));
+    assert_int_equal(p->bounds->samples, 0);
+    assert_true(p->bounds->bytes == 1ull << 40 && p->bounds->ahead == 300);
+    assert_true(span_equal(p->bounds->ahead_task, S("one")));
+    assert_true(p->bounds->n_retire == 2 && span_equal(p->bounds->retire[1], S("two")));
     assert_true(column_set_find(&p->fields, S("f"))->declared);
     assert_true(p->has_expected && p->expected == 1ull << 32 && !p->sealed);
     assert_true(store_find(pair->replay.to, S("other"))->sealed);

@@ -308,9 +308,9 @@ static void test_bounds_of_a_write(void **state) {
     struct kit *k = *state;
     struct write *w = write_new(k);
     struct partition *p = store_find(k->store, S("p"));
-    p->bounds.samples = 3;
+    partition_bound(p, &(struct bounds){.samples = 3});
     refuse(k, &w->op, "MAXSAMPLES");
-    p->bounds.samples = 0;
+    partition_bound(p, &(struct bounds){0});
     kit_expect(k, "p", 3);
     refuse(k, &w->op, "expects 3");
     kit_seal(k, "p");

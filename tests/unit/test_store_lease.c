@@ -155,7 +155,7 @@ static void test_the_last_replies_are_remembered(void **state) {
             lease_plan_nack(k->store, &request, k->now_ms, &k->scratch, &op, &k->error), 0);
         store_apply(k->store, &op);
     }
-    assert_int_equal(kit_partition(k, "p")->ended.n, ENDED_MAX);
+    assert_int_equal(kit_partition(k, "p")->ended->n, ENDED_MAX);
     assert_true(lease_answered(k->store, &request, true, &k->scratch, &samples));
     assert_int_equal(samples, 1);
     assert_false(lease_answered(k->store, &request, false, &k->scratch, &samples));
@@ -169,7 +169,7 @@ static void test_the_last_replies_are_remembered(void **state) {
     assert_int_equal(ack(k, lease(k, 1, 1000), &n), 0);
     assert_int_equal(
         kit_reset(k, &(struct reset){{.partition = SPAN_LITERAL("p")}, SPAN_LITERAL("t")}), 0);
-    assert_int_equal(kit_partition(k, "p")->ended.n, 0);
+    assert_int_equal(kit_partition(k, "p")->ended->n, 0);
     assert_true(with - partition_overhead(kit_partition(k, "p")) >
                 ENDED_MAX * sizeof(struct ended_reply));
     assert_false(lease_answered(k->store, &request, true, &k->scratch, &samples));
@@ -459,11 +459,11 @@ static void test_a_batch_outlives_a_bound(void **state) {
 
 /* p->stranded is counted with each op; here it is counted one by one. */
 static uint64_t count_stranded(const struct partition *p) {
-    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
     uint64_t n = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
         uint32_t group = partition_group(p, seq);
-        if (p->bounds.ahead && group != GROUP_NONE && groups_get(&p->groups, group)->broken)
+        if (p->bounds->ahead && group != GROUP_NONE && groups_get(p->groups, group)->broken)
             n += !task || !consumer_has_had(task, seq);
     }
     return n;

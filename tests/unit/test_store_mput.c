@@ -152,7 +152,7 @@ static void test_tags_and_groups(void **state) {
     for (uint64_t seq = 0; seq < 4; seq++) {
         assert_true(column_get(p->tags.columns[0], seq, &value));
         assert_true(span_equal(value, values[seq]));
-        const struct group *group = groups_get(&p->groups, partition_group(p, seq));
+        const struct group *group = groups_get(p->groups, partition_group(p, seq));
         assert_true(span_equal(group->id, groups[seq]));
         assert_true(group_is_complete(group));
     }

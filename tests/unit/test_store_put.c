@@ -384,11 +384,11 @@ static void test_groups(void **state) {
     refuse_group(k, "c", "g", 2, "no room for sample 'c'");
     refuse_group(k, "a", "h", 2, "sample 'a' is in group 'g' and can't join 'h'");
     const struct partition *p = kit_partition(k, "p");
-    assert_true(group_is_complete(groups_get(&p->groups, partition_group(p, 0))));
+    assert_true(group_is_complete(groups_get(p->groups, partition_group(p, 0))));
     kit_clear_key(k, "p", "a");
     refuse_group(k, "c", "g", 2, "lost a member and can't be completed");
     refuse_group(k, "a", "g", 2, "lost a member and can't be completed");
-    assert_false(group_is_complete(groups_get(&p->groups, partition_group(p, 1))));
+    assert_false(group_is_complete(groups_get(p->groups, partition_group(p, 1))));
     kit_clear_key(k, "p", "b");
     put_ok(k, kit_group(k, "p", "d", "g", 5)); /* all are gone: another size will do */
 }

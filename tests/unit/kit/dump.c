@@ -42,7 +42,7 @@ static void dump_sample(FILE *out, const struct partition *p, uint64_t seq) {
     dump_span(out, " ", partition_key(p, seq));
     uint32_t number = partition_group(p, seq);
     if (number != GROUP_NONE) {
-        const struct group *g = groups_get(&p->groups, number);
+        const struct group *g = groups_get(p->groups, number);
         dump_span(out, " group ", g->id);
         fprintf(out, " %u/%u%s", g->members, g->size, g->broken ? " broken" : "");
     }
@@ -145,14 +145,14 @@ static void dump_onces(FILE *out, const struct partition *p) {
 static void dump_partition(FILE *out, const struct partition *p) {
     dump_span(out, "partition ", p->name);
     fprintf(out, " samples %llu written %llu next %llu groups %zu of %u", U(p->samples),
-            U(p->written), U(p->next_seq), p->groups.count, p->groups.size);
+            U(p->written), U(p->next_seq), p->groups->count, p->groups->size);
     if (p->has_expected) fprintf(out, " expected %llu", U(p->expected));
     fprintf(out, "%s\n", p->sealed ? " sealed" : "");
-    dump_bounds(out, &p->bounds);
+    dump_bounds(out, p->bounds);
     dump_columns(out, " field ", &p->fields);
     dump_columns(out, " tag ", &p->tags);
     for (size_t i = 0; i < p->tasks_count; i++) dump_task(out, p, p->tasks[i]);
-    dump_ended(out, &p->ended);
+    dump_ended(out, p->ended);
     dump_onces(out, p);
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
         dump_sample(out, p, seq);

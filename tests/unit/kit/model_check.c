@@ -51,11 +51,11 @@ static void check_columns(const struct column_set *set, const struct model_colum
 
 /* Samples of broken groups that the task of MAXAHEAD has not consumed, one by one. */
 static void check_stranded(const struct partition *p) {
-    const struct consumer *task = partition_task(p, p->bounds.ahead_task);
+    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
     uint64_t n = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
         uint32_t group = partition_group(p, seq);
-        if (!p->bounds.ahead || group == GROUP_NONE || !groups_get(&p->groups, group)->broken)
+        if (!p->bounds->ahead || group == GROUP_NONE || !groups_get(p->groups, group)->broken)
             continue;
         n += !task || !consumer_has_had(task, seq);
     }
@@ -80,26 +80,26 @@ static void check_samples(const struct partition *p, const struct model_partitio
 
 static void check_groups(const struct partition *p, const struct model_partition *expected) {
     size_t count = 0;
-    EXPECT(p->groups.size == expected->group_size, "%u", p->groups.size);
+    EXPECT(p->groups->size == expected->group_size, "%u", p->groups->size);
     for (size_t i = 0; i < expected->n_groups; i++) {
         const struct model_group *group = &expected->groups[i];
         if (group->members == 0) continue;
-        uint32_t number = groups_find(&p->groups, group->id);
+        uint32_t number = groups_find(p->groups, group->id);
         EXPECT(number != GROUP_NONE, "group %zu", i);
-        const struct group *g = groups_get(&p->groups, number);
+        const struct group *g = groups_get(p->groups, number);
         EXPECT(g->members == group->members && g->broken == group->broken, "group %zu", i);
         EXPECT(group_is_complete(g) == (!group->broken && group->members == expected->group_size),
                "group %zu", i);
         for (size_t j = 1; j < g->members; j++) EXPECT(g->seqs[j - 1] < g->seqs[j], "%zu", j);
         count++;
     }
-    EXPECT(p->groups.count == count, "%zu groups, expected %zu", p->groups.count, count);
+    EXPECT(p->groups->count == count, "%zu groups, expected %zu", p->groups->count, count);
     for (size_t i = 0; i < expected->n; i++) {
         const struct model_sample *sample = expected->samples[i];
         uint32_t number = partition_group(p, sample->seq);
         EXPECT((number == GROUP_NONE) == (sample->group == MODEL_NO_GROUP), "%zu", i);
         if (number == GROUP_NONE) continue;
-        EXPECT(span_equal(groups_get(&p->groups, number)->id, expected->groups[sample->group].id),
+        EXPECT(span_equal(groups_get(p->groups, number)->id, expected->groups[sample->group].id),
                "sample %zu", i);
     }
 }
@@ -184,7 +184,7 @@ void model_check(struct model *m, const struct store *s, size_t orphans, size_t 
         EXPECT(p->has_expected == expected->has_expected, "%.*s", SPAN_ARG(p->name));
         EXPECT(!p->has_expected || p->expected == expected->expected, "%.*s", SPAN_ARG(p->name));
         EXPECT(p->sealed == expected->sealed, "%.*s", SPAN_ARG(p->name));
-        check_bounds(&p->bounds, &expected->bounds);
+        check_bounds(p->bounds, &expected->bounds);
         check_samples(p, expected);
         check_columns(&p->fields, &expected->fields, expected, false);
         check_columns(&p->tags, &expected->tags, expected, true);
