@@ -59,6 +59,8 @@ uint64_t __real_take_gains(const struct store *s, const struct take *take, const
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq);
 bool __real_where_admits(const struct where_bound *bound, uint64_t seq);
 
+int __wrap_oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
+int __real_oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *argument);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
@@ -67,6 +69,7 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 static struct server server;
 static char directory[64];
 static bool no_threads;          /* the system refuses to start one */
+static bool no_room;             /* the disk has no room for more of the log */
 static bool unwritten, unsynced; /* something was applied that the log has not */
 static size_t utf8_checked;      /* bytes */
 
@@ -99,6 +102,11 @@ size_t __wrap_store_apply(struct store *s, const struct op *op) {
 size_t __wrap_utf8_valid_prefix(struct span text) {
     utf8_checked += text.len;
     return __real_utf8_valid_prefix(text);
+}
+
+int __wrap_oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
+    if (no_room) return e ? error_set(e, ERROR_MISCONF, "the disk is full") : ERROR_MISCONF;
+    return __real_oplog_reserve(log, bytes, e);
 }
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
@@ -147,11 +155,10 @@ static void remove_directory(void) {
 
 static void rest(void);
 
-static void server_begin(bool logged) {
+/* A server in `directory`, with what its log holds. */
+static void server_load(bool logged) {
     struct error e;
     char path[96];
-    snprintf(directory, sizeof(directory), "/tmp/tq-turns-XXXXXX");
-    EXPECT(mkdtemp(directory), "%s", strerror(errno));
     snprintf(path, sizeof(path), "%s/s", directory);
     simloop_reset();
     simsock_reset();
@@ -169,6 +176,12 @@ static void server_begin(bool logged) {
     rest();
     EXPECT(!server.persistence.loading, "it is loaded");
     simsock_watch(&(struct simsock_hooks){on_sent, on_wrote, on_synced, NULL});
+}
+
+static void server_begin(bool logged) {
+    snprintf(directory, sizeof(directory), "/tmp/tq-turns-XXXXXX");
+    EXPECT(mkdtemp(directory), "%s", strerror(errno));
+    server_load(logged);
 }
 
 static void server_finish(void) {
@@ -341,6 +354,16 @@ static const char *ask_text(const char *text) {
 
 static void machine_begin(bool logged) {
     server_begin(logged);
+    memset(peers, 0, sizeof(peers));
+    for (size_t i = 0; i <= CLIENTS; i++) peer_join(&peers[i]);
+    rest();
+}
+
+/* The server ends, and another one loads the log. */
+static void machine_restart(void) {
+    for (size_t i = 0; i <= CLIENTS; i++) simsock_bytes_free(&peers[i].outbox);
+    server_free(&server);
+    server_load(true);
     memset(peers, 0, sizeof(peers));
     for (size_t i = 0; i <= CLIENTS; i++) peer_join(&peers[i]);
     rest();
@@ -1138,6 +1161,33 @@ static void test_clear_in_slices_ends_early(void **state) {
     machine_finish();
 }
 
+/* The log has no room for the second slice: the first is done and logged, and the reply says so. */
+static void test_clear_in_slices_stops_where_the_log_has_no_room(void **state) {
+    (void)state;
+    char first[128], left[32];
+    unsigned touched;
+    machine_begin(true);
+    fill("p", MANY);
+    begin_clear(&peers[0], "TQ.CLEAR p WHERE 1 v = 0");
+    no_room = true;
+    rest();
+    no_room = false;
+    peer_hear(&peers[0], first);
+    EXPECT(sscanf(first, "-MISCONF %u samples were touched, the next slice was not:", &touched) ==
+               1,
+           "%s", first);
+    EXPECT(strstr(first, "disk is full"), "%s", first);
+    EXPECT(touched > 0 && touched < MANY && touched % work.cleared == 0, "%u were touched",
+           touched);
+    snprintf(left, sizeof(left), ":%u\r\n", MANY - touched);
+    assert_string_equal(ask_text("TQ.COUNT p"), left);
+    machine_restart();
+    assert_string_equal(ask_text("TQ.COUNT p"), left);
+    assert_string_equal(ask_text("TQ.CLEAR p WHERE 1 v = 0"), left);
+    assert_string_equal(ask_text("TQ.COUNT p"), ":0\r\n");
+    machine_finish();
+}
+
 /* ---- time that clients have ----------------------------------------------------------------- */
 
 /* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
@@ -1250,6 +1300,35 @@ static void test_time_in_which_nothing_was_read_is_not_counted(void **state) {
     machine_finish();
 }
 
+/* RETIRE spares the samples of a holder's last call for an hour. A writer that waits for their room
+ * goes on then, and the log has both. */
+static void test_a_batch_of_once_is_spared_for_an_hour(void **state) {
+    (void)state;
+    char first[128];
+    machine_begin(true);
+    ask_text("TQ.CREATE p MAXSAMPLES 1 RETIRE 1 t");
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    ask_text("TQ.SAMPLE p t COUNT 1 FIELDS 1 f ONCE holder 1 AS KEYS");
+    ask_peer(&peers[0], "TQ.PUT p b FIELDS 1 f some BLOCK 0");
+    live(SECOND_US);
+    simloop_advance_us(INT64_C(3597) * SECOND_US);
+    live(SECOND_US);
+    assert_int_equal(waiter_count(&server), 1);
+    assert_string_equal(ask_text("TQ.SAMPLE p t COUNT 1 FIELDS 1 f ONCE holder 1 AS KEYS"),
+                        "*1\r\n$1\r\na\r\n");
+    live(2 * SECOND_US);
+    assert_int_equal(waiter_count(&server), 0);
+    expect_reply(&peers[0], ":1\r\n");
+    peer_hear(&peers[0], first);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(ask_text("TQ.LIST p"), "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nb\r\n");
+        const char *again = ask_text("TQ.SAMPLE p t COUNT 1 FIELDS 1 f ONCE holder 1 AS KEYS");
+        EXPECT(!strncmp(again, "-NOKEY", 6), "%s", again);
+        if (i == 0) machine_restart();
+    }
+    machine_finish();
+}
+
 /* A soft limit counts from the last byte that moved. */
 static void test_a_soft_limit_counts_from_the_last_byte(void **state) {
     (void)state;
@@ -1355,10 +1434,12 @@ int main(void) {
         cmocka_unit_test(test_a_scan_does_not_hold_up_other_partitions),
         cmocka_unit_test(test_clear_is_cut_into_slices),
         cmocka_unit_test(test_clear_in_slices_ends_early),
+        cmocka_unit_test(test_clear_in_slices_stops_where_the_log_has_no_room),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
         cmocka_unit_test(test_time_in_which_nothing_was_read_is_not_counted),
+        cmocka_unit_test(test_a_batch_of_once_is_spared_for_an_hour),
         cmocka_unit_test(test_a_soft_limit_counts_from_the_last_byte),
         cmocka_unit_test(test_a_lingering_client_that_is_slow_is_waited_for),
         cmocka_unit_test(test_a_lingering_client_is_read_up_to_a_bound),

@@ -2,7 +2,7 @@
 # server's thread say so, as strace lists them, for each way in which a client becomes writable.
 
 set trace_script {#!/bin/sh
-exec strace -D -f -qq -y -s 400 -o calls -e trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,fdatasync "%s" "$@"
+exec strace -D -f -qq -y -s 3000 -o calls -e trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,fdatasync "%s" "$@"
 }
 
 proc can_trace {} {
@@ -54,9 +54,10 @@ proc descriptor {c} {
     return $fd
 }
 
-# The command with this key arrived, was logged and synced, and only then something was sent to each of these clients. All of
-# them have had their replies.
-proc assert_logged_before_sent {key descriptors} {
+# The command with this key arrived, was logged and synced, and only then something was sent to each of these clients (with
+# `reply`: something that holds the word). All of them have had their replies.
+proc assert_logged_before_sent {key descriptors {reply ""}} {
+    set reply [string map {* \\* \\ \\\\} $reply]
     wait_until {[find_call [calls] 0 "*write*.tql>*$key*"] >= 0}
     set calls [calls]
     set arrived [lsearch -regexp $calls "(read|recv)\[a-z\]*\\(\\d+<\[^>\]*\[^l\]>.*$key"]
@@ -65,8 +66,9 @@ proc assert_logged_before_sent {key descriptors} {
     set synced [find_call $calls $logged "*fdatasync(*.tql>*"]
     assert {$logged > $arrived && $synced > $logged}
     foreach fd $descriptors {
-        wait_until {[find_call [calls] $arrived "* \[ws\]*($fd<*"] >= 0}
-        set sent [find_call [calls] $arrived "* \[ws\]*($fd<*"]
+        set pattern "* \[ws\]*($fd<*$reply*"
+        wait_until {[find_call [calls] $arrived $pattern] >= 0}
+        set sent [find_call [calls] $arrived $pattern]
         if {$sent < $synced} {
             fail "sent before the frame of '$key' was synced:\n[join [lrange $calls $arrived $synced] \n]"
         }
@@ -186,12 +188,13 @@ with_trace {
             set c [client]
             set id [$c CLIENT ID]
             set fd [descriptor $c]
-            ask_for_megabytes $c 24
-            wait_until {[lindex [held $id] 1] > 1000000}
-            resp::send $c TQ.PUT p resumed-key FIELDS 1 f v
+            # All in one piece, so that the write waits in the server's memory.
+            set commands [lrepeat 24 {TQ.MGET big KEYS 1 k FIELDS 1 f}]
+            resp::send_all $c [list {*}$commands {TQ.PUT p resumed-key FIELDS 1 f v}]
+            wait_until {[lindex [held $id] 0] > 0 && [lindex [held $id] 1] > 1000000}
             have_megabytes $c 24
             assert_equal 1 [resp::receive $c]
-            assert_logged_before_sent resumed-key $fd
+            assert_logged_before_sent resumed-key $fd {:1\r\n"}
         }
 
         test "a waiter that a write woke has its samples after the frame is synced" {
@@ -232,6 +235,28 @@ with_trace {
             assert_equal OK [resp::receive $c]
             assert_equal PONG [resp::receive $c]
             assert_logged_before_sent silent-key $fd
+        }
+
+        test "an event that a write causes leaves after the frame of the write is synced" {
+            need_trace
+            r CONFIG SET notify-events yes
+            set writer [client]
+            set hears [client]
+            set fds [list [descriptor $writer] [descriptor $hears]]
+            $hears SUBSCRIBE __tq__:p
+            assert_equal 1 [$writer TQ.PUT p event-key FIELDS 1 f v]
+            assert_match "message __tq__:p *" [resp::receive $hears]
+            assert_logged_before_sent event-key $fds
+        }
+
+        test "the last replies of a client that quits leave after the frame of its write is synced" {
+            need_trace
+            set c [client]
+            set fd [descriptor $c]
+            resp::send_all $c {{TQ.PUT p quit-key FIELDS 1 f v} QUIT}
+            assert_equal 1 [resp::receive $c]
+            assert_equal OK [resp::receive $c]
+            assert_logged_before_sent quit-key $fd
         }
         end_trace
     }
