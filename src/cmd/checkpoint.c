@@ -54,7 +54,6 @@ static const struct waiter_kind checkpoint_waiter = {.try = checkpoint_waiting_t
                                                      .free = checkpoint_waiting_free};
 
 static void checkpoint_park(struct client *c, const struct checkpoint_kind *kind, uint64_t ticket) {
-    client_keep_argv(c);
     struct checkpoint_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct error e;
     waiting->kind = kind;
@@ -69,7 +68,9 @@ static void checkpoint_begin(struct client *c, const struct checkpoint_kind *kin
     struct checkpoint_request request;
     struct error e;
     uint64_t ticket = 0;
-    int failed = kind->parse(c->argv, c->argc, &c->server->scratch, &request, &e);
+    /* Before anything is begun, since it can't be taken back where the client may not wait. */
+    int failed = client_keep_argv(c, CLIENT_KEEP_PARKED, &e);
+    if (!failed) failed = kind->parse(c->argv, c->argc, &c->server->scratch, &request, &e);
     if (!failed) failed = catalog_check_name(request.name, &e);
     if (!failed && request.text.len > CATALOG_TEXT_MAX)
         failed = error_set(&e, ERROR_ERR, "META has %zu bytes, at most %d are kept",

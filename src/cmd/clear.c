@@ -109,8 +109,18 @@ static void clear_waiting_free(void *request) {
 static const struct waiter_kind clear_waiter = {
     .try = clear_waiting_try, .expire = clear_waiting_expire, .free = clear_waiting_free};
 
+/* Before the first slice: may the client wait for others? For few samples one slice is enough. */
+static int clear_keep(struct client *c, struct clear *clear, const struct partition *p,
+                      struct error *e) {
+    const struct server *s = c->server;
+    if (p->samples <= clear_slice_samples(s, clear, p) && p->samples < s->slices.evaluations)
+        return 0;
+    int failed = client_keep_argv(c, CLIENT_KEEP_TO_FREE, e);
+    if (failed) return failed;
+    return request_clear_parse(c->argv, c->argc, &c->server->scratch, clear, e);
+}
+
 static void clear_park(struct client *c, const struct clearing *clearing) {
-    client_keep_argv(c);
     struct clear_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
     struct error e;
@@ -132,7 +142,8 @@ static void clear_run(struct client *c) {
         const struct partition *p = store_find(s->store, clear.select.partition);
         clearing.serial = p->serial;
         clearing.slice.end = p->next_seq;
-        failed = clear_slice(s, &clear, &clearing, &more, &e);
+        failed = clear_keep(c, &clear, p, &e);
+        if (!failed) failed = clear_slice(s, &clear, &clearing, &more, &e);
     } else if (!failed) {
         failed = clear_step(s, &clear, &clearing.touched, &e);
     }

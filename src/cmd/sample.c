@@ -215,12 +215,12 @@ static struct span sample_queue(const struct take *take, struct scratch *scratch
     return span_of(bytes, len);
 }
 
-/* The call as it waits: its arguments move out of the input buffer. */
-static struct sample_waiting *sample_keep(struct client *c) {
-    client_keep_argv(c);
+/* The call as it waits: its arguments move out of the input buffer. NULL where it may not. */
+static struct sample_waiting *sample_keep(struct client *c, enum client_keep what,
+                                          struct error *e) {
+    if (client_keep_argv(c, what, e)) return NULL;
     struct sample_waiting *waiting = mem_calloc(1, sizeof(*waiting));
-    struct error e;
-    if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, &e))
+    if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, e))
         abort(); /* it parsed a moment ago */
     waiting->sample.take.evaluations = scan_limit(c);
     return waiting;
@@ -238,7 +238,12 @@ static struct span sample_once_name(const struct take *take, struct scratch *scr
 
 static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack,
                         const struct take_walk *walk) {
-    struct sample_waiting *waiting = sample_keep(c);
+    struct error e;
+    struct sample_waiting *waiting = sample_keep(c, CLIENT_KEEP_PARKED, &e);
+    if (!waiting) {
+        reply_error(&c->reply, &e);
+        return;
+    }
     struct sample *sample = &waiting->sample;
     sample->take.walk = *walk;
     if (lack->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
@@ -346,7 +351,13 @@ static bool sample_once(struct client *c, const struct sample *sample) {
         sample_dismiss(parked, &take->once);
         return false;
     }
-    waiter_replace(parked, c, sample_keep(c), sample->block.ms);
+    /* The other call gives back what this one takes. */
+    struct sample_waiting *waiting = sample_keep(c, CLIENT_KEEP_TO_FREE, &e);
+    if (!waiting) {
+        reply_error(&c->reply, &e);
+        return true;
+    }
+    waiter_replace(parked, c, waiting, sample->block.ms);
     sample_tell_replaced(parked);
     return true;
 }
@@ -373,10 +384,7 @@ static void sample_run(struct client *c) {
         struct span queue = sample_queue(&sample.take, &c->server->scratch);
         lack = (struct waiter_lack){0};
         if (!sample_has_to_queue(c, &sample, queue) && sample_try(c, &sample, &lack)) return;
-        if (client_check_keep(c, &e))
-            reply_error(&c->reply, &e);
-        else
-            sample_park(c, queue, &lack, &sample.take.walk);
+        sample_park(c, queue, &lack, &sample.take.walk);
     }
 }
 

@@ -107,18 +107,19 @@ static const struct waiter_kind write_waiter = {.try = write_waiting_try,
                                                 .expire = write_waiting_expire,
                                                 .free = write_waiting_free};
 
-static void write_park(struct client *c, const struct write_kind *kind, const struct error *why) {
-    client_keep_argv(c);
+static int write_park(struct client *c, const struct write_kind *kind, const struct error *why,
+                      struct error *e) {
+    if (client_keep_argv(c, CLIENT_KEEP_PARKED, e)) return ERROR_OOM;
     struct write_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct args_block block;
-    struct error e;
     waiting->kind = kind;
     waiting->error = *why;
     waiting->request = scratch_zalloc(&waiting->scratch, 1, kind->size);
-    if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, &e))
+    if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, e))
         abort(); /* it parsed a moment ago */
     struct waiter_lack lack = write_lack(c, why);
     waiter_park(c, &write_waiter, waiting, &lack, lack.partition, lack.queue, block.ms);
+    return 0;
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
@@ -153,8 +154,5 @@ void write_run(struct client *c, const struct write_kind *kind) {
         s->metrics.refused_oom += !parks && e.code == ERROR_OOM;
     }
     struct error why = e;
-    if (parks && !client_check_keep(c, &e))
-        write_park(c, kind, &why);
-    else
-        reply_error(&c->reply, &e);
+    if (!parks || write_park(c, kind, &why, &e)) reply_error(&c->reply, &e);
 }

@@ -289,7 +289,7 @@ void client_close_lingering(struct client *c) {
     client_close_after_reply(c);
 }
 
-void client_keep_argv(struct client *c) {
+static void client_move_argv(struct client *c) {
     if (c->kept || !c->argc) return;
     size_t bytes = 0;
     for (size_t i = 0; i < c->argc; i++)
@@ -315,7 +315,7 @@ void client_keep_argv(struct client *c) {
 }
 
 struct resp_arg *client_take_argv(struct client *c) {
-    client_keep_argv(c);
+    client_move_argv(c);
     struct resp_arg *argv = c->kept;
     c->kept = NULL;
     return argv;
@@ -331,14 +331,22 @@ void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc) {
     mem_free(block);
 }
 
-int client_check_keep(struct client *c, struct error *e) {
+int client_check_keep(struct client *c, enum client_keep what, struct error *e) {
     struct server *s = c->server;
-    size_t bytes = 0, kept = s->clients->kept_bytes;
+    size_t kept = s->clients->kept_bytes + waiter_count(s) * WAITER_BYTES;
+    size_t bytes = what == CLIENT_KEEP_QUEUED ? 0 : WAITER_BYTES;
+    size_t most = server_memory_spare(s) * (what == CLIENT_KEEP_TO_FREE ? 2 : 1);
     for (size_t i = 0; i < c->argc; i++)
         bytes += sizeof(*c->argv) + (c->argv[i].landing ? 0 : c->argv[i].bytes.len);
-    if (kept + bytes <= server_memory_spare(s) || !server_memory_full(s, 0)) return 0;
+    if (kept + bytes <= most || !server_memory_full(s, 0)) return 0;
     s->metrics.refused_oom++;
     return server_refuse_memory(e);
+}
+
+int client_keep_argv(struct client *c, enum client_keep what, struct error *e) {
+    if (client_check_keep(c, what, e)) return ERROR_OOM;
+    client_move_argv(c);
+    return 0;
 }
 
 /* ---- limits */

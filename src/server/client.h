@@ -149,19 +149,28 @@ int clients_raise_descriptors(struct server *s, struct error *e);
  * why and no reset. */
 void client_accept(struct server *s, int fd, const char *address, bool is_tcp);
 
-/* Move the arguments out of the input buffer into memory that lives until the request is over
- * (served, expired or forgotten), so that a parked request may point at them. c->argv changes;
- * parse the request again from it. Landings move along. */
-void client_keep_argv(struct client *c);
+/* For what the arguments of the running command are kept. */
+enum client_keep {
+    CLIENT_KEEP_QUEUED, /* in MULTI */
+    CLIENT_KEEP_PARKED,
+    CLIENT_KEEP_TO_FREE, /* parked, and the call gives memory back: it may have twice as much */
+};
 
-/* The same for good: the arguments are the caller's, who ends them with client_free_argv. NULL
- * where there are none. */
+/* ERROR_OOM if memory is full and what is kept, of parked calls and in MULTI, would be more than
+ * server_memory_spare. Changes nothing. */
+int client_check_keep(struct client *c, enum client_keep what, struct error *e);
+
+/* Call before a request is parked. Checks that (`what` is not CLIENT_KEEP_QUEUED), and moves the
+ * arguments out of the input buffer into memory that lives until the request is over (served,
+ * expired or forgotten), so that a parked request may point at them. c->argv changes; parse the
+ * request again from it. Landings move along. */
+int client_keep_argv(struct client *c, enum client_keep what, struct error *e)
+    __attribute__((warn_unused_result));
+
+/* Moves them for good: the arguments are the caller's, who ends them with client_free_argv. NULL
+ * where there are none. Call client_check_keep before. */
 struct resp_arg *client_take_argv(struct client *c);
 void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc);
-
-/* May the arguments of the running command be kept? ERROR_OOM where memory is full and what is
- * kept, of parked calls and in MULTI, is more than server_memory_spare. */
-int client_check_keep(struct client *c, struct error *e);
 
 /* May the command that is running park its client? Inside EXEC it may not: there it does what it
  * does when its time is up, at once. */

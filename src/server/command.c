@@ -212,7 +212,8 @@ static int check_gates(struct client *c, const struct entry *entry, struct error
     if (c->transaction && (command->flags & COMMAND_NO_MULTI))
         return error_set(e, ERROR_ERR, "Command not allowed inside a transaction");
     if (needs_memory(c, command) && server_memory_full(c->server, 0)) return refuse_memory(c, e);
-    if (c->transaction && !(command->flags & COMMAND_AT_ONCE) && client_check_keep(c, e))
+    if (c->transaction && !(command->flags & COMMAND_AT_ONCE) &&
+        client_check_keep(c, CLIENT_KEEP_QUEUED, e))
         return ERROR_OOM;
     if (pubsub_is_bound(c) && !(command->flags & COMMAND_SUBSCRIBED))
         return error_set(e, ERROR_ERR,

@@ -67,11 +67,15 @@ static const struct waiter_kind scan_waiter = {
 
 void scan_run(struct client *c, scan_try *try) {
     struct scan_need need;
+    struct error e;
     if (try(c, &need)) return;
+    if (client_keep_argv(c, CLIENT_KEEP_PARKED, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
     struct scan_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
     waiting->try = try;
     scan_begin(c->server, &waiting->scan, need.partition, &need.where);
     waiter_park(c, &scan_waiter, waiting, &lack, need.partition, scan_queue(c), 0);
-    client_keep_argv(c);
 }

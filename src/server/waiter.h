@@ -34,6 +34,9 @@ struct op;
 struct server;
 struct waiters;
 
+/* What a parked call takes beside its arguments, about: its waiter, its queue, the request. */
+enum { WAITER_BYTES = 1536 };
+
 struct waiters *waiters_new(void);
 void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 

@@ -109,7 +109,8 @@ static void take_run(struct client *c) {
     struct span partition = partition_of(take.partition);
     struct span queue = c->argv[2].bytes;
     if (!waiter_queued(&server, partition, queue) && take_try(c, &take)) return;
-    client_keep_argv(c);
+    struct error e;
+    assert_int_equal(0, client_keep_argv(c, CLIENT_KEEP_PARKED, &e));
     take.payload = c->argv[6].bytes;
     waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_lack){0}, partition,
                 c->argv[2].bytes, number(c, 4));
