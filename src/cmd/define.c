@@ -131,7 +131,7 @@ static const struct command define_commands[] = {
         .group = "samples",
         .since = "0.1.0",
         .complexity = "O(N) with N the fields and tasks named; with RETIRE the samples; "
-                      "O(M log M) for a new index, M the samples",
+                      "a new index is built afterwards, O(M log M) with M the samples",
         .arity = -2,
         .flags = COMMAND_WRITE,
         .first_key = 1,

@@ -232,17 +232,22 @@ static void status_bounds(struct reply *r, const struct bounds *b) {
     }
 }
 
-/* Of each index the bytes that it takes, for each sample. */
+/* Of each index its bytes, in all and for each sample, and how far it is built. */
 static void status_indexes(struct reply *r, const struct partition *p) {
     reply_map(r, p->n_indexes);
     for (size_t i = 0; i < p->n_indexes; i++) {
-        uint64_t bytes = tagindex_bytes(p->indexes[i]);
+        struct tagindex_progress index;
+        tagindex_progress(p->indexes[i], &index);
         reply_bulk(r, p->bounds->indexes[i]);
-        reply_map(r, 2);
+        reply_map(r, 4);
         reply_text(r, "bytes");
-        reply_integer(r, (int64_t)bytes);
+        reply_integer(r, (int64_t)index.bytes);
         reply_text(r, "bytes-per-sample");
-        reply_integer(r, (int64_t)(p->samples ? bytes / p->samples : 0));
+        reply_integer(r, (int64_t)(index.samples ? index.bytes / index.samples : 0));
+        reply_text(r, "samples");
+        reply_integer(r, (int64_t)index.samples);
+        reply_text(r, "complete");
+        reply_boolean(r, index.is_complete);
     }
 }
 

@@ -39,8 +39,10 @@ size_t server_memory_replies(const struct server *s) {
     return most;
 }
 
+/* What indexes that are built are going to take is as good as used. */
 static bool memory_lacks(const struct server *s, size_t more) {
-    size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
+    size_t used = server_memory_used(s) + store_building_bytes(s->store);
+    size_t limit = (size_t)s->maxmemory;
     return used > limit || more > limit - used;
 }
 

@@ -194,6 +194,12 @@ static void on_lease_end(evutil_socket_t fd, short what, void *context) {
     end_holds(s, until);
 }
 
+/* Work on the store that goes on in the next turn. */
+static bool server_has_more(const struct server *s) {
+    return store_is_reclaiming(s->store) ||
+           (store_is_building(s->store) && !s->persistence.loading);
+}
+
 static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct server *s = context;
@@ -208,11 +214,12 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     clients_send(s);
     clients_sweep(s);
     store_reclaim(s->store, SERVER_RECLAIM_STEPS);
+    if (!s->persistence.loading) store_build_indexes(s->store, s->slices.indexed);
     bool squeezing = server_memory_turn(s);
     s->in_turn = false;
     if (s->stopping)
         event_base_loopbreak(s->base);
-    else if (squeezing || waiter_is_due(s) || clients_waiting(s) || store_is_reclaiming(s->store))
+    else if (squeezing || waiter_is_due(s) || clients_waiting(s) || server_has_more(s))
         event_add(&s->next_turn, &(struct timeval){0, 0});
 }
 
@@ -342,8 +349,10 @@ static void on_change(void *context, const struct op *op) {
 
 void server_init(struct server *s) {
     *s = (struct server){0};
-    s->slices = (struct slice_limits){
-        .evaluations = SCAN_EVALUATIONS, .scanned = SCAN_SLICE, .cells = SCAN_CELLS};
+    s->slices = (struct slice_limits){.evaluations = SCAN_EVALUATIONS,
+                                      .scanned = SCAN_SLICE,
+                                      .cells = SCAN_CELLS,
+                                      .indexed = SERVER_INDEX_SAMPLES};
     child_init(s);
     s->config = config_new();
     s->clients = clients_new(s);

@@ -42,13 +42,15 @@ struct waiters;
 enum {
     SERVER_RUN_ID_LEN = 40,
     SERVER_RECLAIM_STEPS = 2000, /* of store_reclaim a turn: about a millisecond */
+    SERVER_INDEX_SAMPLES = 2000, /* of store_build_indexes a turn: one or two */
 };
 
-/* What one turn does for a command whose work is cut into slices (scan.h). */
+/* What one turn does of work that is cut into slices (scan.h, tagindex.h). */
 struct slice_limits {
     uint64_t evaluations; /* of WHERE, when the command arrives */
     uint64_t scanned;     /* samples that a parked scan evaluates */
     size_t cells;         /* that are cleared */
+    size_t indexed;       /* samples that enter declared indexes that are built */
 };
 
 struct server {

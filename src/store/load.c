@@ -102,9 +102,7 @@ static int load_complete(struct load *l, struct error *e) {
     partition_count_stranded(l->p);
     failed = load_check_columns(l, &l->p->fields, l->counts.fields, e);
     if (!failed) failed = load_check_columns(l, &l->p->tags, l->counts.tags, e);
-    if (!failed) failed = load_check_tasks(l, e);
-    if (!failed) tagindexes_build(l->p);
-    return failed;
+    return failed ? failed : load_check_tasks(l, e);
 }
 
 int load_finish(struct load *l, struct op *op, struct error *e) {

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 
 enum {
-    ORDER_FANOUT = 64,
-    ORDER_BUILD = 56,  /* fill of nodes that are built: some room for what comes */
+    ORDER_FANOUT =
+        63, /* nodes of 1,016 and 2,528 bytes: classes of the allocator have 1,024, 2,560 */
     ORDER_SMALL = 16,  /* a node with fewer joins a neighbour, */
     ORDER_JOINED = 48, /* where both together have no more than these */
 };
@@ -102,81 +102,6 @@ void order_free(struct order *o) {
     order_shrink(o, &all);
 }
 
-/* ---- building ----------------------------------------------------------------------------- */
-
-/* Nodes of one level, with the first key and the number of entries of each. */
-struct order_level {
-    void **nodes;
-    struct order_key *firsts;
-    uint64_t *counts;
-    size_t n;
-};
-
-static struct order_level order_level_new(size_t n) {
-    return (struct order_level){.nodes = mem_alloc((n + 1) * sizeof(void *)),
-                                .firsts = mem_alloc((n + 1) * sizeof(struct order_key)),
-                                .counts = mem_alloc((n + 1) * sizeof(uint64_t)),
-                                .n = n};
-}
-
-static void order_level_free(struct order_level *level) {
-    mem_free(level->nodes);
-    mem_free(level->firsts);
-    mem_free(level->counts);
-}
-
-/* Of n things in `nodes` nodes, the first one of node `at`: nodes are filled alike. */
-static size_t order_split_at(size_t n, size_t nodes, size_t at) {
-    return n / nodes * at + (at < n % nodes ? at : n % nodes);
-}
-
-static struct order_level order_build_leaves(struct order *o, const struct order_key *keys,
-                                             size_t n) {
-    struct order_level out = order_level_new((n + ORDER_BUILD - 1) / ORDER_BUILD);
-    for (size_t i = 0; i < out.n; i++) {
-        size_t begin = order_split_at(n, out.n, i), end = order_split_at(n, out.n, i + 1);
-        struct order_leaf *leaf = out.nodes[i] = order_node_new(o, 0);
-        leaf->n = (unsigned)(end - begin);
-        memcpy(leaf->keys, keys + begin, leaf->n * sizeof(*keys));
-        out.firsts[i] = keys[begin];
-        out.counts[i] = leaf->n;
-    }
-    return out;
-}
-
-static struct order_level order_build_inner(struct order *o, const struct order_level *below) {
-    struct order_level out = order_level_new((below->n + ORDER_BUILD - 1) / ORDER_BUILD);
-    for (size_t i = 0; i < out.n; i++) {
-        size_t begin = order_split_at(below->n, out.n, i);
-        size_t end = order_split_at(below->n, out.n, i + 1);
-        struct order_inner *inner = out.nodes[i] = order_node_new(o, o->height);
-        inner->n = (unsigned)(end - begin);
-        memcpy(inner->firsts, below->firsts + begin, inner->n * sizeof(*inner->firsts));
-        memcpy(inner->children, below->nodes + begin, inner->n * sizeof(*inner->children));
-        memcpy(inner->counts, below->counts + begin, inner->n * sizeof(*inner->counts));
-        memset(inner->spent, 0, sizeof(inner->spent));
-        out.firsts[i] = inner->firsts[0];
-        out.counts[i] = 0;
-        for (unsigned c = 0; c < inner->n; c++) out.counts[i] += inner->counts[c];
-    }
-    return out;
-}
-
-void order_build(struct order *o, const struct order_key *keys, size_t n) {
-    order_free(o);
-    if (!n) return;
-    struct order_level level = order_build_leaves(o, keys, n);
-    while (level.n > 1) {
-        o->height++;
-        struct order_level above = order_build_inner(o, &level);
-        order_level_free(&level);
-        level = above;
-    }
-    o->root = level.nodes[0];
-    o->n = n;
-    order_level_free(&level);
-}
-
 /* ---- adding ------------------------------------------------------------------------------- */
 
 /* The right half of a node that was full; node NULL: it was not. */
@@ -198,6 +123,14 @@ static void order_leaf_insert(struct order_leaf *leaf, unsigned at, struct order
     leaf->n++;
 }
 
+/* A full leaf in which a long run of one value ends at `at`, where the key continues it: samples of
+ * one value come in the order of their seqs, and what is split behind the run leaves a leaf that
+ * they fill. */
+static unsigned order_leaf_half(const struct order_leaf *leaf, unsigned at, struct order_key key) {
+    bool is_run = at >= ORDER_FANOUT / 2 && leaf->keys[at - ORDER_FANOUT / 2].value == key.value;
+    return is_run ? at : order_half_at(at);
+}
+
 static struct order_half order_leaf_add(struct order *o, struct order_leaf *leaf,
                                         struct order_key key) {
     unsigned at = order_lower(leaf->keys, leaf->n, key);
@@ -205,7 +138,7 @@ static struct order_half order_leaf_add(struct order *o, struct order_leaf *leaf
         order_leaf_insert(leaf, at, key);
         return (struct order_half){0};
     }
-    unsigned half = order_half_at(at);
+    unsigned half = order_leaf_half(leaf, at, key);
     struct order_leaf *right = order_node_new(o, 0);
     right->n = leaf->n - half;
     memcpy(right->keys, leaf->keys + half, right->n * sizeof(key));

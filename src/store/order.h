@@ -36,9 +36,6 @@ void order_free(struct order *o);
  * True when none is left. The order is not read any more. */
 bool order_shrink(struct order *o, size_t *steps);
 
-/* Replaces all entries by n keys, sorted ascending, each once. */
-void order_build(struct order *o, const struct order_key *keys, size_t n);
-
 /* The key is not there. */
 void order_add(struct order *o, struct order_key key);
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/span.h"
 #include "store/column.h"
@@ -68,6 +69,7 @@ struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table; the store sets it */
     bool has_expected, sealed;
+    bool is_building; /* it is in the store's list of those with incomplete indexes */
     uint64_t serial;  /* differs from that of any other partition of the store, before or after */
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct column_home home;
@@ -92,6 +94,9 @@ struct partition {
     struct match_sets *matches; /* see matches.h; NULL while none was needed */
     struct tag_index **indexes; /* of bounds.indexes */
     size_t n_indexes;
+    struct tag_index *removed;       /* indexes that are to be freed */
+    size_t index_bytes;              /* of `indexes` to come, as the store counts them */
+    TAILQ_ENTRY(partition) building; /* if is_building is set */
 };
 
 /* An empty one, in no store. */

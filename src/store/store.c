@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "store/apply.h"
 #include "store/compact.h"
+#include "store/tagindex.h"
 
 struct store {
     struct arena *arena;
@@ -15,6 +16,9 @@ struct store {
     struct keyindex index; /* name → slot */
     struct leases leases;
     struct partition *dropped; /* to be freed by store_reclaim, linked by `dropped` */
+    struct tag_index *removed; /* likewise: of partitions that are there */
+    TAILQ_HEAD(, partition) building; /* their indexes are not complete */
+    size_t building_bytes;            /* the sum of their index_bytes */
     void (*hook)(void *context, const struct op *op);
     void *hook_context;
     uint64_t last_serial; /* of partitions */
@@ -26,6 +30,7 @@ struct store *store_new(struct error *e) {
     struct store *s = mem_calloc(1, sizeof(*s));
     s->arena = arena;
     TAILQ_INIT(&s->leases.holds);
+    TAILQ_INIT(&s->building);
     return s;
 }
 
@@ -71,8 +76,46 @@ static struct partition *store_put_in(struct store *s, struct partition *p) {
     return s->slots[p->slot] = p;
 }
 
+/* ---- indexes ------------------------------------------------------------------------------ */
+
+/* The partition enters the list of those that are built, or leaves it. */
+static void store_set_building(struct store *s, struct partition *p, bool is_building) {
+    size_t bytes = is_building ? tagindexes_missing(p) : 0;
+    if (is_building && !p->is_building) TAILQ_INSERT_TAIL(&s->building, p, building);
+    if (!is_building && p->is_building) TAILQ_REMOVE(&s->building, p, building);
+    p->is_building = is_building;
+    s->building_bytes += bytes - p->index_bytes;
+    p->index_bytes = bytes;
+}
+
+/* Call after declarations of the partition have changed, or came with it. */
+static void store_note_indexes(struct store *s, struct partition *p) {
+    tagindexes_remove(p, &s->removed);
+    store_set_building(s, p, !tagindexes_are_complete(p));
+}
+
+bool store_is_building(const struct store *s) {
+    return !TAILQ_EMPTY(&s->building);
+}
+
+size_t store_building_bytes(const struct store *s) {
+    return s->building_bytes;
+}
+
+void store_build_indexes(struct store *s, size_t samples) {
+    struct partition *p;
+    while (samples && (p = TAILQ_FIRST(&s->building))) {
+        bool is_complete = tagindexes_build(p, &samples);
+        store_set_building(s, p, !is_complete);
+        if (samples) samples--;
+    }
+}
+
+/* ---- partitions that come and go ---------------------------------------------------------- */
+
 static size_t store_drop(struct store *s, struct partition *p) {
     if (!p) return 0;
+    store_set_building(s, p, false);
     keyindex_remove(&s->index, hash_bytes(p->name), p->slot);
     s->slots[p->slot] = NULL;
     s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));
@@ -86,10 +129,11 @@ static size_t store_drop(struct store *s, struct partition *p) {
 }
 
 bool store_is_reclaiming(const struct store *s) {
-    return s->dropped != NULL;
+    return s->dropped || s->removed;
 }
 
 void store_reclaim(struct store *s, size_t steps) {
+    if (!tagindex_removed_shrink(&s->removed, &steps)) return;
     while (s->dropped && steps) {
         struct partition *p = s->dropped;
         if (!partition_shrink(p, &steps)) return;
@@ -105,6 +149,7 @@ static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
         struct partition *p = adopt->partitions[i];
         store_drop(s, store_find(s, p->name));
         store_put_in(s, p);
+        store_note_indexes(s, p);
         for (size_t t = 0; t < p->tasks_count; t++) lease_adopt_all(&s->leases, p->tasks[t]);
     }
     once_adopt(&s->leases, adopt);
@@ -149,6 +194,7 @@ size_t store_apply(struct store *s, const struct op *op) {
     } else if (p || creates) {
         if (!p) p = store_put_in(s, partition_new(op->partition, s->arena));
         changed = apply_to_partition(&s->leases, p, op);
+        if (op->kind == OP_DEFINE) store_note_indexes(s, p);
     }
     if (s->hook) s->hook(s->hook_context, op);
     return changed;

@@ -65,6 +65,14 @@ bool store_squeeze(struct store *s, uint64_t largest, struct compact_budget *bud
 bool store_is_reclaiming(const struct store *s);
 void store_reclaim(struct store *s, size_t steps);
 
+/* Indexes that were declared, or loaded, when samples were there are built by
+ * store_build_indexes: at most `samples` of them enter a call (tagindex.h). What the indexes are
+ * going to take until they are complete, in bytes; 0: all are. Indexes that are declared no longer
+ * are freed by store_reclaim. */
+size_t store_building_bytes(const struct store *s);
+bool store_is_building(const struct store *s);
+void store_build_indexes(struct store *s, size_t samples);
+
 struct store_stats {
     uint64_t partitions, samples;
     uint64_t payload_bytes;  /* of field values alive */

@@ -13,24 +13,7 @@
 #include "store/partition.h"
 #include "store/ready.h"
 #include "store/sums.h"
-
-struct tagindex_view {
-    uint64_t hash;
-    struct span key; /* owned */
-    uint64_t used;   /* by tag_index.clock */
-    uint64_t number; /* from tag_index.clock, when the view was made */
-};
-
-struct tag_index {
-    struct span name;          /* as declared; owned */
-    struct tagindex_spec spec; /* spec.tag is the beginning of the name */
-    struct sums sums;          /* spec.is_sum */
-    uint64_t n_odd;            /* weights that are not in the sums */
-    struct order order;
-    struct tagindex_view views[ORDER_VIEWS];
-    size_t n_views;
-    uint64_t clock;
-};
+#include "store/tagindex_state.h"
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
@@ -54,8 +37,7 @@ static struct order_key tagindex_number_key(const struct number *number, uint64_
                               rest << TAGINDEX_SEQ_BITS | (seq & TAGINDEX_SEQ_MASK)};
 }
 
-/* The entry of a sample, by its tag as it is now. */
-static struct order_key tagindex_key(const struct column *tag, uint64_t seq) {
+struct order_key tagindex_key(const struct column *tag, uint64_t seq) {
     struct span value;
     struct number number;
     if (!tag || !column_get(tag, seq, &value))
@@ -95,69 +77,9 @@ bool tagindex_spec_equal(const struct tagindex_spec *a, const struct tagindex_sp
     return a->is_sum == b->is_sum && a->exponent == b->exponent && span_equal(a->tag, b->tag);
 }
 
-/* A weight that sums keep beside any others. */
-static bool tagindex_is_odd(double weight) {
-    enum { TAGINDEX_WEIGHT_EXPONENT = 660 }; /* 2^660 is 1e198 */
-    int exponent;
-    if (weight == 0) return false;
-    if (!isfinite(weight)) return true;
-    frexp(weight, &exponent);
-    return abs(exponent) > TAGINDEX_WEIGHT_EXPONENT;
-}
-
-/* tag^p; 0 where PRIORITY gives the sample no weight, infinite (or nearly 0) where it is odd. */
-static double tagindex_weight(const struct tag_index *index, const struct column *tag,
-                              uint64_t seq) {
-    double exponent = index->spec.exponent;
-    struct span value;
-    struct number number;
-    if (!tag || !column_get(tag, seq, &value) || !number_parse(value, &number)) return 0;
-    if (number.value < 0) return 0;
-    if (exponent == 0) return 1;
-    if (number.value == 0) return exponent > 0 ? 0 : INFINITY;
-    if (isinf(number.value)) return exponent > 0 ? INFINITY : 0;
-    double weight = pow(number.value, exponent);
-    return weight == 0 ? INFINITY : weight; /* not 0, but too small */
-}
-
-static void tagindex_add_weight(struct tag_index *index, const struct column *tag, uint64_t seq) {
-    double weight = tagindex_weight(index, tag, seq);
-    bool is_odd = tagindex_is_odd(weight);
-    index->n_odd += is_odd;
-    sums_set(&index->sums, seq, is_odd ? 0 : weight);
-}
-
-static void tagindex_drop_weight(struct tag_index *index, const struct column *tag, uint64_t seq) {
-    index->n_odd -= tagindex_is_odd(tagindex_weight(index, tag, seq));
-    sums_set(&index->sums, seq, 0);
-}
-
-/* ---- entries ------------------------------------------------------------------------------ */
-
-static void tagindex_add(struct tag_index *index, const struct column *tag, uint64_t seq) {
-    if (index->spec.is_sum)
-        tagindex_add_weight(index, tag, seq);
-    else
-        order_add(&index->order, tagindex_key(tag, seq));
-}
-
-static void tagindex_remove(struct tag_index *index, const struct column *tag, uint64_t seq) {
-    if (index->spec.is_sum)
-        tagindex_drop_weight(index, tag, seq);
-    else
-        order_remove(&index->order, tagindex_key(tag, seq));
-}
-
-static void tagindex_touch(struct tag_index *index, const struct column *tag, uint64_t seq) {
-    if (index->spec.is_sum)
-        sums_touch(&index->sums, seq);
-    else if (index->n_views)
-        order_touch(&index->order, tagindex_key(tag, seq));
-}
-
 /* ---- views -------------------------------------------------------------------------------- */
 
-static void tagindex_forget_views(struct tag_index *index) {
+void tagindex_forget_views(struct tag_index *index) {
     for (size_t i = 0; i < index->n_views; i++) mem_free((void *)index->views[i].key.ptr);
     index->n_views = 0;
     sums_touch_all(&index->sums);
@@ -287,8 +209,9 @@ bool tagindex_range(const struct partition *p, const struct where *where,
     bool found = false;
     for (size_t i = 0; i < p->n_indexes; i++) {
         struct tagindex_range range;
-        if (p->indexes[i]->spec.is_sum || !tagindex_range_of(p->indexes[i], where, &range) ||
-            (found && range.n >= out->n))
+        const struct tag_index *index = p->indexes[i];
+        if (index->spec.is_sum || !tagindex_is_complete(index) ||
+            !tagindex_range_of(index, where, &range) || (found && range.n >= out->n))
             continue;
         *out = range;
         found = true;
@@ -341,9 +264,11 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 /* ---- looking ------------------------------------------------------------------------------ */
 
 struct tag_index *tagindex_find(const struct partition *p, struct span tag) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        if (!p->indexes[i]->spec.is_sum && span_equal(p->indexes[i]->spec.tag, tag))
-            return p->indexes[i];
+    for (size_t i = 0; i < p->n_indexes; i++) {
+        struct tag_index *index = p->indexes[i];
+        if (!index->spec.is_sum && span_equal(index->spec.tag, tag))
+            return tagindex_is_complete(index) ? index : NULL;
+    }
     return NULL;
 }
 
@@ -352,185 +277,7 @@ struct sums *tagindex_sums(const struct partition *p, struct span tag, double ex
         struct tag_index *index = p->indexes[i];
         const struct tagindex_spec *spec = &index->spec;
         if (spec->is_sum && spec->exponent == exponent && span_equal(spec->tag, tag))
-            return index->n_odd ? NULL : &index->sums;
+            return index->n_odd || !tagindex_is_complete(index) ? NULL : &index->sums;
     }
     return NULL;
-}
-
-size_t tagindex_bytes(const struct tag_index *index) {
-    size_t bytes = sizeof(*index) + index->name.len + index->order.bytes + index->sums.bytes;
-    for (size_t i = 0; i < index->n_views; i++) bytes += index->views[i].key.len;
-    return bytes;
-}
-
-size_t tagindexes_overhead(const struct partition *p) {
-    size_t bytes = p->n_indexes * sizeof(struct tag_index *);
-    for (size_t i = 0; i < p->n_indexes; i++) bytes += tagindex_bytes(p->indexes[i]);
-    return bytes;
-}
-
-/* ---- building ----------------------------------------------------------------------------- */
-
-static int tagindex_compare_keys(const void *a, const void *b) {
-    const struct order_key *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? -1 : 1;
-    return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-static void tagindex_build_order(const struct partition *p, struct tag_index *index) {
-    const struct column *tag = column_set_find(&p->tags, index->spec.tag);
-    struct order_key *keys = mem_alloc((p->samples + 1) * sizeof(*keys));
-    size_t n = 0;
-    bool sorted = true;
-    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++, n++) {
-        keys[n] = tagindex_key(tag, seq);
-        sorted = sorted && (!n || tagindex_compare_keys(&keys[n - 1], &keys[n]) < 0);
-    }
-    if (!sorted) qsort(keys, n, sizeof(*keys), tagindex_compare_keys);
-    order_build(&index->order, keys, n);
-    mem_free(keys);
-}
-
-static void tagindex_build(const struct partition *p, struct tag_index *index) {
-    tagindex_forget_views(index);
-    if (!index->spec.is_sum) {
-        tagindex_build_order(p, index);
-        return;
-    }
-    const struct column *tag = column_set_find(&p->tags, index->spec.tag);
-    sums_free(&index->sums);
-    index->n_odd = 0;
-    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)
-        tagindex_add_weight(index, tag, seq);
-}
-
-void tagindexes_build(struct partition *p) {
-    for (size_t i = 0; i < p->n_indexes; i++) tagindex_build(p, p->indexes[i]);
-}
-
-static void tagindex_free(struct tag_index *index) {
-    tagindex_forget_views(index);
-    order_free(&index->order);
-    sums_free(&index->sums);
-    mem_free((void *)index->name.ptr);
-    mem_free(index);
-}
-
-static struct tag_index *tagindex_new(const struct partition *p, struct span name) {
-    struct tag_index *index = mem_calloc(1, sizeof(*index));
-    index->name = span_of(mem_dup(name.ptr, name.len), name.len);
-    tagindex_parse(index->name, &index->spec, NULL); /* it parsed in the plan */
-    tagindex_build(p, index);
-    return index;
-}
-
-void tagindexes_declare(struct partition *p, const struct span *tags, size_t n) {
-    struct tag_index **indexes = n ? mem_calloc(n, sizeof(struct tag_index *)) : NULL;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < p->n_indexes && !indexes[i]; k++) {
-            if (!p->indexes[k] || !span_equal(p->indexes[k]->name, tags[i])) continue;
-            indexes[i] = p->indexes[k];
-            p->indexes[k] = NULL;
-        }
-        if (!indexes[i]) indexes[i] = tagindex_new(p, tags[i]);
-    }
-    tagindexes_free(p);
-    p->indexes = indexes;
-    p->n_indexes = n;
-}
-
-bool tagindexes_shrink(struct partition *p, size_t *steps) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        if (!order_shrink(&p->indexes[i]->order, steps) ||
-            !sums_shrink(&p->indexes[i]->sums, steps))
-            return false;
-    return true;
-}
-
-void tagindexes_free(struct partition *p) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        if (p->indexes[i]) tagindex_free(p->indexes[i]);
-    mem_free(p->indexes);
-    p->indexes = NULL;
-    p->n_indexes = 0;
-}
-
-/* ---- keeping up --------------------------------------------------------------------------- */
-
-static bool tagindex_is_written(const struct tag_index *index, const struct op_put *put) {
-    for (size_t i = 0; i < put->n_tags; i++)
-        if (span_equal(put->tags[i].name, index->spec.tag)) return true;
-    return false;
-}
-
-void tagindexes_before_put(struct partition *p, const struct op_put *put) {
-    for (size_t i = 0; i < p->n_indexes && put->n_tags; i++) {
-        struct tag_index *index = p->indexes[i];
-        if (!tagindex_is_written(index, put)) continue;
-        const struct column *tag = column_set_find(&p->tags, index->spec.tag);
-        for (size_t k = 0; k < put->n; k++)
-            if (partition_alive(p, put->seqs[k])) tagindex_remove(index, tag, put->seqs[k]);
-    }
-}
-
-void tagindexes_after_put(struct partition *p, const struct op_put *put) {
-    uint64_t first_new = put->n_new ? put->new_seqs[0] : SEQ_NONE;
-    for (size_t i = 0; i < p->n_indexes; i++) {
-        struct tag_index *index = p->indexes[i];
-        const struct column *tag = column_set_find(&p->tags, index->spec.tag);
-        bool is_written = tagindex_is_written(index, put);
-        for (size_t k = 0; k < put->n; k++) {
-            uint64_t seq = put->seqs[k];
-            if (is_written || seq >= first_new)
-                tagindex_add(index, tag, seq);
-            else
-                tagindex_touch(index, tag, seq);
-        }
-    }
-}
-
-void tagindexes_leave(struct partition *p, uint64_t seq) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        tagindex_remove(p->indexes[i], column_set_find(&p->tags, p->indexes[i]->spec.tag), seq);
-}
-
-void tagindexes_enter(struct partition *p, uint64_t seq) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        tagindex_add(p->indexes[i], column_set_find(&p->tags, p->indexes[i]->spec.tag), seq);
-}
-
-void tagindexes_touch(struct partition *p, const uint64_t *seqs, size_t n) {
-    for (size_t i = 0; i < p->n_indexes; i++) {
-        struct tag_index *index = p->indexes[i];
-        if (!index->n_views && !index->sums.n_views) continue;
-        const struct column *tag = column_set_find(&p->tags, index->spec.tag);
-        for (size_t k = 0; k < n; k++)
-            if (partition_alive(p, seqs[k])) tagindex_touch(index, tag, seqs[k]);
-    }
-}
-
-void tagindexes_touch_all(struct partition *p) {
-    for (size_t i = 0; i < p->n_indexes; i++) tagindex_forget_views(p->indexes[i]);
-}
-
-/* ---- estimates ---------------------------------------------------------------------------- */
-
-static bool tagindexes_have(const struct partition *p, struct span name) {
-    for (size_t i = 0; i < p->n_indexes; i++)
-        if (span_equal(p->indexes[i]->name, name)) return true;
-    return false;
-}
-
-size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_t n) {
-    enum { ENTRY_BYTES = 24 }; /* of a sample in a tree as it is built, with the allocator's loss */
-    size_t bytes = 0, pieces = 0;
-    for (uint64_t at = p->rows.first; at < spine_end(&p->rows); at++)
-        pieces += spine_get(&p->rows, at) != NULL;
-    for (size_t i = 0; i < n; i++) {
-        if (tagindexes_have(p, tags[i])) continue;
-        bool is_sum = memchr(tags[i].ptr, '^', tags[i].len) != NULL;
-        size_t sums = pieces * SPINE_ROWS * sizeof(double);
-        bytes += is_sum ? sums : p->samples * ENTRY_BYTES;
-    }
-    return bytes;
 }

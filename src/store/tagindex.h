@@ -2,8 +2,14 @@
  *
  * Every sample alive has one entry in each index: by its number, or behind all numbers where the
  * tag is no number, or is missing. An index is derived from the tags: it is neither logged nor
- * saved, but built when it is declared and after a load. A write of the tag moves the entry in
- * O(log n).
+ * saved. A write of the tag moves the entry in O(log n).
+ *
+ * An index that is declared for samples that are there, or comes out of a snapshot, is built in
+ * slices (store_build_indexes), oldest sample first. The samples that the building has not come to
+ * are a gap of seqs. Samples written after the declaration are behind the gap and enter at once, so
+ * the gap only shrinks, and the building ends whatever is written meanwhile. Writes and clears of
+ * samples in the gap leave the index alone. Until the gap is closed nothing reads the index:
+ * answers are those without it.
  *
  * `tag^p` is an index for PRIORITY with EXPONENT p: the samples' weights tag^p, in sums (sums.h).
  *
@@ -50,11 +56,11 @@ int tagindex_parse(struct span text, struct tagindex_spec *out, struct error *e)
 /* Do both declare the same index? x^1 and x^1.0 do. */
 bool tagindex_spec_equal(const struct tagindex_spec *a, const struct tagindex_spec *b);
 
-/* The ordered index of this tag, NULL where none is declared. */
+/* The ordered index of this tag, NULL where none is declared, or it is not complete. */
 struct tag_index *tagindex_find(const struct partition *p, struct span tag);
 
-/* The weights of tag^exponent, NULL where none are declared, or where one is infinite or too large
- * or small to be summed up with others. */
+/* The weights of tag^exponent, NULL where none are declared, where they are not complete, or where
+ * one is infinite or too large or small to be summed up with others. */
 struct sums;
 struct sums *tagindex_sums(const struct partition *p, struct span tag, double exponent);
 
@@ -63,8 +69,14 @@ void tagindex_equals(struct order_key key, struct order_key *from, struct order_
 
 uint64_t tagindex_seq(const struct partition *p, struct order_key key);
 
-/* Bytes of one, and of all of the partition. */
-size_t tagindex_bytes(const struct tag_index *index);
+struct tagindex_progress {
+    uint64_t samples; /* that are in it; the partition may have more while it is built */
+    size_t bytes;
+    bool is_complete; /* it is in use */
+};
+void tagindex_progress(const struct tag_index *index, struct tagindex_progress *out);
+
+/* Bytes of all indexes of the partition. */
 size_t tagindexes_overhead(const struct partition *p);
 
 /* ---- WHERE ---- */
@@ -81,7 +93,7 @@ struct tagindex_range {
     uint64_t n; /* entries */
 };
 
-/* The smallest range that an index has for the WHERE. False where no index is of help: a condition
+/* The smallest range that a complete index has for the WHERE. False where none is of help: a condition
  * `!=`, or one that orders a value that is no number. Time: O(log n) a condition and index. */
 bool tagindex_range(const struct partition *p, const struct where *where,
                     struct tagindex_range *out);
@@ -112,15 +124,20 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 
 /* ---- changing: for store_apply and loading alone ---- */
 
-/* Estimate of the bytes that the declared indexes that the partition lacks will take. */
+/* Estimate of the bytes that those of these indexes will take that the partition does not have. */
 size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_t n);
 
-/* From now on these have indexes (tag, or tag^p), and no others; new ones are built. Time: O(n log
- * n) for each new one. */
+/* Estimate of the bytes that its indexes will take more until they are complete. */
+size_t tagindexes_missing(const struct partition *p);
+
+/* From now on these have indexes (tag, or tag^p), and no others; for new ones, all samples are in
+ * the gap. Those that are no longer declared go to p->removed. */
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n);
 
-/* Builds all anew, after tags were loaded. */
-void tagindexes_build(struct partition *p);
+/* Samples of gaps enter: at most *samples, which is what is left of them. True when all indexes are
+ * complete. Time: O(log n) a sample, and a step for each empty block of rows. */
+bool tagindexes_build(struct partition *p, size_t *samples);
+bool tagindexes_are_complete(const struct partition *p);
 
 /* An OP_PUT is about to change tags, and has changed them. */
 void tagindexes_before_put(struct partition *p, const struct op_put *put);
@@ -140,5 +157,9 @@ void tagindexes_touch_all(struct partition *p);
 /* Frees nodes in slices, as partition_shrink() does. */
 bool tagindexes_shrink(struct partition *p, size_t *steps);
 void tagindexes_free(struct partition *p);
+
+/* p->removed goes to the end of the list, whose indexes are then freed in slices. */
+void tagindexes_remove(struct partition *p, struct tag_index **list);
+bool tagindex_removed_shrink(struct tag_index **list, size_t *steps);
 
 #endif

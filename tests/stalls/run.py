@@ -136,6 +136,27 @@ def wait_for_ends(client):
         time.sleep(0.02)
 
 
+def indexed_checkpointed(client, n):
+    indexed(client, n)
+    client("TQ.CHECKPOINT", "c")
+    client("FLUSHALL")
+
+
+def wait_for_indexes(*command):
+    """Send the command, and wait until the indexes of `p` are complete."""
+    def run(client):
+        client(*command)
+        while not all(dict(zip(index[::2], index[1::2]))[b"complete"]
+                      for index in status(client)[b"indexes"][1::2]):
+            time.sleep(0.01)
+    return run
+
+
+def status(client):
+    words = client("TQ.STATUS", "p")
+    return dict(zip(words[::2], words[1::2]))
+
+
 def consumed(client, n):
     fill(client, n)
     for at in range(0, n, BATCH):
@@ -227,8 +248,11 @@ def cases(n):
         ("TQ.SAMPLE BY PRIORITY, INDEX", indexed, take("BY", "PRIORITY", "v")),
         ("TQ.SAMPLE BY PRIORITY, INDEX, top half consumed", indexed_half_consumed,
          take("BY", "PRIORITY", "v")),
-        ("TQ.ALTER INDEX of tag^p", samples, ["TQ.ALTER", "p", "INDEX", 1, "v^2"]),
-        ("TQ.ALTER INDEX", samples, ["TQ.ALTER", "p", "INDEX", 1, "v"]),
+        ("TQ.ALTER INDEX of tag^p, until it is complete", samples,
+         wait_for_indexes("TQ.ALTER", "p", "INDEX", 1, "v^2")),
+        ("TQ.ALTER INDEX, until it is complete", samples,
+         wait_for_indexes("TQ.ALTER", "p", "INDEX", 1, "v")),
+        ("TQ.ALTER INDEX 0", indexed, ["TQ.ALTER", "p", "INDEX", 0]),
         ("TQ.SAMPLE BY PRIORITY", samples, take("BY", "PRIORITY", "v")),
         ("TQ.SAMPLE BY BALANCED, 8 ranks", samples,
          take("BY", "BALANCED", "v", 8, "RANK", 0, "BATCH", 0)),
@@ -266,6 +290,8 @@ def cases(n):
         ("TQ.SEAL", samples, ["TQ.SEAL", "p"]),
         ("TQ.CHECKPOINT", samples, ["TQ.CHECKPOINT", "c"]),
         ("TQ.RESTORE", checkpointed, ["TQ.RESTORE", "c"]),
+        ("TQ.RESTORE with three indexes, until they are complete", indexed_checkpointed,
+         wait_for_indexes("TQ.RESTORE", "c")),
         ("BGSAVE", samples, ["BGSAVE"]),
         ("SAVE", samples, ["SAVE"]),
     ]
@@ -284,8 +310,8 @@ def measure(program, build, command, n):
         try:
             begun.wait()
             longest.value = 0.0
-            words = command(client) if callable(command) else command
             start = time.monotonic()
+            words = command(client) if callable(command) else command
             if words:
                 client.take_replies(request(*words))
             took = time.monotonic() - start

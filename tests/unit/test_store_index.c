@@ -18,6 +18,7 @@
 #include "store/matches.h"
 #include "store/order.h"
 #include "store/ready.h"
+#include "store/sums.h"
 #include "store/tagindex.h"
 
 /* ---- the ordered set ---------------------------------------------------------------------- */
@@ -135,28 +136,6 @@ static void test_an_order_is_a_sorted_array(void **state) {
     assert_int_equal(mem_used(), used);
 }
 
-static void test_an_order_is_built_whole(void **state) {
-    (void)state;
-    static struct array a;
-    struct source s = source_of_seed(4);
-    static const size_t sizes[] = {0, 1, 56, 57, 64, 3000, ENTRIES};
-    size_t used = mem_used();
-    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-        struct order o = {0};
-        array_init(&a, &s);
-        for (size_t i = 0; i < sizes[k]; i++) a.is_there[i] = true;
-        a.n = sizes[k];
-        order_build(&o, a.keys, a.n);
-        for (unsigned i = 0; i < 10; i++) check_rank(&o, &a, &s);
-        for (unsigned i = 0; i < 1000; i++) flip(&o, &a, source_below(&s, ENTRIES));
-        for (size_t i = 0; i < ENTRIES; i++) change_use(&o, &a, i, ORDER_WANTED);
-        for (unsigned i = 0; i < 20; i++) check_walk(&o, &a, &s);
-        size_t steps = 5;
-        while (!order_shrink(&o, &steps)) steps = 5;
-    }
-    assert_int_equal(mem_used(), used);
-}
-
 /* What was walked over once is not looked at again, and a walk is cut at its limit. */
 static void test_a_walk_skips_what_is_spent(void **state) {
     (void)state;
@@ -166,7 +145,7 @@ static void test_a_walk_skips_what_is_spent(void **state) {
     struct order_key got;
     array_init(&a, &s);
     for (size_t i = 0; i < ENTRIES; i++) a.is_there[i] = true;
-    order_build(&o, a.keys, ENTRIES);
+    for (size_t i = 0; i < ENTRIES; i++) order_add(&o, a.keys[i]);
     a.use[100] = ORDER_WANTED;
     uint64_t left = 1000;
     struct order_walk walk = {
@@ -188,7 +167,9 @@ static void test_a_walk_skips_what_is_spent(void **state) {
     order_touch(&o, a.keys[15000]);
     assert_true(order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got));
     assert_int_equal(got.seq, 15000);
-    order_free(&o);
+    size_t steps = 5;
+    while (!order_shrink(&o, &steps)) steps = 5;
+    assert_int_equal(o.bytes, 0);
 }
 
 /* ---- a partition with indexes, and its twin without ---------------------------------------- */
@@ -213,6 +194,7 @@ struct twins {
     unsigned next;          /* keys below it were made */
     uint64_t leases[8][2];
     unsigned n_leases, n_exact;
+    unsigned n_complete, n_incomplete; /* steps at which the indexes were so */
 };
 
 static const char *const names[] = {"with", "without"};
@@ -459,6 +441,27 @@ static void step_restore(struct twins *t) {
     for (size_t i = 0; i < n; i++) assert_true(span_equal(p->bounds->indexes[i], SPAN_LITERAL("v")));
 }
 
+/* Slices of building come between all others. */
+static void step_build(struct twins *t) {
+    const struct partition *p = kit_partition(t->k, "with");
+    if (tagindexes_are_complete(p))
+        t->n_complete++;
+    else
+        t->n_incomplete++;
+    assert_int_equal(store_is_building(t->k->store), !tagindexes_are_complete(p));
+    if (source_below(&t->source, 4) == 0)
+        store_build_indexes(t->k->store, source_below(&t->source, 200));
+}
+
+/* The index has each sample that is not in its gap, and no other. */
+static void check_samples(const struct partition *p) {
+    for (size_t i = 0; i < p->n_indexes; i++) {
+        struct tagindex_progress index;
+        tagindex_progress(p->indexes[i], &index);
+        assert_true(index.is_complete ? index.samples == p->samples : index.samples <= p->samples);
+    }
+}
+
 static void test_an_index_changes_no_answer(void **state) {
     static const struct span tags[] = {SPAN_LITERAL("v")};
     struct twins t = {.k = *state, .source = source_of_seed(7)};
@@ -468,6 +471,7 @@ static void test_an_index_changes_no_answer(void **state) {
         uint64_t kind = source_below(&t.source, 100);
         scratch_reset(&t.scratch);
         scratch_reset(&t.k->scratch);
+        step_build(&t);
         if (kind < 45)
             step_write(&t);
         else if (kind < 70)
@@ -486,7 +490,10 @@ static void test_an_index_changes_no_answer(void **state) {
             define(t.k, true, 0, NULL);
             define(t.k, true, 1, tags);
         }
+        check_samples(kit_partition(t.k, "with"));
     }
+    assert_in_range(t.n_complete, 2000, 10000);
+    assert_in_range(t.n_incomplete, 2000, 10000);
     const struct partition *p = kit_partition(t.k, "with");
     assert_true(tagindexes_overhead(p) > p->samples * sizeof(struct order_key));
     assert_in_range(t.n_exact, 20, 600);
@@ -871,6 +878,104 @@ static void test_priority_sees_what_comes_back(void **state) {
     assert_int_equal(count_drawn(k), 1000);
 }
 
+/* The weight of each sample is what its tag says now, and no other sample has one. */
+static void expect_weights(const struct sums *sums, const struct partition *p) {
+    const struct column *tag = column_set_find(&p->tags, SPAN_LITERAL("v"));
+    uint64_t n_positive = 0;
+    for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
+        struct span value;
+        struct number number;
+        double weight = 0;
+        if (column_get(tag, seq, &value) && number_parse(value, &number) && number.value > 0)
+            weight = pow(number.value, 2);
+        assert_true(sums_weight(sums, seq) == weight);
+        n_positive += weight > 0;
+    }
+    assert_int_equal(sums->n_positive, n_positive);
+}
+
+/* Writes, clears and new samples between slices, before the gap, in it and behind it. Weights that
+ * are beyond sums come and go: an odd weight left in the count would keep the sums from use. */
+static void test_sums_are_built_between_writes(void **state) {
+    struct kit *k = *state;
+    enum { N = 3000 };
+    static const struct span tags[] = {SPAN_LITERAL("v^2")};
+    static const char *const values[] = {"7", "inf", "0", "abc", "1e-300", "12.5"};
+    struct source s = source_of_seed(11);
+    struct span tag = SPAN_LITERAL("v");
+    char key[16];
+    unsigned next = N, slices = 0;
+    fill(k, 0, N);
+    define(k, true, 1, tags);
+    for (; store_is_building(k->store); slices++) {
+        assert_null(tagindex_sums(kit_partition(k, "with"), tag, 2));
+        for (unsigned i = 0; i < 60; i++) {
+            snprintf(key, sizeof(key), "k%u", (unsigned)source_below(&s, next));
+            struct span name = span_of_string(key);
+            struct clear clear = {
+                .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &name}};
+            switch (source_below(&s, 4)) {
+            case 0: fill(k, next++, 1); break;
+            case 1: kit_clear_key(k, "with", key); break;
+            case 2:
+                clear.what = SELECT_TAGS;
+                clear.n_names = 1;
+                clear.names = &tag;
+                kit_clear(k, &clear);
+                break;
+            default: kit_tag(k, "with", key, "v", values[source_below(&s, 6)]);
+            }
+        }
+        store_build_indexes(k->store, 100);
+    }
+    assert_in_range(slices, 10, N / 100);
+    for (unsigned i = 0; i < next; i++) { /* without odd weights */
+        snprintf(key, sizeof(key), "k%u", i);
+        if (i % 3)
+            kit_tag(k, "with", key, "v", key + 1);
+        else
+            kit_clear_key(k, "with", key);
+    }
+    const struct partition *p = kit_partition(k, "with");
+    assert_non_null(tagindex_sums(p, tag, 2));
+    expect_weights(tagindex_sums(p, tag, 2), p);
+    check_samples(p);
+}
+
+/* What indexes that are built are going to take is counted until they are complete; a partition
+ * that goes, or declares them no longer, takes it along. */
+static void test_the_bytes_of_a_building_are_counted(void **state) {
+    struct kit *k = *state;
+    enum { N = 5000 };
+    static const struct span tags[] = {SPAN_LITERAL("v"), SPAN_LITERAL("v^1")};
+    fill(k, 0, N);
+    for (unsigned round = 0; round < 3; round++) {
+        size_t cost = tagindexes_cost(kit_partition(k, "with"), tags, 2), before = SIZE_MAX;
+        size_t used = mem_used();
+        define(k, true, 2, tags);
+        assert_int_equal(store_building_bytes(k->store), cost);
+        assert_int_equal(tagindexes_cost(kit_partition(k, "with"), tags, 2), 0);
+        for (unsigned i = 0; round == 0 || i < 3; i++) {
+            assert_in_range(mem_used() - used + store_building_bytes(k->store), 0, cost + 16384);
+            assert_true(store_building_bytes(k->store) <= before);
+            assert_true(i < 20);
+            before = store_building_bytes(k->store);
+            if (!before) break;
+            store_build_indexes(k->store, 1000);
+        }
+        if (round == 1)
+            kit_drop(k, "with");
+        else
+            define(k, true, 0, NULL);
+        assert_false(store_is_building(k->store));
+        assert_int_equal(store_building_bytes(k->store), 0);
+        for (size_t steps = 1; store_is_reclaiming(k->store); steps = 1)
+            store_reclaim(k->store, steps);
+        if (round == 1) fill(k, 0, N);
+        assert_in_range(tagindexes_overhead(kit_partition(k, "with")), 0, 0);
+    }
+}
+
 /* ---- walks that are cut ------------------------------------------------------------------- */
 
 /* How often the call is cut before it has its batch; `disturb` comes between its tries. */
@@ -983,7 +1088,6 @@ static void test_priority_without_weight_is_cut(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
-        cmocka_unit_test(test_an_order_is_built_whole),
         cmocka_unit_test(test_a_walk_skips_what_is_spent),
         KIT_TEST(test_an_index_changes_no_answer),
         KIT_TEST(test_a_where_is_a_range_and_keeps_up),
@@ -995,6 +1099,8 @@ int main(void) {
         KIT_TEST(test_an_index_is_declared_once),
         KIT_TEST(test_priority_without_weight_is_cut),
         KIT_TEST(test_priority_sees_what_comes_back),
+        KIT_TEST(test_sums_are_built_between_writes),
+        KIT_TEST(test_the_bytes_of_a_building_are_counted),
         KIT_TEST(test_a_walk_that_is_cut_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -631,7 +631,8 @@ static void step(struct source *s) {
 static void trial(uint64_t seed) {
     struct source s = source_of_seed(seed);
     machine_begin(source_below(&s, 2));
-    server.slices = (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40};
+    server.slices =
+        (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40, .indexed = 100};
     if (source_once_in(&s, 3)) fill("p", 300 + (unsigned)source_below(&s, 3000));
     for (int i = 0; i < 6; i++) {
         for (int k = 0; k < 60; k++) step(&s);
@@ -1005,7 +1006,8 @@ static struct peer walkers[WALKERS];
 static void walk_begin(const char *index) {
     char text[64];
     machine_begin(false);
-    server.slices = (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40};
+    server.slices =
+        (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40, .indexed = 100};
     snprintf(text, sizeof(text), "TQ.CREATE p INDEX 1 %s", index);
     ask_text(text);
     fill_tagged("p", WALKED, "1");
@@ -1073,6 +1075,101 @@ static void test_more_walks_than_views_end(void **state) {
     walk_by_tasks("v", "MAX");
     walk_by_tasks("v", "MIN");
     walk_by_tasks("v^1", "PRIORITY");
+}
+
+/* ---- indexes that are built while clients are served ---- */
+
+static void build_begin(size_t indexed) {
+    machine_begin(false);
+    server.slices =
+        (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40, .indexed = indexed};
+    fill_tagged("p", WALKED, "1");
+    ask_text("TQ.PUT p k1500 TAGS 1 w 7");
+}
+
+/* TQ.ALTER answers before its index is complete, other clients are served while it is built, and
+ * then the server comes to rest. */
+static void test_an_index_is_built_between_commands(void **state) {
+    (void)state;
+    unsigned served = 0;
+    build_begin(20);
+    ask_peer(&peers[0], "TQ.ALTER p INDEX 2 v v^1");
+    while (!simsock_output(peers[0].fd)->len) simloop_pass(NULL);
+    expect_reply(&peers[0], "+OK\r\n");
+    while (store_is_building(server.store)) {
+        char first[128] = "";
+        ask_peer(&peers[1], "TQ.PUT p k1 TAGS 1 v 1");
+        for (int i = 0; i < 3 && !*first; i++) {
+            simloop_pass(NULL);
+            peer_hear(&peers[1], first);
+        }
+        assert_string_equal(first, ":0\r\n");
+        served++;
+    }
+    assert_in_range(served, WALKED / 20 / 3, 2 * WALKED / 20 + 2);
+    rest();
+    assert_false(store_is_reclaiming(server.store));
+    machine_finish();
+}
+
+/* Calls that are scanned, walk or wait when an index is declared, completes or goes. `passes` of
+ * the loop lie between the commands. */
+static void build_amid_calls(size_t indexed, int passes, const char *sampler, const char *change) {
+    char text[128];
+    build_begin(indexed);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof(text),
+                 "TQ.SAMPLE p t%d COUNT 1 FIELDS 1 g BY %s v WHERE 1 w = %d%s AS KEYS", i, sampler,
+                 7 + i, i ? " BLOCK 0" : "");
+        ask_peer(&peers[i], text);
+    }
+    ask_peer(&peers[2], "TQ.ALTER p INDEX 2 v v^1");
+    for (int i = 0; i < passes; i++) simloop_pass(NULL);
+    ask_peer(&peers[3], "TQ.COUNT p TASK t WHERE 2 v >= 1 w = 7");
+    for (int i = 0; i < passes; i++) simloop_pass(NULL);
+    ask_peer(&peers[4], change);
+    rest();
+    expect_reply(&peers[0], "*1\r\n$5\r\nk1500\r\n");
+    expect_reply(&peers[2], "+OK\r\n");
+    expect_reply(&peers[3], ":1\r\n");
+    assert_int_equal(waiter_count(&server), 1);
+    assert_false(store_is_building(server.store));
+    assert_false(store_is_reclaiming(server.store));
+    ask_text("TQ.PUT p new TAGS 2 v 1 w 8 FIELDS 1 g x");
+    expect_reply(&peers[1], "*1\r\n$3\r\nnew\r\n");
+    machine_finish();
+}
+
+static void test_an_index_completes_amid_calls(void **state) {
+    (void)state;
+    static const char *const samplers[] = {"MAX", "MIN", "PRIORITY"};
+    static const char *const changes[] = {"PING", "TQ.ALTER p INDEX 0", "TQ.ALTER p INDEX 1 v",
+                                          "TQ.RESET p", "TQ.ALTER p INDEX 2 v^1 w"};
+    static const size_t slices[] = {30, 300, 3000};
+    for (unsigned i = 0; i < 3 * 5 * 3; i++)
+        for (int passes = 0; passes < 12; passes += 3 + (int)(i % 2))
+            build_amid_calls(slices[i / 15], passes, samplers[i % 3], changes[i / 3 % 5]);
+}
+
+/* A partition that goes, and one of its name that comes, while the first one's index is built. */
+static void test_a_partition_goes_while_its_index_is_built(void **state) {
+    (void)state;
+    static const char *const ends[] = {"TQ.CLEAR p", "FLUSHALL"};
+    for (int i = 0; i < 2; i++) {
+        build_begin(20);
+        ask_peer(&peers[0], "TQ.ALTER p INDEX 2 v v^1");
+        for (int pass = 0; pass < 5; pass++) simloop_pass(NULL);
+        assert_true(store_is_building(server.store));
+        ask_text(ends[i]);
+        assert_false(store_is_building(server.store));
+        assert_int_equal(store_building_bytes(server.store), 0);
+        ask_text("TQ.PUT p a TAGS 1 v 3 FIELDS 1 g some");
+        ask_text("TQ.ALTER p INDEX 1 v");
+        ask_peer(&peers[1], "TQ.SAMPLE p t COUNT 1 FIELDS 1 g BY MAX v AS KEYS");
+        rest();
+        expect_reply(&peers[1], "*1\r\n$1\r\na\r\n");
+        machine_finish();
+    }
 }
 
 /* A scan uses one slice of a turn, and calls of other partitions are served in the same turn. */
@@ -1431,6 +1528,9 @@ int main(void) {
         cmocka_unit_test(test_an_idle_server_tries_no_head),
         cmocka_unit_test(test_many_tasks_with_one_where_cost_what_changes),
         cmocka_unit_test(test_more_walks_than_views_end),
+        cmocka_unit_test(test_an_index_is_built_between_commands),
+        cmocka_unit_test(test_an_index_completes_amid_calls),
+        cmocka_unit_test(test_a_partition_goes_while_its_index_is_built),
         cmocka_unit_test(test_a_scan_does_not_hold_up_other_partitions),
         cmocka_unit_test(test_clear_is_cut_into_slices),
         cmocka_unit_test(test_clear_in_slices_ends_early),

@@ -38,6 +38,11 @@ proc serve_waiting {n value index args} {
     assert_equal (nil) [take_keys p t COUNT 1 FIELDS 1 f BY {*}$args WHERE 1 w = 0]
 }
 
+# Until the index is built, and used.
+proc wait_complete {partition index} {
+    wait_until {[dict get [r TQ.STATUS $partition] indexes $index complete]} "$index is not built"
+}
+
 proc index_tags {partition} {
     return [dict keys [dict get [r TQ.STATUS $partition] indexes]]
 }
@@ -63,6 +68,32 @@ start_server {} {
         set each [dict get $index bytes-per-sample]
         assert {$each >= 16 && $each <= 40}
         assert {[dict get $index bytes] / 2000 == $each}
+    }
+
+    test "an index is built after TQ.ALTER has answered, and answers nothing before it is complete" {
+        put_tags p 6000 COLUMNS 1 f u8 {} [string repeat x 2000]
+        r MULTI
+        r TQ.ALTER p INDEX 2 v v^1
+        r TQ.STATUS p
+        r TQ.PUT p k10 TAGS 1 v 9000
+        r TQ.PUT p new TAGS 1 v 8000 FIELDS 1 f x
+        r TQ.CLEAR p KEYS 1 k0
+        r TQ.SAMPLE p t COUNT 3 FIELDS 1 f BY MAX v AS KEYS
+        r TQ.COUNT p WHERE 1 v >= 5999
+        set replies [r EXEC]
+        assert_equal OK [lindex $replies 0]
+        foreach index {v v^1} {
+            assert_equal 0 [dict get [lindex $replies 1] indexes $index samples]
+            assert_equal 0 [dict get [lindex $replies 1] indexes $index complete]
+        }
+        assert_equal {k10 new k1} [lindex $replies 5]
+        assert_equal 3 [lindex $replies 6]
+        foreach index {v v^1} {wait_complete p $index}
+        foreach index {v v^1} {assert_equal 6000 [dict get [r TQ.STATUS p] indexes $index samples]}
+        r TQ.RESET p
+        assert_equal {k10 new k1 k2} [take_keys p t COUNT 4 FIELDS 1 f BY MAX v]
+        assert_equal 3 [r TQ.COUNT p WHERE 1 v >= 5999]
+        assert_equal {k5999 k5998} [take_keys p t COUNT 2 FIELDS 1 f BY MIN v]
     }
 
     test "an INDEX that makes no sense is an error that names it" {
@@ -203,6 +234,10 @@ start_own_server {appendonly yes} {
         assert_equal w [index_tags q]
         assert_equal v^0.5 [index_tags s]
         assert_equal a [take_keys p t COUNT 1 FIELDS 1 f BY MAX v]
+        foreach {partition index} {p v q w s v^0.5} {wait_complete $partition $index}
+        assert_equal 3 [dict get [r TQ.STATUS p] indexes v samples]
+        r TQ.RESET p
+        assert_equal {b c a} [take_keys p t COUNT 3 FIELDS 1 f BY MAX v]
     }
 
     test "a checkpoint has the indexes" {
@@ -212,6 +247,7 @@ start_own_server {appendonly yes} {
         r TQ.CLEAR p
         r TQ.RESTORE saved
         assert_equal v [index_tags p]
+        wait_complete p v
         assert_equal {b c a} [take_keys p t COUNT 3 FIELDS 1 f BY MAX v]
     }
 }

@@ -442,6 +442,24 @@ start_own_server {maxmemory 20mb} {
     }
 }
 
+start_own_server {} {
+    test "what an index takes counts against maxmemory before it is built" {
+        foreach first [range 0 99] {
+            r TQ.MPUT p KEYS 1000 {*}[lmap j [range 1 1000] {expr {$first * 1000 + $j}}] TAGS 1 t {*}[range 1 1000]
+        }
+        r CONFIG SET maxmemory [expr {[info_field used_memory] + 5000000}]
+        r MULTI
+        r TQ.ALTER p INDEX 1 t
+        r TQ.ALTER p INDEX 2 t u
+        set replies [r EXEC]
+        assert_equal OK [lindex $replies 0]
+        assert_match "*OOM INDEX: the new indexes need about 3400000 bytes*" [lindex $replies 1]
+        wait_until {[dict get [r TQ.STATUS p] indexes t complete]}
+        assert {[dict get [r TQ.STATUS p] indexes t bytes] < 3400000}
+        assert_equal t [dict get [dict get [r TQ.STATUS p] bounds] INDEX]
+    }
+}
+
 start_own_server {maxmemory 4mb} {
     test "a rank that is done with ever more batches is not refused while memory is full" {
         fill p 1 10
