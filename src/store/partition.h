@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "base/span.h"
 #include "store/column.h"
@@ -63,13 +62,14 @@ struct bounds {
 };
 
 struct match_sets;
+struct store_building;
 struct tag_index;
 
 struct partition {
     struct span name; /* owned */
     uint32_t slot;    /* in the store's table; the store sets it */
     bool has_expected, sealed;
-    bool is_building; /* it is in the store's list of those with incomplete indexes */
+    uint8_t n_indexes; /* TAGINDEX_MAX at the most */
     uint64_t serial;  /* differs from that of any other partition of the store, before or after */
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct column_home home;
@@ -92,11 +92,8 @@ struct partition {
     uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
     size_t overhead;      /* bytes of row pieces */
     struct match_sets *matches; /* see matches.h; NULL while none was needed */
-    struct tag_index **indexes; /* of bounds.indexes */
-    size_t n_indexes;
-    struct tag_index *removed;       /* indexes that are to be freed */
-    size_t index_bytes;              /* of `indexes` to come, as the store counts them */
-    TAILQ_ENTRY(partition) building; /* if is_building is set */
+    struct tag_index **indexes; /* of bounds.indexes; then those to be freed, and NULL */
+    struct store_building *building; /* the store's; NULL: all indexes are complete */
 };
 
 /* An empty one, in no store. */

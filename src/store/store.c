@@ -7,6 +7,13 @@
 #include "store/compact.h"
 #include "store/tagindex.h"
 
+/* A partition whose indexes are not complete. */
+struct store_building {
+    struct partition *partition;
+    size_t bytes; /* that its indexes are going to take */
+    TAILQ_ENTRY(store_building) link;
+};
+
 struct store {
     struct arena *arena;
     struct partition **slots; /* NULL: free */
@@ -17,8 +24,8 @@ struct store {
     struct leases leases;
     struct partition *dropped; /* to be freed by store_reclaim, linked by `dropped` */
     struct tag_index *removed; /* likewise: of partitions that are there */
-    TAILQ_HEAD(, partition) building; /* their indexes are not complete */
-    size_t building_bytes;            /* the sum of their index_bytes */
+    TAILQ_HEAD(, store_building) building;
+    size_t building_bytes; /* of all */
     void (*hook)(void *context, const struct op *op);
     void *hook_context;
     uint64_t last_serial; /* of partitions */
@@ -78,20 +85,33 @@ static struct partition *store_put_in(struct store *s, struct partition *p) {
 
 /* ---- indexes ------------------------------------------------------------------------------ */
 
-/* The partition enters the list of those that are built, or leaves it. */
-static void store_set_building(struct store *s, struct partition *p, bool is_building) {
-    size_t bytes = is_building ? tagindexes_missing(p) : 0;
-    if (is_building && !p->is_building) TAILQ_INSERT_TAIL(&s->building, p, building);
-    if (!is_building && p->is_building) TAILQ_REMOVE(&s->building, p, building);
-    p->is_building = is_building;
-    s->building_bytes += bytes - p->index_bytes;
-    p->index_bytes = bytes;
+static void store_end_building(struct store *s, struct partition *p) {
+    if (!p->building) return;
+    TAILQ_REMOVE(&s->building, p->building, link);
+    s->building_bytes -= p->building->bytes;
+    mem_free(p->building);
+    p->building = NULL;
+}
+
+/* The partition enters the list of those that are built, or stays in it. */
+static void store_keep_building(struct store *s, struct partition *p) {
+    if (!p->building) {
+        p->building = mem_calloc(1, sizeof(*p->building));
+        p->building->partition = p;
+        TAILQ_INSERT_TAIL(&s->building, p->building, link);
+    }
+    s->building_bytes -= p->building->bytes;
+    p->building->bytes = tagindexes_missing(p);
+    s->building_bytes += p->building->bytes;
 }
 
 /* Call after declarations of the partition have changed, or came with it. */
 static void store_note_indexes(struct store *s, struct partition *p) {
     tagindexes_remove(p, &s->removed);
-    store_set_building(s, p, !tagindexes_are_complete(p));
+    if (tagindexes_are_complete(p))
+        store_end_building(s, p);
+    else
+        store_keep_building(s, p);
 }
 
 bool store_is_building(const struct store *s) {
@@ -103,10 +123,12 @@ size_t store_building_bytes(const struct store *s) {
 }
 
 void store_build_indexes(struct store *s, size_t samples) {
-    struct partition *p;
-    while (samples && (p = TAILQ_FIRST(&s->building))) {
-        bool is_complete = tagindexes_build(p, &samples);
-        store_set_building(s, p, !is_complete);
+    while (samples && !TAILQ_EMPTY(&s->building)) {
+        struct partition *p = TAILQ_FIRST(&s->building)->partition;
+        if (tagindexes_build(p, &samples))
+            store_end_building(s, p);
+        else
+            store_keep_building(s, p);
         if (samples) samples--;
     }
 }
@@ -115,7 +137,7 @@ void store_build_indexes(struct store *s, size_t samples) {
 
 static size_t store_drop(struct store *s, struct partition *p) {
     if (!p) return 0;
-    store_set_building(s, p, false);
+    store_end_building(s, p);
     keyindex_remove(&s->index, hash_bytes(p->name), p->slot);
     s->slots[p->slot] = NULL;
     s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));

@@ -131,7 +131,7 @@ size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_
 size_t tagindexes_missing(const struct partition *p);
 
 /* From now on these have indexes (tag, or tag^p), and no others; for new ones, all samples are in
- * the gap. Those that are no longer declared go to p->removed. */
+ * the gap. Those that are no longer declared stay for tagindexes_remove(). */
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n);
 
 /* Samples of gaps enter: at most *samples, which is what is left of them. True when all indexes are
@@ -158,7 +158,8 @@ void tagindexes_touch_all(struct partition *p);
 bool tagindexes_shrink(struct partition *p, size_t *steps);
 void tagindexes_free(struct partition *p);
 
-/* p->removed goes to the end of the list, whose indexes are then freed in slices. */
+/* The indexes that are no longer declared go to the list, whose members are then freed in
+ * slices. */
 void tagindexes_remove(struct partition *p, struct tag_index **list);
 bool tagindex_removed_shrink(struct tag_index **list, size_t *steps);
 

@@ -166,19 +166,19 @@ static struct tag_index *tagindex_keep(struct partition *p, struct span name) {
 }
 
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n) {
-    struct tag_index **indexes = n ? mem_calloc(n, sizeof(struct tag_index *)) : NULL;
+    size_t had = p->n_indexes, at = n;
+    while (p->indexes && p->indexes[had]) had++; /* to be freed */
+    struct tag_index **indexes =
+        n + had ? mem_calloc(n + had + 1, sizeof(struct tag_index *)) : NULL;
     for (size_t i = 0; i < n; i++) {
         indexes[i] = tagindex_keep(p, tags[i]);
         if (!indexes[i]) indexes[i] = tagindex_new(p, tags[i]);
     }
-    for (size_t i = 0; i < p->n_indexes; i++) {
-        if (!p->indexes[i]) continue;
-        p->indexes[i]->next = p->removed;
-        p->removed = p->indexes[i];
-    }
+    for (size_t i = 0; i < had; i++)
+        if (p->indexes[i]) indexes[at++] = p->indexes[i];
     mem_free(p->indexes);
     p->indexes = indexes;
-    p->n_indexes = n;
+    p->n_indexes = (uint8_t)n;
 }
 
 /* ---- building ----------------------------------------------------------------------------- */
@@ -233,10 +233,16 @@ bool tagindexes_shrink(struct partition *p, size_t *steps) {
 }
 
 void tagindexes_remove(struct partition *p, struct tag_index **list) {
-    struct tag_index **end = list;
-    while (*end) end = &(*end)->next;
-    *end = p->removed;
-    p->removed = NULL;
+    if (!p->indexes) return;
+    struct tag_index **removed = p->indexes + p->n_indexes;
+    for (size_t i = 0; removed[i]; i++) {
+        removed[i]->next = *list;
+        *list = removed[i];
+    }
+    *removed = NULL;
+    if (p->n_indexes) return;
+    mem_free(p->indexes);
+    p->indexes = NULL;
 }
 
 bool tagindex_removed_shrink(struct tag_index **list, size_t *steps) {
@@ -249,9 +255,7 @@ bool tagindex_removed_shrink(struct tag_index **list, size_t *steps) {
 }
 
 void tagindexes_free(struct partition *p) {
-    size_t all = SIZE_MAX;
-    for (size_t i = 0; i < p->n_indexes; i++) tagindex_free(p->indexes[i]);
-    tagindex_removed_shrink(&p->removed, &all);
+    for (size_t i = 0; p->indexes && p->indexes[i]; i++) tagindex_free(p->indexes[i]);
     mem_free(p->indexes);
     p->indexes = NULL;
     p->n_indexes = 0;
@@ -266,7 +270,7 @@ static size_t tagindex_bytes(const struct tag_index *index) {
 }
 
 size_t tagindexes_overhead(const struct partition *p) {
-    size_t bytes = p->n_indexes * sizeof(struct tag_index *);
+    size_t bytes = (p->indexes ? p->n_indexes + 1u : 0) * sizeof(struct tag_index *);
     for (size_t i = 0; i < p->n_indexes; i++) bytes += tagindex_bytes(p->indexes[i]);
     return bytes;
 }
