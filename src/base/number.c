@@ -107,8 +107,11 @@ bool number_parse(struct span text, struct number *out) {
     uint64_t natural;
     double value;
     if (number_parse_i64(text, &integer)) {
+        const int64_t exact = INT64_C(1) << 53; /* doubles leave out nothing up to here */
+        bool is_exact = integer >= -exact && integer <= exact;
         value = (double)integer;
-        *out = (struct number){value, (int64_t)((__int128)integer - (__int128)value)};
+        *out =
+            (struct number){value, is_exact ? 0 : (int64_t)((__int128)integer - (__int128)value)};
         return true;
     }
     if (number_parse_u64(text, &natural)) {

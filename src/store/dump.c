@@ -349,16 +349,18 @@ static int dump_leases(struct dump *d, size_t task) {
 static int dump_ranks(struct dump *d, size_t task) {
     const struct ranks *ranks = &d->p->tasks[task]->ranks;
     int failed = 0;
-    for (size_t i = 0; !failed && i < ranks->n;) {
+    struct rank_at at = {0};
+    bool more = ranks_next(ranks, &at);
+    while (!failed && more) {
         pack_varint(&d->head, task);
         do {
-            const struct rank_batch *batch = ranks->table[i++];
-            pack_varint(&d->head, batch->id[0]);
-            pack_varint(&d->head, batch->id[1]);
-            pack_u8(&d->head, batch->handed);
-            pack_span(&d->head, batch->how);
-            dump_seqs(d, batch->seqs, batch->n);
-        } while (i < ranks->n && d->head.len < SECTION_HEAD);
+            pack_varint(&d->head, at.rank);
+            pack_varint(&d->head, at.batch_number);
+            pack_u8(&d->head, at.batch->handed);
+            pack_span(&d->head, rank_batch_how(at.batch));
+            dump_seqs(d, at.batch->seqs, at.batch->n);
+            more = ranks_next(ranks, &at);
+        } while (more && d->head.len < SECTION_HEAD);
         failed = dump_emit(d, SECTION_RANKS);
     }
     return failed;

@@ -35,6 +35,10 @@ struct heap_entry heap_pop(struct heap *h) {
     return top;
 }
 
+void heap_moved(struct heap *h) {
+    heap_sink(h, h->entries[0]);
+}
+
 void heap_keep(struct heap *h, size_t room, struct heap_entry entry) {
     if (h->n < room)
         heap_push(h, entry);

@@ -25,6 +25,9 @@ void heap_push(struct heap *h, struct heap_entry entry);
 /* The top goes. There is one. */
 struct heap_entry heap_pop(struct heap *h);
 
+/* The top has become greater. */
+void heap_moved(struct heap *h);
+
 /* The heap holds the greatest `room` of all that were kept so. */
 void heap_keep(struct heap *h, size_t room, struct heap_entry entry);
 

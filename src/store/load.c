@@ -382,18 +382,20 @@ static int load_leases(struct load *l, struct unpack *u, struct error *e) {
 }
 
 static int load_batch(struct load *l, struct consumer *task, struct unpack *u, struct error *e) {
-    struct rank_batch batch = {.id = {unpack_varint(u), 0}};
-    batch.id[1] = unpack_varint(u);
+    struct rank_load batch = {.rank = unpack_varint(u)};
+    uint64_t *seqs;
+    batch.batch = unpack_varint(u);
     uint8_t handed = unpack_u8(u);
     batch.handed = handed;
     batch.how = unpack_span(u);
-    int failed = load_seqs(l, u, &batch.seqs, &batch.n, e);
+    int failed = load_seqs(l, u, &seqs, &batch.n, e);
     if (failed) return failed;
-    if (handed > 1 || ranks_find(&task->ranks, batch.id[0], batch.id[1]))
+    batch.seqs = seqs;
+    if (handed > 1 || ranks_find(&task->ranks, batch.rank, batch.batch))
         return load_bad(l, e, "task %s: batch %llu of rank %llu comes twice or makes no sense",
-                        QUOTE(task->name), U(batch.id[1]), U(batch.id[0]));
+                        QUOTE(task->name), U(batch.batch), U(batch.rank));
     ranks_load(&task->ranks, &batch);
-    for (size_t i = 0; i < batch.n && !ranks_is_done(&task->ranks, batch.id[0], batch.id[1]); i++)
+    for (size_t i = 0; i < batch.n && !ranks_is_done(&task->ranks, batch.rank, batch.batch); i++)
         if (partition_alive(l->p, batch.seqs[i])) consumer_hold(task, batch.seqs[i]);
     return 0;
 }

@@ -10,41 +10,144 @@
 #include "store/op.h"
 #include "store/partition.h"
 
-static struct span rank_id(const uint64_t id[2]) {
-    return span_of((const char *)id, 2 * sizeof(*id));
+/* Ranks of a block are neighbours, so BALANCED over 65,536 ranks makes 1,024 blocks. */
+enum { RANK_BLOCK = 64 };
+
+/* What one call decided for the ranks of a block: `how` and the seqs of all of them are behind it.
+ * It is freed with the last batch that points to it. */
+struct rank_decision {
+    struct span how;
+    size_t n_batches, bytes;
+};
+
+static void ranks_free_decision(struct ranks *ranks, struct rank_decision *decision) {
+    if (--decision->n_batches) return;
+    ranks->bytes -= decision->bytes;
+    mem_free(decision);
 }
 
-static bool rank_is(const void *context, uint32_t at, struct span id) {
-    return span_equal(rank_id(((const struct ranks *)context)->table[at]->id), id);
-}
-
-struct rank_batch *ranks_find(const struct ranks *ranks, uint64_t rank, uint64_t batch) {
-    uint64_t id[2] = {rank, batch};
-    uint32_t at =
-        keyindex_find(&ranks->index, hash_bytes(rank_id(id)), rank_id(id), rank_is, ranks);
-    return at == KEYINDEX_NONE ? NULL : ranks->table[at];
+struct span rank_batch_how(const struct rank_batch *batch) {
+    return batch->decision->how;
 }
 
 bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p) {
     return partition_any_alive(p, batch->seqs, batch->n);
 }
 
-static size_t rank_batch_bytes(const struct rank_batch *batch) {
-    return sizeof(*batch) + batch->n * sizeof(*batch->seqs) + batch->how.len;
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+static struct span rank_block_id(const uint64_t id[2]) {
+    return span_of((const char *)id, 2 * sizeof(*id));
 }
 
-/* The last one takes its place. */
-static void ranks_remove(struct ranks *ranks, size_t at) {
-    struct rank_batch *batch = ranks->table[at], *last = ranks->table[--ranks->n];
-    keyindex_remove(&ranks->index, hash_bytes(rank_id(batch->id)), (uint32_t)at);
-    if (last != batch) {
-        uint64_t hash = hash_bytes(rank_id(last->id));
-        keyindex_remove(&ranks->index, hash, (uint32_t)ranks->n);
-        ranks->table[at] = last;
+static bool rank_block_is(const void *context, uint32_t at, struct span id) {
+    return span_equal(rank_block_id(((const struct ranks *)context)->blocks[at]->id), id);
+}
+
+static struct rank_block *ranks_find_block(const struct ranks *ranks, uint64_t rank,
+                                           uint64_t batch) {
+    uint64_t id[2] = {rank / RANK_BLOCK, batch};
+    uint32_t at = keyindex_find(&ranks->index, hash_bytes(rank_block_id(id)), rank_block_id(id),
+                                rank_block_is, ranks);
+    return at == KEYINDEX_NONE ? NULL : ranks->blocks[at];
+}
+
+static struct rank_block *ranks_make_block(struct ranks *ranks, uint64_t rank, uint64_t batch) {
+    struct rank_block *block = ranks_find_block(ranks, rank, batch);
+    if (block) return block;
+    size_t before = ranks->capacity;
+    ranks->blocks =
+        mem_grow(ranks->blocks, &ranks->capacity, ranks->n_blocks + 1, sizeof(*ranks->blocks));
+    ranks->bytes += (ranks->capacity - before) * sizeof(*ranks->blocks) + sizeof(*block);
+    block = ranks->blocks[ranks->n_blocks] = mem_calloc(1, sizeof(*block));
+    block->id[0] = rank / RANK_BLOCK;
+    block->id[1] = batch;
+    keyindex_add(&ranks->index, hash_bytes(rank_block_id(block->id)), (uint32_t)ranks->n_blocks++);
+    return block;
+}
+
+static void ranks_free_block(struct ranks *ranks, struct rank_block *block) {
+    for (size_t i = 0; i < block->n; i++) ranks_free_decision(ranks, block->batches[i].decision);
+    ranks->n -= block->n;
+    ranks->bytes -= sizeof(*block) + block->capacity * sizeof(*block->batches);
+    mem_free(block->batches);
+    mem_free(block);
+}
+
+/* The last block takes its place. */
+static void ranks_remove_block(struct ranks *ranks, size_t at) {
+    struct rank_block *block = ranks->blocks[at], *last = ranks->blocks[--ranks->n_blocks];
+    keyindex_remove(&ranks->index, hash_bytes(rank_block_id(block->id)), (uint32_t)at);
+    if (last != block) {
+        uint64_t hash = hash_bytes(rank_block_id(last->id));
+        keyindex_remove(&ranks->index, hash, (uint32_t)ranks->n_blocks);
+        ranks->blocks[at] = last;
         keyindex_add(&ranks->index, hash, (uint32_t)at);
     }
-    ranks->bytes -= rank_batch_bytes(batch);
-    mem_free(batch);
+    ranks_free_block(ranks, block);
+}
+
+static uint64_t rank_block_rank(const struct rank_block *block, size_t i) {
+    return block->id[0] * RANK_BLOCK + block->batches[i].place;
+}
+
+/* Where the rank's batch is, or goes. */
+static size_t rank_block_place(const struct rank_block *block, uint64_t rank) {
+    size_t at = block->n;
+    while (at > 0 && block->batches[at - 1].place >= rank % RANK_BLOCK) at--;
+    return at;
+}
+
+static struct rank_batch *rank_block_find(const struct rank_block *block, uint64_t rank) {
+    size_t at = rank_block_place(block, rank);
+    return at < block->n && block->batches[at].place == rank % RANK_BLOCK ? &block->batches[at]
+                                                                          : NULL;
+}
+
+struct rank_batch *ranks_find(const struct ranks *ranks, uint64_t rank, uint64_t batch) {
+    const struct rank_block *block = ranks_find_block(ranks, rank, batch);
+    return block ? rank_block_find(block, rank) : NULL;
+}
+
+bool ranks_have_any(const struct ranks *ranks, uint64_t n_ranks, uint64_t batch) {
+    for (uint64_t rank = 0; ranks->n_blocks && rank < n_ranks; rank += RANK_BLOCK) {
+        const struct rank_block *block = ranks_find_block(ranks, rank, batch);
+        if (block && rank_block_rank(block, 0) < n_ranks) return true;
+    }
+    return false;
+}
+
+bool ranks_next(const struct ranks *ranks, struct rank_at *at) {
+    if (at->block < ranks->n_blocks && at->i == ranks->blocks[at->block]->n) {
+        at->block++;
+        at->i = 0;
+    }
+    if (at->block == ranks->n_blocks) return false;
+    const struct rank_block *block = ranks->blocks[at->block];
+    at->rank = rank_block_rank(block, at->i);
+    at->batch_number = block->id[1];
+    at->batch = &block->batches[at->i++];
+    return true;
+}
+
+/* In place of what the rank's batch was, if anything. */
+static void ranks_set(struct ranks *ranks, struct rank_block *block, uint64_t rank,
+                      struct rank_batch batch) {
+    size_t at = rank_block_place(block, rank), before = block->capacity;
+    batch.place = rank % RANK_BLOCK;
+    batch.decision->n_batches++;
+    if (at < block->n && block->batches[at].place == batch.place) {
+        ranks_free_decision(ranks, block->batches[at].decision);
+        block->batches[at] = batch;
+        return;
+    }
+    block->batches =
+        mem_grow(block->batches, &block->capacity, block->n + 1, sizeof(*block->batches));
+    ranks->bytes += (block->capacity - before) * sizeof(*block->batches);
+    memmove(block->batches + at + 1, block->batches + at,
+            (block->n++ - at) * sizeof(*block->batches));
+    block->batches[at] = batch;
+    ranks->n++;
 }
 
 /* ---- batches that are done ------------------------------------------------------------------ */
@@ -88,13 +191,17 @@ void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch) {
 static size_t ranks_collect(const struct ranks *ranks, uint64_t rank, uint64_t first, uint64_t last,
                             uint64_t *seqs) {
     size_t n = 0;
-    bool by_number = last - first < ranks->n;
-    uint64_t steps = by_number ? last - first + 1 : ranks->n;
+    bool by_number = last - first < ranks->n_blocks;
+    uint64_t steps = by_number ? last - first + 1 : ranks->n_blocks;
     for (uint64_t i = 0; i < steps; i++) {
-        const struct rank_batch *batch =
-            by_number ? ranks_find(ranks, rank, first + i) : ranks->table[i];
-        if (!batch || batch->id[0] != rank || batch->id[1] < first || batch->id[1] > last) continue;
-        if (seqs) memcpy(seqs + n, batch->seqs, batch->n * sizeof(*seqs));
+        const struct rank_block *block =
+            by_number ? ranks_find_block(ranks, rank, first + i) : ranks->blocks[i];
+        if (!block || block->id[0] != rank / RANK_BLOCK || block->id[1] < first ||
+            block->id[1] > last)
+            continue;
+        const struct rank_batch *batch = rank_block_find(block, rank);
+        if (!batch) continue;
+        if (seqs && batch->n) memcpy(seqs + n, batch->seqs, batch->n * sizeof(*seqs));
         n += batch->n;
     }
     return n;
@@ -113,60 +220,81 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
-static bool ranks_is_due(const struct ranks *ranks, const struct rank_batch *batch,
+static bool ranks_is_due(const struct ranks *ranks, const struct rank_block *block,
                          const struct partition *p) {
-    return !rank_batch_lives(batch, p) && ranks_is_done(ranks, batch->id[0], batch->id[1]);
+    for (size_t i = 0; i < block->n; i++)
+        if (rank_batch_lives(&block->batches[i], p) ||
+            !ranks_is_done(ranks, rank_block_rank(block, i), block->id[1]))
+            return false;
+    return true;
 }
 
-/* Sweeps four batches for each that is added: what is remembered stays in proportion to what lives
- * or is not done. */
+/* Sweeps four blocks for each that is added to: what is remembered stays in proportion to the
+ * blocks that have a batch which lives or is not done. */
 static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
-    for (int i = 0; i < 4 && ranks->n; i++) {
-        if (ranks->swept >= ranks->n) ranks->swept = 0;
-        if (!ranks_is_due(ranks, ranks->table[ranks->swept], p))
+    for (int i = 0; i < 4 && ranks->n_blocks; i++) {
+        if (ranks->swept >= ranks->n_blocks) ranks->swept = 0;
+        if (!ranks_is_due(ranks, ranks->blocks[ranks->swept], p))
             ranks->swept++;
         else
-            ranks_remove(ranks, ranks->swept);
+            ranks_remove_block(ranks, ranks->swept);
     }
 }
 
-void ranks_load(struct ranks *ranks, const struct rank_batch *what) {
-    size_t seqs_size = what->n * sizeof(*what->seqs);
-    struct rank_batch *batch = mem_alloc(sizeof(*batch) + seqs_size + what->how.len);
-    char *how = (char *)(batch + 1) + seqs_size;
-    *batch = *what;
-    batch->seqs = (uint64_t *)(batch + 1);
-    batch->how = span_of(how, what->how.len);
-    if (seqs_size) memcpy(batch->seqs, what->seqs, seqs_size);
-    if (what->how.len) memcpy(how, what->how.ptr, what->how.len);
-    ranks->table = mem_grow(ranks->table, &ranks->capacity, ranks->n + 1, sizeof(*ranks->table));
-    ranks->table[ranks->n] = batch;
-    keyindex_add(&ranks->index, hash_bytes(rank_id(batch->id)), (uint32_t)ranks->n++);
-    ranks->bytes += rank_batch_bytes(batch);
+/* Without batches: the first ranks_set gives it one. */
+static struct rank_decision *ranks_decide(struct ranks *ranks, struct span how,
+                                          const uint64_t *seqs, size_t n, uint64_t **copy) {
+    size_t bytes = sizeof(struct rank_decision) + n * sizeof(*seqs) + how.len;
+    struct rank_decision *decision = mem_alloc(bytes);
+    *copy = (uint64_t *)(decision + 1);
+    char *end = (char *)(*copy + n);
+    if (n) memcpy(*copy, seqs, n * sizeof(*seqs));
+    if (how.len) memcpy(end, how.ptr, how.len);
+    *decision = (struct rank_decision){.how = span_of(end, how.len), .bytes = bytes};
+    ranks->bytes += bytes;
+    return decision;
 }
 
-static void ranks_add(struct ranks *ranks, const struct partition *p, uint64_t rank,
-                      const struct op_select *select, size_t from, size_t to) {
-    ranks_sweep(ranks, p);
-    uint64_t id[2] = {rank, select->rank.batch};
-    uint32_t old =
-        keyindex_find(&ranks->index, hash_bytes(rank_id(id)), rank_id(id), rank_is, ranks);
-    if (old != KEYINDEX_NONE) ranks_remove(ranks, old);
-    ranks_load(ranks, &(struct rank_batch){.id = {id[0], id[1]},
-                                           .how = select->rank.how,
-                                           .seqs = (uint64_t *)select->seqs + from,
-                                           .n = to - from,
-                                           .handed = rank == select->rank.rank});
+void ranks_load(struct ranks *ranks, const struct rank_load *what) {
+    struct rank_batch batch = {.n = what->n, .handed = what->handed};
+    batch.decision = ranks_decide(ranks, what->how, what->seqs, what->n, &batch.seqs);
+    ranks_set(ranks, ranks_make_block(ranks, what->rank, what->batch), what->rank, batch);
+}
+
+/* The slices of ranks `first` to `end`, which are of one block. */
+static void ranks_add_slices(struct ranks *ranks, const struct op_select *select, uint64_t first,
+                             uint64_t end) {
+    const size_t *shares = select->rank.shares;
+    uint64_t *seqs;
+    struct rank_decision *decision = ranks_decide(
+        ranks, select->rank.how, select->seqs + shares[first], shares[end] - shares[first], &seqs);
+    struct rank_block *block = ranks_make_block(ranks, first, select->rank.batch);
+    for (uint64_t rank = first; rank < end; rank++)
+        ranks_set(ranks, block, rank,
+                  (struct rank_batch){.decision = decision,
+                                      .seqs = seqs + (shares[rank] - shares[first]),
+                                      .n = shares[rank + 1] - shares[rank],
+                                      .handed = rank == select->rank.rank});
 }
 
 void ranks_remember(struct ranks *ranks, const struct partition *p,
                     const struct op_select *select) {
-    if (!select->rank.shares) {
-        ranks_add(ranks, p, select->rank.rank, select, 0, select->n);
+    const struct op_rank *rank = &select->rank;
+    if (!rank->shares) {
+        ranks_sweep(ranks, p);
+        ranks_load(ranks, &(struct rank_load){.rank = rank->rank,
+                                              .batch = rank->batch,
+                                              .how = rank->how,
+                                              .seqs = select->seqs,
+                                              .n = select->n,
+                                              .handed = true});
         return;
     }
-    for (size_t r = 0; r < select->rank.n_shares; r++)
-        ranks_add(ranks, p, r, select, select->rank.shares[r], select->rank.shares[r + 1]);
+    for (uint64_t first = 0; first < rank->n_shares; first += RANK_BLOCK) {
+        uint64_t left = rank->n_shares - first;
+        ranks_sweep(ranks, p);
+        ranks_add_slices(ranks, select, first, first + (left < RANK_BLOCK ? left : RANK_BLOCK));
+    }
 }
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch) {
@@ -174,21 +302,34 @@ void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch) {
     found->handed = true;
 }
 
+/* Batches of the block that lose their last living sample go, the others move up. */
+static void ranks_forget_in(struct ranks *ranks, struct rank_block *block,
+                            const struct partition *p, const uint64_t *sorted, size_t n) {
+    size_t kept = 0;
+    for (size_t i = 0; i < block->n; i++) {
+        struct rank_batch batch = block->batches[i];
+        size_t before = batch.n;
+        batch.n = seqs_without(batch.seqs, before, sorted, n);
+        if (batch.n == before || rank_batch_lives(&batch, p))
+            block->batches[kept++] = batch;
+        else
+            ranks_free_decision(ranks, batch.decision);
+    }
+    ranks->n -= block->n - kept;
+    block->n = kept;
+}
+
 void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted,
                   size_t n) {
-    for (size_t b = ranks->n; n && b-- > 0;) {
-        struct rank_batch *batch = ranks->table[b];
-        size_t before = batch->n, kept = seqs_without(batch->seqs, before, sorted, n);
-        if (kept == before) continue;
-        batch->n = kept;
-        ranks->bytes -= (before - kept) * sizeof(*sorted);
-        if (!rank_batch_lives(batch, p)) ranks_remove(ranks, b);
+    for (size_t b = ranks->n_blocks; n && b-- > 0;) {
+        ranks_forget_in(ranks, ranks->blocks[b], p, sorted, n);
+        if (ranks->blocks[b]->n == 0) ranks_remove_block(ranks, b);
     }
 }
 
 void ranks_free(struct ranks *ranks) {
-    for (size_t i = 0; i < ranks->n; i++) mem_free(ranks->table[i]);
-    mem_free(ranks->table);
+    while (ranks->n_blocks) ranks_free_block(ranks, ranks->blocks[--ranks->n_blocks]);
+    mem_free(ranks->blocks);
     keyindex_free(&ranks->index);
     mem_free(ranks->done);
     keyindex_free(&ranks->done_index);

@@ -4,7 +4,10 @@
  * Ranks of one job ask for their batches separately, crash and ask again. The first call that
  * succeeds for (task, rank, batch) decides; BALANCED decides for all ranks at once. A batch is
  * never decided anew: it is forgotten once its rank is done with it and none of its samples is
- * left, and the number of the last batch that each rank is done with stays. */
+ * left, and the number of the last batch that each rank is done with stays.
+ *
+ * Batches of one number and of up to 64 neighbouring ranks are in one block, which is what is
+ * looked up, and forgotten: a batch stays as long as another of its block has to. */
 #ifndef TQ_STORE_RANK_H
 #define TQ_STORE_RANK_H
 
@@ -18,13 +21,21 @@ struct op_select;
 struct scratch;
 struct partition;
 
-/* `how` and `seqs` are in the same block of memory, behind it. */
+struct rank_decision;
+
 struct rank_batch {
-    uint64_t id[2];  /* rank, batch */
-    struct span how; /* COUNT, sampler and WHERE of the call that decided, as bytes to compare */
-    uint64_t *seqs;  /* as handed out; some may have been cleared since */
+    struct rank_decision *decision; /* of the call that decided */
+    uint64_t *seqs;                 /* as handed out; some may have been cleared since */
     size_t n;
-    bool handed; /* its rank has fetched it */
+    uint8_t place; /* of its rank in its block */
+    bool handed;   /* its rank has fetched it */
+};
+
+/* At least one batch, ranks ascending. */
+struct rank_block {
+    uint64_t id[2]; /* rank / 64, batch */
+    struct rank_batch *batches;
+    size_t n, capacity;
 };
 
 /* A rank is done with all batches up to this one. */
@@ -34,9 +45,10 @@ struct rank_done {
 
 /* Of one task. A zeroed struct ranks is empty. */
 struct ranks {
-    struct rank_batch **table;
-    size_t n, capacity;
-    size_t swept; /* where the search for batches to forget goes on */
+    struct rank_block **blocks;
+    size_t n_blocks, capacity;
+    size_t n;     /* batches */
+    size_t swept; /* where the search for blocks to forget goes on */
     struct keyindex index;
     struct rank_done *done; /* one for each rank that is done with any batch */
     size_t n_done, done_capacity;
@@ -44,8 +56,25 @@ struct ranks {
     size_t bytes; /* without the indexes */
 };
 
-/* NULL where none is remembered. All of its samples may have been cleared. */
+/* NULL where none is remembered. All of its samples may have been cleared. Valid until the ranks
+ * change. */
 struct rank_batch *ranks_find(const struct ranks *ranks, uint64_t rank, uint64_t batch);
+
+/* True if the batch is remembered for any rank below n_ranks. Time: n_ranks / 64. */
+bool ranks_have_any(const struct ranks *ranks, uint64_t n_ranks, uint64_t batch);
+
+/* A walk over all batches, block by block: begins at a zeroed place. */
+struct rank_at {
+    size_t block, i;
+    uint64_t rank, batch_number;
+    const struct rank_batch *batch;
+};
+
+/* False behind the last. */
+bool ranks_next(const struct ranks *ranks, struct rank_at *at);
+
+/* COUNT, sampler and WHERE of the call that decided, as bytes to compare. */
+struct span rank_batch_how(const struct rank_batch *batch);
 
 /* Has it a sample that is left? */
 bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p);
@@ -60,7 +89,7 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
 
 /* ---- changing: for store_apply alone ---- */
 
-/* What an OP_TAKE with a rank decided. A few batches of old are looked at and forgotten if they are due. */
+/* What an OP_TAKE with a rank decided. Looks at a few old blocks, and forgets those that are due. */
 void ranks_remember(struct ranks *ranks, const struct partition *p, const struct op_select *select);
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
@@ -72,8 +101,16 @@ void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch);
  * loses its last living sample so is forgotten. Time: all that is remembered, once. */
 void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n);
 
-/* A batch that is not remembered is from now on: as it is said, by copies of `how` and `seqs`. */
-void ranks_load(struct ranks *ranks, const struct rank_batch *what);
+struct rank_load {
+    uint64_t rank, batch;
+    struct span how;
+    const uint64_t *seqs;
+    size_t n;
+    bool handed;
+};
+
+/* Remembers copies of `how` and `seqs`, in place of what the batch was. */
+void ranks_load(struct ranks *ranks, const struct rank_load *what);
 
 void ranks_free(struct ranks *ranks);
 

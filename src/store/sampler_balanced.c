@@ -56,7 +56,9 @@ static void balanced_pick(const struct sampler_args *args, struct ready *ready,
 
     const struct column *tag = column_set_find(&p->tags, args->tag);
     double *weights = scratch_zalloc(picks->scratch, n, sizeof(*weights));
-    for (size_t i = 0; i < picks->n; i++) weights[i / size] += balanced_weight(tag, picks->seqs[i]);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < size; k++)
+            weights[i] += balanced_weight(tag, picks->seqs[i * size + k]);
     uint32_t *rank_of = scratch_alloc(picks->scratch, n, sizeof(*rank_of));
     balance_split(weights, n, args->ranks, rank_of, picks->scratch);
     balanced_deal(picks, size, rank_of, args->ranks);

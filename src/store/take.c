@@ -85,11 +85,7 @@ static void take_remembered(const struct take *take, const struct partition *p,
 
 /* Was the batch decided for another rank, and so for all? */
 static bool take_is_split(const struct take *take, const struct consumer *task) {
-    for (uint64_t rank = 0; take->sampler->needs_rank && rank < take->args.ranks; rank++) {
-        const struct rank_batch *batch = ranks_find(&task->ranks, rank, take->batch);
-        if (batch) return true;
-    }
-    return false;
+    return take->sampler->needs_rank && ranks_have_any(&task->ranks, take->args.ranks, take->batch);
 }
 
 /* *done: the batch was decided before, *out says what it is. */
@@ -103,7 +99,7 @@ static int take_again(const struct take *take, const struct partition *p,
         return error_set(e, ERROR_NOKEY, "all that rank %llu had of batch %llu was cleared",
                          (unsigned long long)take->rank, (unsigned long long)take->batch);
     if (!*done) return 0;
-    if (!span_equal(batch->how, take->how))
+    if (!span_equal(rank_batch_how(batch), take->how))
         return error_set(e, ERROR_ERR,
                          "batch %llu of rank %llu was taken with another COUNT, sampler or WHERE",
                          (unsigned long long)take->batch, (unsigned long long)take->rank);

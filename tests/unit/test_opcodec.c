@@ -204,7 +204,7 @@ static void test_taking(void **state) {
     assert_int_equal(ranks->n, 4);
     assert_true(ranks_find(ranks, 2, 2)->handed);
     assert_false(ranks_find(ranks, 0, 2)->handed);
-    assert_true(span_equal(ranks_find(ranks, 2, 2)->how, S("how")));
+    assert_true(span_equal(rank_batch_how(ranks_find(ranks, 2, 2)), S("how")));
 }
 
 static void test_calls_of_a_holder(void **state) {

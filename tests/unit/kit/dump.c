@@ -68,17 +68,16 @@ static void dump_lease(FILE *out, const struct consumer *task, const struct leas
 }
 
 static int compare_batches(const void *a, const void *b) {
-    const struct rank_batch *x = *(struct rank_batch *const *)a;
-    const struct rank_batch *y = *(struct rank_batch *const *)b;
-    for (int i = 0; i < 2; i++)
-        if (x->id[i] != y->id[i]) return x->id[i] > y->id[i] ? 1 : -1;
-    return 0;
+    const struct rank_at *x = a, *y = b;
+    if (x->rank != y->rank) return x->rank > y->rank ? 1 : -1;
+    return (x->batch_number > y->batch_number) - (x->batch_number < y->batch_number);
 }
 
-static void dump_batch(FILE *out, const struct partition *p, const struct rank_batch *batch) {
-    fprintf(out, "  rank %llu batch %llu%s", U(batch->id[0]), U(batch->id[1]),
+static void dump_batch(FILE *out, const struct partition *p, const struct rank_at *at) {
+    const struct rank_batch *batch = at->batch;
+    fprintf(out, "  rank %llu batch %llu%s", U(at->rank), U(at->batch_number),
             batch->handed ? " handed" : "");
-    dump_span(out, " how ", batch->how);
+    dump_span(out, " how ", rank_batch_how(batch));
     for (size_t i = 0; i < batch->n; i++)
         if (partition_alive(p, batch->seqs[i])) fprintf(out, " %llu", U(batch->seqs[i]));
     fputc('\n', out);
@@ -86,14 +85,13 @@ static void dump_batch(FILE *out, const struct partition *p, const struct rank_b
 
 /* By rank and number: in which order they stand depends on what was forgotten when. */
 static void dump_batches(FILE *out, const struct partition *p, const struct ranks *ranks) {
-    struct rank_batch **batches = calloc(ranks->n + 1, sizeof(*batches));
+    struct rank_at *batches = calloc(ranks->n + 1, sizeof(*batches)), at = {0};
     size_t n = 0;
-    for (size_t i = 0; i < ranks->n; i++)
-        if (rank_batch_lives(ranks->table[i], p) ||
-            !ranks_is_done(ranks, ranks->table[i]->id[0], ranks->table[i]->id[1]))
-            batches[n++] = ranks->table[i];
+    while (ranks_next(ranks, &at))
+        if (rank_batch_lives(at.batch, p) || !ranks_is_done(ranks, at.rank, at.batch_number))
+            batches[n++] = at;
     qsort(batches, n, sizeof(*batches), compare_batches);
-    for (size_t i = 0; i < n; i++) dump_batch(out, p, batches[i]);
+    for (size_t i = 0; i < n; i++) dump_batch(out, p, &batches[i]);
     free(batches);
     for (size_t i = 0; i < ranks->n_done; i++)
         fprintf(out, "  rank %llu done %llu\n", U(ranks->done[i].rank), U(ranks->done[i].batch));
