@@ -124,11 +124,17 @@ static void dump_tasks(struct dump *d) {
     }
 }
 
-/* Left out where there are none, so that a tq without indexes reads the file. */
 static void dump_indexes(struct dump *d, const struct bounds *bounds) {
-    if (!bounds->n_indexes) return;
     pack_varint(&d->head, bounds->n_indexes);
     for (size_t i = 0; i < bounds->n_indexes; i++) pack_span(&d->head, bounds->indexes[i]);
+}
+
+/* How much of DONE, ENDED and ONCE follows. */
+static void dump_remembered(struct dump *d) {
+    const struct partition *p = d->p;
+    for (size_t i = 0; i < p->tasks_count; i++) pack_varint(&d->head, p->tasks[i]->ranks.n_done);
+    pack_varint(&d->head, p->ended->n);
+    pack_varint(&d->head, p->onces->n);
 }
 
 static int dump_whole(struct dump *d) {
@@ -146,6 +152,7 @@ static int dump_whole(struct dump *d) {
     dump_fields(d);
     dump_tasks(d);
     dump_indexes(d, p->bounds);
+    dump_remembered(d);
     return dump_emit(d, SECTION_PARTITION);
 }
 

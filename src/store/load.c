@@ -85,10 +85,15 @@ static int load_check_tasks(const struct load *l, struct error *e) {
         const struct consumer *t = l->p->tasks[i];
         const struct load_task *expected = &l->counts.tasks[i];
         if (t->consumed != expected->consumed || t->leases_count != expected->leases ||
-            t->ranks.n != expected->ranks)
+            t->ranks.n != expected->ranks ||
+            (l->counts.has_remembered && t->ranks.n_done != expected->done))
             return load_bad(l, e, "something of task %s is missing", QUOTE(t->name));
     }
-    return 0;
+    if (!l->counts.has_remembered ||
+        (l->p->ended->n == l->counts.ended && l->p->onces->n == l->counts.onces))
+        return 0;
+    return load_bad(l, e, "%zu of %llu replies and %zu of %llu holders are there", l->p->ended->n,
+                    U(l->counts.ended), l->p->onces->n, U(l->counts.onces));
 }
 
 static int load_complete(struct load *l, struct error *e) {
@@ -297,6 +302,13 @@ static int load_indexes(struct load *l, struct unpack *u, struct error *e) {
     return failed;
 }
 
+static void load_remembered(struct load *l, struct unpack *u) {
+    l->counts.has_remembered = true;
+    for (size_t i = 0; i < l->p->tasks_count; i++) l->counts.tasks[i].done = unpack_varint(u);
+    l->counts.ended = unpack_varint(u);
+    l->counts.onces = unpack_varint(u);
+}
+
 static int load_partition(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_complete(l, e);
     if (!failed) failed = load_make(l, u, e);
@@ -307,6 +319,8 @@ static int load_partition(struct load *l, struct unpack *u, struct error *e) {
     if (!failed) failed = load_tags(l, u, e);
     if (!failed) failed = load_tasks(l, u, e);
     if (!failed && !u->bad && unpack_left(u)) failed = load_indexes(l, u, e);
+    l->counts.has_remembered = false;
+    if (!failed && !u->bad && unpack_left(u)) load_remembered(l, u);
     if (!failed && (u->bad || unpack_left(u)))
         failed = load_bad(l, e, "its head has not the length it should have");
     if (!failed) load_reserve(l);

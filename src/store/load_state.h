@@ -10,13 +10,15 @@
 
 /* What a PARTITION says of what follows. */
 struct load_task {
-    uint64_t consumed, leases, ranks;
+    uint64_t consumed, leases, ranks, done;
 };
 
 struct load_counts {
     uint64_t samples, groups;
     uint64_t *fields, *tags; /* produced */
     struct load_task *tasks;
+    bool has_remembered; /* `ended`, `onces` and `done` of the tasks; not in version 1 */
+    uint64_t ended, onces;
 };
 
 struct load {

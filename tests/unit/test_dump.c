@@ -268,6 +268,15 @@ static void test_leases(void **state) {
     close_copy(k, copy);
 }
 
+static void finish_rank(struct kit *k, uint64_t rank, uint64_t batch) {
+    store_apply(k->store,
+                &(struct op){.kind = OP_DONE,
+                             .partition = SPAN_LITERAL("p"),
+                             .now_ms = k->now_ms,
+                             .select = {.task = SPAN_LITERAL("t"),
+                                        .rank = {.given = true, .rank = rank, .batch = batch}}});
+}
+
 static void test_batches_of_ranks(void **state) {
     struct kit *k = *state;
     fill(k, 0, 60);
@@ -468,6 +477,7 @@ static void write_everything(struct kit *k) {
     take(k, "t", 5, 2000);
     take(k, "u", 12, 0);
     take_rank(k, 1, 3, 2);
+    finish_rank(k, 1, 2);
     take_once(k, "h", 5, 0);
     take_once(k, "i", 5, 500);
     nack(k, 1, "k0");
@@ -531,27 +541,25 @@ static void test_every_byte_of_a_head_is_looked_at(void **state) {
     kit_close(&empty);
 }
 
-/* Does its PARTITION say how much there is of it? */
-static bool section_is_counted(unsigned kind) {
-    return kind != SECTION_PARTITION && kind != SECTION_ENDED && kind != SECTION_ONCE;
-}
-
 static void test_sections_that_are_missing_or_come_twice(void **state) {
     struct kit *k = *state, empty;
     kit_open(&empty);
     write_everything(k);
     struct tape tape = tape_record(k->store, k->now_ms);
     struct tape spoilt = {mem_calloc(tape.n + 1, sizeof(*tape.sections)), 0, 0};
+    unsigned kinds = 0;
     for (size_t i = 0; i < tape.n; i++) {
         spoilt.n = tape.n - 1;
         memcpy(spoilt.sections, tape.sections, i * sizeof(*tape.sections));
         memcpy(spoilt.sections + i, tape.sections + i + 1,
                (tape.n - i - 1) * sizeof(*tape.sections));
-        assert_false(section_is_counted(tape.sections[i].kind) && try_tape(&empty, &spoilt));
+        kinds |= 1u << tape.sections[i].kind;
+        assert_false(tape.sections[i].kind != SECTION_PARTITION && try_tape(&empty, &spoilt));
         spoilt.n = tape.n + 1;
         memcpy(spoilt.sections + i + 1, tape.sections + i, (tape.n - i) * sizeof(*tape.sections));
         assert_false(try_tape(&empty, &spoilt));
     }
+    assert_int_equal(kinds, (1u << SECTION_KINDS) - 2); /* all: kinds count from 1 */
     spoilt.n = tape.n;
     memcpy(spoilt.sections, tape.sections, tape.n * sizeof(*tape.sections));
     for (size_t i = 0; i + 1 < tape.n; i++) { /* in another order: as it may be */
