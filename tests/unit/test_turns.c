@@ -1397,6 +1397,28 @@ static void test_time_in_which_nothing_was_read_is_not_counted(void **state) {
     machine_finish();
 }
 
+/* A client that talks is never idle, one that waits or is subscribed may be. */
+static void test_a_client_that_talks_is_not_closed_for_timeout(void **state) {
+    (void)state;
+    const struct peer *talks = &peers[0], *waits = &peers[1], *subscribed = &peers[2],
+                      *idle = &peers[3];
+    machine_begin(false);
+    assert_string_equal(ask_text("CONFIG SET timeout 3"), "+OK\r\n");
+    send_text(waits, "TQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 0\r\n");
+    send_text(subscribed, "SUBSCRIBE c\r\n");
+    for (int second = 1; second <= 10; second++) {
+        send_text(talks, "PING\r\n");
+        live(SECOND_US);
+        EXPECT(second > 2 || !simsock_is_closed(idle->fd), "an idle client is closed too early");
+        EXPECT(second < 5 || simsock_is_closed(idle->fd), "an idle client is not closed");
+    }
+    EXPECT(!simsock_is_closed(talks->fd), "a client that talks is closed");
+    EXPECT(!simsock_is_closed(waits->fd), "a client that waits is closed");
+    EXPECT(!simsock_is_closed(subscribed->fd), "a subscribed client is closed");
+    assert_int_equal(simsock_output(talks->fd)->len, 10 * strlen("+PONG\r\n"));
+    machine_finish();
+}
+
 /* RETIRE spares the samples of a holder's last call for an hour. A writer that waits for their room
  * goes on then, and the log has both. */
 static void test_a_batch_of_once_is_spared_for_an_hour(void **state) {
@@ -1539,6 +1561,7 @@ int main(void) {
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
         cmocka_unit_test(test_time_in_which_nothing_was_read_is_not_counted),
+        cmocka_unit_test(test_a_client_that_talks_is_not_closed_for_timeout),
         cmocka_unit_test(test_a_batch_of_once_is_spared_for_an_hour),
         cmocka_unit_test(test_a_soft_limit_counts_from_the_last_byte),
         cmocka_unit_test(test_a_lingering_client_that_is_slow_is_waited_for),
