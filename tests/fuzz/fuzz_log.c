@@ -3,8 +3,8 @@
  * An input is a byte of flags, then spans: the manifest, a snapshot that an OP_ADOPT may name ("s/1.tqs"), the first segment; the rest is the
  * second segment. Checksums keep most of it out, so flags can have them put right: bit 0, those of the segments: headers are
  * written anew, and of whatever stands where a frame should be, the checksums; bit 1, the manifest is one that fits. What is
- * refused says why. What is accepted can be gone on with: what was cut off is gone, the same is found again, and a frame that
- * is written is there the next time. The store stays from one input to the next. */
+ * refused says why. What is accepted can be gone on with: what was cut off is gone, the same is found again, also behind a
+ * start and an orderly end, and a frame that is written is there the next time. The store stays from one input to the next. */
 #include <stdint.h>
 #include <string.h>
 
@@ -101,6 +101,15 @@ static void write_on(struct kit *k, struct disk *disk, const struct recovered *f
     oplog_abandon(log);
 }
 
+/* A server that starts and ends: its only frame has no ops. */
+static void start_and_end(struct kit *k, struct disk *disk, const struct recovered *found) {
+    const struct oplog_options options = {.disk = disk, .directory = LOG, .threadless = true};
+    struct oplog *log;
+    EXPECT(!oplog_continue(&options, &found->manifest, found->next_lsn, &log, &k->error), "%s",
+           k->error.text);
+    EXPECT(!oplog_close(log, &k->error), "%s", k->error.text);
+}
+
 static void expect_found(struct kit *k, struct disk *disk, struct recovered *found) {
     struct span before = kit_dump(k->store);
     kit_renew(k);
@@ -121,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (recover_log(disk, LOG, k.store, true, &found, &k.error)) {
         EXPECT(k.error.code && k.error.text[0], "an error says what it is");
     } else {
+        expect_found(&k, disk, &found);
+        start_and_end(&k, disk, &found);
         expect_found(&k, disk, &found);
         if (!store_find(k.store, SPAN_LITERAL("one-more-partition"))) {
             write_on(&k, disk, &found);
