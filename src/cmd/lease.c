@@ -48,6 +48,9 @@ static void nack_run(struct client *c) {
     int failed = request_nack_parse(c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed && lease_reply_again(c, &request, true)) return;
     if (!failed) failed = lease_plan_nack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
+    /* The lease may go on, and the reply is remembered. */
+    enum { REPLY_BYTES = 64 };
+    if (!failed && request.keys) failed = server_check_beyond(s, true, REPLY_BYTES, &e);
     if (!failed) failed = persistence_admit(s, &op, 0, &e);
     lease_apply(c, failed, &op, &e);
 }

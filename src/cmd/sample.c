@@ -64,13 +64,21 @@ static int sample_check_reply(struct client *c, const struct sample *sample,
         c, render_estimate(c, taken->partition, taken->seqs, taken->n, columns, take->n_fields), e);
 }
 
-/* A task's first batch makes the task. While memory is full, ever new tasks must not take more. */
-static int sample_check_task(struct client *c, const struct take *take, struct error *e) {
+/* What a batch of `n` samples leaves: the first one of a task makes the task, the first one of a
+ * holder its entry. While memory is full neither may take ever more; what has consumed before may
+ * go on for longer. */
+static int sample_check_memory(struct client *c, const struct take *take, size_t n,
+                               struct error *e) {
+    enum { TASK_BYTES = 800, /* with the bits of one block of samples */ BATCH_BYTES = 256 };
     struct server *s = c->server;
     const struct partition *p = store_find(s->store, take->partition);
-    if (!p || partition_task(p, take->task)) return 0;
-    enum { TASK_BYTES = 800 }; /* with the bits of one block of samples */
-    return server_check_beyond(s, bounds_name_task(p, take->task), TASK_BYTES + take->task.len, e);
+    if (!p) return 0;
+    bool remembers = take->lease_ms || take->ranked || take->once.holder.ptr;
+    bool is_new = !partition_task(p, take->task);
+    size_t bytes = is_new ? TASK_BYTES + take->task.len : 0;
+    if (remembers) bytes += BATCH_BYTES + take->holder.len + n * sizeof(uint64_t);
+    if (take->once.holder.ptr && !once_find(p, take->once.holder)) is_new = true;
+    return server_check_beyond(s, !is_new || bounds_name_task(p, take->task), bytes, e);
 }
 
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
@@ -97,7 +105,7 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_la
         return true;
     }
     int failed = sample_check_reply(c, sample, &taken, &e);
-    if (!failed && taken.changes) failed = sample_check_task(c, &take, &e);
+    if (!failed && taken.changes) failed = sample_check_memory(c, &take, taken.op.select.n, &e);
     if (!failed && taken.changes)
         failed = retire_admit(s, &taken.op, taken.settled, taken.n_settled, &e);
     if (failed) {
@@ -272,7 +280,7 @@ static int sample_finish(struct client *c, const struct take *take, struct error
     size_t n;
     if (!take_plan_done(s->store, take, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
     int failed = take_plan(s->store, take, s->now_ms, &s->scratch, &taken, e);
-    if (!failed) failed = sample_check_task(c, take, e);
+    if (!failed) failed = sample_check_memory(c, take, 0, e);
     enum { RANK_BYTES = 64 };
     /* A rank that is done with any batch is done with batch 0; a later number takes its place. */
     const struct partition *p = store_find(s->store, take->partition);

@@ -232,6 +232,9 @@ void client_accept(struct server *s, int fd, const char *address, bool is_tcp) {
 }
 
 int client_check_name(struct span name, const char *what, struct error *e) {
+    if (name.len > CLIENT_NAME_MAX)
+        return error_set(e, ERROR_ERR, "%s cannot be longer than %d bytes, got %zu.", what,
+                         CLIENT_NAME_MAX, name.len);
     for (size_t i = 0; i < name.len; i++)
         if (name.ptr[i] < '!' || name.ptr[i] > '~')
             return error_set(e, ERROR_ERR,

@@ -190,6 +190,7 @@ void client_set_text(char **where, struct span text);
 
 /* May this be a client's name (or library, version): printable, without blanks? `what` begins the
  * sentence that says no. An empty one may. */
+enum { CLIENT_NAME_MAX = 255 }; /* bytes: of 10,000 clients with three each, 8 MB */
 int client_check_name(struct span name, const char *what, struct error *e);
 
 /* End the connection now. Its memory stays readable until the end of the turn. `why` goes to the

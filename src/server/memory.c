@@ -48,6 +48,10 @@ static bool memory_lacks(const struct server *s, size_t more) {
 
 bool server_memory_full(struct server *s, size_t more) {
     if (!s->maxmemory) return false;
+    if (!memory_lacks(s, more)) {
+        s->memory.task_bytes = store_task_bytes(s->store);
+        return false;
+    }
     while (memory_lacks(s, more)) {
         if (more > (size_t)s->maxmemory) return true;
         if (store_is_reclaiming(s->store)) {
@@ -63,15 +67,13 @@ bool server_memory_full(struct server *s, size_t more) {
 }
 
 int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e) {
+    if (!server_memory_full(s, 0)) return 0;
     size_t most = server_memory_spare(s);
     if (needed) most = (size_t)s->maxmemory / 4 + 2 * SPARE_LEAST;
-    if (!server_memory_full(s, 0))
-        s->memory.beyond = 0;
-    else if (s->memory.beyond + bytes > most)
-        return server_refuse_memory(e);
-    else
-        s->memory.beyond += bytes;
-    return 0;
+    int64_t now = store_task_bytes(s->store);
+    if (now < s->memory.task_bytes) s->memory.task_bytes = now;
+    if ((size_t)(now - s->memory.task_bytes) + bytes <= most) return 0;
+    return server_refuse_memory(e);
 }
 
 bool server_memory_turn(struct server *s) {

@@ -7,7 +7,9 @@
  *
  * Some things have to go on while memory is full: commands that free memory have to be read and
  * kept in MULTI, calls have to be parked, replies wait to be sent, tasks have to consume. Each of
- * these kinds may hold server_memory_spare bytes in all then, whatever the number of clients. */
+ * these kinds may hold server_memory_spare bytes in all then, whatever the number of clients. What
+ * ops about tasks take is measured as they are applied (store_task_bytes), so that what goes gives
+ * its room back. */
 #ifndef TQ_SERVER_MEMORY_H
 #define TQ_SERVER_MEMORY_H
 
@@ -24,7 +26,9 @@ struct server_memory {
     struct compact_budget budget; /* of this turn */
     size_t wanted;  /* bytes that were refused, and may be had by more work, + 1; 0: none */
     size_t refused; /* the most that was refused at once since the last tick */
-    size_t beyond;  /* admitted by server_check_beyond since memory is full */
+    /* The least of store_task_bytes since memory is full: what was there before does not count for
+     * server_check_beyond. */
+    int64_t task_bytes;
 };
 
 /* Bytes held for clients, as maxmemory counts: payload, indexes, buffers, bulks on their way in as
@@ -58,11 +62,11 @@ size_t server_memory_replies(const struct server *s);
  * full. */
 size_t server_memory_reply_most(const struct server *s);
 
-/* Call before an op that takes about `bytes` for something other than samples, and that may be what
- * frees memory in the end: ERROR_OOM where what was admitted so since memory is full would be more
- * than server_memory_spare. With `needed`, nothing else can free it: more than a quarter of
- * maxmemory and 8 MiB. (Not a bound of used memory: that may be far beyond a maxmemory that was
- * lowered.) */
+/* Call before an op about tasks that takes about `bytes` more. ERROR_OOM if what such ops have taken
+ * since memory is full, and not given back, would be more than server_memory_spare; with `needed`
+ * (samples wait for the task, or it has consumed before: nothing else may free memory) more than a
+ * quarter of maxmemory and 8 MiB. This is no bound of used memory, which may be far beyond a
+ * maxmemory that was lowered. */
 int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e);
 
 /* The end of the turn: goes on with what a refusal was for, within the budget of the next turn.

@@ -436,7 +436,9 @@ void partition_clear(struct partition *p, uint64_t seq) {
     p->samples--;
     if (--piece->count > 0) return;
     uint64_t number = spine_number(seq);
+    size_t before = mem_used();
     for (size_t i = 0; i < p->tasks_count; i++) consumer_drop_piece(p->tasks[i], number);
+    p->task_bytes -= (int64_t)(before - mem_used());
     spine_set(&p->rows, number, NULL);
     row_piece_free(p, piece);
 }

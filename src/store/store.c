@@ -29,6 +29,7 @@ struct store {
     void (*hook)(void *context, const struct op *op);
     void *hook_context;
     uint64_t last_serial; /* of partitions */
+    int64_t task_bytes;   /* of all partitions */
 };
 
 struct store *store_new(struct error *e) {
@@ -144,6 +145,7 @@ static size_t store_drop(struct store *s, struct partition *p) {
     s->spare[s->spare_count++] = p->slot;
     for (size_t i = 0; i < p->tasks_count; i++) lease_drop_all(&s->leases, p->tasks[i]);
     once_leave(&s->leases, p);
+    s->task_bytes -= p->task_bytes;
     partition_release(p);
     p->dropped = s->dropped;
     s->dropped = p;
@@ -204,6 +206,33 @@ struct partition *store_next(const struct store *s, uint64_t *cursor) {
     return NULL;
 }
 
+int64_t store_task_bytes(const struct store *s) {
+    return s->task_bytes;
+}
+
+static bool store_is_about_tasks(enum op_kind kind) {
+    switch (kind) {
+    case OP_PUT:
+    case OP_EXPECT:
+    case OP_SEAL:
+    case OP_CLEAR:
+    case OP_ERASE:
+    case OP_DROP:
+    case OP_ADOPT: return false;
+    default: return true;
+    }
+}
+
+/* An op that concerns one partition. */
+static size_t store_apply_to(struct store *s, struct partition *p, const struct op *op) {
+    size_t used = mem_used();
+    int64_t before = p->task_bytes;
+    size_t changed = apply_to_partition(&s->leases, p, op);
+    if (store_is_about_tasks(op->kind)) p->task_bytes += (int64_t)(mem_used() - used);
+    s->task_bytes += p->task_bytes - before;
+    return changed;
+}
+
 size_t store_apply(struct store *s, const struct op *op) {
     struct partition *p = store_find(s, op->partition);
     bool creates =
@@ -215,7 +244,7 @@ size_t store_apply(struct store *s, const struct op *op) {
         changed = store_adopt(s, &op->adopt);
     } else if (p || creates) {
         if (!p) p = store_put_in(s, partition_new(op->partition, s->arena));
-        changed = apply_to_partition(&s->leases, p, op);
+        changed = store_apply_to(s, p, op);
         if (op->kind == OP_DEFINE) store_note_indexes(s, p);
     }
     if (s->hook) s->hook(s->hook_context, op);

@@ -11,6 +11,11 @@ proc fill_memory {} {
     while {![catch {r TQ.PUT full small[incr i] FIELDS 1 f x}]} {}
 }
 
+# Samples k1 … of a byte.
+proc fill_bytes {partition n} {
+    r TQ.MPUT $partition KEYS $n {*}[names k 1 $n] COLUMNS 1 f u8 "" [string repeat x $n]
+}
+
 proc assert_within {more} {
     set used [info_field used_memory]
     assert {$used < $::full_used + $more} "used_memory is $used"
@@ -58,7 +63,7 @@ start_own_server {maxmemory 20mb} {
     } {
         test "scans that wait do not take memory beyond maxmemory: $what" {
             # More than are evaluated at once.
-            r TQ.MPUT p KEYS 20000 {*}[names k 1 20000] COLUMNS 1 f u8 "" [string repeat x 20000]
+            fill_bytes p 20000
             fill_memory
             set clients [calls_at_once 1000 {*}$::command {*}$::where]
             set refused [refused_of $clients]
@@ -66,5 +71,78 @@ start_own_server {maxmemory 20mb} {
             assert_equal [lrepeat [expr {1000 - $refused}] $::reply] $::others
             assert_equal 20000 [r TQ.COUNT p]
         }
+    }
+}
+
+start_own_server {maxmemory 20mb} {
+    test "new holders of ONCE do not take memory beyond maxmemory, and those that are there go on" {
+        fill_bytes p 40000
+        assert_equal k1 [take p t 1 ONCE first 1]
+        fill_memory
+        set replies {}
+        foreach i [range 1 35] {
+            set commands {}
+            foreach j [range 1 1000] {
+                lappend commands [list TQ.SAMPLE p t COUNT 1 FIELDS 1 f ONCE holder$i.$j 1 AS KEYS]
+            }
+            lappend replies {*}[pipeline [r] $commands]
+            assert_within 1000000
+        }
+        assert {[lsearch -glob $replies "*OOM*"] > 0} "none was refused"
+        assert_equal k1 [take p t 1 ONCE first 1]
+        assert_match k* [take p t 1 ONCE first 2]
+    }
+
+    test "what tasks took beyond maxmemory is given back when they go" {
+        fill p 1 100
+        fill_memory
+        # All rounds together take more than tasks may have while memory is full.
+        foreach round [range 1 9] {
+            foreach {command expected} {
+                {TQ.SAMPLE p t# COUNT 1 FIELDS 1 f AS KEYS} k1
+                {TQ.RESET p TASK t#} 1
+            } {
+                set commands [lmap i [range 1 900] {string map [list # $round.$i] $command}]
+                assert_equal [lrepeat 900 $expected] [pipeline [r] $commands]
+            }
+        }
+    }
+
+    test "bits of tasks that take from all blocks of a partition are counted" {
+        fill_bytes p 60000
+        fill_memory
+        set commands {}
+        foreach i [range 1 300] {
+            lappend commands [list TQ.SAMPLE p t$i COUNT 600 FIELDS 1 f BY RANDOM SEED $i AS KEYS]
+        }
+        assert {[lsearch -glob [pipeline [r] $commands] "*OOM*"] > 0} "none was refused"
+        assert_within 1000000
+    }
+
+    test "leases that are never acknowledged do not take memory beyond maxmemory" {
+        fill_bytes p 45000
+        fill_memory
+        r CLIENT SETNAME [string repeat n 255]
+        # A task that has consumed before may have 13 MB: its samples may be what frees memory.
+        set commands [lrepeat 43000 {TQ.SAMPLE p t COUNT 1 FIELDS 1 f LEASE 1000000 AS KEYS}]
+        set replies [pipeline [r] $commands]
+        assert {[lsearch -glob $replies "*OOM*"] > 0} "none was refused"
+        assert_within 10000000
+        assert_equal 1 [r TQ.ACK p t [lindex $replies 0 0]]
+        r TQ.RESET p TASK t
+        assert_equal k1 [take p t 1]
+    }
+}
+
+start_server {} {
+    test "names of clients have at most 255 bytes" {
+        set name [string repeat n 255]
+        assert_equal OK [r CLIENT SETNAME $name]
+        assert_error "ERR Client names cannot be longer than 255 bytes, got 256." {r CLIENT SETNAME n$name}
+        assert_error "ERR lib-name cannot be longer than 255 bytes, got 256." {r CLIENT SETINFO lib-name n$name}
+        assert_error "ERR lib-ver cannot be longer than 255 bytes, got 256." {r CLIENT SETINFO lib-ver n$name}
+        assert_error "ERR Client names cannot be longer than 255 bytes, got 256." {r HELLO 3 SETNAME n$name}
+        assert_equal $name [r CLIENT GETNAME]
+        r CLIENT SETNAME ""
     }
 }
