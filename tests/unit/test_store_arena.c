@@ -326,6 +326,22 @@ static uint64_t purges_failed(const struct arena *arena) {
     return stats.purges_failed;
 }
 
+long __wrap_sysconf(int name);
+long __real_sysconf(int name);
+
+static long system_page; /* what the system says its pages have; 0: what they have */
+
+long __wrap_sysconf(int name) {
+    return name == _SC_PAGESIZE && system_page ? system_page : __real_sysconf(name);
+}
+
+static struct arena *arena_new_with_pages(long page) {
+    system_page = page;
+    struct arena *arena = arena_new(REGION, NULL);
+    system_page = 0;
+    return arena;
+}
+
 /* Bytes of [begin, begin + len) that are backed by memory, in pages of the system. */
 static size_t resident(const char *begin, size_t len) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
@@ -342,8 +358,7 @@ static size_t resident(const char *begin, size_t len) {
 static void test_purge_counts_parts_of_pages(void **state) {
     (void)state;
     enum { PAGE = 64 * 1024, LEN = 5 * PAGE };
-    struct arena *arena = arena_new(REGION, NULL);
-    arena_set_page(arena, PAGE);
+    struct arena *arena = arena_new_with_pages(PAGE);
     struct chunk *before = arena_take(arena, 3 * ARENA_UNIT), *chunk = arena_take(arena, LEN);
     struct chunk *behind = arena_take(arena, 3 * ARENA_UNIT);
     char *memory = before->memory;
@@ -378,8 +393,7 @@ static void test_purge_counts_parts_of_pages(void **state) {
 static void test_purge_of_less_than_a_page(void **state) {
     (void)state;
     enum { PAGE = 64 * 1024, N = 40 };
-    struct arena *arena = arena_new(REGION, NULL);
-    arena_set_page(arena, PAGE);
+    struct arena *arena = arena_new_with_pages(PAGE);
     struct chunk *gone[N], *kept[N];
     for (size_t i = 0; i < N; i++) {
         gone[i] = arena_take(arena, 8 * ARENA_UNIT);
