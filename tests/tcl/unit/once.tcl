@@ -218,7 +218,7 @@ start_server {} {
         once_later $again 1 1 BLOCK 30
         assert_error "UNBLOCKED *" {resp::receive $lost}
         assert_equal (nil) [resp::receive $again]
-        once_later $lost 1 1 BLOCK 30
+        once_later $lost 1 1 BLOCK 60000
         wait_blocked 1
         once_later $again 1 1 BLOCK 0
         assert_error "UNBLOCKED *" {resp::receive $lost}
