@@ -56,10 +56,32 @@ static void leave_all(struct client *c, const struct subscription *how) {
     }
 }
 
+/* Before anything is done: memory for the names, and room for the confirmations. */
+static int subscription_check(struct client *c, const struct subscription *how, struct error *e) {
+    enum { CONFIRMATION_BYTES = 64 };
+    const struct seats *own = how->kind == PUBSUB_CHANNEL ? &c->channels : &c->patterns;
+    uint64_t reply = 0;
+    size_t names = 0;
+    const struct seat *seat;
+    for (size_t i = 1; i < c->argc; i++) {
+        names += audience_cost(c->argv[i].bytes);
+        reply += CONFIRMATION_BYTES + c->argv[i].bytes.len;
+    }
+    if (c->argc == 1)
+        TAILQ_FOREACH(seat, &own->list, own) reply += CONFIRMATION_BYTES + seat->name->name.len;
+    int failed = how->leaves ? 0 : server_check_names(c->server, names, e);
+    return failed ? failed : client_check_room(c, reply, e);
+}
+
 static void subscription_run(struct client *c, const struct subscription *how) {
+    struct error e;
     if (c->executing && c->argc != 2) { /* as many confirmations as names: EXEC has room for one */
         reply_errorf(&c->reply, ERROR_ERR, "%s takes exactly one name inside a transaction",
                      how->word);
+        return;
+    }
+    if (subscription_check(c, how, &e)) {
+        reply_error(&c->reply, &e);
         return;
     }
     if (c->argc == 1) leave_all(c, how);
@@ -87,6 +109,11 @@ static void punsubscribe_run(struct client *c) {
 /* ---- publishing */
 
 static void publish_run(struct client *c) {
+    struct error e;
+    if (pubsub_check(c, c->argv[1].bytes, c->argv[2].bytes, &e)) {
+        reply_error(&c->reply, &e);
+        return;
+    }
     size_t sent = pubsub_publish(c->server, c->argv[1].bytes, c->argv[2].bytes);
     reply_integer(&c->reply, (int64_t)sent);
 }

@@ -89,6 +89,7 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_la
     struct taken taken;
     struct error e;
     struct take take = sample->take;
+    struct take_walk walk = take.walk;
     take.holder = span_of_string(c->name && *c->name ? c->name : c->address);
     if (take_plan(s->store, &take, s->now_ms, &s->scratch, &taken, &e)) {
         reply_error(&c->reply, &e);
@@ -119,6 +120,10 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_la
         reply_take_back(&c->reply, &mark);
     else
         failed = client_reply_end(c, &mark, &e);
+    if (failed && client_reply_again(c, &e)) {
+        sample->take.walk = walk;
+        return sample_try(c, sample, lack);
+    }
     if (failed) {
         reply_error(&c->reply, &e);
         return true;

@@ -3,6 +3,7 @@
 
 #include "server/client.h"
 #include "server/command.h"
+#include "server/server.h"
 #include "server/transaction.h"
 
 static void multi_run(struct client *c) {
@@ -14,7 +15,14 @@ static void multi_run(struct client *c) {
     reply_status(&c->reply, "OK");
 }
 
+/* Replies that are longer than this each are bounded when they are written. */
+static int exec_check_room(struct client *c, struct error *e) {
+    enum { REPLY_BYTES = 200 };
+    return client_check_room(c, (uint64_t)transaction_length(c) * REPLY_BYTES, e);
+}
+
 static void exec_run(struct client *c) {
+    struct error e;
     if (!c->transaction) {
         reply_errorf(&c->reply, ERROR_ERR, "EXEC without MULTI");
     } else if (transaction_is_spoiled(c)) {
@@ -24,6 +32,10 @@ static void exec_run(struct client *c) {
     } else if (c->touched) {
         transaction_forget(c);
         reply_null_array(&c->reply);
+    } else if (exec_check_room(c, &e)) {
+        transaction_forget(c);
+        reply_errorf(&c->reply, ERROR_EXECABORT, "Transaction discarded because of: OOM %s",
+                     e.text);
     } else {
         transaction_run(c);
     }
@@ -41,6 +53,13 @@ static void discard_run(struct client *c) {
 static void watch_run(struct client *c) {
     if (c->transaction) {
         reply_errorf(&c->reply, ERROR_ERR, "WATCH inside MULTI is not allowed");
+        return;
+    }
+    struct error e;
+    size_t names = 0;
+    for (size_t i = 1; i < c->argc; i++) names += audience_cost(c->argv[i].bytes);
+    if (server_check_names(c->server, names, &e)) {
+        reply_error(&c->reply, &e);
         return;
     }
     for (size_t i = 1; i < c->argc; i++) transaction_watch(c, c->argv[i].bytes);

@@ -39,6 +39,7 @@ static struct audience_name *name_get(struct audience *a, struct span name) {
     struct audience_name *n = audience_find(a, name);
     if (n) return n;
     n = mem_calloc(1, sizeof(*n) + name.len);
+    a->bytes += sizeof(*n) + name.len;
     if (name.len) memcpy(n + 1, name.ptr, name.len);
     n->name = span_of(n + 1, name.len);
     TAILQ_INIT(&n->seats);
@@ -55,6 +56,7 @@ static void name_tidy(struct audience *a, struct audience_name *n) {
     }
     TAILQ_REMOVE(&a->all, n, all);
     table_remove(&a->names, &n->link);
+    a->bytes -= sizeof(*n) + n->name.len;
     mem_free(n);
 }
 
@@ -87,6 +89,7 @@ static void seat_leave(struct audience *a, struct seats *own, struct seat *seat)
     TAILQ_REMOVE(&n->seats, seat, neighbours);
     n->count--;
     table_remove(&a->taken, &seat->link);
+    a->bytes -= sizeof(*seat);
     mem_free(seat);
     name_tidy(a, n);
 }
@@ -96,6 +99,7 @@ bool audience_join(struct audience *a, struct client *c, struct seats *own, stru
     struct seat_key key = {n, c};
     if (seat_find(a, &key)) return false;
     struct seat *seat = mem_calloc(1, sizeof(*seat));
+    a->bytes += sizeof(*seat);
     seat->name = n;
     seat->client = c;
     TAILQ_INSERT_TAIL(&n->seats, seat, neighbours);

@@ -46,9 +46,15 @@ struct audience_name {
 struct audience {
     struct table names, taken;
     TAILQ_HEAD(, audience_name) all; /* in the order in which they appeared */
+    size_t bytes;                    /* of names and seats */
     unsigned walks;
     bool has_empty;
 };
+
+/* What a seat takes, if the name is new. */
+static inline size_t audience_cost(struct span name) {
+    return sizeof(struct audience_name) + sizeof(struct seat) + name.len;
+}
 
 void audience_init(struct audience *a);
 void audience_free(struct audience *a); /* when every seat has been left */

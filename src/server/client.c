@@ -59,6 +59,7 @@ struct clients *clients_new(struct server *s) {
     TAILQ_INIT(&clients->sending);
     TAILQ_INIT(&clients->ready);
     TAILQ_INIT(&clients->halves);
+    TAILQ_INIT(&clients->unread);
     TAILQ_INIT(&clients->dead);
     clients->lander = (struct resp_lander){.context = s, .land = land, .release = land_release};
     clients->limits = (struct resp_limits){.max_inline = INLINE_MAX, .land_from = LAND_FROM};
@@ -352,101 +353,7 @@ int client_keep_argv(struct client *c, enum client_keep what, struct error *e) {
     return 0;
 }
 
-/* ---- limits */
-
-enum client_class client_class(const struct client *c) {
-    return pubsub_count(c) ? CLIENT_PUBSUB : CLIENT_NORMAL;
-}
-
-static void client_cut_output(struct client *c, const char *limit) {
-    c->server->metrics.output_cut++;
-    log_warning("client %llu at %s: %zu bytes of output wait for it, beyond the %s "
-                "client-output-buffer-limit; closed",
-                (unsigned long long)c->id, c->address, c->reply.pending, limit);
-    client_close(c, "output limit");
-}
-
-static bool is_beyond(size_t bytes, size_t limit) {
-    return limit && bytes > limit;
-}
-
-/* Of a subscriber the messages alone are held to the limit of its class: a batch that it asked for
- * over the same connection (RESP3) may be far larger than any backlog of messages should be. */
-static void client_check_output(struct client *c) {
-    const struct client_output_limit *limits = c->server->clients->output_limits;
-    enum client_class class = client_class(c);
-    const struct client_output_limit *limit = &limits[class];
-    size_t pending = c->reply.pending, counted = pending;
-    if (class == CLIENT_PUBSUB && c->messages < pending) counted = c->messages;
-    if (is_beyond(counted, limit->hard) || is_beyond(pending, limits[CLIENT_NORMAL].hard)) {
-        client_cut_output(c, "hard");
-        return;
-    }
-    if (!is_beyond(counted, limit->soft))
-        c->soft_since_us = 0;
-    else if (!c->soft_since_us)
-        c->soft_since_us = c->server->now_us;
-    else if (c->server->now_us - c->soft_since_us > limit->soft_seconds * 1000000)
-        client_cut_output(c, "soft");
-}
-
-int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) {
-    enum client_class class = CLIENT_NORMAL; /* of a subscriber messages alone have another limit */
-    size_t hard = c->server->clients->output_limits[class].hard;
-    if (!hard || bytes <= hard - (c->reply.pending < hard ? c->reply.pending : hard)) return 0;
-    return error_set(
-        e, ERROR_ERR,
-        "the reply would have %llu bytes beside %zu that wait: client-output-buffer-limit "
-        "normal is %zu bytes. Nothing was done: ask for less",
-        (unsigned long long)bytes, c->reply.pending, hard);
-}
-
-struct reply_mark client_reply_try(struct client *c) {
-    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
-    return reply_try(&c->reply, hard ? hard : SIZE_MAX, server_memory_replies(c->server));
-}
-
-/* The reply was taken back for lack of memory. */
-static int client_refuse_room(struct client *c, struct error *e) {
-    struct server *s = c->server;
-    s->metrics.refused_oom++;
-    return error_set(
-        e, ERROR_OOM,
-        "used memory is at 'maxmemory', and all replies together may hold %zu bytes "
-        "beyond it, of which others hold %zu. Nothing was done: ask for less, or again "
-        "when they have been read",
-        server_memory_reply_most(s), reply_pool_held(s->reply_pool));
-}
-
-int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e) {
-    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard, before = mark->pending;
-    bool no_room = c->reply.no_room;
-    if (reply_fits(&c->reply, mark)) return 0;
-    if (no_room) return client_refuse_room(c, e);
-    return error_set(
-        e, ERROR_ERR,
-        "the reply would have more than %zu bytes beside %zu that wait: client-output-buffer-limit "
-        "normal is %zu bytes. Nothing was done: ask for less",
-        hard > before ? hard - before : 0, before, hard);
-}
-
-void client_output_ready(struct client *c) {
-    client_check_output(c);
-    if (!c->dead && !c->writable_armed) client_send_later(c);
-}
-
-void client_send_later(struct client *c) {
-    if (c->is_sending) return;
-    c->is_sending = true;
-    /* LIFO: woken consumers are answered before the producer that woke them. */
-    TAILQ_INSERT_HEAD(&c->server->clients->sending, c, sending);
-    server_turn(c->server);
-}
-
-void client_message_ready(struct client *c, size_t bytes) {
-    c->messages += bytes;
-    client_output_ready(c);
-}
+/* ---- ten times a second */
 
 /* True if half a command has come, and then no byte for client-request-timeout seconds. Input
  * behind a parked or paused command does not count: the server has not looked whether it is whole.
@@ -485,45 +392,6 @@ static void client_tick(struct client *c) {
                     c->address);
         client_close(c, "timeout");
     }
-}
-
-/* Does a write wait for memory, or was one refused since it was asked last? */
-static bool clients_lack_memory(struct server *s) {
-    bool refused = s->metrics.refused_oom != s->clients->refused_seen;
-    s->clients->refused_seen = s->metrics.refused_oom;
-    return refused || server_memory_full(s, 0) || waiter_queued(s, WAITER_SERVER, SPAN_LITERAL(""));
-}
-
-size_t clients_output_most(const struct server *s) {
-    return reply_pool_bytes(s->reply_pool) > server_memory_spare(s) ? 0 : CLIENT_PENDING_FULL;
-}
-
-/* Memory is full, and a client does not read: chunks that its replies lie in can't be used again.
- * The one that has read nothing for longest goes. */
-static bool clients_cut_slowest(struct server *s) {
-    enum { STALLED_US = 1000 * 1000 };
-    struct client *c, *slowest = NULL;
-    size_t most = clients_output_most(s);
-    TAILQ_FOREACH(c, &s->clients->all, all)
-    if (c->output_us && c->reply.pending > most && (!slowest || c->output_us < slowest->output_us))
-        slowest = c;
-    if (!slowest || s->now_us - slowest->output_us < STALLED_US) return false;
-    s->metrics.output_cut++;
-    log_warning(
-        "client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
-        "beyond maxmemory; closed",
-        (unsigned long long)slowest->id, slowest->address, slowest->reply.pending);
-    client_close(slowest, "memory is full and it does not read");
-    return true;
-}
-
-/* Some at a time: what one gives back may be enough. */
-static void clients_cut_stalled(struct server *s) {
-    enum { CUT_AT_ONCE = 16 };
-    if (!s->maxmemory || !clients_lack_memory(s)) return;
-    mem_trim();
-    for (int i = 0; i < CUT_AT_ONCE && clients_cut_slowest(s); i++)
-        if (!server_memory_full(s, (size_t)s->maxmemory / 16)) return;
 }
 
 void clients_tick(struct server *s) {

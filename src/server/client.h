@@ -5,7 +5,8 @@
  * request is incomplete or its commands have to wait; replies are written into blocks of a common
  * pool and sent at the end of the turn.
  *
- * client.c is the life of a connection, client_io.c moves its bytes. */
+ * client.c is the life of a connection, client_io.c moves its bytes, client_output.c bounds those
+ * that wait to be sent. */
 #ifndef TQ_SERVER_CLIENT_H
 #define TQ_SERVER_CLIENT_H
 
@@ -88,9 +89,9 @@ struct client {
     struct resp_arg *kept; /* argv in memory of its own, one block with the bytes; NULL: none */
     size_t half;           /* bytes held for half a request, in clients->half_bytes */
     size_t outstanding;    /* bytes of a bulk that memory was taken for, in clients->outstanding */
-    int64_t output_us;     /* since when none of the output that waits has moved; 0: none waits */
+    int64_t output_us;     /* when output that waits last moved: in `unread`; 0: none waits */
     TAILQ_ENTRY(client) all, sending, ready; /* `all`: also for `rejected` and `dead` */
-    TAILQ_ENTRY(client) halves;
+    TAILQ_ENTRY(client) halves, unread;
 };
 
 TAILQ_HEAD(client_list, client);
@@ -110,6 +111,7 @@ enum {
 struct clients {
     struct client_list all, rejected, sending, ready, dead;
     struct client_list halves; /* with `half` set, the longest without a byte first */
+    struct client_list unread; /* with output_us set, the longest without a byte taken first */
     size_t count, n_rejected;  /* of all, of rejected */
     size_t half_bytes;         /* held by `halves` */
     size_t kept_bytes;         /* of arguments that were kept: of parked calls, in MULTI */
@@ -222,6 +224,24 @@ int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 struct reply_mark client_reply_try(struct client *c);
 int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e);
 
+/* Where client_reply_end refused for lack of memory: closes clients that have taken no byte of
+ * their output for a second, the longest silent first, until a quarter more room is left. True if
+ * any was closed: plan and write the reply again. */
+bool client_reply_again(struct client *c, const struct error *e);
+
+/* The same before anything is written: makes room for a reply (or messages) of so many bytes.
+ * ERROR_OOM where there is none. May close clients, never the one whose command is running. */
+int client_check_room(struct client *c, uint64_t bytes, struct error *e);
+
+/* The same for output that adds up unless it is refused, however short it is: messages. */
+int client_need_room(struct client *c, uint64_t bytes, struct error *e);
+
+/* Is there room for so many bytes? Closes nobody. */
+bool clients_have_room(const struct server *s, uint64_t bytes);
+
+/* Close one that does not read, since there is no room for more of its output. */
+void client_cut_full(struct client *c);
+
 /* By what it does now. */
 enum client_class client_class(const struct client *c);
 
@@ -253,7 +273,13 @@ void clients_tick(struct server *s);  /* ten times a second: timeouts and limits
  * without a byte for a second. */
 void clients_shed_halves(struct server *s, size_t more);
 
-/* ---- between client.c and client_io.c */
+/* ---- between client.c, client_io.c and client_output.c */
+
+/* Close it where its output is beyond client-output-buffer-limit. */
+void client_check_output(struct client *c);
+
+/* Ten times a second: where others lack memory, close clients that do not read. */
+void clients_cut_stalled(struct server *s);
 
 /* At the end of the turn, once the log has what the turn did, send what is pending: the only way in
  * which bytes leave. */

@@ -409,7 +409,7 @@ static bool client_write(struct client *c, size_t *sent_total) {
         return false;
     }
     reply_sent(&c->reply, (size_t)sent);
-    c->active_us = c->output_us = c->server->now_us;
+    c->active_us = c->server->now_us;
     if (c->soft_since_us) c->soft_since_us = c->server->now_us; /* it reads, if slowly */
     c->server->metrics.bytes_out += (uint64_t)sent;
     *sent_total += (size_t)sent;
@@ -456,16 +456,22 @@ static void client_resume(struct client *c) {
     client_count_half(c);
 }
 
+/* Output waits (or not), and some of it moved just now (or there was none before). */
+static void client_note_output(struct client *c, bool waits) {
+    struct clients *all = c->server->clients;
+    if (c->output_us) TAILQ_REMOVE(&all->unread, c, unread);
+    c->output_us = 0;
+    if (!waits) return;
+    c->output_us = c->server->now_us ? c->server->now_us : 1;
+    TAILQ_INSERT_TAIL(&all->unread, c, unread);
+}
+
 static void client_send(struct client *c) {
     size_t sent = 0;
     while (c->reply.pending && sent < SEND_BUDGET && client_write(c, &sent)) continue;
     if (c->dead) return;
-    if (!c->reply.pending) {
-        c->messages = 0;
-        c->output_us = 0;
-    } else if (!c->output_us) {
-        c->output_us = c->server->now_us;
-    }
+    if (!c->reply.pending) c->messages = 0;
+    if (sent || !c->reply.pending || !c->output_us) client_note_output(c, c->reply.pending != 0);
     client_arm_writable(c, c->reply.pending != 0);
     if (c->is_paused && c->reply.pending <= c->server->clients->pause_low && !client_is_full(c))
         client_resume(c);
@@ -508,6 +514,7 @@ void client_io_end(struct client *c) {
     event_del(&c->writable);
     resp_free(&c->parser);
     reply_drop(&c->reply);
+    client_note_output(c, false);
     c->reply.discard = true; /* whoever still holds it writes into the void */
     input_drop(c);
     client_count_half(c);

@@ -257,9 +257,14 @@ static void command_refuse(struct client *c, const struct entry *entry, const st
  * is an error. Others see to that before they change anything. */
 static void command_tell(struct client *c, const struct command *command) {
     struct error e;
-    struct reply_mark mark = client_reply_try(c);
-    command->run(c);
-    if (!c->dead && client_reply_end(c, &mark, &e)) reply_error(&c->reply, &e);
+    for (;;) {
+        struct reply_mark mark = client_reply_try(c);
+        command->run(c);
+        if (c->dead || !client_reply_end(c, &mark, &e)) return;
+        scratch_reset(&c->server->scratch);
+        if (!client_reply_again(c, &e)) break;
+    }
+    reply_error(&c->reply, &e);
 }
 
 static void entry_run(struct client *c, struct entry *entry) {

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "server/client.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/waiter.h"
 #include "store/store.h"
@@ -30,13 +31,14 @@ size_t server_memory_reply_most(const struct server *s) {
 
 size_t server_memory_replies(const struct server *s) {
     if (!s->maxmemory) return SIZE_MAX;
-    size_t held = reply_pool_held(s->reply_pool), spare = server_memory_spare(s);
+    size_t kept = s->pubsub->kept_bytes, held = reply_pool_held(s->reply_pool) + kept;
+    size_t spare = server_memory_spare(s);
     size_t used = server_memory_used(s), limit = (size_t)s->maxmemory;
     size_t most = server_memory_reply_most(s), least = held + REPLY_SHORT;
     if (least > spare) least = spare;
     if (most < least) most = least;
     if (used < limit && most < held + (limit - used)) most = held + (limit - used);
-    return most;
+    return most - kept;
 }
 
 /* What indexes that are built are going to take is as good as used. */
@@ -73,6 +75,15 @@ int server_check_beyond(struct server *s, bool needed, size_t bytes, struct erro
     int64_t now = store_task_bytes(s->store);
     if (now < s->memory.task_bytes) s->memory.task_bytes = now;
     if ((size_t)(now - s->memory.task_bytes) + bytes <= most) return 0;
+    return server_refuse_memory(e);
+}
+
+int server_check_names(struct server *s, size_t bytes, struct error *e) {
+    const struct audience *names = s->pubsub->audiences;
+    size_t held =
+        names[PUBSUB_CHANNEL].bytes + names[PUBSUB_PATTERN].bytes + s->watchers.bytes + bytes;
+    if (held <= server_memory_spare(s) || !server_memory_full(s, 0)) return 0;
+    s->metrics.refused_oom++;
     return server_refuse_memory(e);
 }
 

@@ -53,8 +53,8 @@ int server_check_new_partition(struct server *s, struct span name, struct error 
  * maxmemory, and 4 MiB. */
 size_t server_memory_spare(const struct server *s);
 
-/* How much the blocks of all replies together may hold (reply_pool_held) when another one has been
- * written: what maxmemory leaves, or three quarters of server_memory_spare, or all of that where
+/* How much the blocks of all replies and messages together may hold (reply_pool_held) when another
+ * one has been written: what maxmemory leaves, or three quarters of server_memory_spare, or all of that where
  * the reply is a short one of up to 64 KiB. SIZE_MAX without maxmemory. */
 size_t server_memory_replies(const struct server *s);
 
@@ -68,6 +68,10 @@ size_t server_memory_reply_most(const struct server *s);
  * quarter of maxmemory and 8 MiB. This is no bound of used memory, which may be far beyond a
  * maxmemory that was lowered. */
 int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e);
+
+/* Call before a client subscribes to, or watches, names that take so many bytes (audience_cost):
+ * ERROR_OOM if memory is full and all such names would take more than server_memory_spare. */
+int server_check_names(struct server *s, size_t bytes, struct error *e);
 
 /* The end of the turn: goes on with what a refusal was for, within the budget of the next turn.
  * True where there is more to do. */

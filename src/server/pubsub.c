@@ -66,10 +66,20 @@ void pubsub_forget(struct client *c) {
 
 /* ---- publishing */
 
+enum { LETTER_BYTES = 96 }; /* of a message, beside its parts */
+
+static uint64_t letter_bytes(struct span pattern, struct span channel, struct span message) {
+    return LETTER_BYTES + (uint64_t)pattern.len + channel.len + message.len;
+}
+
 static void letter_write(struct client *c, struct span pattern, struct span channel,
                          struct span message) {
     struct reply *r = &c->reply;
     size_t before = r->pending;
+    if (c->output_us && !clients_have_room(c->server, letter_bytes(pattern, channel, message))) {
+        client_cut_full(c);
+        return;
+    }
     bool discard = r->discard;
     r->discard = false; /* CLIENT REPLY is about replies, which this is not */
     reply_push(r, pattern.ptr ? 4 : 3);
@@ -98,6 +108,7 @@ static void letter_keep(struct pubsub *p, struct span pattern, struct span chann
     letter->channel = letter_copy(&at, channel);
     letter->message = letter_copy(&at, message);
     TAILQ_INSERT_TAIL(&p->kept, letter, order);
+    p->kept_bytes += letter_bytes(pattern, channel, message);
 }
 
 /* To everyone who has that name: a channel, or a pattern that matches it. */
@@ -115,6 +126,33 @@ static size_t name_publish(struct server *s, const struct audience_name *name, s
         sent++;
     }
     return sent;
+}
+
+/* Bytes of all copies. */
+static uint64_t pubsub_bytes(struct server *s, struct span channel, struct span message) {
+    const struct audience *patterns = &s->pubsub->audiences[PUBSUB_PATTERN];
+    const struct audience_name *name =
+        audience_find(&s->pubsub->audiences[PUBSUB_CHANNEL], channel);
+    uint64_t bytes = name ? name->count * letter_bytes(span_of(NULL, 0), channel, message) : 0;
+    TAILQ_FOREACH(name, &patterns->all, all)
+    if (glob_match(name->name, channel, false))
+        bytes += name->count * letter_bytes(name->name, channel, message);
+    return bytes;
+}
+
+/* No less than pubsub_bytes, without looking at each pattern. */
+static uint64_t pubsub_most(struct server *s, struct span channel, struct span message) {
+    enum { PATTERN_MAX = 1024 };
+    const struct audience *audiences = s->pubsub->audiences;
+    const struct audience_name *name = audience_find(&audiences[PUBSUB_CHANNEL], channel);
+    uint64_t copies = (name ? name->count : 0) + audiences[PUBSUB_PATTERN].taken.count;
+    return copies * (PATTERN_MAX + letter_bytes(span_of(NULL, 0), channel, message));
+}
+
+int pubsub_check(struct client *c, struct span channel, struct span message, struct error *e) {
+    struct server *s = c->server;
+    if (clients_have_room(s, pubsub_most(s, channel, message))) return 0;
+    return client_need_room(c, pubsub_bytes(s, channel, message), e);
 }
 
 size_t pubsub_publish(struct server *s, struct span channel, struct span message) {
@@ -137,6 +175,7 @@ void pubsub_settle(struct client *c) {
     struct pubsub *p = c->server->pubsub;
     for (struct pubsub_letter *letter; (letter = TAILQ_FIRST(&p->kept));) {
         TAILQ_REMOVE(&p->kept, letter, order);
+        p->kept_bytes -= letter_bytes(letter->pattern, letter->channel, letter->message);
         if (!c->dead && !c->closing)
             letter_write(c, letter->pattern, letter->channel, letter->message);
         mem_free(letter);

@@ -2,7 +2,8 @@
  *
  * Nothing is kept of a message beyond its way out: who is not subscribed when it is published never
  * hears it. A subscriber that does not read what it asked for is cut at the output limit of its
- * class; one that leaves is forgotten at once.
+ * class, or where an event of a partition (notify.h), which nobody can be refused, finds no room in
+ * memory; one that leaves is forgotten at once.
  *
  * A message must not come between the parts of a reply, so what a client publishes to itself goes
  * out behind the reply of the command that published it. */
@@ -29,6 +30,7 @@ struct pubsub {
     uint64_t joins;                   /* how often anybody has subscribed to anything */
     uint64_t silences;                /* how often the last subscriber has left */
     TAILQ_HEAD(, pubsub_letter) kept; /* for the client whose command is running */
+    size_t kept_bytes;
 };
 
 struct pubsub *pubsub_new(void);
@@ -40,6 +42,11 @@ bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct span nam
 
 /* Leave everything, without a word: RESET, and the end of a connection. */
 void pubsub_forget(struct client *c);
+
+/* Would all copies of the message have room beside what waits for clients? ERROR_OOM. Messages are
+ * output as replies are, and bounded with them (server_memory_replies). May close clients that do
+ * not read, never the one whose command is running. */
+int pubsub_check(struct client *c, struct span channel, struct span message, struct error *e);
 
 /* Send to all who listen; returns how many copies went out (a client has one for each of its names
  * that match). May close clients, never the one whose command is running. */

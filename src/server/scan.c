@@ -18,19 +18,26 @@ struct span scan_queue(struct client *c) {
 
 void scan_begin(struct server *s, struct scan *scan, struct span partition,
                 const struct where *where) {
+    scan->waits = !scan->set && s->n_scans >= SCAN_SETS;
+    if (scan->waits) return;
     struct partition *p = store_find(s->store, partition);
     struct match_set *set = p ? matches_hold(p, where, &s->scratch) : NULL;
     scan_end(scan); /* behind the above: a set that stays held goes on where it was */
-    scan->set = set;
+    *scan = (struct scan){.server = s, .set = set};
+    if (set) s->n_scans++;
 }
 
 bool scan_step(struct server *s, struct scan *scan) {
+    if (scan->waits && s->n_scans >= SCAN_SETS) return true;
     return scan->set && !matches_fill(scan->set, s->slices.scanned);
 }
 
 void scan_end(struct scan *scan) {
-    if (scan->set) matches_release(scan->set);
-    scan->set = NULL;
+    if (scan->set) {
+        matches_release(scan->set);
+        scan->server->n_scans--;
+    }
+    *scan = (struct scan){0};
 }
 
 /* ---- whole commands ----------------------------------------------------------------------- */

@@ -22,7 +22,12 @@
 
 struct match_set;
 
-enum { SCAN_EVALUATIONS = 16 * 1024, SCAN_SLICE = 32 * 1024, SCAN_CELLS = 16 * 1024 };
+enum {
+    SCAN_EVALUATIONS = 16 * 1024,
+    SCAN_SLICE = 32 * 1024,
+    SCAN_CELLS = 16 * 1024,
+    SCAN_SETS = 16, /* sets that are filled at a time, or they would take any amount of memory */
+};
 
 /* How many evaluations the command that is running may do at once; 0: no limit. */
 static inline uint64_t scan_limit(const struct client *c) {
@@ -35,7 +40,9 @@ struct span scan_queue(struct client *c);
 /* ---- the set that a parked request waits for. Zeroed: none ---- */
 
 struct scan {
+    struct server *server; /* of the set */
     struct match_set *set;
+    bool waits; /* for another scan to end, before it gets a set */
 };
 
 /* It waits for the set of this WHERE from now on; for none where the partition does not exist. */

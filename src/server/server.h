@@ -74,6 +74,7 @@ struct server {
     struct event_base *base; /* NULL until server_start */
     struct metrics metrics;
     struct slice_limits slices;
+    size_t n_scans; /* that hold a set: scan.h */
     struct eventlog eventlog;
     struct client *current; /* whose command is running, or NULL */
     struct persistence persistence;
