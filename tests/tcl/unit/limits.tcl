@@ -420,9 +420,11 @@ start_own_server {client-output-buffer-limit "normal 100kb 0 0"} {
         }
         fill q 1 1500
         pipeline $c [lrepeat 1500 {TQ.SAMPLE q t COUNT 1 FIELDS 1 f LEASE 600000 AS KEYS}]
-        foreach i [range 1 40] {
+        foreach i [range 1 120] {
             set named [client]
-            $named CLIENT SETNAME [string repeat n 3000]
+            $named CLIENT SETNAME [string repeat n 255]
+            $named CLIENT SETINFO lib-name [string repeat l 255]
+            $named CLIENT SETINFO lib-ver [string repeat v 255]
         }
         set again [list KEYS 300 {*}[lrepeat 300 [lindex $keys 0]] FIELDS 1 f]
         set long [string repeat x 200000]
