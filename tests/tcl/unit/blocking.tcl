@@ -169,6 +169,18 @@ start_server {} {
         }
     }
 
+    test "a call whose WHERE nothing meets holds up no other of its task" {
+        set choosy [client]
+        resp::send $choosy TQ.SAMPLE p t COUNT 1 FIELDS 1 f WHERE 1 v = 9 BLOCK 0 AS KEYS
+        wait_blocked 1
+        set other [waiter p t 1]
+        r TQ.PUT p k1 TAGS 1 v 1 FIELDS 1 f x
+        wait_blocked 1
+        assert_equal k1 [resp::receive $other]
+        r TQ.PUT p k2 TAGS 1 v 9 FIELDS 1 f x
+        assert_equal k2 [resp::receive $choosy]
+    }
+
     test "the same fields in another order are the same queue" {
         set first [client]
         set second [client]
