@@ -82,7 +82,8 @@ void snapshot_read_ahead(struct snapshot *snapshot);
  * along with the thread, and waits for it. */
 bool snapshot_is_ready(struct snapshot *snapshot, const struct load *load);
 
-/* Load sections of about `budget` bytes, or of what is read of them, one at least; *done: that was all, load_finish may follow. Any
+/* Load sections of about `budget` bytes, or of what is read of them, one at least (none where the partition before needs
+ * load_prepare); *done: that was all, load_finish may follow. Any
  * error is final and names file and offset. Payload that is read ahead is in the store's arena: who ends before *done or an error
  * closes the snapshot before the store. */
 int snapshot_load_step(struct snapshot *snapshot, struct load *load, uint64_t budget, bool *done,

@@ -255,6 +255,7 @@ int snapshot_load_step(struct snapshot *s, struct load *load, uint64_t budget, b
     uint64_t begin = s->done;
     *done = false;
     while (!*done && s->done - begin < budget && (s->done == begin || snapshot_is_ready(s, load))) {
+        if (load_prepare(load)) return 0;
         struct snapshot_fetch *f;
         int failed = snapshot_fetch(s, load, &f, e);
         if (!failed && f) failed = section_load(s, f, load, e);

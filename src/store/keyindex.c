@@ -116,23 +116,27 @@ void keyindex_free(struct keyindex *index) {
     size_t entries = index->directory ? (size_t)1 << index->depth : 0;
     for (size_t i = 0; i < entries;) {
         struct keyindex_page *page = index->directory[i];
-        i += (size_t)1 << (index->depth - page->depth);
-        page_free(index, page);
+        i += page ? (size_t)1 << (index->depth - page->depth) : 1;
+        if (page) page_free(index, page);
     }
     mem_free(index->directory);
     *index = (struct keyindex){0};
 }
 
 /* A page that splits leaves two that are half as full as it may be: as many pages are made as leave none emptier than that. */
-void keyindex_reserve(struct keyindex *index, size_t n) {
+size_t keyindex_reserve(struct keyindex *index, size_t n) {
     enum { HALF_FULL = PAGE_SPLIT / 16 * 7 };
     assert(!index->directory);
     while (index->depth < DEPTH_MAX && n >> index->depth >= 2 * HALF_FULL) index->depth++;
-    if (index->depth == 0) return; /* one page grows fast enough */
+    if (index->depth == 0) return 0; /* one page grows fast enough */
     size_t entries = (size_t)1 << index->depth;
-    index->directory = mem_alloc(entries * sizeof(*index->directory));
+    index->directory = mem_calloc(entries, sizeof(*index->directory));
     index->bytes += entries * sizeof(*index->directory);
-    for (size_t i = 0; i < entries; i++)
+    return entries;
+}
+
+void keyindex_make_pages(struct keyindex *index, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++)
         index->directory[i] = page_new(index, PAGE_SPLIT, index->depth);
 }
 

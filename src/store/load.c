@@ -188,8 +188,23 @@ static int load_numbers(struct load *l, struct unpack *u, struct error *e) {
 
 static void load_reserve(struct load *l) {
     uint64_t n = l->counts.samples < l->room ? l->counts.samples : l->room;
-    keyindex_reserve(&l->p->index, n);
+    l->pages = keyindex_reserve(&l->p->index, n);
+    l->pages_made = 0;
     l->room -= n;
+}
+
+void load_make_pages(struct load *l, size_t n) {
+    size_t left = l->pages - l->pages_made;
+    if (n > left) n = left;
+    keyindex_make_pages(&l->p->index, l->pages_made, l->pages_made + n);
+    l->pages_made += n;
+}
+
+bool load_prepare(struct load *l) {
+    enum { PAGES = 256 }; /* about a millisecond */
+    if (!l->p || l->pages_made == l->pages) return false;
+    load_make_pages(l, PAGES);
+    return true;
 }
 
 static int load_bounds(struct load *l, struct unpack *u, struct error *e) {

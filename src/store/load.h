@@ -27,6 +27,10 @@ struct load *load_new(const struct store *s, uint64_t bytes);
  * there. ERROR_OOM. */
 int load_room(const struct load *l, uint64_t payload_len, struct chunk **out, struct error *e);
 
+/* A millisecond of what a large partition needs before its keys come; true if there may be more.
+ * Between sections; what is left undone the next section of rows does at once. */
+bool load_prepare(struct load *l);
+
 /* A section comes, whole. Its payload is the beginning of `chunk`, which came from load_room and stays the caller's to unpin; NULL
  * where it has none. The head is not needed after. After an error the load can only be freed. */
 int load_section(struct load *l, unsigned kind, struct span head, struct chunk *chunk,

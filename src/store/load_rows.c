@@ -122,6 +122,7 @@ static int load_written(struct load *l, struct unpack *u, struct error *e) {
 }
 
 int load_index(struct load *l, struct error *e) {
+    load_make_pages(l, SIZE_MAX);
     l->sorted = mem_grow(l->sorted, &l->sorted_capacity, l->n_slots, sizeof(*l->sorted));
     uint64_t twice = partition_load_index(l->p, l->slots, l->n_slots, l->sorted);
     l->n_slots = 0;

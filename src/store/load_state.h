@@ -35,6 +35,7 @@ struct load {
     struct load_counts counts;
     struct scratch counts_scratch;
     uint64_t rows_end, groups_end; /* rows, groups of rows are loaded up to here */
+    size_t pages, pages_made;      /* of the index of keys: reserved, made */
     struct keyindex_slot *slots;   /* of keys that are not in the index yet */
     struct keyindex_slot *sorted;  /* room to sort them, kept: fresh memory is dear */
     size_t n_slots, slots_capacity, sorted_capacity;
@@ -57,6 +58,9 @@ struct load {
 /* ERROR_ERR: "partition 'x': " and the sentence. */
 int load_bad(const struct load *l, struct error *e, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Make so many pages of the index of keys, or all that are left. */
+void load_make_pages(struct load *l, size_t n);
 
 /* ---- load_rows.c: sections about rows ---- */
 
