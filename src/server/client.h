@@ -74,6 +74,7 @@ struct client {
     bool is_paused; /* much output waits: nothing is read and no command runs until it has gone */
     bool lingers;   /* closing: input is read and dropped, or the last reply may be lost */
     bool rejected;  /* beyond maxclients: in `rejected` in place of `all`, and closing */
+    uint64_t ready_round;       /* of clients->ready_round, when it became ready */
     int64_t born_us, active_us; /* monotonic */
     int64_t input_us;           /* when a byte last came, or reading went on; monotonic */
     uint64_t lingered;          /* bytes that were read and thrown away while it lingers */
@@ -117,6 +118,7 @@ struct clients {
     size_t kept_bytes;         /* of arguments that were kept: of parked calls, in MULTI */
     size_t outstanding;        /* bytes that memory was taken for and that have not arrived */
     uint64_t last_id;
+    uint64_t ready_round; /* how often clients_resume has run */
     struct client *visited; /* where the next tick goes on; NULL: at the beginning */
     struct resp_limits limits;
     struct resp_lander lander;

@@ -109,6 +109,7 @@ static void client_run_request(struct client *c) {
 static void client_make_ready(struct client *c) {
     if (c->is_ready) return;
     c->is_ready = true;
+    c->ready_round = c->server->clients->ready_round;
     TAILQ_INSERT_TAIL(&c->server->clients->ready, c, ready);
 }
 
@@ -229,11 +230,13 @@ static void client_run_shared(struct client *c, size_t len) {
     client_count_half(c);
 }
 
+/* Those that become ready meanwhile come in the next turn. They stand in the same list, since one
+ * client's command may close another one that is in it. */
 void clients_resume(struct server *s) {
-    struct client_list ready = TAILQ_HEAD_INITIALIZER(ready);
-    TAILQ_CONCAT(&ready, &s->clients->ready, ready);
-    for (struct client *c; (c = TAILQ_FIRST(&ready));) {
-        TAILQ_REMOVE(&ready, c, ready);
+    struct clients *all = s->clients;
+    uint64_t round = all->ready_round++;
+    for (struct client *c; (c = TAILQ_FIRST(&all->ready)) && c->ready_round <= round;) {
+        TAILQ_REMOVE(&all->ready, c, ready);
         c->is_ready = false;
         if (c->input.bytes && !c->waiter && !c->closing && !c->is_paused) client_run_own(c);
     }

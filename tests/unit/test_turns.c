@@ -1285,6 +1285,30 @@ static void test_clear_in_slices_stops_where_the_log_has_no_room(void **state) {
     machine_finish();
 }
 
+/* Commands that take more than a client's time in one turn. */
+static void send_pings(const struct peer *peer, size_t n) {
+    for (size_t i = 0; i < n; i++) send_text(peer, "PING\r\n");
+}
+
+/* Two clients go on in the next turn, and the first one kills the other: a third that needs more
+ * than a turn later on is not forgotten. */
+static void test_a_client_is_killed_that_is_to_go_on(void **state) {
+    (void)state;
+    enum { PINGS = 2700 };
+    machine_begin(false);
+    send_pings(&peers[0], PINGS);
+    send_text(&peers[0], "CLIENT KILL ID 2\r\n");
+    send_pings(&peers[1], PINGS);
+    while (!clients_waiting(&server)) EXPECT(simloop_pass(NULL), "no client uses up its time");
+    rest();
+    EXPECT(simsock_is_closed(peers[1].fd), "the other is killed");
+    EXPECT(simsock_output(peers[1].fd)->len < PINGS * strlen("+PONG\r\n"), "it had to go on");
+    send_pings(&peers[2], PINGS);
+    rest();
+    assert_int_equal(simsock_output(peers[2].fd)->len, PINGS * strlen("+PONG\r\n"));
+    machine_finish();
+}
+
 /* ---- time that clients have ----------------------------------------------------------------- */
 
 /* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
@@ -1557,6 +1581,7 @@ int main(void) {
         cmocka_unit_test(test_clear_is_cut_into_slices),
         cmocka_unit_test(test_clear_in_slices_ends_early),
         cmocka_unit_test(test_clear_in_slices_stops_where_the_log_has_no_room),
+        cmocka_unit_test(test_a_client_is_killed_that_is_to_go_on),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
