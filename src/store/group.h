@@ -60,8 +60,8 @@ static inline struct group *groups_get(const struct groups *gs, uint32_t number)
 }
 
 static inline size_t groups_overhead(const struct groups *gs) {
-    return (gs == &groups_none ? 0 : sizeof(*gs)) + gs->bytes + gs->index.bytes + gs->capacity * sizeof(*gs->table) +
-           gs->spare_capacity * sizeof(*gs->spare);
+    return (gs == &groups_none ? 0 : sizeof(*gs)) + gs->bytes + gs->index.bytes +
+           gs->capacity * sizeof(*gs->table) + gs->spare_capacity * sizeof(*gs->spare);
 }
 
 /* A group without members, which no other of this id may be; and one more member. For those who know numbers. */

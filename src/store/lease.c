@@ -282,7 +282,8 @@ static struct lease *lease_of(const struct partition *p, const struct op_select 
 
 static void lease_remember(struct partition *p, const struct lease *lease, uint64_t request,
                            size_t samples) {
-    ended_add(ended_own(&p->ended), &(struct ended_reply){lease->id, request, lease->task, samples});
+    ended_add(ended_own(&p->ended),
+              &(struct ended_reply){lease->id, request, lease->task, samples});
 }
 
 size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select) {

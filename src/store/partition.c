@@ -461,7 +461,7 @@ static bool column_set_shrink(struct column_set *set, size_t *steps) {
 bool partition_shrink(struct partition *p, size_t *steps) {
     if (!matches_shrink(p->matches, steps) || !tagindexes_shrink(p, steps) ||
         !column_shrink(&p->keys, steps) || !column_set_shrink(&p->fields, steps) ||
-        !column_set_shrink(&p->tags, steps) || 
+        !column_set_shrink(&p->tags, steps) ||
         (p->groups->end && !groups_shrink(groups_own(&p->groups), steps)) ||
         !onces_shrink(p->onces, steps))
         return false;

@@ -438,7 +438,8 @@ static void step_restore(struct twins *t) {
     tape_free(&tape);
     p = kit_partition(t->k, "with");
     assert_int_equal(p->n_indexes, n);
-    for (size_t i = 0; i < n; i++) assert_true(span_equal(p->bounds->indexes[i], SPAN_LITERAL("v")));
+    for (size_t i = 0; i < n; i++)
+        assert_true(span_equal(p->bounds->indexes[i], SPAN_LITERAL("v")));
 }
 
 /* Slices of building come between all others. */
