@@ -47,7 +47,7 @@ void columns_write(struct client *c, struct columns *columns) {
     for (size_t i = 0; i < columns->n; i++) {
         struct gather *gather = &columns->columns[i];
         reply_array(&c->reply, 4);
-        reply_bulk(&c->reply, gather->column->name);
+        reply_bulk(&c->reply, column_name(gather->column));
         reply_text(&c->reply, DTYPE_NAME(&gather->type));
         columns_write_shape(c, gather);
         columns_write_payload(c, gather);

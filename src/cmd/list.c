@@ -55,7 +55,7 @@ static void list_tags(struct client *c, const struct column_set *tags, uint64_t 
     for (size_t i = 0; i < tags->count; i++) {
         struct span value;
         if (!column_get(tags->columns[i], seq, &value)) continue;
-        reply_bulk(&c->reply, tags->columns[i]->name);
+        reply_bulk(&c->reply, column_name(tags->columns[i]));
         reply_bulk(&c->reply, value);
     }
 }
@@ -63,7 +63,8 @@ static void list_tags(struct client *c, const struct column_set *tags, uint64_t 
 static void list_fields(struct client *c, const struct column_set *fields, uint64_t seq) {
     reply_array(&c->reply, list_present(fields, seq));
     for (size_t i = 0; i < fields->count; i++)
-        if (column_has(fields->columns[i], seq)) reply_bulk(&c->reply, fields->columns[i]->name);
+        if (column_has(fields->columns[i], seq))
+            reply_bulk(&c->reply, column_name(fields->columns[i]));
 }
 
 static void list_entry(struct client *c, const struct partition *p, const struct list *list,

@@ -65,7 +65,7 @@ static void mget_common_fields(struct client *c, struct mget *mget, struct mget_
         size_t have = 0;
         while (have < rows->n && column_has(set->columns[i], rows->seqs[have])) have++;
         if (have < rows->n) continue;
-        names[mget->n_fields] = set->columns[i]->name;
+        names[mget->n_fields] = column_name(set->columns[i]);
         rows->columns[mget->n_fields++] = set->columns[i];
     }
     mget->fields = names;

@@ -61,7 +61,7 @@ static void schema_run(struct client *c) {
     for (size_t i = 0; i < p->fields.count; i++) {
         const struct column *field = p->fields.columns[i];
         reply_array(&c->reply, 4);
-        reply_bulk(&c->reply, field->name);
+        reply_bulk(&c->reply, column_name(field));
         reply_text(&c->reply, DTYPE_NAME(column_type(field)));
         reply_integer(&c->reply, (int64_t)field->produced);
         reply_integer(&c->reply, (int64_t)field->bytes);
@@ -274,7 +274,7 @@ static void status_run(struct client *c) {
     reply_text(r, "fields");
     reply_map(r, p->fields.count);
     for (size_t i = 0; i < p->fields.count; i++) {
-        reply_bulk(r, p->fields.columns[i]->name);
+        reply_bulk(r, column_name(p->fields.columns[i]));
         reply_integer(r, (int64_t)p->fields.columns[i]->produced);
     }
     size_t n_tasks;

@@ -74,7 +74,7 @@ void render_map(struct client *c, const struct partition *p, uint64_t seq, enum 
     for (size_t i = 0; i < p->fields.count; i++) {
         const struct column *column = p->fields.columns[i];
         if (!column_has(column, seq)) continue;
-        reply_bulk(&c->reply, column->name);
+        reply_bulk(&c->reply, column_name(column));
         render_value(c, column, seq, form);
     }
 }

@@ -41,24 +41,64 @@ static void column_free_types(struct column *c) {
 
 void column_init(struct column *c, struct span name, const struct dtype *type,
                  struct column_home *home) {
+    assert(name.len <= UINT8_MAX);
     *c = (struct column){
-        .name = span_of(mem_dup(name.ptr, name.len), name.len),
+        .name = name.ptr[0] == '@' ? name.ptr : mem_dup(name.ptr, name.len),
+        .name_len = (uint8_t)name.len,
         .types = column_first_type(type),
         .home = home,
     };
 }
 
+/* How many sizes the piece keeps of a cell. */
+static unsigned piece_kept(const struct column *c, const struct column_piece *piece) {
+    return column_sizes_kept(&c->types[piece->version]);
+}
+
 static size_t piece_bytes(const struct column *c, const struct column_piece *piece) {
-    size_t cell = sizeof(*piece->cells);
-    if (piece->sizes) cell += column_sizes_kept(&c->types[piece->version]) * sizeof(*piece->sizes);
-    return sizeof(*piece) + piece->capacity * cell + rowbits_bytes(piece->produced);
+    size_t cell = sizeof(struct cell) + piece_kept(c, piece) * sizeof(uint32_t);
+    size_t rows = piece->capacity > 1 ? piece->capacity : 0;
+    return sizeof(*piece) + rows * cell + rowbits_bytes(piece->produced);
+}
+
+static struct cell *piece_cells(struct column_piece *piece) {
+    return piece->capacity == 1 ? &piece->cell : piece->cells;
+}
+
+/* Where the type of the piece keeps sizes. */
+static uint32_t *piece_sizes(struct column_piece *piece) {
+    return piece->capacity == 1 ? &piece->size : piece->sizes;
+}
+
+/* Room for so many rows, more than there are. */
+static void piece_grow(struct column *c, struct column_piece *piece, unsigned capacity) {
+    unsigned kept = piece_kept(c, piece);
+    if (kept > 1 && capacity == 1) capacity = 2;
+    c->home->overhead -= piece_bytes(c, piece);
+    if (capacity > 1) {
+        struct column_piece old = *piece;
+        bool is_array = old.capacity > 1;
+        piece->cells = mem_realloc(is_array ? old.cells : NULL, capacity * sizeof(old.cell));
+        piece->sizes = NULL;
+        if (kept)
+            piece->sizes =
+                mem_realloc(is_array ? old.sizes : NULL, capacity * kept * sizeof(old.size));
+        if (old.capacity == 1) {
+            piece->cells[0] = old.cell;
+            if (kept) piece->sizes[0] = old.size;
+        }
+    }
+    piece->capacity = (uint16_t)capacity;
+    c->home->overhead += piece_bytes(c, piece);
 }
 
 static void piece_free(struct column *c, struct column_piece *piece) {
-    c->overhead -= piece_bytes(c, piece);
+    c->home->overhead -= piece_bytes(c, piece);
     rowbits_free(piece->produced);
-    mem_free(piece->cells);
-    mem_free(piece->sizes);
+    if (piece->capacity > 1) {
+        mem_free(piece->cells);
+        mem_free(piece->sizes);
+    }
     mem_free(piece);
 }
 
@@ -120,8 +160,8 @@ void column_free(struct column *c) {
     }
     spine_free(&c->spine);
     column_free_types(c);
-    mem_free((void *)c->name.ptr);
-    c->name = span_of(NULL, 0);
+    if (c->name && c->name[0] != '@') mem_free((void *)c->name);
+    c->name = NULL;
 }
 
 static void cell_drop(struct column *c, const struct cell *cell) {
@@ -171,7 +211,7 @@ void column_drop(struct column *c) {
         struct column_piece *piece = spine_get(&c->spine, number);
         if (!piece) continue;
         for (unsigned row = 0; row < piece->capacity; row++)
-            if (bits_get(piece->produced, row)) cell_drop(c, &piece->cells[row]);
+            if (bits_get(piece->produced, row)) cell_drop(c, piece_cells(piece) + row);
     }
     column_free(c);
 }
@@ -190,12 +230,13 @@ void column_widen(struct column *c, const struct dtype *type) {
     c->version++;
 }
 
-static struct dtype piece_item_type(const struct column *c, const struct column_piece *piece,
+static struct dtype piece_item_type(const struct column *c, struct column_piece *piece,
                                     unsigned row) {
     const struct dtype *type = &c->types[piece->version];
+    unsigned kept = piece_kept(c, piece);
     struct dtype item;
-    bool known = piece->sizes ? dtype_of_sizes(type, piece->sizes + row * dtype_stars(type), &item)
-                              : dtype_of_length(type, piece->cells[row].length, &item);
+    bool known = kept ? dtype_of_sizes(type, piece_sizes(piece) + row * kept, &item)
+                      : dtype_of_length(type, piece_cells(piece)[row].length, &item);
     assert(known);
     (void)known;
     return item;
@@ -206,6 +247,7 @@ static void piece_upgrade(struct column *c, struct column_piece *piece) {
     if (piece->version == c->version) return;
     const struct dtype *type = column_type(c);
     unsigned kept = column_sizes_kept(type);
+    if (kept > 1 && piece->capacity == 1) piece_grow(c, piece, 2);
     uint32_t *sizes = kept ? mem_calloc((size_t)piece->capacity * kept, sizeof(*sizes)) : NULL;
     for (unsigned row = 0; kept && row < piece->capacity; row++) {
         if (!bits_get(piece->produced, row)) continue;
@@ -213,11 +255,16 @@ static void piece_upgrade(struct column *c, struct column_piece *piece) {
         for (unsigned i = 0, star = 0; i < type->dimensions; i++)
             if (type->shape[i] == DTYPE_STAR) sizes[row * kept + star++] = item.shape[i];
     }
-    c->overhead -= piece_bytes(c, piece);
-    mem_free(piece->sizes);
-    piece->sizes = sizes;
+    c->home->overhead -= piece_bytes(c, piece);
+    if (piece->capacity > 1) {
+        mem_free(piece->sizes);
+        piece->sizes = sizes;
+    } else if (piece->capacity == 1) {
+        if (kept) piece->size = sizes[0];
+        mem_free(sizes);
+    }
     piece->version = c->version;
-    c->overhead += piece_bytes(c, piece);
+    c->home->overhead += piece_bytes(c, piece);
 }
 
 struct dtype column_item_type(const struct column *c, uint64_t seq) {
@@ -233,19 +280,11 @@ static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
         piece = mem_calloc(1, sizeof(*piece));
         piece->produced = rowbits_none();
         piece->version = c->version;
-        c->overhead += sizeof(*piece);
+        c->home->overhead += sizeof(*piece);
         spine_set(&c->spine, spine_number(seq), piece);
     }
     unsigned row = spine_row(seq);
-    if (row >= piece->capacity) {
-        unsigned capacity = spine_capacity(row);
-        c->overhead -= piece_bytes(c, piece);
-        piece->cells = mem_realloc(piece->cells, capacity * sizeof(*piece->cells));
-        unsigned kept = column_sizes_kept(&c->types[piece->version]);
-        if (kept) piece->sizes = mem_realloc(piece->sizes, capacity * kept * sizeof(uint32_t));
-        piece->capacity = (uint16_t)capacity;
-        c->overhead += piece_bytes(c, piece);
-    }
+    if (row >= piece->capacity) piece_grow(c, piece, spine_capacity(row));
     piece_upgrade(c, piece);
     return piece;
 }
@@ -337,14 +376,14 @@ static void column_set(struct column *c, uint64_t seq, struct cell cell, const u
     struct column_piece *piece = column_piece_for(c, seq);
     unsigned row = spine_row(seq);
     if (bits_get(piece->produced, row)) {
-        cell_drop(c, &piece->cells[row]);
+        cell_drop(c, piece_cells(piece) + row);
     } else {
-        c->overhead += rowbits_set(&piece->produced, row);
+        c->home->overhead += rowbits_set(&piece->produced, row);
         piece->count++;
     }
-    piece->cells[row] = cell;
+    piece_cells(piece)[row] = cell;
     unsigned kept = column_sizes_kept(column_type(c));
-    if (kept) memcpy(piece->sizes + row * kept, sizes, kept * sizeof(*sizes));
+    if (kept) memcpy(piece_sizes(piece) + row * kept, sizes, kept * sizeof(*sizes));
     c->bytes += cell.length;
     c->produced++;
 }
@@ -410,19 +449,19 @@ struct column_loading {
 static void piece_load(struct column *c, struct column_piece *piece, const uint64_t *bits,
                        struct column_loading *l) {
     unsigned kept = column_sizes_kept(column_type(c));
+    struct cell *cells = piece_cells(piece);
     for (unsigned w = 0; w < SPINE_WORDS; w++) {
         for (uint64_t left = bits[w]; left; left &= left - 1, l->at++) {
             unsigned row = w * 64 + bits_lowest(left);
             uint32_t length = l->values->lengths ? l->values->lengths[l->at] : l->each;
-            piece->cells[row] =
-                length ? (struct cell){l->chunk, l->offset, length} : (struct cell){0};
+            cells[row] = length ? (struct cell){l->chunk, l->offset, length} : (struct cell){0};
             if (kept)
-                memcpy(piece->sizes + row * kept, l->values->sizes + l->at * kept,
+                memcpy(piece_sizes(piece) + row * kept, l->values->sizes + l->at * kept,
                        kept * sizeof(uint32_t));
             l->offset += length;
         }
     }
-    c->overhead += rowbits_add(&piece->produced, bits);
+    c->home->overhead += rowbits_add(&piece->produced, bits);
     piece->count = (uint16_t)bits_count(piece->produced, SPINE_WORDS);
 }
 
@@ -470,9 +509,9 @@ void column_load(struct column *c, const struct range *range, size_t n,
 /* ---- reading and clearing ----------------------------------------------------------------- */
 
 const struct cell *column_cell(const struct column *c, uint64_t seq) {
-    const struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
+    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
     unsigned row = spine_row(seq);
-    return piece && bits_get(piece->produced, row) ? &piece->cells[row] : NULL;
+    return piece && bits_get(piece->produced, row) ? piece_cells(piece) + row : NULL;
 }
 
 bool column_has(const struct column *c, uint64_t seq) {
@@ -494,8 +533,8 @@ bool column_clear(struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
     unsigned row = spine_row(seq);
     if (!piece || !bits_get(piece->produced, row)) return false;
-    cell_drop(c, &piece->cells[row]);
-    c->overhead += rowbits_clear(&piece->produced, row);
+    cell_drop(c, piece_cells(piece) + row);
+    c->home->overhead += rowbits_clear(&piece->produced, row);
     if (--piece->count == 0) {
         spine_set(&c->spine, spine_number(seq), NULL);
         piece_free(c, piece);
@@ -505,7 +544,7 @@ bool column_clear(struct column *c, uint64_t seq) {
 
 int column_move(struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
-    struct cell *cell = &piece->cells[spine_row(seq)], old = *cell;
+    struct cell *cell = piece_cells(piece) + spine_row(seq), old = *cell;
     int failed = arena_reserve(c->home->arena, column_reserve(c, old.length), NULL);
     if (failed) return failed;
     struct chunk *from = arena_chunk(c->home->arena, old.chunk), *to;

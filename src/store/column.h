@@ -29,8 +29,16 @@ struct column_piece {
     uint16_t count;    /* produced cells */
     uint16_t capacity; /* rows in cells (and sizes) */
     uint8_t version;   /* index into the column's types: what `sizes` is laid out for */
-    struct cell *cells;
-    uint32_t *sizes; /* capacity × stars, where shapes are not implied; else NULL */
+    union {
+        struct {
+            struct cell *cells;
+            uint32_t *sizes; /* capacity × stars, where shapes are not implied; else NULL */
+        };
+        struct { /* where capacity is 1; not of types that keep more than one size */
+            struct cell cell;
+            uint32_t size;
+        };
+    };
 };
 
 /* Widening turns one size into `*` at a time at least: never more types than dimensions + 1. */
@@ -46,23 +54,29 @@ struct column_home {
     struct chunk_list chunks;
     struct chunk *small; /* pinned; NULL: none */
     uint32_t small_used;
-    bool shares; /* it is that of a partition: see compact.c */
+    bool shares;     /* it is that of a partition: see compact.c */
+    size_t overhead; /* bytes of the columns' pieces; partition.c adds its own */
 };
 
+/* A partition of one sample has several: fields are in an order that leaves no holes. */
 struct column {
-    struct span name;          /* owned */
+    const char *name; /* `name_len` bytes; owned, unless it begins with @: the server's own */
     const struct dtype *types; /* `version` + 1 of them, owned where they are not constants */
-    uint32_t open_used;
-    uint8_t version; /* the current type's index */
-    bool declared;   /* by TQ.CREATE: does not widen */
     struct spine spine;
     uint64_t produced; /* cells */
     uint64_t bytes;    /* of their values */
-    size_t overhead;   /* bytes of pieces */
 
     struct column_home *home;
     struct chunk *open; /* where small values go; pinned. NULL: none, or to home->small */
+    uint32_t open_used;
+    uint8_t name_len;
+    uint8_t version; /* the current type's index */
+    bool declared;   /* by TQ.CREATE: does not widen */
 };
+
+static inline struct span column_name(const struct column *c) {
+    return span_of(c->name, c->name_len);
+}
 
 /* Values of one column for n samples, as an op carries them: borrowed, valid until applied. */
 struct column_values {
@@ -78,7 +92,7 @@ struct column_values {
 /* The total of the values' bytes. */
 size_t column_values_bytes(const struct column_values *v, size_t n);
 
-/* A column without cells. The name is copied. */
+/* A column without cells. The name, of at most 255 bytes, is copied unless it begins with @. */
 void column_init(struct column *c, struct span name, const struct dtype *type,
                  struct column_home *home);
 
@@ -140,10 +154,6 @@ bool column_clear(struct column *c, uint64_t seq);
 /* Move the value of a produced cell to where new values go, for compact.c: its chunk has one cell less. Same bytes, another
  * place. ERROR_OOM where there is none. */
 int column_move(struct column *c, uint64_t seq);
-
-static inline size_t column_overhead(const struct column *c) {
-    return c->overhead + spine_overhead(&c->spine);
-}
 
 /* Produced bits of piece `number`, NULL where none. */
 static inline const uint64_t *column_bits(const struct column *c, uint64_t number) {

@@ -101,14 +101,14 @@ static void dump_fields(struct dump *d) {
     pack_varint(&d->head, d->p->fields.count);
     for (size_t i = 0; i < d->p->fields.count; i++) {
         const struct column *c = d->p->fields.columns[i];
-        pack_span(&d->head, c->name);
+        pack_span(&d->head, column_name(c));
         pack_span(&d->head, span_of_string(DTYPE_NAME(column_type(c))));
         pack_u8(&d->head, c->declared);
         pack_varint(&d->head, c->produced);
     }
     pack_varint(&d->head, d->p->tags.count);
     for (size_t i = 0; i < d->p->tags.count; i++) {
-        pack_span(&d->head, d->p->tags.columns[i]->name);
+        pack_span(&d->head, column_name(d->p->tags.columns[i]));
         pack_varint(&d->head, d->p->tags.columns[i]->produced);
     }
 }

@@ -75,7 +75,7 @@ static int load_check_columns(const struct load *l, const struct column_set *set
     for (size_t i = 0; i < set->count; i++)
         if (set->columns[i]->produced != produced[i])
             return load_bad(l, e, "column %s has %llu values, not %llu",
-                            QUOTE(set->columns[i]->name), U(set->columns[i]->produced),
+                            QUOTE(column_name(set->columns[i])), U(set->columns[i]->produced),
                             U(produced[i]));
     return 0;
 }

@@ -250,7 +250,7 @@ int load_groups(struct load *l, struct unpack *u, struct error *e) {
 /* ---- cells -------------------------------------------------------------------------------- */
 
 static int load_misfit(const struct load *l, uint32_t length, struct error *e) {
-    return load_bad(l, e, "column %s is %s, got a value of %u bytes", QUOTE(l->column->name),
+    return load_bad(l, e, "column %s is %s, got a value of %u bytes", QUOTE(column_name(l->column)),
                     DTYPE_NAME(column_type(l->column)), length);
 }
 
@@ -300,7 +300,8 @@ static int load_check_new(struct load *l, struct error *e) {
         const uint64_t *there = column_bits(l->column, spine_number(l->rows.base) + i);
         for (size_t w = 0; there && w < SPINE_WORDS; w++)
             if (there[w] & l->rows.bits[i * SPINE_WORDS + w])
-                return load_bad(l, e, "a value of column %s comes twice", QUOTE(l->column->name));
+                return load_bad(l, e, "a value of column %s comes twice",
+                                QUOTE(column_name(l->column)));
     }
     return 0;
 }
@@ -334,7 +335,7 @@ int load_column(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_column_head(l, u, e);
     if (failed) return failed;
     if (!load_values_valid(l))
-        return load_bad(l, e, "column %s has a value that is no %s", QUOTE(l->column->name),
+        return load_bad(l, e, "column %s has a value that is no %s", QUOTE(column_name(l->column)),
                         DTYPE_NAME(column_type(l->column)));
     column_load(l->column, &l->rows, l->n_rows, &l->values);
     return 0;

@@ -55,8 +55,8 @@ static void match_set_count(struct match_set *set, size_t blocks) {
 }
 
 static void match_set_forget(struct match_set *set) {
-    for (size_t i = 0; i < set->blocks.count; i++)
-        mem_free(set->blocks.pieces[set->blocks.start + i]);
+    for (uint64_t number = set->blocks.first; number < spine_end(&set->blocks); number++)
+        mem_free(spine_get(&set->blocks, number));
     spine_free(&set->blocks);
     match_set_count(set, 0 - set->n_blocks);
     set->filled = set->known = set->asked = 0;

@@ -33,13 +33,13 @@ enum { SET_SEARCHED = 8 }; /* with more columns a set has an index */
 
 static bool column_has_name(const void *context, uint32_t at, struct span name) {
     const struct column_set *set = context;
-    return span_equal(set->columns[at]->name, name);
+    return span_equal(column_name(set->columns[at]), name);
 }
 
 struct column *column_set_find(const struct column_set *set, struct span name) {
     if (set->count <= SET_SEARCHED) {
         for (size_t i = 0; i < set->count; i++)
-            if (span_equal(set->columns[i]->name, name)) return set->columns[i];
+            if (span_equal(column_name(set->columns[i]), name)) return set->columns[i];
         return NULL;
     }
     uint32_t at = keyindex_find(set->index, hash_bytes(name), name, column_has_name, set);
@@ -52,7 +52,7 @@ static void column_set_index(struct column_set *set) {
     size_t first = set->index ? set->count - 1 : 0;
     if (!set->index) set->index = mem_calloc(1, sizeof(*set->index));
     for (size_t i = first; i < set->count; i++)
-        keyindex_add(set->index, hash_bytes(set->columns[i]->name), (uint32_t)i);
+        keyindex_add(set->index, hash_bytes(column_name(set->columns[i])), (uint32_t)i);
 }
 
 static void column_set_unindex(struct column_set *set) {
@@ -165,7 +165,7 @@ static struct row_piece *partition_rows_for(struct partition *p, uint64_t number
     if (!piece) {
         piece = mem_calloc(1, sizeof(*piece));
         piece->alive = rowbits_none();
-        p->overhead += sizeof(*piece);
+        p->home.overhead += sizeof(*piece);
         spine_set(&p->rows, number, piece);
     }
     if (row < piece->capacity) return piece;
@@ -175,9 +175,9 @@ static struct row_piece *partition_rows_for(struct partition *p, uint64_t number
         piece->groups = mem_realloc(piece->groups, capacity * sizeof(*piece->groups));
         memset(piece->groups + piece->capacity, 0xff,
                (capacity - piece->capacity) * sizeof(*piece->groups));
-        p->overhead += (capacity - piece->capacity) * sizeof(*piece->groups);
+        p->home.overhead += (capacity - piece->capacity) * sizeof(*piece->groups);
     }
-    p->overhead += (capacity - piece->capacity) * sizeof(*piece->written);
+    p->home.overhead += (capacity - piece->capacity) * sizeof(*piece->written);
     piece->capacity = (uint16_t)capacity;
     return piece;
 }
@@ -188,7 +188,7 @@ static void partition_add_row(struct partition *p, uint64_t seq, uint32_t now_s)
     p->written++;
     unsigned row = spine_row(seq);
     struct row_piece *piece = partition_rows_for(p, spine_number(seq), row);
-    p->overhead += rowbits_set(&piece->alive, row);
+    p->home.overhead += rowbits_set(&piece->alive, row);
     piece->count++;
     piece->written[row] = now_s;
     p->samples++;
@@ -208,7 +208,7 @@ static uint32_t *partition_groups_of(struct partition *p, struct row_piece *piec
     if (piece->groups) return piece->groups;
     piece->groups = mem_alloc(piece->capacity * sizeof(*piece->groups));
     memset(piece->groups, 0xff, piece->capacity * sizeof(*piece->groups));
-    p->overhead += piece->capacity * sizeof(*piece->groups);
+    p->home.overhead += piece->capacity * sizeof(*piece->groups);
     return piece->groups;
 }
 
@@ -367,7 +367,7 @@ void partition_load_rows(struct partition *p, const struct range *range, const u
             number = spine_number(range->base + at);
             piece = partition_rows_for(p, number, w * 64 + bits_highest(bits[w]));
         }
-        p->overhead += rowbits_set(&piece->alive, row);
+        p->home.overhead += rowbits_set(&piece->alive, row);
         piece->count++;
         piece->written[row] = *written++;
         p->samples++;
@@ -405,9 +405,9 @@ void partition_load_member(struct partition *p, uint64_t seq, uint32_t group) {
 /* ---- clearing ----------------------------------------------------------------------------- */
 
 static void row_piece_free(struct partition *p, struct row_piece *piece) {
-    p->overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->written);
-    if (piece->groups) p->overhead -= piece->capacity * sizeof(*piece->groups);
-    p->overhead -= rowbits_bytes(piece->alive);
+    p->home.overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->written);
+    if (piece->groups) p->home.overhead -= piece->capacity * sizeof(*piece->groups);
+    p->home.overhead -= rowbits_bytes(piece->alive);
     rowbits_free(piece->alive);
     mem_free(piece->written);
     mem_free(piece->groups);
@@ -432,7 +432,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     column_clear(&p->keys, seq);
 
     struct row_piece *piece = partition_rows(p, seq);
-    p->overhead += rowbits_clear(&piece->alive, spine_row(seq));
+    p->home.overhead += rowbits_clear(&piece->alive, spine_row(seq));
     p->samples--;
     if (--piece->count > 0) return;
     uint64_t number = spine_number(seq);
@@ -517,13 +517,14 @@ uint64_t partition_live(const struct partition *p) {
 static uint64_t column_set_overhead(const struct column_set *set) {
     uint64_t bytes = set->index ? set->index->bytes : 0;
     for (size_t i = 0; i < set->count; i++)
-        bytes += sizeof(struct column) + column_overhead(set->columns[i]);
+        bytes += sizeof(struct column) + spine_overhead(&set->columns[i]->spine);
     return bytes;
 }
 
 uint64_t partition_overhead(const struct partition *p) {
-    uint64_t bytes = sizeof(*p) + p->overhead + p->index.bytes + column_overhead(&p->keys) +
-                     groups_overhead(p->groups) + spine_overhead(&p->rows);
+    uint64_t bytes = sizeof(*p) + p->home.overhead + p->index.bytes +
+                     spine_overhead(&p->keys.spine) + groups_overhead(p->groups) +
+                     spine_overhead(&p->rows);
     if (p->bounds != &bounds_none) bytes += sizeof(*p->bounds);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);

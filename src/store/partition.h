@@ -91,7 +91,6 @@ struct partition {
     uint64_t expected;    /* if has_expected is set */
     const struct bounds *bounds; /* names owned; never NULL; see partition_bound */
     uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
-    size_t overhead;      /* bytes of row pieces */
     struct match_sets *matches; /* see matches.h; NULL while none was needed */
     struct tag_index **indexes; /* of bounds.indexes; then those to be freed, and NULL */
     struct store_building *building; /* the store's; NULL: all indexes are complete */

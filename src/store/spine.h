@@ -13,10 +13,12 @@
 
 enum { SPINE_ROWS = 1024, SPINE_WORDS = SPINE_ROWS / 64, SPINE_CAPACITY_FIRST = 1 };
 
+/* An array of words: how many they are, then a deque of entries. A partition of few samples has one
+ * piece in each of its spines, which needs no array. Zeroed: empty. */
 struct spine {
-    void **pieces; /* ring-less deque: entries start … start + count - 1 */
-    uint32_t start, count, capacity;
-    uint64_t first; /* piece number of the entry at start */
+    void **pieces;         /* the array, or where start is 0 the only piece itself */
+    uint64_t first;        /* piece number of the entry at start */
+    uint32_t start, count; /* entries start … start + count - 1 */
 };
 
 static inline uint64_t spine_number(uint64_t seq) {
@@ -30,7 +32,8 @@ static inline unsigned spine_row(uint64_t seq) {
 /* The piece with this number, NULL where there is none. */
 static inline void *spine_get(const struct spine *s, uint64_t number) {
     uint64_t at = number - s->first; /* wraps far beyond count when number < first */
-    return at < s->count ? s->pieces[(size_t)s->start + at] : NULL;
+    if (at >= s->count) return NULL;
+    return s->start ? s->pieces[(size_t)s->start + at] : (void *)s->pieces;
 }
 
 /* One behind the last piece's number. */
@@ -45,7 +48,7 @@ void spine_set(struct spine *s, uint64_t number, void *piece);
 void spine_free(struct spine *s);
 
 static inline size_t spine_overhead(const struct spine *s) {
-    return s->capacity * sizeof(*s->pieces);
+    return s->start ? (size_t)s->pieces[0] * sizeof(*s->pieces) : 0;
 }
 
 /* How many rows a growing array inside a piece should have to hold `row`: doubling up to SPINE_ROWS, so that

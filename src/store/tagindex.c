@@ -125,7 +125,7 @@ struct span tagindex_view_key(const struct ready *ready, struct span *wide,
     struct span *names = scratch_alloc(scratch, ready->n_fields + 1, sizeof(*names));
     const struct where *where = ready->where.where;
     size_t len = 0, where_len = where_key_len(where);
-    for (size_t i = 0; i < ready->n_fields; i++) names[i + 1] = ready->fields[i]->name;
+    for (size_t i = 0; i < ready->n_fields; i++) names[i + 1] = column_name(ready->fields[i]);
     qsort(names + 1, ready->n_fields, sizeof(*names), tagindex_compare_spans);
     names[0] = ready->task ? ready->task->name : span_of("", 0);
     for (size_t i = 0; i <= ready->n_fields; i++) len += names[i].len + 1;

@@ -40,7 +40,7 @@ static void dump_partition(const struct partition *p) {
     json_number(&j, "groups", p->groups->count);
     json_begin(&j, "fields", '{');
     for (size_t i = 0; i < p->fields.count; i++) {
-        json_name(&j, p->fields.columns[i]->name);
+        json_name(&j, column_name(p->fields.columns[i]));
         json_string(&j, NULL, DTYPE_NAME(column_type(p->fields.columns[i])));
     }
     json_end(&j, '}');
@@ -58,7 +58,7 @@ static void dump_cells(struct json *j, const char *what, const struct column_set
         struct span value;
         if (!column_get(set->columns[i], seq, &value)) continue;
         struct dtype item = column_item_type(set->columns[i], seq);
-        json_name(j, set->columns[i]->name);
+        json_name(j, column_name(set->columns[i]));
         dump_value(j, &item, value, scratch);
     }
     json_end(j, '}');

@@ -149,7 +149,7 @@ static void test_clear_and_overwrite(void **state) {
     assert_null(column_bits(&f.column, 0));
     assert_int_equal(f.column.produced, 0);
     assert_int_equal(f.column.bytes, 0);
-    assert_int_equal(f.column.overhead, 0);
+    assert_int_equal(f.home.overhead, 0);
     close_column(&f);
 }
 
@@ -229,6 +229,38 @@ static void test_star_beside_nothing(void **state) {
     assert_item(&f, 0, "f32[0,5]");
     assert_item(&f, 1, "f32[0,7]");
     assert_item(&f, 3, "f32[1,1]");
+    close_column(&f);
+}
+
+/* The only cell of a piece lies in the piece itself, with its size. */
+static void test_a_cell_alone_keeps_its_shape(void **state) {
+    (void)state;
+    enum { OTHER = SPINE_ROWS, THIRD = 2 * SPINE_ROWS };
+    struct fixture f;
+    open_column(&f, "f32[0,5]");
+    put(&f, 0, "", 0, NULL);
+    widen(&f, "f32[0,*]");
+    assert_item(&f, 0, "f32[0,5]");
+    put(&f, OTHER, "", 0, (uint32_t[]){7});
+    put(&f, 0, "", 0, (uint32_t[]){6});
+    assert_item(&f, 0, "f32[0,6]");
+    assert_item(&f, OTHER, "f32[0,7]");
+    size_t alone = f.home.overhead;
+    put(&f, 1, "", 0, (uint32_t[]){8}); /* no longer alone */
+    assert_int_equal(f.home.overhead - alone, 2 * (sizeof(struct cell) + sizeof(uint32_t)));
+    assert_item(&f, 0, "f32[0,6]");
+    assert_item(&f, 1, "f32[0,8]");
+    widen(&f, "f32[*,*]");
+    put(&f, OTHER, "1234", 4, (uint32_t[]){1, 1});
+    put(&f, OTHER + 1, "", 0, (uint32_t[]){0, 9});
+    put(&f, THIRD, "1234", 4, (uint32_t[]){1, 1});
+    assert_item(&f, 0, "f32[0,6]");
+    assert_item(&f, OTHER, "f32[1,1]");
+    assert_item(&f, OTHER + 1, "f32[0,9]");
+    assert_value(&f, THIRD, "1234", 4);
+    for (int i = 0; i < 5; i++)
+        assert_true(column_clear(&f.column, (uint64_t[]){0, 1, OTHER, OTHER + 1, THIRD}[i]));
+    assert_int_equal(f.home.overhead, 0);
     close_column(&f);
 }
 
@@ -457,6 +489,7 @@ int main(void) {
         cmocka_unit_test(test_dense_becomes_ragged),
         cmocka_unit_test(test_several_stars_keep_sizes),
         cmocka_unit_test(test_star_beside_nothing),
+        cmocka_unit_test(test_a_cell_alone_keeps_its_shape),
         cmocka_unit_test(test_one_dimension_after_the_other),
         cmocka_unit_test(test_adopted_memory),
         cmocka_unit_test(test_steady_stream_reuses_its_chunk),

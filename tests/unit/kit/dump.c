@@ -21,7 +21,7 @@ static void dump_span(FILE *out, const char *before, struct span bytes) {
 static void dump_columns(FILE *out, const char *what, const struct column_set *set) {
     for (size_t i = 0; i < set->count; i++) {
         const struct column *c = set->columns[i];
-        dump_span(out, what, c->name);
+        dump_span(out, what, column_name(c));
         fprintf(out, " %s produced %llu bytes %llu%s\n", DTYPE_NAME(column_type(c)), U(c->produced),
                 U(c->bytes), c->declared ? " declared" : "");
     }

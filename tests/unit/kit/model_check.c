@@ -11,15 +11,16 @@
 
 static void check_cell(const struct column *c, uint64_t seq, const struct model_cell *cell) {
     struct span value;
-    EXPECT(column_has(c, seq) == cell->produced, "%.*s of seq %llu", SPAN_ARG(c->name), U(seq));
+    EXPECT(column_has(c, seq) == cell->produced, "%.*s of seq %llu", SPAN_ARG(column_name(c)),
+           U(seq));
     EXPECT(column_get(c, seq, &value) == cell->produced, "seq %llu", U(seq));
     if (!cell->produced) return;
     EXPECT(span_equal(value, span_of(cell->bytes, cell->len)),
-           "%.*s of seq %llu: %zu bytes, expected %zu", SPAN_ARG(c->name), U(seq), value.len,
+           "%.*s of seq %llu: %zu bytes, expected %zu", SPAN_ARG(column_name(c)), U(seq), value.len,
            cell->len);
     struct dtype item = column_item_type(c, seq);
-    EXPECT(dtype_equal(&item, &cell->item), "%.*s of seq %llu: %s, expected %s", SPAN_ARG(c->name),
-           U(seq), DTYPE_NAME(&item), DTYPE_NAME(&cell->item));
+    EXPECT(dtype_equal(&item, &cell->item), "%.*s of seq %llu: %s, expected %s",
+           SPAN_ARG(column_name(c)), U(seq), DTYPE_NAME(&item), DTYPE_NAME(&cell->item));
 }
 
 static void check_columns(const struct column_set *set, const struct model_columns *columns,
@@ -29,12 +30,12 @@ static void check_columns(const struct column_set *set, const struct model_colum
         const struct column *c = set->columns[i];
         const struct model_column *expected = &columns->all[i];
         uint64_t produced = 0, bytes = 0;
-        EXPECT(span_equal(c->name, expected->name), "column %zu is %.*s, not %.*s", i,
-               SPAN_ARG(c->name), SPAN_ARG(expected->name));
-        EXPECT(column_set_find(set, expected->name) == c, "%.*s", SPAN_ARG(c->name));
-        EXPECT(c->declared == expected->declared, "%.*s", SPAN_ARG(c->name));
+        EXPECT(span_equal(column_name(c), expected->name), "column %zu is %.*s, not %.*s", i,
+               SPAN_ARG(column_name(c)), SPAN_ARG(expected->name));
+        EXPECT(column_set_find(set, expected->name) == c, "%.*s", SPAN_ARG(column_name(c)));
+        EXPECT(c->declared == expected->declared, "%.*s", SPAN_ARG(column_name(c)));
         EXPECT(dtype_equal(column_type(c), &expected->type), "%.*s: %s, expected %s",
-               SPAN_ARG(c->name), DTYPE_NAME(column_type(c)), DTYPE_NAME(&expected->type));
+               SPAN_ARG(column_name(c)), DTYPE_NAME(column_type(c)), DTYPE_NAME(&expected->type));
         for (size_t k = 0; k < p->n; k++) {
             const struct model_cell *cell =
                 &(tags ? p->samples[k]->tags : p->samples[k]->fields)[i];
@@ -42,8 +43,8 @@ static void check_columns(const struct column_set *set, const struct model_colum
             produced += cell->produced;
             bytes += cell->produced ? cell->len : 0;
         }
-        EXPECT(c->produced == produced, "%.*s: %llu", SPAN_ARG(c->name), U(c->produced));
-        EXPECT(c->bytes == bytes, "%.*s: %llu", SPAN_ARG(c->name), U(c->bytes));
+        EXPECT(c->produced == produced, "%.*s: %llu", SPAN_ARG(column_name(c)), U(c->produced));
+        EXPECT(c->bytes == bytes, "%.*s: %llu", SPAN_ARG(column_name(c)), U(c->bytes));
     }
 }
 
