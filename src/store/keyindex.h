@@ -25,9 +25,9 @@ struct keyindex_slot {
 
 struct keyindex {
     struct keyindex_page **directory; /* 2^depth entries; NULL while empty */
-    unsigned depth;
-    size_t count; /* names */
-    size_t bytes; /* memory of pages and directory */
+    uint32_t depth;
+    uint32_t count; /* names: each value stands for one at most */
+    size_t bytes;   /* memory of pages and directory */
 };
 
 /* Is `name` the one that `value` stands for? */
