@@ -6,6 +6,7 @@
 #include "server/pubsub.h"
 #include "server/server.h"
 #include "server/waiter.h"
+#include "store/matches.h"
 #include "store/store.h"
 
 enum {
@@ -25,6 +26,10 @@ size_t server_memory_spare(const struct server *s) {
     return (size_t)s->maxmemory / SPARE_PART + SPARE_LEAST;
 }
 
+void server_memory_limit(struct server *s) {
+    store_matches(s->store)->most = s->maxmemory ? server_memory_spare(s) : SIZE_MAX;
+}
+
 size_t server_memory_reply_most(const struct server *s) {
     return server_memory_spare(s) / 4 * 3;
 }
@@ -41,25 +46,38 @@ size_t server_memory_replies(const struct server *s) {
     return most - kept;
 }
 
-/* What indexes that are built are going to take is as good as used. */
-static bool memory_lacks(const struct server *s, size_t more) {
+/* How many bytes are missing for `more`. What indexes that are built are going to take is as good as
+ * used. */
+static size_t memory_missing(const struct server *s, size_t more) {
     size_t used = server_memory_used(s) + store_building_bytes(s->store);
     size_t limit = (size_t)s->maxmemory;
-    return used > limit || more > limit - used;
+    if (more > limit) return more;
+    return used + more > limit ? used + more - limit : 0;
+}
+
+/* Frees a kept set of matches, within the turn's budget, if all of them would be enough. */
+static bool memory_drop_matches(struct server *s, size_t more) {
+    struct match_cache *cache = store_matches(s->store);
+    size_t *left = &s->memory.budget.bytes;
+    if (!*left || memory_missing(s, more) > cache->bytes) return false;
+    size_t freed = match_cache_drop(cache);
+    *left -= freed < *left ? freed : *left;
+    return freed != 0;
 }
 
 bool server_memory_full(struct server *s, size_t more) {
     if (!s->maxmemory) return false;
-    if (!memory_lacks(s, more)) {
+    if (!memory_missing(s, more)) {
         s->memory.task_bytes = store_task_bytes(s->store);
         return false;
     }
-    while (memory_lacks(s, more)) {
+    while (memory_missing(s, more)) {
         if (more > (size_t)s->maxmemory) return true;
         if (store_is_reclaiming(s->store)) {
             store_reclaim(s->store, SERVER_RECLAIM_STEPS);
         } else if (!store_squeeze(s->store, (uint64_t)s->maxmemory / SQUEEZE_PART,
-                                  &s->memory.budget)) {
+                                  &s->memory.budget) &&
+                   !memory_drop_matches(s, more)) {
             if (more >= s->memory.wanted) s->memory.wanted = more + 1;
             if (more > s->memory.refused) s->memory.refused = more;
             return true;

@@ -1,8 +1,9 @@
 /* What counts against maxmemory, and what happens where it is passed.
  *
  * Before anything is refused, memory without a use is given back: partitions that were dropped
- * are freed, and live bytes are moved out of chunks that are partly dead, the deadest first. Both
- * are work, of which a turn does a bounded amount; what it leaves, the next turns do, so that a
+ * are freed, and live bytes are moved out of chunks that are partly dead, the deadest first. Where
+ * that is not enough and the kept answers of WHERE (matches.h) are, these are freed. All of it is
+ * work, of which a turn does a bounded amount; what it leaves, the next turns do, so that a
  * refused write can be repeated and one with BLOCK is tried again.
  *
  * Some things have to go on while memory is full: commands that free memory have to be read and
@@ -52,6 +53,10 @@ int server_check_new_partition(struct server *s, struct span name, struct error 
 /* Bytes that one kind of thing may hold of all clients while memory is full: a sixteenth of
  * maxmemory, and 4 MiB. */
 size_t server_memory_spare(const struct server *s);
+
+/* Call once there is a store, and when maxmemory has changed: the kept answers of WHERE may hold
+ * server_memory_spare, or anything without maxmemory. */
+void server_memory_limit(struct server *s);
 
 /* How much the blocks of all replies and messages together may hold (reply_pool_held) when another
  * one has been written: what maxmemory leaves, or three quarters of server_memory_spare, or all of that where

@@ -58,6 +58,7 @@ static int apply_logfile(void *context, struct error *e) {
 static int apply_maxmemory(void *context, struct error *e) {
     (void)e;
     struct server *s = context;
+    if (s->store) server_memory_limit(s);
     if (s->base) waiter_signal_all(s);
     return 0;
 }
@@ -423,6 +424,7 @@ int server_start(struct server *s, struct error *e) {
     s->reply_pool = reply_pool_new();
     s->store = store_new(e);
     if (!s->store) return e->code;
+    server_memory_limit(s);
     s->lease_end_ms = LEASE_NEVER;
     store_on_change(s->store, on_change, s);
     code = arena_prefault(store_arena(s->store), (size_t)s->prefault, e);

@@ -19,9 +19,11 @@ struct match_set {
     uint64_t hash;     /* of them */
     struct spine blocks;
     size_t n_blocks;
+    size_t bytes;           /* all that it takes */
     uint64_t journal_at;    /* entries before this one have been read */
-    uint64_t used;          /* by match_sets.clock */
     struct match_sets *all; /* NULL: its partition is gone */
+    size_t slot;            /* in all->sets */
+    TAILQ_ENTRY(match_set) idle, idle_of_all; /* while it has no holder and `all` is set */
     unsigned holders;
     uint64_t filled; /* since it is held: blocks below this number */
     uint64_t known;  /* of blocks below this number, those that are not there have no match */
@@ -30,28 +32,42 @@ struct match_set {
 
 struct match_sets {
     const struct partition *partition;
+    struct match_cache *cache; /* NULL: the partition is gone */
     struct match_set **sets;
     size_t n, capacity, n_held;
-    size_t n_blocks; /* of all sets */
-    uint64_t clock;
+    size_t bytes;           /* all that they take: sets, table, journal */
+    struct match_idle idle; /* of the partition, the least recently used first */
     uint64_t *journal; /* entry i is at i % journal_capacity */
     size_t journal_capacity;
     uint64_t journal_begin, journal_end; /* entries that are kept, counted from the first ever */
 };
+
+/* `bytes` may be negative, as a difference of size_t. */
+static void matches_count(struct match_sets *all, size_t bytes) {
+    all->bytes += bytes;
+    if (all->cache) all->cache->bytes += bytes;
+}
 
 /* Made where there are none. */
 static struct match_sets *matches_of(const struct partition *p) {
     if (p->matches) return p->matches;
     struct match_sets *all = mem_calloc(1, sizeof(*all));
     all->partition = p;
+    all->cache = p->match_cache;
+    TAILQ_INIT(&all->idle);
+    matches_count(all, sizeof(*all));
     return ((struct partition *)p)->matches = all;
 }
 
 /* ---- a set -------------------------------------------------------------------------------- */
 
+/* Call after each change of its blocks. */
 static void match_set_count(struct match_set *set, size_t blocks) {
     set->n_blocks += blocks;
-    if (set->all) set->all->n_blocks += blocks;
+    size_t before = set->bytes;
+    set->bytes = sizeof(*set) + set->where.len + spine_overhead(&set->blocks) +
+                 set->n_blocks * sizeof(struct match_block);
+    if (set->all) matches_count(set->all, set->bytes - before);
 }
 
 static void match_set_forget(struct match_set *set) {
@@ -217,28 +233,52 @@ static struct match_set *matches_find(const struct match_sets *all, uint64_t has
     return NULL;
 }
 
-/* The set that was not used for longest and has no holder goes; the one that is in use stays. False
- * if there is none. */
-static bool matches_evict(struct match_sets *all) {
-    size_t oldest = all->n;
-    for (size_t i = 0; i < all->n; i++)
-        if (!all->sets[i]->holders && all->sets[i]->used != all->clock &&
-            (oldest == all->n || all->sets[i]->used < all->sets[oldest]->used))
-            oldest = i;
-    if (oldest == all->n) return false;
-    match_set_free(all->sets[oldest]);
-    all->sets[oldest] = all->sets[--all->n];
+/* The set stands last in the lists of those that may be freed. */
+static void match_set_idle(struct match_set *set) {
+    TAILQ_INSERT_TAIL(&set->all->cache->idle, set, idle);
+    TAILQ_INSERT_TAIL(&set->all->idle, set, idle_of_all);
+}
+
+static void match_set_busy(struct match_set *set) {
+    TAILQ_REMOVE(&set->all->cache->idle, set, idle);
+    TAILQ_REMOVE(&set->all->idle, set, idle_of_all);
+}
+
+/* Without a set nobody reads the journal. */
+static void matches_empty(struct match_sets *all) {
+    matches_count(all, 0 - (all->capacity * sizeof(*all->sets) +
+                            all->journal_capacity * sizeof(*all->journal)));
+    mem_free(all->sets);
+    mem_free(all->journal);
+    all->sets = NULL;
+    all->journal = NULL;
+    all->capacity = all->journal_capacity = 0;
+    all->journal_begin = all->journal_end;
+}
+
+/* Frees the first one of a list, unless it is the one that is in use. False if there is none. */
+static bool matches_evict(struct match_set *set) {
+    if (!set || set == set->all->cache->in_use) return false;
+    struct match_sets *all = set->all;
+    match_set_busy(set);
+    all->sets[set->slot] = all->sets[--all->n];
+    all->sets[set->slot]->slot = set->slot;
+    matches_count(all, 0 - set->bytes);
+    set->all = NULL;
+    match_set_free(set);
+    if (!all->n) matches_empty(all);
     return true;
 }
 
 /* More than are kept, unless they are held. */
 static bool matches_are_many(const struct match_sets *all) {
-    return all->n > MATCHES_SETS_MAX ||
-           (all->n > MATCHES_SETS && all->n_blocks * sizeof(struct match_block) > MATCHES_BYTES);
+    return all->n > MATCHES_SETS_MAX || (all->n > MATCHES_SETS && all->bytes > MATCHES_BYTES);
 }
 
 static void matches_trim(struct match_sets *all) {
-    while (matches_are_many(all) && matches_evict(all)) continue;
+    struct match_cache *cache = all->cache;
+    while (matches_are_many(all) && matches_evict(TAILQ_FIRST(&all->idle))) continue;
+    while (cache->bytes > cache->most && matches_evict(TAILQ_FIRST(&cache->idle))) continue;
 }
 
 static struct match_set *matches_make(struct match_sets *all, uint64_t hash, struct span key) {
@@ -247,13 +287,29 @@ static struct match_set *matches_make(struct match_sets *all, uint64_t hash, str
     set->hash = hash;
     set->journal_at = all->journal_end;
     set->all = all;
+    size_t before = all->capacity;
     all->sets = mem_grow(all->sets, &all->capacity, all->n + 1, sizeof(struct match_set *));
+    matches_count(all, (all->capacity - before) * sizeof(*all->sets));
+    set->slot = all->n;
+    match_set_count(set, 0);
+    match_set_idle(set);
     return all->sets[all->n++] = set;
+}
+
+void match_cache_init(struct match_cache *cache) {
+    *cache = (struct match_cache){.most = SIZE_MAX};
+    TAILQ_INIT(&cache->idle);
+}
+
+size_t match_cache_drop(struct match_cache *cache) {
+    size_t before = cache->bytes;
+    matches_evict(TAILQ_FIRST(&cache->idle));
+    return before - cache->bytes;
 }
 
 struct match_set *matches_use(const struct partition *p, const struct where_bound *bound,
                               struct scratch *scratch) {
-    if (!bound->where->n || p->samples < MATCHES_FROM_SAMPLES) return NULL;
+    if (!bound->where->n || p->samples < MATCHES_FROM_SAMPLES || !p->match_cache) return NULL;
     struct match_sets *all = matches_of(p);
     size_t len = where_key_len(bound->where);
     char *bytes = scratch_alloc(scratch, 1, len);
@@ -262,10 +318,14 @@ struct match_set *matches_use(const struct partition *p, const struct where_boun
     uint64_t hash = hash_bytes(key);
     struct match_set *set = matches_find(all, hash, key);
     if (!set) set = matches_make(all, hash, key);
-    set->used = ++all->clock;
-    matches_trim(all);
+    all->cache->in_use = set;
+    if (!set->holders) {
+        match_set_busy(set);
+        match_set_idle(set);
+    }
     match_set_slide(set, p);
     match_set_catch_up(set, all, bound);
+    matches_trim(all);
     return set;
 }
 
@@ -284,6 +344,7 @@ struct match_set *matches_hold(const struct partition *p, const struct where *wh
     struct match_set *set = matches_use(p, &bound, scratch);
     if (!set) return NULL;
     if (!set->holders++) {
+        match_set_busy(set);
         set->filled = 0;
         set->all->n_held++;
     }
@@ -298,6 +359,7 @@ void matches_release(struct match_set *set) {
         return;
     }
     all->n_held--;
+    match_set_idle(set);
     matches_trim(all);
 }
 
@@ -355,6 +417,7 @@ static void matches_make_room(struct match_sets *all) {
     mem_free(all->journal);
     all->journal = journal;
     all->journal_capacity = capacity;
+    matches_count(all, (capacity - before) * sizeof(*journal));
 }
 
 void matches_touch(struct partition *p, const uint64_t *seqs, size_t n) {
@@ -372,18 +435,23 @@ void matches_touch_all(struct partition *p) {
 }
 
 void matches_leave(struct match_sets *all) {
-    if (!all) return;
+    if (!all || !all->cache) return;
     size_t kept = 0;
+    all->cache->bytes -= all->bytes;
     for (size_t i = 0; i < all->n; i++) {
         struct match_set *set = all->sets[i];
+        if (all->cache->in_use == set) all->cache->in_use = NULL;
         if (set->holders) {
-            all->n_blocks -= set->n_blocks;
+            all->bytes -= set->bytes;
             set->all = NULL;
-        } else
+        } else {
+            match_set_busy(set);
             all->sets[kept++] = set;
+        }
     }
     all->n = kept;
     all->n_held = 0;
+    all->cache = NULL;
 }
 
 bool matches_shrink(struct match_sets *all, size_t *steps) {
@@ -407,12 +475,5 @@ void matches_free(struct match_sets *all) {
 }
 
 size_t matches_overhead(const struct match_sets *all) {
-    if (!all) return 0;
-    size_t bytes = sizeof(*all) + all->capacity * sizeof(*all->sets) +
-                   all->journal_capacity * sizeof(*all->journal);
-    for (size_t i = 0; i < all->n; i++)
-        bytes += sizeof(*all->sets[i]) + all->sets[i]->where.len +
-                 spine_overhead(&all->sets[i]->blocks) +
-                 all->sets[i]->n_blocks * sizeof(struct match_block);
-    return bytes;
+    return all ? all->bytes : 0;
 }

@@ -11,9 +11,11 @@
  *
  * Overwriting tags costs one entry in a journal of the partition, however many sets there are; a
  * set catches up with the journal when it is used next, so a use costs what has changed since. A
- * set that fell too far behind forgets its blocks. A set takes 130 bytes for 1,024 samples; the
- * journal grows with what is written to 32 KiB. The sets used last are kept: MATCHES_SETS of them,
- * and as many more, up to MATCHES_SETS_MAX, as fit into MATCHES_BYTES.
+ * set that fell too far behind forgets its blocks. A set takes 130 bytes for 1,024 samples, and the
+ * text of its WHERE; the journal grows with what is written to 32 KiB. The sets used last are kept:
+ * MATCHES_SETS of a partition, and as many more, up to MATCHES_SETS_MAX, as fit into MATCHES_BYTES;
+ * of all partitions of a store no more than the limit of its cache. Sets that are held stay; they
+ * are counted.
  *
  * To fill a set costs some 30 ns a sample, which is too much at once for a large partition. A scan
  * can be given a limit of evaluations; where it reaches it, its caller holds the set, fills it in
@@ -26,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/scratch.h"
 #include "store/spine.h"
@@ -34,13 +37,28 @@
 enum {
     MATCHES_SETS = 16,         /* of a partition, kept whatever their size */
     MATCHES_SETS_MAX = 1024,   /* kept as long as they have no more than MATCHES_BYTES */
-    MATCHES_BYTES = 8 << 20,   /* of a partition */
+    MATCHES_BYTES = 8 << 20,   /* of a partition: sets, their texts, table and journal */
     MATCHES_JOURNAL = 4096,    /* entries at the most: what a set may be behind */
     MATCHES_AT_ONCE = 65536,   /* evaluations, for the range of an index */
     MATCHES_FROM_SAMPLES = 256 /* in a smaller partition asking each sample is as good */
 };
 
 struct match_set;
+TAILQ_HEAD(match_idle, match_set);
+
+/* Of a store: what bounds the sets of all partitions together. */
+struct match_cache {
+    size_t bytes;             /* of all sets, texts, tables and journals */
+    size_t most;              /* beyond it sets without a holder are freed; SIZE_MAX: no limit */
+    struct match_idle idle;   /* sets without a holder, the least recently used first */
+    struct match_set *in_use; /* the set that was used last: it is not freed; or NULL */
+};
+
+void match_cache_init(struct match_cache *cache);
+
+/* Frees the least recently used set that has no holder and is not in use. Returns how many bytes
+ * were freed, 0: there was none. */
+size_t match_cache_drop(struct match_cache *cache);
 
 /* Of a partition, which stays where it is: a cache, made by its first use, that changes while the
  * partition stays as it is. Functions take NULL for one that was not made. */

@@ -92,6 +92,7 @@ struct partition {
     const struct bounds *bounds; /* names owned; never NULL; see partition_bound */
     uint64_t stranded; /* under MAXAHEAD: samples of broken groups that its task has not consumed */
     struct match_sets *matches; /* see matches.h; NULL while none was needed */
+    struct match_cache *match_cache; /* the store's; NULL: it is in no store, and has no sets */
     struct tag_index **indexes; /* of bounds.indexes; then those to be freed, and NULL */
     struct store_building *building; /* the store's; NULL: all indexes are complete */
 };

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "store/apply.h"
 #include "store/compact.h"
+#include "store/matches.h"
 #include "store/tagindex.h"
 
 /* A partition whose indexes are not complete. */
@@ -30,6 +31,7 @@ struct store {
     void *hook_context;
     uint64_t last_serial; /* of partitions */
     int64_t task_bytes;   /* of all partitions */
+    struct match_cache matches;
 };
 
 struct store *store_new(struct error *e) {
@@ -39,6 +41,7 @@ struct store *store_new(struct error *e) {
     s->arena = arena;
     TAILQ_INIT(&s->leases.holds);
     TAILQ_INIT(&s->building);
+    match_cache_init(&s->matches);
     return s;
 }
 
@@ -81,6 +84,7 @@ static struct partition *store_put_in(struct store *s, struct partition *p) {
     }
     keyindex_add(&s->index, hash_bytes(p->name), p->slot);
     p->serial = ++s->last_serial;
+    p->match_cache = &s->matches;
     return s->slots[p->slot] = p;
 }
 
@@ -204,6 +208,10 @@ struct partition *store_next(const struct store *s, uint64_t *cursor) {
     }
     *cursor = 0;
     return NULL;
+}
+
+struct match_cache *store_matches(struct store *s) {
+    return &s->matches;
 }
 
 int64_t store_task_bytes(const struct store *s) {

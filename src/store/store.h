@@ -64,6 +64,11 @@ bool store_tick(struct store *s, int64_t now_ms);
 struct compact_budget;
 bool store_squeeze(struct store *s, uint64_t largest, struct compact_budget *budget);
 
+/* What bounds the kept answers of WHERE (matches.h): set `most`, or free them with
+ * match_cache_drop. */
+struct match_cache;
+struct match_cache *store_matches(struct store *s);
+
 /* A dropped partition is unknown and its payload is given back at once. Its indexes, which take
  * time per sample to free, are freed by store_reclaim: at most about `steps` blocks of 1,024
  * samples (or single groups) a call. They count in mem_used until then. */

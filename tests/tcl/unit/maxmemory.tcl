@@ -146,3 +146,46 @@ start_server {} {
         r CLIENT SETNAME ""
     }
 }
+
+start_own_server {maxmemory 20mb} {
+    # In each of 8 partitions 750 WHEREs of 4,000 bytes: 26 MB of texts.
+    proc count_where_new {partition n} {
+        set calls {}
+        foreach i [range 1 $n] {
+            lappend calls [list TQ.COUNT $partition WHERE 1 a = [incr ::wheres][string repeat v 4000]]
+        }
+        return [pipeline [r] $calls]
+    }
+
+    test "ever new WHEREs of many partitions do not take memory beyond maxmemory: their answers are kept within a bound" {
+        foreach p [range 1 8] {
+            fill_bytes w$p 300
+        }
+        fill_memory
+        foreach p [range 1 8] {
+            assert_equal [lrepeat 750 0] [count_where_new w$p 750]
+        }
+        assert_within 1500000
+    }
+
+    test "kept answers of WHERE are freed before a write is refused" {
+        foreach p [range 1 8] {
+            fill_bytes w$p 300
+        }
+        set before [info_field used_memory]
+        foreach p [range 1 8] {
+            count_where_new w$p 150
+        }
+        assert {[info_field used_memory] > $before + 4000000} "nothing was kept"
+        set value [string repeat x 10000]
+        for {set i 0} {[info_field used_memory] < 20900000} {incr i} {
+            r TQ.PUT full k$i FIELDS 1 f $value
+        }
+        # What is left and 3 MB of what the answers take.
+        foreach j [range 1 300] {
+            r TQ.PUT full k[incr i] FIELDS 1 f $value
+        }
+        # As good an answer as before.
+        assert_equal [lrepeat 20 0] [count_where_new w1 20]
+    }
+}
