@@ -133,7 +133,7 @@ struct clients {
     char *output_pause_words;
     size_t pause_high, pause_low; /* bytes of output */
     int64_t request_timeout;      /* seconds; 0: off */
-    struct log_limit protocol_log, http_log, rejected_log, shed_log;
+    struct log_limit protocol_log, http_log, rejected_log, shed_log, cut_log;
     uint64_t refused_seen; /* metrics.refused_oom at the last tick */
 
     char input[CLIENT_READ_SIZE]; /* what all read into */
@@ -260,6 +260,15 @@ void client_format_address(const struct sockaddr *address, size_t len, struct te
 /* While memory is full: how many bytes of output may wait before a client is paused, or closed. 0
  * where the replies of all clients hold more than server_memory_spare. */
 size_t clients_output_most(const struct server *s);
+
+/* While memory is full: do the blocks of all replies, errors included, hold more than twice
+ * server_memory_spare? Then no command is run, and no waiter served, until the turn has ended, which
+ * sends what sockets take, and closes clients for the rest (clients_cut_beyond). */
+bool clients_are_beyond(struct server *s);
+
+/* The end of the turn, behind clients_send: as long as they are beyond, closes the client that has
+ * taken no byte of its output for longest; at most 512 a turn. */
+void clients_cut_beyond(struct server *s);
 
 /* ---- for the turn of the loop */
 

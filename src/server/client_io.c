@@ -134,7 +134,7 @@ static size_t client_run(struct client *c, char *run, size_t len) {
     int64_t begin = s->tick_us = clock_monotonic_us();
     while (done < len && !c->dead && !c->closing && !c->waiter && !client_is_full(c)) {
         struct error e;
-        if (s->tick_us - begin > TURN_BUDGET_US) {
+        if (s->tick_us - begin > TURN_BUDGET_US || clients_are_beyond(s)) {
             client_make_ready(c);
             break;
         }
@@ -493,6 +493,7 @@ void clients_send(struct server *s) {
         c->is_sending = false;
         client_send(c);
     }
+    clients_cut_beyond(s);
 }
 
 /* ---- begin and end */

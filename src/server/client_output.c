@@ -105,23 +105,26 @@ void client_message_ready(struct client *c, size_t bytes) {
 /* ---- the room of all */
 
 void client_cut_full(struct client *c) {
+    uint64_t dropped;
     c->server->metrics.output_cut++;
-    log_warning(
-        "client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
-        "beyond maxmemory; closed",
-        (unsigned long long)c->id, c->address, c->reply.pending);
+    if (log_is_due(&c->server->clients->cut_log, c->server->now_us, 1000000, &dropped))
+        log_warning(
+            "client %llu at %s does not read its replies, of which %zu bytes wait, and memory is "
+            "beyond maxmemory; closed (%llu more since the last line)",
+            (unsigned long long)c->id, c->address, c->reply.pending, (unsigned long long)dropped);
     client_close(c, "memory is full and it does not read");
 }
 
-/* Closes the client that has taken no byte of its output for longest, at least a second, and for
+enum { SILENT_US = 1000 * 1000 };
+
+/* Closes the client that has taken no byte of its output for longest, at least so long, and for
  * which at least so many bytes wait: others lack the room that its replies hold, and chunks that
  * they lie in can't be used again. Never the one whose command is running. False if there is
  * none. */
-static bool clients_cut_silent(struct server *s, size_t least) {
-    enum { SILENT_US = 1000 * 1000 };
+static bool clients_cut_silent(struct server *s, size_t least, int64_t silent_us) {
     struct client *c = TAILQ_FIRST(&s->clients->unread);
     while (c && (c == s->current || c->reply.pending < least)) c = TAILQ_NEXT(c, unread);
-    if (!c || s->now_us - c->output_us < SILENT_US) return false;
+    if (!c || s->now_us - c->output_us < silent_us) return false;
     client_cut_full(c);
     return true;
 }
@@ -138,7 +141,7 @@ bool clients_have_room(const struct server *s, uint64_t bytes) {
 
 static bool clients_make_room(struct server *s, uint64_t bytes) {
     while (!clients_have_room(s, bytes))
-        if (!clients_cut_silent(s, 1)) return false;
+        if (!clients_cut_silent(s, 1, SILENT_US)) return false;
     return true;
 }
 
@@ -177,6 +180,20 @@ void clients_cut_stalled(struct server *s) {
     enum { CUT_AT_ONCE = 16 };
     if (!s->maxmemory || !clients_lack_memory(s)) return;
     mem_trim();
-    for (int i = 0; i < CUT_AT_ONCE && clients_cut_silent(s, clients_output_most(s) + 1); i++)
+    for (int i = 0; i < CUT_AT_ONCE; i++) {
+        if (!clients_cut_silent(s, clients_output_most(s) + 1, SILENT_US)) return;
         if (!server_memory_full(s, (size_t)s->maxmemory / 16)) return;
+    }
+}
+
+bool clients_are_beyond(struct server *s) {
+    enum { SPARES = 2 };
+    return s->maxmemory && reply_pool_held(s->reply_pool) > SPARES * server_memory_spare(s) &&
+           server_memory_full(s, 0);
+}
+
+void clients_cut_beyond(struct server *s) {
+    enum { CUT_A_TURN = 512 };
+    for (int i = 0; i < CUT_A_TURN && clients_are_beyond(s); i++)
+        if (!clients_cut_silent(s, 1, 0)) return;
 }

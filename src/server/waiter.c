@@ -576,6 +576,7 @@ void waiter_serve(struct server *s) {
     bool in_time = true;
     waiters_serve_slice(s, until_us);
     for (struct wait_partition *p; in_time && (p = TAILQ_FIRST(&all->signalled));) {
+        if (clients_are_beyond(s)) break;
         TAILQ_REMOVE(&all->signalled, p, signalled);
         p->is_signalled = false;
         p->is_serving = true;

@@ -14,6 +14,8 @@
 enum {
     REPLY_BLOCK = 16 * 1024,  /* bytes of a block, its head included */
     REPLY_SPARE = 256,        /* blocks that the pool keeps at most */
+    REPLY_PLENTY = 4 << 20,   /* bytes of blocks in use, beyond which new ones are short at first */
+    REPLY_SHORT = 12,         /* then: the first of a reply has the room of so many ranges */
     REPLY_HEADER = 1 + 20 + 2 /* type, number, CRLF */
 };
 
@@ -68,10 +70,19 @@ size_t reply_pool_held(const struct reply_pool *pool) {
     return pool->bytes - pool->spares * (sizeof(struct reply_block) + REPLY_DATA);
 }
 
-static struct reply_block *reply_pool_take(struct reply_pool *pool, size_t need) {
+/* Where many replies wait at once, a reply begins with a short block, and each next one has twice
+ * the size of `last`, so that what is held follows what is written. */
+static size_t reply_block_size(const struct reply_pool *pool, const struct reply_block *last) {
+    if (reply_pool_held(pool) <= REPLY_PLENTY) return REPLY_DATA;
+    size_t size = last ? 2 * last->size : REPLY_SHORT * sizeof(struct reply_range);
+    return size < REPLY_DATA ? size : REPLY_DATA;
+}
+
+static struct reply_block *reply_pool_take(struct reply_pool *pool, const struct reply_block *last,
+                                           size_t need) {
     struct reply_block *block = pool->spare;
-    size_t size = REPLY_DATA;
-    if (need <= REPLY_DATA && block) {
+    size_t size = reply_block_size(pool, last);
+    if (need <= REPLY_DATA && size == REPLY_DATA && block) {
         pool->spare = block->next;
         pool->spares--;
     } else {
@@ -117,7 +128,7 @@ static size_t reply_free_bytes(const struct reply_block *block) {
 /* A block with `need` bytes free at the end of the queue. Of a reply that is too long this is the
  * last one but for the rest of a verb. */
 static struct reply_block *reply_grow(struct reply *r, size_t need) {
-    struct reply_block *block = reply_pool_take(r->pool, need);
+    struct reply_block *block = reply_pool_take(r->pool, r->last, need);
     if (reply_pool_held(r->pool) > r->held) r->no_room = true;
     if (r->pending > r->most || r->no_room) r->discard = true;
     if (r->last)

@@ -1309,6 +1309,72 @@ static void test_a_client_is_killed_that_is_to_go_on(void **state) {
     machine_finish();
 }
 
+/* ---- replies that nobody reads -------------------------------------------------------------- */
+
+enum { SILENT = 1000 };
+
+/* Clients whose sockets take nothing; each sends this. */
+static void ask_silently(int fds[SILENT], const char *request) {
+    for (int i = 0; i < SILENT; i++) {
+        fds[i] = simsock_open();
+        server_turn(&server);
+        client_accept(&server, fds[i], "sim:0", false);
+        simsock_room(fds[i], 0);
+        simsock_send(fds[i], request, strlen(request));
+    }
+    rest();
+}
+
+static size_t count_closed(const int fds[SILENT]) {
+    size_t closed = 0;
+    for (int i = 0; i < SILENT; i++) closed += simsock_is_closed(fds[i]);
+    return closed;
+}
+
+/* A thousand short replies that wait are held in less than a tenth of a thousand blocks of 16 KiB,
+ * beyond the first 4 MiB. */
+static void test_short_replies_that_wait_hold_little(void **state) {
+    (void)state;
+    int fds[SILENT];
+    machine_begin(false);
+    fill_memory();
+    ask_silently(fds, "TQ.PUT q new FIELDS 1 f x\r\n");
+    EXPECT(reply_pool_held(server.reply_pool) < (4 << 20) + SILENT * 1024, "they hold %zu bytes",
+           reply_pool_held(server.reply_pool));
+    assert_int_equal(count_closed(fds), 0);
+    for (int i = 0; i < SILENT; i++) {
+        simsock_room(fds[i], SIZE_MAX);
+        simloop_pass(NULL);
+    }
+    rest();
+    for (int i = 0; i < SILENT; i++)
+        EXPECT(!memcmp(simsock_output(fds[i])->ptr, "-OOM ", 5), "client %d is answered", i);
+    machine_finish();
+}
+
+/* 7,000,000 bytes of replies wait, where all may hold 8.5 MB: the most silent give way in the same
+ * turn, without a moment of time that passes, and others are answered. */
+static void test_replies_that_nobody_reads_are_bounded_at_once(void **state) {
+    (void)state;
+    enum { LENGTH = 7000 };
+    static char request[LENGTH + 64];
+    int fds[SILENT];
+    size_t head = (size_t)snprintf(request, sizeof(request), "*2\r\n$4\r\nECHO\r\n$%d\r\n",
+                                   LENGTH);
+    memset(request + head, 'x', LENGTH);
+    memcpy(request + head + LENGTH, "\r\n", 3);
+    machine_begin(false);
+    fill_memory();
+    ask_silently(fds, request);
+    size_t held = reply_pool_held(server.reply_pool), closed = count_closed(fds);
+    EXPECT(held <= 2 * server_memory_spare(&server), "they hold %zu bytes", held);
+    EXPECT(closed > 0 && closed < SILENT, "%zu are closed", closed);
+    send_text(&peers[0], "PING\r\n");
+    rest();
+    EXPECT(!memcmp(simsock_output(peers[0].fd)->ptr, "+PONG", 5), "others are answered");
+    machine_finish();
+}
+
 /* ---- time that clients have ----------------------------------------------------------------- */
 
 /* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
@@ -1582,6 +1648,8 @@ int main(void) {
         cmocka_unit_test(test_clear_in_slices_ends_early),
         cmocka_unit_test(test_clear_in_slices_stops_where_the_log_has_no_room),
         cmocka_unit_test(test_a_client_is_killed_that_is_to_go_on),
+        cmocka_unit_test(test_short_replies_that_wait_hold_little),
+        cmocka_unit_test(test_replies_that_nobody_reads_are_bounded_at_once),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
