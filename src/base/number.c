@@ -89,8 +89,10 @@ static bool number_parse_short(struct span text, double *out) {
     return true;
 }
 
+enum { NUMBER_LEN = 512 }; /* a longer text is no number */
+
 bool number_parse_double(struct span text, bool allow_special, double *out) {
-    char copy[512];
+    char copy[NUMBER_LEN];
     if (text.len == 0 || text.len >= sizeof(copy)) return false;
     if (!number_is_decimal(text) && !(allow_special && number_is_special(text))) return false;
     if (number_parse_short(text, out)) return true;
@@ -130,10 +132,15 @@ static bool number_is_nan(struct span text) {
     return span_is(text, "nan");
 }
 
+static bool number_is_plain_byte(char c) {
+    return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+}
+
 /* number_parse() without exponents, inf and nan. */
 static bool number_parse_plain(struct span text, struct number *out) {
+    if (text.len >= NUMBER_LEN) return false;
     for (size_t i = 0; i < text.len; i++)
-        if (!strchr("0123456789+-.", text.ptr[i]) || !text.ptr[i]) return false;
+        if (!number_is_plain_byte(text.ptr[i])) return false;
     return number_parse(text, out);
 }
 

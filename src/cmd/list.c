@@ -29,6 +29,8 @@ struct list_page {
     uint64_t next; /* the cursor that goes on from here; 0 at the end */
 };
 
+enum { LIST_COST = 64 * 1024 }; /* of WHERE's evaluation in a page, which then ends early */
+
 static struct list_page list_scan(struct client *c, const struct partition *p,
                                   const struct list *list) {
     struct scratch *scratch = &c->server->scratch;
@@ -36,7 +38,8 @@ static struct list_page list_scan(struct client *c, const struct partition *p,
     uint64_t left = list->count < p->samples ? list->count : p->samples;
     struct list_page page = {.seqs = scratch_alloc(scratch, left, sizeof(*page.seqs))};
     uint64_t seq = partition_next(p, list->cursor);
-    for (; seq != SEQ_NONE && left > 0; left--, seq = partition_next(p, seq + 1)) {
+    for (; seq != SEQ_NONE && left > 0 && *where.cost <= LIST_COST;
+         left--, seq = partition_next(p, seq + 1)) {
         if (list->match.ptr && !glob_match(list->match, partition_key(p, seq), false)) continue;
         if (where_admits(&where, seq)) page.seqs[page.n++] = seq;
     }

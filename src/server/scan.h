@@ -1,8 +1,8 @@
 /* Evaluating a WHERE over many samples without holding up the server.
  *
- * A command with WHERE is tried with a limit: SCAN_EVALUATIONS samples, half a millisecond. If that
- * is not enough, its client is parked as a waiter (waiter.h), the match set of the WHERE
- * (store/matches.h) is filled by SCAN_SLICE samples a turn, and the command is tried again when the
+ * A command with WHERE is tried with a limit: SCAN_EVALUATIONS conditions of samples, of which a long
+ * value counts as several (where_admits): one to three milliseconds. If that is not enough, its client is parked as a waiter (waiter.h), the match set of the WHERE
+ * (store/matches.h) is filled by SCAN_SLICE conditions a turn, and the command is tried again when the
  * set is full. Then it executes at once, on the samples as they are at that moment. Its client's
  * later commands wait behind it, so replies keep their order; a scan ends when its client leaves.
  * In a transaction, where nobody may be parked, there is no limit.
@@ -24,7 +24,7 @@ struct match_set;
 
 enum {
     SCAN_EVALUATIONS = 16 * 1024,
-    SCAN_SLICE = 32 * 1024,
+    SCAN_SLICE = 16 * 1024,
     SCAN_CELLS = 16 * 1024,
     SCAN_SETS = 16, /* sets that are filled at a time, or they would take any amount of memory */
 };

@@ -124,7 +124,9 @@ static struct match_block *match_set_block(struct match_set *set, uint64_t numbe
 
 static void match_set_catch_up(struct match_set *set, const struct match_sets *all,
                                const struct where_bound *bound) {
-    if (set->journal_at < all->journal_begin) {
+    uint64_t behind = all->journal_end - set->journal_at;
+    bool is_costly = !set->holders && behind * bound->where->n > MATCHES_AT_ONCE;
+    if (set->journal_at < all->journal_begin || is_costly) {
         match_set_forget(set);
         set->journal_at = all->journal_end;
     }
@@ -166,7 +168,7 @@ static bool match_set_index(struct match_set *set, const struct partition *p,
     enum { EXACT = 4 }; /* bits set in the time of an evaluation */
     struct tagindex_range range;
     if (set->known || !p->n_indexes || !tagindex_range(p, bound->where, &range)) return false;
-    uint64_t cost = range.is_exact ? range.n / EXACT : range.n;
+    uint64_t cost = range.is_exact ? range.n / EXACT : range.n * bound->where->n;
     if (cost > MATCHES_AT_ONCE || (!needs_all && cost > set->asked)) return false;
     match_set_forget(set);
     set->known = spine_end(&p->rows);
@@ -185,22 +187,27 @@ bool matches_has_none(const struct match_set *set, uint64_t number) {
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
-/* Asks the rows from where the block ends up to `rows`; they have no bits yet. Returns how many. */
+/* Asks the rows from where the block ends up to `rows`; they have no bits yet. Stops behind a word
+ * when the cost has reached `most`: block->rows says where. Returns the cost. */
 static uint64_t match_block_fill(struct match_block *block, const struct partition *p,
-                                 const struct where_bound *bound, uint64_t number, unsigned rows) {
+                                 const struct where_bound *bound, uint64_t number, unsigned rows,
+                                 uint64_t most) {
     const struct row_piece *piece = spine_get(&p->rows, number);
-    uint64_t evaluated = 0;
-    for (unsigned w = block->rows / 64; piece && w < SPINE_WORDS; w++) {
+    uint64_t begin = *bound->cost;
+    for (unsigned w = block->rows / 64; piece && w * 64 < rows; w++) {
         uint64_t left = piece->alive[w];
         if (w == block->rows / 64) left &= ~UINT64_C(0) << block->rows % 64;
-        for (; left; left &= left - 1, evaluated++) {
+        for (; left; left &= left - 1) {
             unsigned bit = bits_lowest(left);
             if (where_admits(bound, number * SPINE_ROWS + w * 64 + bit))
                 block->words[w] |= UINT64_C(1) << bit;
         }
+        if (*bound->cost - begin < most || (w + 1) * 64 >= rows) continue;
+        block->rows = (uint16_t)((w + 1) * 64);
+        return *bound->cost - begin;
     }
     block->rows = (uint16_t)rows;
-    return evaluated;
+    return *bound->cost - begin;
 }
 
 bool matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
@@ -216,9 +223,10 @@ bool matches_and(struct match_set *set, const struct partition *p, const struct 
     if (!block || block->rows < rows) {
         if (!*evaluations) return false;
         block = match_set_block(set, number);
-        uint64_t evaluated = match_block_fill(block, p, bound, number, rows);
-        *evaluations -= evaluated < *evaluations ? evaluated : *evaluations;
-        set->asked += evaluated;
+        uint64_t cost = match_block_fill(block, p, bound, number, rows, *evaluations);
+        *evaluations -= cost < *evaluations ? cost : *evaluations;
+        set->asked += cost;
+        if (block->rows < rows) return false;
     }
     for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= block->words[w];
     return true;
@@ -379,7 +387,9 @@ bool matches_fill(struct match_set *set, uint64_t evaluations) {
         if (!spine_get(&p->rows, set->filled) || matches_has_none(set, set->filled)) continue;
         struct match_block *block = match_set_block(set, set->filled);
         unsigned rows = match_rows(p, set->filled);
-        if (block->rows < rows) spent += match_block_fill(block, p, &bound, set->filled, rows);
+        if (block->rows < rows)
+            spent += match_block_fill(block, p, &bound, set->filled, rows, evaluations - spent);
+        if (block->rows < rows) break;
     }
     scratch_free(&scratch);
     return set->filled >= end;

@@ -1,6 +1,17 @@
 /* See ready.h. */
 #include "store/ready.h"
 
+/* The samples of the piece that WHERE admits; false where the limit was reached before. */
+static bool ready_evaluate(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
+    uint64_t *left = &r->limit->left, most = UINT64_MAX;
+    if (!r->limit->is_whole || !*left)
+        return matches_and(r->matches, r->partition, &r->where, number, words, left);
+    matches_and(r->matches, r->partition, &r->where, number, words, &most);
+    uint64_t cost = UINT64_MAX - most;
+    *left -= cost < *left ? cost : *left;
+    return true;
+}
+
 bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
     const struct row_piece *rows = spine_get(&r->partition->rows, number);
     if (!rows || (r->matches && matches_has_none(r->matches, number))) return false;
@@ -15,7 +26,7 @@ bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WO
         words[w] &= ~(had->consumed[w] | had->leased[w]);
     if (!bits_any(words, SPINE_WORDS)) return false;
     if (!r->matches) return true;
-    if (!matches_and(r->matches, r->partition, &r->where, number, words, &r->limit->left)) {
+    if (!ready_evaluate(r, number, words)) {
         if (!r->limit->is_cut) r->limit->cut_at = number;
         r->limit->is_cut = true;
         return false;
@@ -64,6 +75,7 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
                         .where = where_bind(query->where, query->partition, scratch)};
     r->limit = scratch_zalloc(scratch, 1, sizeof(*r->limit));
     r->limit->left = query->evaluations ? query->evaluations : UINT64_MAX;
+    r->limit->is_whole = query->whole_pieces;
     if (!query->lookup) r->matches = matches_use(query->partition, &r->where, scratch);
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
     uint64_t first = query->partition->rows.first, end = spine_end(&query->partition->rows);

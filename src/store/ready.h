@@ -22,16 +22,18 @@ struct ready_query {
     const struct where *where;
     bool lookup;          /* only ready_has is going to be asked: of a few samples, or by a walk */
     uint64_t evaluations; /* of WHERE at the most, where the partition is large; 0: no limit */
+    bool whole_pieces;    /* a piece that is begun is evaluated to its end, beyond that limit */
     uint64_t first;       /* samples of pieces before this one do not matter */
 };
 
-/* Counts evaluations of WHERE. */
+/* Counts evaluations of WHERE, as where_admits does. */
 struct ready_limit {
     uint64_t left;
     bool is_cut;
     uint64_t cut_at; /* the first piece that was not evaluated */
     uint64_t view;   /* number of the view that a walk of an index made or found; 0: no walk */
     bool rescans;    /* ready_rescan was called */
+    bool is_whole;   /* as whole_pieces of the query */
 };
 
 struct ready {

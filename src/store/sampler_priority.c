@@ -73,10 +73,14 @@ static unsigned priority_at(const struct priority_draw *d, uint64_t word, uint64
     return bit; /* rounding */
 }
 
+enum {
+    PICK_COST = 16
+}; /* a draw that picks a sample counts for less: a try has to end with a batch */
+
 /* One draw, which may be in vain. */
 static void priority_draw(struct priority_draw *d, struct picks *picks) {
     double at = random_unit(&d->random) * sums_all(d->narrow), bound, sum, all;
-    uint64_t word = sums_find(d->narrow, &at, &bound);
+    uint64_t word = sums_find(d->narrow, &at, &bound), cost = *d->ready->where.cost;
     uint64_t candidates = priority_candidates(d, word, &sum, &all);
     if (d->wide != d->narrow) sums_set_bound(d->wide, word, all);
     if (at < sum) {
@@ -86,10 +90,13 @@ static void priority_draw(struct priority_draw *d, struct picks *picks) {
         slot->word = word + 1;
         slot->picked |= UINT64_C(1) << bit;
         priority_candidates(d, word, &sum, &all);
+        cost = (*d->ready->where.cost - cost) / PICK_COST;
     } else {
-        uint64_t *left = &d->ready->limit->left;
-        *left -= *left < 64 ? *left : 64;
+        cost = *d->ready->where.cost - cost;
+        if (cost < 64) cost = 64;
     }
+    uint64_t *left = &d->ready->limit->left;
+    *left -= cost < *left ? cost : *left;
     sums_set_bound(d->narrow, word, sum);
 }
 

@@ -42,7 +42,8 @@ static void select_slice(const struct select *select, const struct partition *p,
     struct ready_query query = {.partition = p,
                                 .where = &select->where,
                                 .first = spine_number(slice->from),
-                                .evaluations = slice->evaluations};
+                                .evaluations = slice->evaluations,
+                                .whole_pieces = true}; /* so that each slice gets on */
     size_t room = slice->samples < p->samples ? slice->samples : p->samples;
     uint64_t *seqs = scratch_alloc(scratch, room, sizeof(*seqs)), seq;
     struct ready ready;

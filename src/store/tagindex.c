@@ -232,7 +232,11 @@ static enum order_use tagindex_use(void *context, struct order_key key) {
     const struct ready *ready = context;
     uint64_t seq = tagindex_seq(ready->partition, key);
     if (!ready_is_left(ready, seq)) return ORDER_NEVER;
-    return where_admits(&ready->where, seq) ? ORDER_WANTED : ORDER_UNWANTED;
+    uint64_t *left = &ready->limit->left, before = *ready->where.cost;
+    bool is_wanted = where_admits(&ready->where, seq);
+    uint64_t cost = *ready->where.cost - before;
+    if (cost > 1) *left -= cost - 1 < *left ? cost - 1 : *left; /* the walk counts one itself */
+    return is_wanted ? ORDER_WANTED : ORDER_UNWANTED;
 }
 
 void tagindex_open(struct tagindex_walk *w, struct tag_index *index, const struct ready *ready,

@@ -73,7 +73,8 @@ struct where where_key_read(struct span key, struct scratch *scratch) {
 
 struct where_bound where_bind(const struct where *where, const struct partition *p,
                               struct scratch *scratch) {
-    struct where_bound bound = {.where = where};
+    struct where_bound bound = {.where = where,
+                                .cost = scratch_zalloc(scratch, 1, sizeof(*bound.cost))};
     if (where->n == 0) return bound;
     bound.tags = scratch_alloc(scratch, where->n, sizeof(*bound.tags));
     for (size_t i = 0; i < where->n; i++)
@@ -95,11 +96,15 @@ static bool where_holds(const struct where_condition *condition, struct span val
     }
 }
 
+enum { LONG_VALUE = 16 }; /* bytes that cost as much as a condition */
+
 bool where_admits(const struct where_bound *bound, uint64_t seq) {
     for (size_t i = 0; i < bound->where->n; i++) {
         const struct where_condition *condition = &bound->where->conditions[i];
         struct span value;
+        ++*bound->cost;
         if (!bound->tags[i] || !column_get(bound->tags[i], seq, &value)) return false;
+        *bound->cost += value.len / LONG_VALUE;
         if (!where_holds(condition, value)) return false;
     }
     return true;

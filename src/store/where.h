@@ -27,6 +27,7 @@ struct where {
 struct where_bound {
     const struct where *where;
     const struct column **tags; /* NULL: no sample has this tag */
+    uint64_t *cost;             /* of the evaluations so far: see where_admits */
 };
 
 /* The same WHERE as bytes: equal bytes, equal conditions in the same order. `at` has room for
@@ -43,7 +44,9 @@ bool where_parse_operator(struct span text, enum where_operator *out);
 struct where_bound where_bind(const struct where *where, const struct partition *p,
                               struct scratch *scratch);
 
-/* A sample without the tag fails, whatever the operator. */
+/* A sample without the tag fails, whatever the operator. Adds the cost to *bound->cost: one for each
+ * condition that was evaluated, and more for long values. Callers with a limit count this, not
+ * samples. */
 bool where_admits(const struct where_bound *bound, uint64_t seq);
 
 #endif

@@ -34,7 +34,7 @@ static void check(struct kit *k, int which, bool backwards) {
     const struct where *where = &wheres[which];
     struct ready ready;
     scratch_reset(&k->scratch);
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0, 0}, &k->scratch);
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0, false, 0}, &k->scratch);
     struct where_bound bound = where_bind(where, p, &k->scratch);
     uint64_t admitted = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
@@ -52,7 +52,7 @@ static void check(struct kit *k, int which, bool backwards) {
         assert_true(seq < last);
     }
     assert_int_equal(count, admitted);
-    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0, 0}, &k->scratch);
+    ready_open(&ready, &(struct ready_query){p, NULL, 0, NULL, where, false, 0, false, 0}, &k->scratch);
     assert_int_equal(ready_count(&ready), admitted);
 }
 
@@ -186,6 +186,28 @@ static void test_take_asks_for_slices(void **state) {
     matches_release(set);
 }
 
+enum { BLOCK_COST = 8 * SPINE_ROWS }; /* more than a block of any of the WHEREs */
+
+/* A WHERE of many conditions is cut within a block. */
+static void test_conditions_count(void **state) {
+    enum { CONDITIONS = 200 };
+    struct kit *k = *state;
+    struct where_condition conditions[CONDITIONS];
+    struct source s = source_of_seed(7);
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    for (int i = 0; i < CONDITIONS; i++)
+        conditions[i] = (struct where_condition){SPAN_LITERAL("t"), WHERE_NE, SPAN_LITERAL("-1")};
+    const struct where where = {CONDITIONS, conditions};
+    uint64_t n = count_slowly(k, &where);
+    struct match_set *set = matches_hold(kit_partition(k, "p"), &where, &k->scratch);
+    unsigned slices = 1;
+    while (!matches_fill(set, 100 * CONDITIONS)) slices++;
+    assert_in_range(slices, n / 128, SAMPLES / 64 + 2); /* 128 samples a slice at the most */
+    assert_int_equal(count_limited(k, &where, 1), n);
+    matches_release(set);
+}
+
 /* Slices of any size clear what is cleared at once, and nothing that came after the first one. */
 static void test_clear_in_slices(void **state) {
     enum { LATER = 100 };
@@ -253,7 +275,7 @@ static void test_slices_are_not_in_vain(void **state) {
     struct partition *p = kit_partition(k, "p");
     for (int i = 0; i < WHERES; i++) sets[i] = matches_hold(p, &wheres[i], &k->scratch);
     for (unsigned round = 0; round < SAMPLES / SPINE_ROWS + 1; round++) {
-        for (int i = 0; i < WHERES; i++) full[i] = matches_fill(sets[i], 1);
+        for (int i = 0; i < WHERES; i++) full[i] = matches_fill(sets[i], BLOCK_COST);
         put_many(k, 0, round % 2 ? "1" : "2");
         erase(k, &s, round);
         put(k, &s, 100 + round);
@@ -294,7 +316,7 @@ static void test_memory_follows_use(void **state) {
         if (i == 0) assert_in_range(matches_overhead(p->matches), 1, 600);
         if (i == 0) kit_tag(k, "p", "k0", "t", "3");
     }
-    for (int i = 0; i < SETS; i++) assert_true(matches_fill(sets[i], 1));
+    for (int i = 0; i < SETS; i++) assert_true(matches_fill(sets[i], BLOCK_COST));
     size_t held = matches_overhead(p->matches);
     for (int i = 0; i < SETS; i++) matches_release(sets[i]);
     enum { A_SET = SPINE_ROWS / 8 };
@@ -352,6 +374,7 @@ int main(void) {
         KIT_TEST(test_small_partitions_have_none),
         KIT_TEST(test_a_scan_is_cut_at_its_limit),
         KIT_TEST(test_take_asks_for_slices),
+        KIT_TEST(test_conditions_count),
         KIT_TEST(test_clear_in_slices),
         KIT_TEST(test_slices_are_not_in_vain),
         KIT_TEST(test_slices_follow_the_partition),

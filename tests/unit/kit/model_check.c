@@ -215,7 +215,7 @@ void model_check_ready(struct model *m, const struct store *s, struct span parti
     const struct partition *p = store_find(s, partition);
     if (!expected) return;
     struct ready_query query = {
-        p, task.ptr ? partition_task(p, task) : NULL, n_fields, fields, where, false, 0, 0};
+        p, task.ptr ? partition_task(p, task) : NULL, n_fields, fields, where, false, 0, false, 0};
     struct ready scan, count;
     uint64_t ready = 0;
     ready_open(&scan, &query, scratch);
