@@ -349,7 +349,8 @@ start_own_server {maxmemory 40mb} {
             # Another client is served: what is short at once, what is long when it has its turn.
             assert_equal $n [r TQ.COUNT p]
             assert_equal 2 [llength [r TQ.LIST p COUNT 100]]
-            wait_until {![catch {[client] {*}$::command} said] || ![string match "OOM *" $said]}
+            # One that is itself too slow to read is closed like the others.
+            wait_until {![catch {[client] {*}$::command} said]}
             assert_equal [expr {$::what eq "TQ.LIST" ? $n : $::what eq "TQ.MGET AS COLUMNS" ? 2 : 4000}] \
                 [llength [expr {$::what eq "TQ.LIST" ? [lindex $said 1] : $said}]]
             assert {[peak] < $::replies_bound} "resident were [peak]"
