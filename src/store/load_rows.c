@@ -8,9 +8,9 @@
 
 #define U(number) ((unsigned long long)(number))
 
-/* So many keys wait for the index at most. They enter at once, in some 5 ms; both copies take 4 MiB.
- * Fewer would go through the pages of a large index more often. */
-enum { LOAD_SLOTS = 1 << 18 };
+/* So many keys wait for the index at most. They enter at once, in some 5 ms of a large index; both
+ * copies take 2 MiB. Fewer would go through the pages of the index more often. */
+enum { LOAD_SLOTS = 1 << 17 };
 
 /* ---- parts of heads ----------------------------------------------------------------------- */
 
