@@ -204,7 +204,7 @@ static void status_task(struct client *c, const struct partition *p,
 
 /* The bounds that are set, named as in TQ.CREATE; MAXAHEAD as [task, n], RETIRE as its tasks. */
 static void status_bounds(struct reply *r, const struct bounds *b) {
-    reply_map(r, (size_t)(b->samples != 0) + (b->bytes != 0) + (b->ahead_task.ptr != NULL) +
+    reply_map(r, (size_t)(b->samples != 0) + (b->bytes != 0) + (b->ahead != 0) +
                      (b->n_retire != 0) + (b->n_indexes != 0));
     if (b->samples) {
         reply_text(r, "MAXSAMPLES");
@@ -214,7 +214,7 @@ static void status_bounds(struct reply *r, const struct bounds *b) {
         reply_text(r, "MAXBYTES");
         reply_integer(r, (int64_t)b->bytes);
     }
-    if (b->ahead_task.ptr) {
+    if (b->ahead) {
         reply_text(r, "MAXAHEAD");
         reply_array(r, 2);
         reply_bulk(r, b->ahead_task);

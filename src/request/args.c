@@ -9,9 +9,16 @@ struct args args_open(const struct resp_arg *argv, size_t argc, struct scratch *
     return (struct args){.argv = argv, .argc = argc, .at = 1, .scratch = scratch, .error = error};
 }
 
+/* Where `what` is the keyword that was read last, the missing argument is the `noun` behind it. */
+static int args_missing(struct args *a, const char *what, const char *noun) {
+    if (span_is(a->argv[a->at - 1].bytes, what))
+        return error_set(a->error, ERROR_ERR, "syntax error: the %s behind %s is missing", noun,
+                         what);
+    return error_set(a->error, ERROR_ERR, "syntax error: %s is missing", what);
+}
+
 int args_bytes(struct args *a, const char *what, struct span *out) {
-    if (a->at == a->argc)
-        return error_set(a->error, ERROR_ERR, "syntax error: %s is missing", what);
+    if (a->at == a->argc) return args_missing(a, what, "value");
     *out = a->argv[a->at++].bytes;
     return 0;
 }
@@ -43,11 +50,14 @@ int args_block(struct args *a, struct args_block *out) {
 
 int args_count(struct args *a, const char *what, size_t each, size_t *out) {
     uint64_t n;
+    if (a->at == a->argc) return args_missing(a, what, "count");
     int failed = args_number(a, what, 1, UINT32_MAX, &n);
     if (failed) return failed;
     if (n > args_left(a) / each)
-        return error_set(a->error, ERROR_ERR, "%s: %llu announced, but only %zu arguments follow",
-                         what, (unsigned long long)n, args_left(a));
+        return error_set(a->error, ERROR_ERR,
+                         "%s: %llu announced, of %zu argument%s each, but only %zu follow%s", what,
+                         (unsigned long long)n, each, each == 1 ? "" : "s", args_left(a),
+                         args_left(a) == 1 ? "s" : "");
     *out = (size_t)n;
     return 0;
 }

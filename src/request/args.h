@@ -29,7 +29,7 @@ static inline size_t args_left(const struct args *a) {
     return a->argc - a->at;
 }
 
-/* The next argument; `what` names it when it is missing. */
+/* The next argument; `what` names it when it is missing: the keyword in front of it, or a noun. */
 int args_bytes(struct args *a, const char *what, struct span *out);
 
 /* The next argument as a decimal number from min to max. */

@@ -5,7 +5,7 @@
 
 static int checkpoint_partitions(struct args *a, void *request) {
     struct checkpoint_request *out = request;
-    int failed = args_list(a, "partition", &out->n_partitions, &out->partitions);
+    int failed = args_list(a, "PARTITIONS", &out->n_partitions, &out->partitions);
     for (size_t i = 0; !failed && i < out->n_partitions; i++)
         failed = names_check_partition(out->partitions[i], a->error);
     return failed ? failed

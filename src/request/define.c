@@ -32,9 +32,11 @@ static int define_list(struct args *a, const char *what, uint64_t max, size_t *n
                        const struct span **items) {
     size_t at = a->at;
     uint64_t count;
-    int failed = args_number(a, what, 0, max, &count);
-    if (failed || !count) return failed;
-    a->at = at;
+    if (args_left(a)) {
+        int failed = args_number(a, what, 0, max, &count);
+        if (failed || !count) return failed;
+        a->at = at;
+    }
     return args_list(a, what, n, items);
 }
 

@@ -41,6 +41,7 @@ struct checkpoints {
     struct server *server;
     struct event step;
     uint64_t source; /* the checkpoint's number */
+    char source_name[CATALOG_NAME_MAX + 1];
     struct snapshot *snapshot;
     struct load *load;
     bool replace;
@@ -237,8 +238,7 @@ static int restore_adopt(struct server *s, struct error *e) {
 
 static void restore_end(struct server *s, const struct error *why) {
     struct checkpoints *c = s->checkpoints;
-    if (why)
-        log_warning("restore of checkpoint %llu: %s", (unsigned long long)c->source, why->text);
+    if (why) log_warning("restore of checkpoint '%s': %s", c->source_name, why->text);
     restore_close(c);
     job_end(s, &c->restoring, why);
 }
@@ -273,6 +273,7 @@ static int restore_open(struct server *s, const struct checkpoint_request *reque
     char path[PATH_MAX];
     if (!found) return error_set(e, ERROR_NOKEY, "no checkpoint %s", QUOTE(request->name));
     c->source = found->number;
+    snprintf(c->source_name, sizeof(c->source_name), "%s", found->name);
     c->replace = request->replace;
     int failed =
         snapshot_open(s->persistence.disk, number_path(c, c->source, path), &c->snapshot, e);

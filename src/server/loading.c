@@ -26,6 +26,7 @@ struct loading {
     struct event step;
     int64_t began_us, began_s;
     struct snapshot *base; /* what is loaded first; NULL: nothing, or it is done */
+    char base_path[PATH_MAX + MANIFEST_BASE_NAME_MAX];
     struct load *load;
     bool has_log;
     struct manifest manifest;
@@ -129,10 +130,18 @@ static int loading_finish(struct server *s, struct loading *l, int64_t then_ms, 
 
 /* ---- step by step ------------------------------------------------------------------------- */
 
+/* Adds to the reason where the file is, and how to find out what of it is whole. */
+static int loading_refuse_base(const struct loading *l, struct error *e) {
+    struct error why = *e;
+    return error_set(e, why.code, "%.220s (`tq-check '%.240s'` tells what of it can be read)",
+                     why.text, l->base_path);
+}
+
 static int step_base(struct server *s, struct loading *l, struct error *e) {
     bool done = false;
     int failed = snapshot_load_step(l->base, l->load, SLICE_BYTES, &done, e);
-    if (failed || !done) return failed;
+    if (failed) return loading_refuse_base(l, e);
+    if (!done) return 0;
     struct op op;
     failed = load_finish(l->load, &op, e);
     if (failed) return failed;
@@ -175,8 +184,10 @@ static void on_step(evutil_socket_t fd, short what, void *context) {
 /* ---- the begin ---------------------------------------------------------------------------- */
 
 static int open_base(struct server *s, struct loading *l, const char *path, struct error *e) {
-    int failed = snapshot_open(s->persistence.disk, path, &l->base, e);
-    if (failed) return failed;
+    struct disk *disk = s->persistence.disk;
+    snprintf(l->base_path, sizeof(l->base_path), "%s", path);
+    int failed = snapshot_open(disk, path, &l->base, e);
+    if (failed) return disk->ops->exists(disk, path) ? loading_refuse_base(l, e) : failed;
     snapshot_read_ahead(l->base);
     l->load = load_new(s->store, snapshot_total(l->base));
     return 0;

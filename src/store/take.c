@@ -88,17 +88,33 @@ static bool take_is_split(const struct take *take, const struct consumer *task) 
     return take->sampler->needs_rank && ranks_have_any(&task->ranks, take->args.ranks, take->batch);
 }
 
+/* The rank asks for a batch that was decided before, and of which it can get nothing. */
+static int take_refuse_again(const struct take *take, bool is_done, bool was_given,
+                             struct error *e) {
+    unsigned long long rank = take->rank, batch = take->batch;
+    if (is_done)
+        return error_set(e, ERROR_NOKEY,
+                         "rank %llu is done with batch %llu: nothing of it is left for this rank",
+                         rank, batch);
+    if (was_given)
+        return error_set(e, ERROR_NOKEY, "all that rank %llu got of batch %llu was cleared", rank,
+                         batch);
+    return error_set(e, ERROR_NOKEY,
+                     "rank %llu has no slice of batch %llu, which was decided for other ranks",
+                     rank, batch);
+}
+
 /* *done: the batch was decided before, *out says what it is. */
 static int take_again(const struct take *take, const struct partition *p,
                       const struct consumer *task, int64_t now_ms, struct scratch *scratch,
                       struct taken *out, bool *done, struct error *e) {
     const struct rank_batch *batch = ranks_find(&task->ranks, take->rank, take->batch);
     *done = batch && rank_batch_lives(batch, p);
-    if (!*done && (batch || ranks_is_done(&task->ranks, take->rank, take->batch) ||
-                   take_is_split(take, task)))
-        return error_set(e, ERROR_NOKEY, "all that rank %llu had of batch %llu was cleared",
-                         (unsigned long long)take->rank, (unsigned long long)take->batch);
-    if (!*done) return 0;
+    if (!*done) {
+        bool is_done = ranks_is_done(&task->ranks, take->rank, take->batch);
+        if (!batch && !is_done && !take_is_split(take, task)) return 0;
+        return take_refuse_again(take, is_done, batch != NULL, e);
+    }
     if (!span_equal(rank_batch_how(batch), take->how))
         return error_set(e, ERROR_ERR,
                          "batch %llu of rank %llu was taken with another COUNT, sampler or WHERE",

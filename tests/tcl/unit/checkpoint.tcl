@@ -203,6 +203,7 @@ start_own_server {} {
         write_file $path [string replace $bytes 300 300 [format %c [expr {([scan [string index $bytes 300] %c] + 1) % 256}]]]
         r FLUSHALL
         assert_error "*" {r TQ.RESTORE d}
+        assert_match "*restore of checkpoint 'd': *" [server_output [lindex $::server_stack end]]
         assert_equal "" [r TQ.LIST]
         write_file $path $bytes
         assert_equal 1 [r TQ.RESTORE d]

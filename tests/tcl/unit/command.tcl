@@ -133,6 +133,26 @@ start_server {} {
         }
     }
 
+    foreach {text words} {
+        "FIELDS: 1 announced, of 2 arguments each, but only 1 follows" {TQ.PUT p k FIELDS 1 a}
+        "FIELDS: 2 announced, of 2 arguments each, but only 3 follow" {TQ.PUT p k FIELDS 2 a 1 b}
+        "KEYS: 2 announced, of 1 argument each, but only 1 follows" {TQ.MGET p KEYS 2 k}
+        "WHERE: 1 announced, of 3 arguments each, but only 2 follow" {TQ.COUNT p WHERE 1 t =}
+        "syntax error: the count behind FIELDS is missing" {TQ.PUT p k FIELDS}
+        "syntax error: the count behind WHERE is missing" {TQ.COUNT p WHERE}
+        "syntax error: the count behind KEYS is missing" {TQ.CLEAR p KEYS}
+        "syntax error: the count behind RETIRE is missing" {TQ.CREATE q RETIRE}
+        "syntax error: the value behind BLOCK is missing" {TQ.PUT p k FIELDS 1 a 1 BLOCK}
+        "syntax error: the value behind MAXSAMPLES is missing" {TQ.CREATE q maxsamples}
+        "syntax error: GROUP's id is missing" {TQ.PUT p k GROUP}
+        "PARTITIONS: expected an integer from 1 to 4294967295, got '0'" {TQ.RESTORE x PARTITIONS 0}
+    } {
+        test "an argument that is missing is named: [join $words]" {
+            assert_refused "ERR $::text" {r {*}$::words}
+            assert_equal 0 [r EXISTS p q]
+        }
+    }
+
     test "a name that comes twice among many is found" {
         set names [lmap i [range 1 300] {set _ n[expr {$i * 7919 % 300}]}]
         r TQ.PUT p k FIELDS 1 n1 v

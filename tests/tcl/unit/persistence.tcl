@@ -712,9 +712,25 @@ start_own_server {} {
         set path [file join [srv dir] dump.tqs]
         foreach at {3 100 -30} {
             flip $path $at
-            start_fails "*dump.tqs*"
+            start_fails "*dump.tqs' at *(`tq-check '*/dump.tqs'` tells what of it can be read)*"
             flip $path $at
         }
+        run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
+        wait_ready [lindex $::server_stack end]
+        assert_equal 20 [r TQ.COUNT p]
+    }
+}
+
+start_own_server {appendonly yes} {
+    test "a damaged base of a log stops the start, with its directory and the tool to look at it" {
+        fill p 1 20
+        r BGREWRITEAOF
+        wait_until {[info_field aof_rewrites] > 0 && [info_field aof_rewrite_in_progress] == 0}
+        end_server TERM
+        set path [glob [log_file *.tqs]]
+        flip $path 100
+        start_fails "*[file tail $path]' at *(`tq-check '*/[file tail $path]'` tells what*"
+        flip $path 100
         run_server [lindex $::server_stack end] [list tq.conf --port [srv port]]
         wait_ready [lindex $::server_stack end]
         assert_equal 20 [r TQ.COUNT p]

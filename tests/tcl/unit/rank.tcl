@@ -38,7 +38,7 @@ start_server {} {
         assert_equal {k3 k4} [share 0 1 2]
         assert_equal {k5 k6} [share 0 18446744073709551615 2]
         assert_equal {k3 k4} [share 0 1 2]
-        assert_refused "NOKEY *" {share 0 7 2}
+        assert_refused "NOKEY rank 0 is done with batch 7: *" {share 0 7 2}
     }
 
     test "another task or partition: independent" {
@@ -83,7 +83,7 @@ start_server {} {
         r TQ.CLEAR p KEYS 1 k2
         assert_equal {k1 k3} [share 0 0 3]
         r TQ.CLEAR p KEYS 2 k1 k3
-        assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 3}
+        assert_refused "NOKEY all that rank 0 got of batch 0 was cleared" {share 0 0 3}
         assert_equal {k4 k5 k6} [share 0 1 3]
     }
 
@@ -221,7 +221,15 @@ start_server {} {
         set keys [share 0 0 1 BY BALANCED len 2]
         share 1 0 1 BY BALANCED len 2
         r TQ.CLEAR p KEYS 1 $keys
-        assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 1 BY BALANCED len 2}
+        assert_refused "NOKEY all that rank 0 got of batch 0 was cleared" \
+            {share 0 0 1 BY BALANCED len 2}
+    }
+
+    test "BALANCED: a rank that is asked about with more ranks than decided has no slice" {
+        fill_lengths {1 1 1 1}
+        share 0 0 1 BY BALANCED len 2
+        assert_refused "NOKEY rank 2 has no slice of batch 0, which was decided for other ranks" \
+            {share 2 0 1 BY BALANCED len 3}
     }
 
     test "RESET lets RETIRE have what a rank is not done with" {
@@ -246,10 +254,10 @@ start_server {} {
         share 0 1 2 BY BALANCED len 2
         assert_equal 6 [r TQ.COUNT p]
         assert_equal $one [share 1 0 2 BY BALANCED len 2]
-        assert_refused "NOKEY *rank 0*batch 0*" {share 0 0 2 BY BALANCED len 2}
+        assert_refused "NOKEY rank 0 is done with batch 0: *" {share 0 0 2 BY BALANCED len 2}
         share 1 1 2 BY BALANCED len 2
         assert_equal 4 [r TQ.COUNT p]
-        assert_refused "NOKEY *rank 1*batch 0*" {share 1 0 2 BY BALANCED len 2}
+        assert_refused "NOKEY rank 1 is done with batch 0: *" {share 1 0 2 BY BALANCED len 2}
     }
 
     test "a rank is done with the batches before the one it asks for, also while the call waits" {

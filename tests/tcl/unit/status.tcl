@@ -233,6 +233,8 @@ start_server {} {
         assert_equal {MAXSAMPLES 10 MAXBYTES 1000 MAXAHEAD {nobody 8} RETIRE {a b}} \
             [dict get [r TQ.STATUS p] bounds]
         assert_equal {} [dict get [r TQ.STATUS p] tasks]
+        r TQ.ALTER p MAXAHEAD nobody 0 MAXBYTES 0 RETIRE 0
+        assert_equal {MAXSAMPLES 10} [dict get [r TQ.STATUS p] bounds]
     }
 
     test "TQ.STATUS is a map of maps in RESP3" {
