@@ -8,17 +8,26 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+usage() {
+    sed -n '2,7s/^# //p' "utils/$(basename "$0")" >&2
+    exit 2
+}
+
 keep=
 port=6399
 while [ $# -gt 0 ]; do
     case $1 in
     --keep) keep=yes ;;
-    --port) port=${2:?--port needs a number}; shift ;;
+    --port) port=${2-}; shift ;;
     --) shift; break ;;
-    *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
+    *) usage ;;
     esac
-    shift
+    shift || usage
 done
+if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || [ "$port" -gt 65535 ]; then
+    echo "quickstart: --port: expected a number from 1 to 65535, got '$port'" >&2
+    exit 2
+fi
 
 run=build/quickstart
 mkdir -p "$run"

@@ -16,7 +16,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
-    sed -n '2,14s/^# //p' "$0" >&2
+    sed -n '2,14s/^# //p' "utils/$(basename "$0")" >&2
     exit 2
 }
 

@@ -15,19 +15,23 @@ bool appendonly_begins(const struct server *s) {
 
 /* ---- on ----------------------------------------------------------------------------------- */
 
-/* What a start with appendonly would make, if there is no log: after a crash that is what counts. */
-static int ensure_log(struct server *s, struct error *e) {
+/* What a start with appendonly would make, if there is no log: after a crash that is what counts.
+ * *foreign: there is one that this process neither loaded nor wrote. */
+static int ensure_log(struct server *s, bool *foreign, struct error *e) {
     struct persistence *p = &s->persistence;
     struct manifest found;
     char directory[PATH_MAX], dump[PATH_MAX];
     persistence_path(s, p->log_name, directory, sizeof(directory));
     persistence_path(s, p->dump_name, dump, sizeof(dump));
     int failed = manifest_read(p->disk, directory, &found, e);
+    *foreign = !failed && found.log_id != p->known_id && found.log_id != p->lost_id;
     if (failed == ERROR_NOKEY)
         failed =
             persistence_make_log(s, p->disk->ops->exists(p->disk, dump) ? dump : NULL, &found, e);
-    if (!failed && p->lost_id) p->lost_id = found.log_id;
-    return failed;
+    if (failed) return failed;
+    if (p->lost_id) p->lost_id = found.log_id;
+    if (!*foreign) p->known_id = found.log_id;
+    return 0;
 }
 
 /* The log was lost, and another server has begun one there, or had: what that acknowledged is not
@@ -46,12 +50,18 @@ static int begin(struct server *s, struct error *e) {
     struct persistence *p = &s->persistence;
     struct oplog_options options;
     char directory[PATH_MAX];
+    bool foreign = false;
     int failed = refuse_other_log(s, e);
     if (!failed) failed = persistence_own(s, e);
-    if (!failed) failed = ensure_log(s, e);
+    if (!failed) failed = ensure_log(s, &foreign, e);
     if (failed) return failed;
     persistence_log_options(s, directory, &options);
-    return oplog_begin(&options, &p->rewrite_base, &p->begun, e);
+    failed = oplog_begin(&options, &p->rewrite_base, &p->begun, e);
+    if (failed || !foreign) return failed;
+    log_warning("the op log in '%s' was not loaded: a new one, of what is in memory, replaces it "
+                "as soon as its base is written",
+                directory);
+    return 0;
 }
 
 /* Nobody but this process knows of it yet. */
@@ -77,8 +87,11 @@ static void turn_on(struct server *s) {
 }
 
 static void turn_off(struct server *s) {
-    s->persistence.lapsed = false;
-    s->persistence.lost_id = 0;
+    struct persistence *p = &s->persistence;
+    if (p->log && !p->baseless) p->known_id = oplog_id(p->log);
+    if (p->lost_id) p->known_id = p->lost_id;
+    p->lapsed = false;
+    p->lost_id = 0;
     saves_stop_rewrite(s);
     appendonly_end(s);
     log_notice("the op log is turned off: it does not hold what happens from now on");

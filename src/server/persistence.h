@@ -63,6 +63,7 @@ struct persistence {
     bool lapsed;             /* the log was lost: writes are refused until there is one again */
     struct error lapse;      /* why */
     uint64_t lost_id;        /* of the log that was lost, until there is one again; 0: none */
+    uint64_t known_id;       /* of the log there that this process wrote or replaces; 0: none */
     int64_t looked_us;       /* when it was last seen that the log's files are there */
     struct loading *loading; /* NULL: the store is complete */
     bool failed;             /* the log can't be written any more: the process ends */

@@ -314,6 +314,19 @@ start_own_server {} {
         assert_equal $before [picture]
     }
 
+    test "a log that was not loaded is not replaced in silence, one of this server is" {
+        assert_equal 0 [regexp -all {was not loaded} [said]]
+        restart_server TERM
+        set before [regexp -all {was not loaded} [said]]
+        turn_on
+        assert_equal [expr {$before + 1}] [regexp -all {was not loaded} [said]]
+        assert_match "*the op log in '*/appendonlydir' was not loaded: a new one*replaces it*" [said]
+        r CONFIG SET appendonly no
+        turn_on
+        assert_equal [expr {$before + 1}] [regexp -all {was not loaded} [said]]
+        fill p 100 110
+    }
+
     test "turned off and on within a transaction it goes on" {
         restart_server TERM --appendonly yes
         r MULTI
