@@ -91,6 +91,7 @@ struct client {
     size_t half;           /* bytes held for half a request, in clients->half_bytes */
     size_t outstanding;    /* bytes of a bulk that memory was taken for, in clients->outstanding */
     int64_t output_us;     /* when output that waits last moved: in `unread`; 0: none waits */
+    int in_socket;         /* bytes that the peer had not taken from the socket then */
     TAILQ_ENTRY(client) all, sending, ready; /* `all`: also for `rejected` and `dead` */
     TAILQ_ENTRY(client) halves, unread;
 };
@@ -103,7 +104,8 @@ struct client_output_limit {
 };
 
 enum {
-    CLIENT_READ_SIZE = 16 * 1024, /* also how far a parked client is read ahead */
+    CLIENT_SILENT_US = 1000 * 1000, /* without a byte taken: see client_is_silent */
+    CLIENT_READ_SIZE = 16 * 1024,   /* also how far a parked client is read ahead */
     /* Output that may wait while memory is full before a client is paused, or closed:
      * clients_output_most. */
     CLIENT_PENDING_FULL = 64 * 1024
@@ -243,6 +245,14 @@ bool clients_have_room(const struct server *s, uint64_t bytes);
 
 /* Close one that does not read, since there is no room for more of its output. */
 void client_cut_full(struct client *c);
+
+/* Has output waited for a second, of which the peer took no byte? Looks at the socket: the system
+ * says that a socket can be written to only when much of what it holds is gone, so a client that
+ * reads slowly lets the server write nothing for longer. */
+bool client_is_silent(struct client *c);
+
+/* Looks at the sockets of the clients that seem to be silent for longest. Ten times a second. */
+void clients_look_at_unread(struct server *s);
 
 /* By what it does now. */
 enum client_class client_class(const struct client *c);

@@ -115,18 +115,21 @@ void client_cut_full(struct client *c) {
     client_close(c, "memory is full and it does not read");
 }
 
-enum { SILENT_US = 1000 * 1000 };
-
 /* Closes the client that has taken no byte of its output for longest, at least so long, and for
  * which at least so many bytes wait: others lack the room that its replies hold, and chunks that
  * they lie in can't be used again. Never the one whose command is running. False if there is
  * none. */
 static bool clients_cut_silent(struct server *s, size_t least, int64_t silent_us) {
-    struct client *c = TAILQ_FIRST(&s->clients->unread);
-    while (c && (c == s->current || c->reply.pending < least)) c = TAILQ_NEXT(c, unread);
-    if (!c || s->now_us - c->output_us < silent_us) return false;
-    client_cut_full(c);
-    return true;
+    struct client *c = TAILQ_FIRST(&s->clients->unread), *next;
+    for (; c; c = next) {
+        next = TAILQ_NEXT(c, unread);
+        if (c == s->current || c->reply.pending < least) continue;
+        if (s->now_us - c->output_us < silent_us) return false;
+        if (silent_us && !client_is_silent(c)) continue;
+        client_cut_full(c);
+        return true;
+    }
+    return false;
 }
 
 /* What more all replies and messages together may hold. */
@@ -141,7 +144,7 @@ bool clients_have_room(const struct server *s, uint64_t bytes) {
 
 static bool clients_make_room(struct server *s, uint64_t bytes) {
     while (!clients_have_room(s, bytes))
-        if (!clients_cut_silent(s, 1, SILENT_US)) return false;
+        if (!clients_cut_silent(s, 1, CLIENT_SILENT_US)) return false;
     return true;
 }
 
@@ -178,10 +181,11 @@ size_t clients_output_most(const struct server *s) {
 /* Some at a time: what one gives back may be enough. */
 void clients_cut_stalled(struct server *s) {
     enum { CUT_AT_ONCE = 16 };
+    clients_look_at_unread(s);
     if (!s->maxmemory || !clients_lack_memory(s)) return;
     mem_trim();
     for (int i = 0; i < CUT_AT_ONCE; i++) {
-        if (!clients_cut_silent(s, clients_output_most(s) + 1, SILENT_US)) return;
+        if (!clients_cut_silent(s, clients_output_most(s) + 1, CLIENT_SILENT_US)) return;
         if (!server_memory_full(s, (size_t)s->maxmemory / 16)) return;
     }
 }

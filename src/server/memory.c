@@ -43,7 +43,7 @@ size_t server_memory_replies(const struct server *s) {
     if (least > spare) least = spare;
     if (most < least) most = least;
     if (used < limit && most < held + (limit - used)) most = held + (limit - used);
-    return most - kept;
+    return most > kept ? most - kept : 0; /* messages were admitted while there was more */
 }
 
 /* How many bytes are missing for `more`. What indexes that are built are going to take is as good as
