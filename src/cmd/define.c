@@ -18,11 +18,11 @@ static size_t define_names_bytes(const struct define *define) {
     return bytes;
 }
 
-/* New indexes of samples that are there need memory: ERROR_OOM where it is not left. */
+/* New indexes need memory, with or without samples: ERROR_OOM where it is not left. */
 static int define_check_index_memory(struct server *s, const struct define *define,
                                      struct error *e) {
     const struct partition *p = store_find(s->store, define->partition);
-    if (!p || !define->sets_indexes) return 0;
+    if (!define->sets_indexes) return 0;
     size_t bytes = tagindexes_cost(p, define->bounds.indexes, define->bounds.n_indexes);
     if (!bytes || !server_memory_full(s, bytes)) return 0;
     return error_set(

@@ -259,6 +259,12 @@ struct consumer *partition_add_task(struct partition *p, struct span name) {
     return p->tasks[p->tasks_count++] = consumer_new(name);
 }
 
+/* What indexes have taken or freed since mem_used() was `before` is not of tasks: the caller counts
+ * the memory of the whole op as theirs. */
+static void partition_except(struct partition *p, size_t before) {
+    p->task_bytes -= (int64_t)(mem_used() - before);
+}
+
 void partition_drop_task(struct partition *p, struct consumer *task) {
     size_t at = 0;
     while (p->tasks[at] != task) at++;
@@ -266,7 +272,9 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
     if (p->ended->n) ended_drop_task(ended_own(&p->ended), task);
     consumer_free(task);
     partition_count_stranded(p);
+    size_t before = mem_used();
     tagindexes_touch_all(p);
+    partition_except(p, before);
 }
 
 /* ---- samples of broken groups ------------------------------------------------------------- */
@@ -350,7 +358,9 @@ void partition_bound(struct partition *p, const struct bounds *bounds) {
     bounds_free(p->bounds);
     p->bounds = copy;
     partition_count_stranded(p);
+    size_t before = mem_used();
     tagindexes_declare(p, copy->indexes, copy->n_indexes);
+    partition_except(p, before);
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */

@@ -70,7 +70,7 @@ struct partition {
     uint32_t slot;    /* in the store's table; the store sets it */
     bool has_expected, sealed;
     uint8_t n_indexes; /* TAGINDEX_MAX at the most */
-    int64_t task_bytes; /* its part of store_task_bytes */
+    int64_t task_bytes; /* its part of store_task_bytes: what a drop gives back */
     uint64_t serial;  /* differs from that of any other partition of the store, before or after */
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct column_home home;

@@ -231,13 +231,15 @@ static bool store_is_about_tasks(enum op_kind kind) {
     }
 }
 
-/* An op that concerns one partition. */
+/* An op that concerns one partition. What an op frees of a partition that was loaded may be more than
+ * the ops since have taken: the partition's part is then 0, and dropping it gives no more back. */
 static size_t store_apply_to(struct store *s, struct partition *p, const struct op *op) {
     size_t used = mem_used();
     int64_t before = p->task_bytes;
     size_t changed = apply_to_partition(&s->leases, p, op);
     if (store_is_about_tasks(op->kind)) p->task_bytes += (int64_t)(mem_used() - used);
     s->task_bytes += p->task_bytes - before;
+    if (p->task_bytes < 0) p->task_bytes = 0;
     return changed;
 }
 

@@ -124,7 +124,8 @@ bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_
 
 /* ---- changing: for store_apply and loading alone ---- */
 
-/* Estimate of the bytes that those of these indexes will take that the partition does not have. */
+/* Estimate of the bytes that those of these indexes will take that the partition does not have: an
+ * index takes some KiB without any sample. p NULL: a new partition. */
 size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_t n);
 
 /* Estimate of the bytes that its indexes will take more until they are complete. */

@@ -281,13 +281,22 @@ void tagindex_progress(const struct tag_index *index, struct tagindex_progress *
                                       .is_complete = tagindex_is_complete(index)};
 }
 
+/* Of an index without samples: the allocator's classes are 1 KiB apart here. The name is kept here
+ * and in the bounds. */
+static size_t tagindex_fixed(struct span name) {
+    enum { CLASS_BYTES = 1024, POINTER_BYTES = 64 /* and spans of the names */ };
+    size_t bytes = (sizeof(struct tag_index) + CLASS_BYTES - 1) / CLASS_BYTES * CLASS_BYTES;
+    return bytes + POINTER_BYTES + 2 * name.len;
+}
+
 /* Of samples that enter an index, with the allocator's loss: of weights the blocks between these
  * seqs count, whatever is alive in them. */
 static size_t tagindex_room(const struct partition *p, bool is_sum, uint64_t samples, uint64_t from,
                             uint64_t end) {
     enum { ENTRY_BYTES = 34 /* at worst, in order of falling numbers */, PIECE_BYTES = 256 };
+    enum { LEAF_BYTES = 1024 /* of the first node */ };
     size_t pieces = 0;
-    if (!is_sum) return samples * ENTRY_BYTES;
+    if (!is_sum) return samples ? samples * ENTRY_BYTES + LEAF_BYTES : 0;
     if (from < p->rows.first * SPINE_ROWS) from = p->rows.first * SPINE_ROWS;
     for (uint64_t at = spine_number(from); at < spine_end(&p->rows) && at * SPINE_ROWS < end; at++)
         pieces += spine_get(&p->rows, at) != NULL;
@@ -304,8 +313,9 @@ size_t tagindexes_cost(const struct partition *p, const struct span *tags, size_
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
         bool is_sum = memchr(tags[i].ptr, '^', tags[i].len) != NULL;
-        if (!tagindexes_have(p, tags[i]))
-            bytes += tagindex_room(p, is_sum, p->samples, 0, p->next_seq);
+        if (p && tagindexes_have(p, tags[i])) continue;
+        bytes += tagindex_fixed(tags[i]);
+        if (p) bytes += tagindex_room(p, is_sum, p->samples, 0, p->next_seq);
     }
     return bytes;
 }

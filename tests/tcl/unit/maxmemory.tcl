@@ -134,6 +134,21 @@ start_own_server {maxmemory 20mb} {
     }
 }
 
+start_own_server {maxmemory 20mb} {
+    test "indexes of partitions without samples do not take memory beyond maxmemory" {
+        pipeline [r] [lmap i [range 1 500] {list TQ.CREATE e$i}]
+        fill p 1 100
+        fill_memory
+        set tags [lmap i [range 1 64] {string cat t $i}]
+        # In all, 160 MB.
+        foreach reply [pipeline [r] [lmap i [range 1 500] {list TQ.ALTER e$i INDEX 64 {*}$tags}]] {
+            assert_match "*OOM INDEX: the new indexes need about * bytes, which*" $reply
+        }
+        assert_within 0
+        assert_equal k1 [take p t 1]
+    }
+}
+
 start_server {} {
     test "names of clients have at most 255 bytes" {
         set name [string repeat n 255]
