@@ -367,6 +367,7 @@ static bool order_leaf_walk(const struct order_leaf *leaf, struct order_walk *wa
         walk->is_cut = true;
         return false;
     }
+    if (walk->extra) *walk->extra = 0;
     for (unsigned i = begin; i < end; i++) {
         const struct order_key *key = &leaf->keys[range->backwards ? begin + end - 1 - i : i];
         enum order_use use = walk->use(walk->context, *key);
@@ -378,7 +379,8 @@ static bool order_leaf_walk(const struct order_leaf *leaf, struct order_walk *wa
     }
     if (begin > 0 || end < leaf->n) return false;
     *spent = (walk->wide | walk->narrow) & ~of_use;
-    *walk->left -= leaf->n < *walk->left ? leaf->n : *walk->left;
+    uint64_t cost = leaf->n + (walk->extra ? *walk->extra : 0);
+    *walk->left -= cost < *walk->left ? cost : *walk->left;
     return false;
 }
 

@@ -232,10 +232,10 @@ static enum order_use tagindex_use(void *context, struct order_key key) {
     const struct ready *ready = context;
     uint64_t seq = tagindex_seq(ready->partition, key);
     if (!ready_is_left(ready, seq)) return ORDER_NEVER;
-    uint64_t *left = &ready->limit->left, before = *ready->where.cost;
+    uint64_t before = *ready->where.cost;
     bool is_wanted = where_admits(&ready->where, seq);
     uint64_t cost = *ready->where.cost - before;
-    if (cost > 1) *left -= cost - 1 < *left ? cost - 1 : *left; /* the walk counts one itself */
+    if (cost > 1) ready->limit->extra += cost - 1;
     return is_wanted ? ORDER_WANTED : ORDER_UNWANTED;
 }
 
@@ -243,8 +243,10 @@ void tagindex_open(struct tagindex_walk *w, struct tag_index *index, const struc
                    struct scratch *scratch) {
     struct span wide, key = tagindex_view_key(ready, &wide, scratch);
     w->order = &index->order;
-    w->walk = (struct order_walk){
-        .use = tagindex_use, .context = (void *)ready, .left = &ready->limit->left};
+    w->walk = (struct order_walk){.use = tagindex_use,
+                                  .context = (void *)ready,
+                                  .left = &ready->limit->left,
+                                  .extra = &ready->limit->extra};
     w->walk.wide = UINT64_C(1) << tagindex_view(index, wide);
     size_t narrow = tagindex_view(index, key); /* not in the place of `wide`, which was used last */
     w->walk.narrow = UINT64_C(1) << narrow;

@@ -513,13 +513,13 @@ static void fill(struct kit *k, unsigned from, unsigned n) {
     }
 }
 
-/* How many samples have a tag that is at least, or at most, this; by evaluating one of them at the
+/* How many samples have a tag that is at least, or at most, this; by evaluating 128 of them at the
  * most. */
 static uint64_t count_by_index(struct kit *k, enum where_operator operator, const char * value) {
     struct where_condition condition = {SPAN_LITERAL("v"), operator, span_of_string(value)};
     struct where where = {1, &condition};
     struct ready_query query = {
-        .partition = kit_partition(k, "with"), .where = &where, .evaluations = 1};
+        .partition = kit_partition(k, "with"), .where = &where, .evaluations = 128};
     struct ready ready;
     scratch_reset(&k->scratch);
     ready_open(&ready, &query, &k->scratch);
