@@ -115,7 +115,8 @@ static const struct command define_commands[] = {
             "Make a partition with bounds, declared fields, indexes, or tasks that retire samples",
         .group = "samples",
         .since = "0.1.0",
-        .complexity = "O(N) with N the fields and tasks named",
+        .complexity = "O(N) with N the fields and tasks named; with OR ALTER, where the partition "
+                      "exists, that of TQ.ALTER",
         .arity = -2,
         .flags = COMMAND_WRITE,
         .first_key = 1,

@@ -353,20 +353,38 @@ static int dump_leases(struct dump *d, size_t task) {
     return failed;
 }
 
+/* Has the batch the block of the one before it, and the same fingerprint? */
+static bool dump_shares_how(const struct rank_at *before, const struct rank_at *at) {
+    if (before->batch_number != at->batch_number ||
+        before->rank / RANK_BLOCK != at->rank / RANK_BLOCK)
+        return false;
+    return before->batch->decision == at->batch->decision ||
+           span_equal(rank_batch_how(before->batch), rank_batch_how(at->batch));
+}
+
+static void dump_batch(struct dump *d, const struct rank_at *at, bool shared) {
+    pack_varint(&d->head, at->rank);
+    pack_varint(&d->head, at->batch_number);
+    pack_u8(&d->head, (uint8_t)((at->batch->handed ? SECTION_RANK_HANDED : 0) |
+                                (shared ? SECTION_RANK_SHARED : 0)));
+    if (!shared) pack_span(&d->head, rank_batch_how(at->batch));
+    dump_seqs(d, at->batch->seqs, at->batch->n);
+}
+
 static int dump_ranks(struct dump *d, size_t task) {
     const struct ranks *ranks = &d->p->tasks[task]->ranks;
     int failed = 0;
     struct rank_at at = {0};
     bool more = ranks_next(ranks, &at);
     while (!failed && more) {
+        struct rank_at before;
+        bool shared = false; /* a section begins with a fingerprint */
         pack_varint(&d->head, task);
         do {
-            pack_varint(&d->head, at.rank);
-            pack_varint(&d->head, at.batch_number);
-            pack_u8(&d->head, at.batch->handed);
-            pack_span(&d->head, rank_batch_how(at.batch));
-            dump_seqs(d, at.batch->seqs, at.batch->n);
+            dump_batch(d, &at, shared);
+            before = at;
             more = ranks_next(ranks, &at);
+            shared = more && dump_shares_how(&before, &at);
         } while (more && d->head.len < SECTION_HEAD);
         failed = dump_emit(d, SECTION_RANKS);
     }

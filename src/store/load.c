@@ -1,4 +1,5 @@
-/* See load.h: the load as a whole, partitions, and what tasks remember. Rows are in load_rows.c. */
+/* See load.h: the load as a whole, partitions, and what tasks remember. Rows are
+ * in load_rows.c, batches of ranks in load_ranks.c. */
 #include "store/load.h"
 
 #include <stdarg.h>
@@ -344,9 +345,7 @@ static int load_partition(struct load *l, struct unpack *u, struct error *e) {
 
 /* ---- what tasks remember ------------------------------------------------------------------- */
 
-/* Which task; all rows are there, so that who is not is cleared. */
-static int load_find_task(struct load *l, struct unpack *u, struct consumer **out,
-                          struct error *e) {
+int load_find_task(struct load *l, struct unpack *u, struct consumer **out, struct error *e) {
     uint64_t task = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
         return load_bad(l, e, "a section is about task %llu of %zu", U(task), l->p->tasks_count);
@@ -357,7 +356,7 @@ static int load_find_task(struct load *l, struct unpack *u, struct consumer **ou
     return 0;
 }
 
-static int load_seqs(struct load *l, struct unpack *u, uint64_t **out, size_t *n, struct error *e) {
+int load_seqs(struct load *l, struct unpack *u, uint64_t **out, size_t *n, struct error *e) {
     uint64_t seq = 0;
     *n = unpack_count(u, 1);
     uint64_t *seqs = *out = scratch_alloc(&l->scratch, *n, sizeof(*seqs));
@@ -407,46 +406,6 @@ static int load_leases(struct load *l, struct unpack *u, struct error *e) {
     struct consumer *task;
     int failed = load_find_task(l, u, &task, e);
     while (!failed && unpack_left(u)) failed = load_lease(l, task, u, e);
-    return failed;
-}
-
-static int load_batch(struct load *l, struct consumer *task, struct unpack *u, struct error *e) {
-    struct rank_load batch = {.rank = unpack_varint(u)};
-    uint64_t *seqs;
-    batch.batch = unpack_varint(u);
-    uint8_t handed = unpack_u8(u);
-    batch.handed = handed;
-    batch.how = unpack_span(u);
-    int failed = load_seqs(l, u, &seqs, &batch.n, e);
-    if (failed) return failed;
-    batch.seqs = seqs;
-    if (handed > 1 || ranks_find(&task->ranks, batch.rank, batch.batch))
-        return load_bad(l, e, "task %s: batch %llu of rank %llu comes twice or makes no sense",
-                        QUOTE(task->name), U(batch.batch), U(batch.rank));
-    ranks_load(&task->ranks, &batch);
-    for (size_t i = 0; i < batch.n && !ranks_is_done(&task->ranks, batch.rank, batch.batch); i++)
-        if (partition_alive(l->p, batch.seqs[i])) consumer_hold(task, batch.seqs[i]);
-    return 0;
-}
-
-static int load_done(struct load *l, struct unpack *u, struct error *e) {
-    struct consumer *task;
-    int failed = load_find_task(l, u, &task, e);
-    while (!failed && unpack_left(u)) {
-        uint64_t rank = unpack_varint(u), batch = unpack_varint(u);
-        if (u->bad) return load_bad(l, e, "a section's head is too short");
-        if (ranks_is_done(&task->ranks, rank, 0) || task->ranks.n)
-            return load_bad(l, e, "task %s: rank %llu is done twice, or after its batches",
-                            QUOTE(task->name), U(rank));
-        ranks_finish(&task->ranks, rank, batch);
-    }
-    return failed;
-}
-
-static int load_ranks(struct load *l, struct unpack *u, struct error *e) {
-    struct consumer *task;
-    int failed = load_find_task(l, u, &task, e);
-    while (!failed && unpack_left(u)) failed = load_batch(l, task, u, e);
     return failed;
 }
 

@@ -1,4 +1,4 @@
-/* What load.c and load_rows.c share: the load, and the section that is under way. */
+/* What load.c, load_ranks.c and load_rows.c share: the load, and the section that is under way. */
 #ifndef TQ_STORE_LOAD_STATE_H
 #define TQ_STORE_LOAD_STATE_H
 
@@ -61,6 +61,20 @@ int load_bad(const struct load *l, struct error *e, const char *format, ...)
 
 /* Make so many pages of the index of keys, or all that are left. */
 void load_make_pages(struct load *l, size_t n);
+
+/* ---- load.c: parts of heads ---- */
+
+/* Reads which task a section is about. Fails before all rows are loaded: a seq without a row has
+ * been cleared. */
+int load_find_task(struct load *l, struct unpack *u, struct consumer **out, struct error *e);
+
+/* The seqs are valid until the section ends. */
+int load_seqs(struct load *l, struct unpack *u, uint64_t **out, size_t *n, struct error *e);
+
+/* ---- load_ranks.c: sections about ranks ---- */
+
+int load_done(struct load *l, struct unpack *u, struct error *e);
+int load_ranks(struct load *l, struct unpack *u, struct error *e);
 
 /* ---- load_rows.c: sections about rows ---- */
 

@@ -10,9 +10,6 @@
 #include "store/op.h"
 #include "store/partition.h"
 
-/* Ranks of a block are neighbours, so BALANCED over 65,536 ranks makes 1,024 blocks. */
-enum { RANK_BLOCK = 64 };
-
 /* What one call decided for the ranks of a block: `how` and the seqs of all of them are behind it.
  * It is freed with the last batch that points to it. */
 struct rank_decision {
@@ -241,40 +238,46 @@ static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
     }
 }
 
-/* Without batches: the first ranks_set gives it one. */
-static struct rank_decision *ranks_decide(struct ranks *ranks, struct span how,
-                                          const uint64_t *seqs, size_t n, uint64_t **copy) {
-    size_t bytes = sizeof(struct rank_decision) + n * sizeof(*seqs) + how.len;
+/* Without batches: the first ranks_set gives it one. The caller fills the `n` seqs. */
+static struct rank_decision *ranks_decide(struct ranks *ranks, struct span how, size_t n,
+                                          uint64_t **seqs) {
+    size_t bytes = sizeof(struct rank_decision) + n * sizeof(**seqs) + how.len;
     struct rank_decision *decision = mem_alloc(bytes);
-    *copy = (uint64_t *)(decision + 1);
-    char *end = (char *)(*copy + n);
-    if (n) memcpy(*copy, seqs, n * sizeof(*seqs));
+    *seqs = (uint64_t *)(decision + 1);
+    char *end = (char *)(*seqs + n);
     if (how.len) memcpy(end, how.ptr, how.len);
     *decision = (struct rank_decision){.how = span_of(end, how.len), .bytes = bytes};
     ranks->bytes += bytes;
     return decision;
 }
 
-void ranks_load(struct ranks *ranks, const struct rank_load *what) {
-    struct rank_batch batch = {.n = what->n, .handed = what->handed};
-    batch.decision = ranks_decide(ranks, what->how, what->seqs, what->n, &batch.seqs);
-    ranks_set(ranks, ranks_make_block(ranks, what->rank, what->batch), what->rank, batch);
+void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const struct rank_load *loads,
+                size_t n) {
+    size_t n_seqs = 0;
+    uint64_t *seqs;
+    for (size_t i = 0; i < n; i++) n_seqs += loads[i].n;
+    struct rank_decision *decision = ranks_decide(ranks, how, n_seqs, &seqs);
+    struct rank_block *block = ranks_make_block(ranks, loads[0].rank, batch);
+    for (size_t i = 0; i < n; seqs += loads[i++].n) {
+        if (loads[i].n) memcpy(seqs, loads[i].seqs, loads[i].n * sizeof(*seqs));
+        ranks_set(
+            ranks, block, loads[i].rank,
+            (struct rank_batch){
+                .decision = decision, .seqs = seqs, .n = loads[i].n, .handed = loads[i].handed});
+    }
 }
 
 /* The slices of ranks `first` to `end`, which are of one block. */
 static void ranks_add_slices(struct ranks *ranks, const struct op_select *select, uint64_t first,
                              uint64_t end) {
     const size_t *shares = select->rank.shares;
-    uint64_t *seqs;
-    struct rank_decision *decision = ranks_decide(
-        ranks, select->rank.how, select->seqs + shares[first], shares[end] - shares[first], &seqs);
-    struct rank_block *block = ranks_make_block(ranks, first, select->rank.batch);
+    struct rank_load loads[RANK_BLOCK];
     for (uint64_t rank = first; rank < end; rank++)
-        ranks_set(ranks, block, rank,
-                  (struct rank_batch){.decision = decision,
-                                      .seqs = seqs + (shares[rank] - shares[first]),
-                                      .n = shares[rank + 1] - shares[rank],
-                                      .handed = rank == select->rank.rank});
+        loads[rank - first] = (struct rank_load){.rank = rank,
+                                                 .seqs = select->seqs + shares[rank],
+                                                 .n = shares[rank + 1] - shares[rank],
+                                                 .handed = rank == select->rank.rank};
+    ranks_load(ranks, select->rank.batch, select->rank.how, loads, end - first);
 }
 
 void ranks_remember(struct ranks *ranks, const struct partition *p,
@@ -282,12 +285,8 @@ void ranks_remember(struct ranks *ranks, const struct partition *p,
     const struct op_rank *rank = &select->rank;
     if (!rank->shares) {
         ranks_sweep(ranks, p);
-        ranks_load(ranks, &(struct rank_load){.rank = rank->rank,
-                                              .batch = rank->batch,
-                                              .how = rank->how,
-                                              .seqs = select->seqs,
-                                              .n = select->n,
-                                              .handed = true});
+        const struct rank_load load = {rank->rank, select->seqs, select->n, true};
+        ranks_load(ranks, rank->batch, rank->how, &load, 1);
         return;
     }
     for (uint64_t first = 0; first < rank->n_shares; first += RANK_BLOCK) {

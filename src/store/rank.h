@@ -89,7 +89,8 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
 
 /* ---- changing: for store_apply alone ---- */
 
-/* What an OP_TAKE with a rank decided. Looks at a few old blocks, and forgets those that are due. */
+/* Stores what an OP_TAKE with a rank decided. Checks a few old blocks, and forgets those that are
+ * due. */
 void ranks_remember(struct ranks *ranks, const struct partition *p, const struct op_select *select);
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
@@ -101,16 +102,20 @@ void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch);
  * loses its last living sample so is forgotten. Time: all that is remembered, once. */
 void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n);
 
+/* Ranks of a block are neighbours, so BALANCED over 65,536 ranks makes 1,024 blocks. */
+enum { RANK_BLOCK = 64 };
+
 struct rank_load {
-    uint64_t rank, batch;
-    struct span how;
+    uint64_t rank;
     const uint64_t *seqs;
     size_t n;
     bool handed;
 };
 
-/* Remembers copies of `how` and `seqs`, in place of what the batch was. */
-void ranks_load(struct ranks *ranks, const struct rank_load *what);
+/* Remembers the batches of up to RANK_BLOCK ranks of one block, ascending and at least one, in
+ * place of what they were. Copies `how`, once for all of them, and the seqs. */
+void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const struct rank_load *loads,
+                size_t n);
 
 void ranks_free(struct ranks *ranks);
 

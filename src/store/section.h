@@ -44,6 +44,9 @@ enum section_lengths {
     SECTION_LENGTHS_EACH = 1,
 };
 
+/* Bits of a batch in RANKS. SHARED: the batch has the fingerprint of the one before it. */
+enum { SECTION_RANK_HANDED = 1, SECTION_RANK_SHARED = 2 };
+
 /* Bits of a PARTITION. */
 enum { SECTION_EXPECTED = 1, SECTION_SEALED = 2 };
 

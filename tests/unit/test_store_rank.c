@@ -2,9 +2,13 @@
 #include "kit/test.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/pack.h"
 #include "kit/store.h"
+#include "kit/tape.h"
 #include "store/rank.h"
+#include "store/section.h"
 
 enum { RANKS = 1000 };
 
@@ -133,12 +137,8 @@ static void test_a_later_decision_takes_the_place(void **state) {
     (void)state;
     for (uint64_t round = 0; round < 3; round++)
         for (uint64_t rank = 0; rank < 70; rank++)
-            ranks_load(&ranks, &(struct rank_load){.rank = rank,
-                                                   .batch = 1,
-                                                   .how = SPAN_LITERAL("how"),
-                                                   .seqs = (uint64_t[]){round, rank},
-                                                   .n = 2,
-                                                   .handed = true});
+            ranks_load(&ranks, 1, SPAN_LITERAL("how"),
+                       &(struct rank_load){rank, (uint64_t[]){round, rank}, 2, true}, 1);
     assert_int_equal(ranks.n, 70);
     assert_int_equal(ranks.n_blocks, 2);
     assert_int_equal(ranks_find(&ranks, 69, 1)->seqs[0], 2);
@@ -148,12 +148,118 @@ static void test_a_later_decision_takes_the_place(void **state) {
     assert_int_equal(ranks.bytes, ranks.capacity * sizeof(*ranks.blocks));
 }
 
+/* ---- in a snapshot -------------------------------------------------------------------------- */
+
+static struct tape_section *section_of_ranks(struct tape *tape) {
+    size_t i = 0;
+    while (tape->sections[i].kind != SECTION_RANKS) i++;
+    return &tape->sections[i];
+}
+
+/* A fingerprint contains the whole WHERE: a snapshot has it once for each block, and so has the
+ * store that loads the snapshot. */
+static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
+    struct kit *k = *state, copy;
+    static char where[4000];
+    struct take take = take_of(0, 7, "BALANCED");
+    struct taken taken;
+    fill(k, RANKS);
+    memset(where, 'z', sizeof(where));
+    take.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = RANKS};
+    take.how = span_of(where, sizeof(where));
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    struct tape tape = tape_record(k->store, k->now_ms);
+    size_t blocks = (RANKS + 63) / 64;
+    assert_true(section_of_ranks(&tape)->head.len < blocks * sizeof(where) + RANKS * 16);
+    kit_open(&copy);
+    assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);
+    assert_int_equal(ranks_of(&copy)->n, RANKS);
+    assert_true(ranks_of(&copy)->bytes <= ranks_of(k)->bytes);
+    for (uint64_t rank = 0; rank < RANKS; rank++) {
+        const struct rank_batch *batch = ranks_find(ranks_of(&copy), rank, 7);
+        assert_true(span_equal(rank_batch_how(batch), take.how));
+        assert_int_equal(batch->n, 1);
+        assert_int_equal(batch->seqs[0], ranks_find(ranks_of(k), rank, 7)->seqs[0]);
+        assert_true(batch->handed == (rank == 0));
+    }
+    tape_free(&tape);
+    kit_close(&copy);
+}
+
+struct written {
+    uint64_t rank, batch;
+    unsigned flags;
+    const char *how; /* NULL: none is written */
+};
+
+/* Loads the tape with two other batches in place of its RANKS. */
+static int play_batches(const struct tape *tape, struct kit *into, const struct written *batches) {
+    struct tape changed = {tape->sections, tape->n, tape->capacity};
+    struct tape_section *section = section_of_ranks(&changed), before = *section;
+    struct pack head = {0};
+    pack_varint(&head, 0);
+    for (size_t i = 0; i < 2; i++) {
+        pack_varint(&head, batches[i].rank);
+        pack_varint(&head, batches[i].batch);
+        pack_u8(&head, (uint8_t)batches[i].flags);
+        if (batches[i].how) pack_span(&head, span_of_string(batches[i].how));
+        pack_varint(&head, 0);
+    }
+    section->head = pack_span_of(&head);
+    int failed = tape_play(&changed, into->store, &into->error);
+    *section = before;
+    pack_free(&head);
+    return failed;
+}
+
+static void test_a_shared_fingerprint_has_to_be_of_the_block(void **state) {
+    struct kit *k = *state;
+    struct taken taken;
+    static const struct written good[][2] = {
+        {{0, 7, 1, "how"}, {1, 7, 2, NULL}},  {{0, 7, 1, "how"}, {63, 7, 3, NULL}},
+        {{0, 7, 1, "how"}, {1, 7, 0, "how"}}, {{0, 7, 1, "how"}, {1, 7, 0, "other"}},
+        {{1, 7, 0, "how"}, {0, 7, 0, "how"}}, {{0, 7, 0, "how"}, {64, 7, 0, "how"}},
+    };
+    static const struct written bad[][2] = {
+        {{0, 7, 2, NULL}, {1, 7, 2, NULL}},   {{0, 7, 0, "how"}, {64, 7, 2, NULL}},
+        {{1, 7, 0, "how"}, {0, 7, 2, NULL}},  {{0, 7, 0, "how"}, {1, 8, 2, NULL}},
+        {{0, 7, 0, "how"}, {0, 7, 2, NULL}},  {{0, 7, 0, "how"}, {0, 7, 0, "other"}},
+        {{0, 7, 0, "how"}, {1, 7, 4, "how"}}, {{0, 7, 0, "how"}, {1, 7, 6, NULL}},
+    };
+    fill(k, 2);
+    assert_int_equal(balanced(k, 0, 7, 2, &taken), 0);
+    struct tape tape = tape_record(k->store, k->now_ms);
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        struct kit copy;
+        kit_open(&copy);
+        assert_int_equal(play_batches(&tape, &copy, good[i]), 0);
+        for (size_t j = 0; j < 2; j++) {
+            const struct rank_batch *batch =
+                ranks_find(ranks_of(&copy), good[i][j].rank, good[i][j].batch);
+            const char *how = good[i][j].how ? good[i][j].how : good[i][0].how;
+            assert_true(span_equal(rank_batch_how(batch), span_of_string(how)));
+            assert_true(batch->handed == (good[i][j].flags & 1));
+        }
+        kit_close(&copy);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct kit copy;
+        kit_open(&copy);
+        assert_int_not_equal(play_batches(&tape, &copy, bad[i]), 0);
+        assert_non_null(strstr(copy.error.text, "comes twice or makes no sense"));
+        kit_close(&copy);
+    }
+    tape_free(&tape);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_ranks_of_a_split_share_entries),
         KIT_TEST(test_slices_are_forgotten_one_by_one),
         KIT_TEST(test_single_ranks_share_a_block),
         cmocka_unit_test(test_a_later_decision_takes_the_place),
+        KIT_TEST(test_a_snapshot_has_a_fingerprint_once_a_block),
+        KIT_TEST(test_a_shared_fingerprint_has_to_be_of_the_block),
     };
     return cmocka_run_group_tests_name("store/rank", tests, NULL, NULL);
 }
