@@ -348,7 +348,7 @@ static int load_partition(struct load *l, struct unpack *u, struct error *e) {
 int load_find_task(struct load *l, struct unpack *u, struct consumer **out, struct error *e) {
     uint64_t task = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
-        return load_bad(l, e, "a section is about task %llu of %zu", U(task), l->p->tasks_count);
+        return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->tasks_count);
     if (l->p->samples != l->counts.samples)
         return load_bad(l, e, "task %s has leases or batches before all rows are there",
                         QUOTE(l->p->tasks[task]->name));
@@ -416,7 +416,7 @@ static int load_reply(struct load *l, struct unpack *u, struct error *e) {
     reply.request = unpack_varint(u);
     reply.samples = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
-        return load_bad(l, e, "a reply is about a lease of task %llu of %zu", U(task),
+        return load_bad(l, e, "a reply is about a lease of task %llu of %u", U(task),
                         l->p->tasks_count);
     reply.task = l->p->tasks[task];
     if (reply.lease < 1 || reply.lease > l->last_lease || reply.samples > PARTITION_SAMPLES_MAX ||
@@ -456,7 +456,7 @@ static int load_once(struct load *l, struct unpack *u, struct error *e) {
     int failed = load_seqs(l, u, &entry.seqs, &entry.n, e);
     if (failed) return failed;
     if (task >= l->p->tasks_count)
-        return load_bad(l, e, "a batch of holder %s is of task %llu of %zu", QUOTE(entry.holder),
+        return load_bad(l, e, "a batch of holder %s is of task %llu of %u", QUOTE(entry.holder),
                         U(task), l->p->tasks_count);
     entry.task = l->p->tasks[task];
     if (!load_once_is_right(l, &entry))

@@ -346,7 +346,7 @@ int load_column(struct load *l, struct unpack *u, struct error *e) {
 int load_consumed(struct load *l, struct unpack *u, struct error *e) {
     uint64_t task = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
-        return load_bad(l, e, "a section is about task %llu of %zu", U(task), l->p->tasks_count);
+        return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->tasks_count);
     struct consumer *t = l->p->tasks[task];
     int failed = load_alive_set(l, u, e);
     if (!failed) failed = load_head_ends(l, u, e);

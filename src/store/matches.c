@@ -226,7 +226,10 @@ bool matches_and(struct match_set *set, const struct partition *p, const struct 
         uint64_t cost = match_block_fill(block, p, bound, number, rows, *evaluations);
         *evaluations -= cost < *evaluations ? cost : *evaluations;
         set->asked += cost;
-        if (block->rows < rows) return false;
+        if (block->rows < rows) {
+            if (!match_set_index(set, p, bound, true)) return false;
+            return matches_and(set, p, bound, number, words, evaluations);
+        }
     }
     for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= block->words[w];
     return true;

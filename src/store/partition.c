@@ -255,8 +255,9 @@ struct consumer *partition_task(const struct partition *p, struct span name) {
 }
 
 struct consumer *partition_add_task(struct partition *p, struct span name) {
-    size_t n = p->tasks_count; /* there is room up to the next power of two */
-    if (!(n & (n - 1))) p->tasks = mem_realloc(p->tasks, (n ? 2 * n : 1) * sizeof(*p->tasks));
+    size_t capacity = p->tasks_capacity;
+    p->tasks = mem_grow(p->tasks, &capacity, p->tasks_count + 1, sizeof(*p->tasks));
+    p->tasks_capacity = (uint32_t)capacity;
     return p->tasks[p->tasks_count++] = consumer_new(name);
 }
 
