@@ -1375,6 +1375,37 @@ static void test_replies_that_nobody_reads_are_bounded_at_once(void **state) {
     machine_finish();
 }
 
+/* Of two clients for which 100,000 bytes wait while memory is full, one takes some bytes now and
+ * then, too few for the server to write more: it is not closed. The other takes none: it is. */
+static void test_a_client_that_takes_bytes_is_not_closed(void **state) {
+    (void)state;
+    enum { LENGTH = 100000, STEPS = 30, STEP_US = 100000, IN_SOCKET = 500000 };
+    static char request[LENGTH + 64];
+    int fds[2];
+    size_t head = (size_t)snprintf(request, sizeof(request), "*2\r\n$4\r\nECHO\r\n$%d\r\n", LENGTH);
+    memset(request + head, 'x', LENGTH);
+    memcpy(request + head + LENGTH, "\r\n", 3);
+    machine_begin(false);
+    for (int i = 0; i < 2; i++) {
+        fds[i] = simsock_open();
+        server_turn(&server);
+        client_accept(&server, fds[i], "sim:0", false);
+        simsock_room(fds[i], 0);
+        simsock_untaken(fds[i], IN_SOCKET);
+        simsock_send(fds[i], request, strlen(request));
+    }
+    rest();
+    fill_memory();
+    for (int i = 1; i <= STEPS; i++) {
+        simsock_untaken(fds[0], IN_SOCKET - i);
+        simloop_advance_us(STEP_US);
+        rest();
+    }
+    EXPECT(!simsock_is_closed(fds[0]), "the one that reads is closed");
+    EXPECT(simsock_is_closed(fds[1]), "the one that does not read is not closed");
+    machine_finish();
+}
+
 /* ---- time that clients have ----------------------------------------------------------------- */
 
 /* Let simulated time pass as a server sees it that has nothing to do: its timers run when they are
@@ -1650,6 +1681,7 @@ int main(void) {
         cmocka_unit_test(test_a_client_is_killed_that_is_to_go_on),
         cmocka_unit_test(test_short_replies_that_wait_hold_little),
         cmocka_unit_test(test_replies_that_nobody_reads_are_bounded_at_once),
+        cmocka_unit_test(test_a_client_that_takes_bytes_is_not_closed),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),

@@ -154,22 +154,3 @@ start_own_server {maxmemory 40mb} {
         }
     }
 }
-
-start_own_server {maxmemory 64mb} {
-    # The socket holds so much that the server can write nothing for more than a second.
-    test "a client that reads slowly, but all the time, is not closed" {
-        set n 0
-        while {![catch {r TQ.MPUT p KEYS 100 {*}[names k [expr {$n + 1}] [expr {$n + 100}]] COLUMNS 1 f {u8[4000]} "" \
-                            [string repeat x 400000]}]} {
-            incr n 100
-        }
-        set c [client]
-        resp::send $c TQ.SAMPLE p t COUNT 1400 FIELDS 1 f
-        for {set got 0} {$got < 5600000} {incr got 16000} {
-            resp::read_bytes $c 16000
-            after 20
-        }
-        assert_equal [expr {$n - 1400}] [r TQ.COUNT p TASK t]
-        assert_match "*omem=*" [r CLIENT LIST ID [lindex [regexp -inline {id=(\d+)[^\n]*cmd=tq.sample} [r CLIENT LIST]] 1]]
-    }
-}

@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include "base/log.h"
 
@@ -20,6 +24,7 @@ int __real_fdatasync(int fd);
 int __real_fsync(int fd);
 int __real_shutdown(int fd, int how);
 int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __real_ioctl(int fd, unsigned long request, ...);
 ssize_t __wrap_read(int fd, void *out, size_t len);
 ssize_t __wrap_readv(int fd, const struct iovec *parts, int n);
 ssize_t __wrap_write(int fd, const void *bytes, size_t len);
@@ -29,12 +34,14 @@ int __wrap_fdatasync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_shutdown(int fd, int how);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_ioctl(int fd, unsigned long request, ...);
 
 struct simsock {
     bool is_open, server_closed, left, reset;
     struct simsock_bytes in, out;
     size_t in_at; /* first byte of `in` that was not read */
     size_t room;
+    int untaken;
     uint64_t edge;
     bool floods;      /* reads never run out of bytes */
     uint64_t flooded; /* how many were read */
@@ -106,6 +113,10 @@ void simsock_leave(int fd, bool reset) {
 
 void simsock_room(int fd, size_t bytes) {
     socket_of(fd)->room = bytes;
+}
+
+void simsock_untaken(int fd, int bytes) {
+    socket_of(fd)->untaken = bytes;
 }
 
 struct simsock_bytes *simsock_output(int fd) {
@@ -241,4 +252,15 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout) {
     if (s->in_at < s->in.len) fds->revents |= fds->events & POLLIN;
     if (s->room) fds->revents |= fds->events & POLLOUT;
     return fds->revents != 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...) {
+    va_list args;
+    va_start(args, request);
+    void *out = va_arg(args, void *);
+    va_end(args);
+    if (!simsock_is(fd)) return __real_ioctl(fd, request, out);
+    if (request != SIOCOUTQ) return errno = EINVAL, -1;
+    *(int *)out = socket_of(fd)->untaken;
+    return 0;
 }

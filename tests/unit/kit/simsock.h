@@ -48,6 +48,10 @@ void simsock_leave(int fd, bool reset);
  * limit. */
 void simsock_room(int fd, size_t bytes);
 
+/* How many bytes of what the server wrote the client has not taken yet, as SIOCOUTQ tells. At first
+ * 0. */
+void simsock_untaken(int fd, int bytes);
+
 /* What the server has written so far. The caller may shorten it. */
 struct simsock_bytes *simsock_output(int fd);
 
