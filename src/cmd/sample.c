@@ -83,8 +83,9 @@ static int sample_check_memory(struct client *c, const struct take *take, size_t
 
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
  * more samples have to be looked at than a turn has time for; sample->take.walk is then for the
- * next try. */
-static bool sample_try(struct client *c, struct sample *sample, struct waiter_lack *lack) {
+ * next try. `beyond`: see client_reply_beyond. */
+static bool sample_try_beyond(struct client *c, struct sample *sample, size_t beyond,
+                              struct waiter_lack *lack) {
     struct server *s = c->server;
     struct taken taken;
     struct error e;
@@ -113,16 +114,16 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_la
         reply_error(&c->reply, &e);
         return true;
     }
-    struct reply_mark mark = client_reply_try(c);
+    struct client_mark mark = client_reply_try(c, beyond);
     if (taken.lease) sample_write_lease(c, taken.lease);
     failed = sample_render(c, sample, &taken, &e);
     if (failed)
-        reply_take_back(&c->reply, &mark);
+        reply_take_back(&c->reply, &mark.reply);
     else
         failed = client_reply_end(c, &mark, &e);
-    if (failed && client_reply_again(c, &e)) {
+    if (failed && (beyond = client_reply_beyond(c, &mark, &e))) {
         sample->take.walk = walk;
-        return sample_try(c, sample, lack);
+        return sample_try_beyond(c, sample, beyond, lack);
     }
     if (failed) {
         reply_error(&c->reply, &e);
@@ -132,6 +133,10 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_la
     if (taken.changes && taken.n_settled)
         retire_consumed(s, take.partition, taken.settled, taken.n_settled);
     return true;
+}
+
+static bool sample_try(struct client *c, struct sample *sample, struct waiter_lack *lack) {
+    return sample_try_beyond(c, sample, 0, lack);
 }
 
 /* TQ.STATUS tells what the task asked for. */

@@ -104,8 +104,10 @@ struct client_output_limit {
 };
 
 enum {
-    CLIENT_SILENT_US = 1000 * 1000, /* without a byte taken: see client_is_silent */
-    CLIENT_READ_SIZE = 16 * 1024,   /* also how far a parked client is read ahead */
+    /* Without a byte taken: see client_is_silent. The system stops sending for up to two seconds
+     * after it has dropped packets of a slow reader (TCP's backoff). */
+    CLIENT_SILENT_US = 3 * 1000 * 1000,
+    CLIENT_READ_SIZE = 16 * 1024, /* also how far a parked client is read ahead */
     /* Output that may wait while memory is full before a client is paused, or closed:
      * clients_output_most. */
     CLIENT_PENDING_FULL = 64 * 1024
@@ -225,16 +227,23 @@ int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 /* The same without an estimate: the reply is written, up to that limit and to what memory allows
  * (server_memory_replies), and then kept or, with ERROR_ERR or ERROR_OOM, taken back. What it tells
  * of is done behind that. */
-struct reply_mark client_reply_try(struct client *c);
-int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e);
+struct client_mark {
+    struct reply_mark reply;
+    size_t most;   /* bytes that all replies may hold: server_memory_replies */
+    size_t beyond; /* bytes that they may hold beyond it until silent clients are closed */
+};
+struct client_mark client_reply_try(struct client *c, size_t beyond);
+int client_reply_end(struct client *c, const struct client_mark *mark, struct error *e);
 
-/* Where client_reply_end refused for lack of memory: closes clients that have taken no byte of
- * their output for a second, the longest silent first, until a quarter more room is left. True if
- * any was closed: plan and write the reply again. */
-bool client_reply_again(struct client *c, const struct error *e);
+/* Where client_reply_end refused for lack of memory: the bytes that replies of silent clients hold;
+ * 0: none, or the reply was tried with them before. Plan and write the reply again, with these
+ * bytes as `beyond`. If it fits then, client_reply_end closes silent clients, the longest silent
+ * first, until all replies have room. Nobody is closed for a reply that does not fit even so. */
+size_t client_reply_beyond(struct client *c, const struct client_mark *mark, const struct error *e);
 
 /* The same before anything is written: makes room for a reply (or messages) of so many bytes.
- * ERROR_OOM where there is none. May close clients, never the one whose command is running. */
+ * ERROR_OOM where there is none. May close silent clients, if that makes enough room; never the one
+ * whose command is running. */
 int client_check_room(struct client *c, uint64_t bytes, struct error *e);
 
 /* The same for output that adds up unless it is refused, however short it is: messages. */
@@ -246,7 +255,7 @@ bool clients_have_room(const struct server *s, uint64_t bytes);
 /* Close one that does not read, since there is no room for more of its output. */
 void client_cut_full(struct client *c);
 
-/* Has output waited for a second, of which the peer took no byte? Looks at the socket: the system
+/* Has output waited for CLIENT_SILENT_US, of which the peer took no byte? Looks at the socket: the system
  * says that a socket can be written to only when much of what it holds is gone, so a client that
  * reads slowly lets the server write nothing for longer. */
 bool client_is_silent(struct client *c);

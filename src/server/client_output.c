@@ -44,64 +44,6 @@ void client_check_output(struct client *c) {
         client_cut_output(c, "soft");
 }
 
-int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) {
-    enum client_class class = CLIENT_NORMAL; /* of a subscriber messages alone have another limit */
-    size_t hard = c->server->clients->output_limits[class].hard;
-    if (!hard || bytes <= hard - (c->reply.pending < hard ? c->reply.pending : hard)) return 0;
-    return error_set(
-        e, ERROR_ERR,
-        "the reply would have %llu bytes beside %zu that wait: client-output-buffer-limit "
-        "normal is %zu bytes. Nothing was done: ask for less",
-        (unsigned long long)bytes, c->reply.pending, hard);
-}
-
-struct reply_mark client_reply_try(struct client *c) {
-    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
-    return reply_try(&c->reply, hard ? hard : SIZE_MAX, server_memory_replies(c->server));
-}
-
-/* The reply was taken back for lack of memory. */
-static int client_refuse_room(struct client *c, struct error *e) {
-    struct server *s = c->server;
-    s->metrics.refused_oom++;
-    return error_set(
-        e, ERROR_OOM,
-        "used memory is at 'maxmemory', and all replies together may hold %zu bytes "
-        "beyond it, of which others hold %zu. Nothing was done: ask for less, or again "
-        "when they have been read",
-        server_memory_reply_most(s), reply_pool_held(s->reply_pool));
-}
-
-int client_reply_end(struct client *c, const struct reply_mark *mark, struct error *e) {
-    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard, before = mark->pending;
-    bool no_room = c->reply.no_room;
-    if (reply_fits(&c->reply, mark)) return 0;
-    if (no_room) return client_refuse_room(c, e);
-    return error_set(
-        e, ERROR_ERR,
-        "the reply would have more than %zu bytes beside %zu that wait: client-output-buffer-limit "
-        "normal is %zu bytes. Nothing was done: ask for less",
-        hard > before ? hard - before : 0, before, hard);
-}
-
-void client_output_ready(struct client *c) {
-    client_check_output(c);
-    if (!c->dead && !c->writable_armed) client_send_later(c);
-}
-
-void client_send_later(struct client *c) {
-    if (c->is_sending) return;
-    c->is_sending = true;
-    /* LIFO: woken consumers are answered before the producer that woke them. */
-    TAILQ_INSERT_HEAD(&c->server->clients->sending, c, sending);
-    server_turn(c->server);
-}
-
-void client_message_ready(struct client *c, size_t bytes) {
-    c->messages += bytes;
-    client_output_ready(c);
-}
-
 /* ---- the room of all */
 
 void client_cut_full(struct client *c) {
@@ -132,34 +74,121 @@ static bool clients_cut_silent(struct server *s, size_t least, int64_t silent_us
     return false;
 }
 
-/* What more all replies and messages together may hold. */
-static size_t clients_room(const struct server *s) {
-    size_t most = server_memory_replies(s), held = reply_pool_held(s->reply_pool);
-    return most > held ? most - held : 0;
+/* Bytes that are missing for so many more in replies and messages of all clients. */
+static uint64_t clients_missing(const struct server *s, uint64_t bytes) {
+    size_t most = server_memory_replies(s);
+    uint64_t held = reply_pool_held(s->reply_pool) + bytes;
+    return held > most ? held - most : 0;
 }
 
 bool clients_have_room(const struct server *s, uint64_t bytes) {
-    return !s->maxmemory || clients_room(s) >= bytes;
+    return !s->maxmemory || !clients_missing(s, bytes);
 }
 
+/* What replies of silent clients hold, the running one's left out; of the longest silent ones only,
+ * where these hold `enough`. */
+static size_t clients_silent_bytes(struct server *s, uint64_t enough) {
+    size_t bytes = 0;
+    struct client *c = TAILQ_FIRST(&s->clients->unread), *next;
+    for (; c && bytes < enough; c = next) {
+        next = TAILQ_NEXT(c, unread);
+        if (s->now_us - c->output_us < CLIENT_SILENT_US) break;
+        if (c != s->current && client_is_silent(c)) bytes += c->reply.blocks;
+    }
+    return bytes;
+}
+
+/* Closes silent clients, as few as it takes; nobody where all of them would be too few. */
 static bool clients_make_room(struct server *s, uint64_t bytes) {
+    uint64_t missing = s->maxmemory ? clients_missing(s, bytes) : 0;
+    if (clients_silent_bytes(s, missing) < missing) return false;
     while (!clients_have_room(s, bytes))
         if (!clients_cut_silent(s, 1, CLIENT_SILENT_US)) return false;
     return true;
 }
 
-bool client_reply_again(struct client *c, const struct error *e) {
-    enum { ROOM_LEAST = 64 * 1024 };
+/* ---- whether a reply may be had */
+
+int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) {
+    enum client_class class = CLIENT_NORMAL; /* of a subscriber messages alone have another limit */
+    size_t hard = c->server->clients->output_limits[class].hard;
+    if (!hard || bytes <= hard - (c->reply.pending < hard ? c->reply.pending : hard)) return 0;
+    return error_set(
+        e, ERROR_ERR,
+        "the reply would have %llu bytes beside %zu that wait: client-output-buffer-limit "
+        "normal is %zu bytes. Nothing was done: ask for less",
+        (unsigned long long)bytes, c->reply.pending, hard);
+}
+
+struct client_mark client_reply_try(struct client *c, size_t beyond) {
+    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
+    size_t most = server_memory_replies(c->server);
+    size_t held = most < SIZE_MAX - beyond ? most + beyond : SIZE_MAX;
+    return (struct client_mark){.reply = reply_try(&c->reply, hard ? hard : SIZE_MAX, held),
+                                .most = most,
+                                .beyond = beyond};
+}
+
+/* The reply was taken back for lack of memory. */
+static int client_refuse_room(struct client *c, struct error *e) {
     struct server *s = c->server;
-    uint64_t before = s->metrics.output_cut;
-    if (e->code != ERROR_OOM) return false;
-    size_t room = clients_room(s), more = room / 4 > ROOM_LEAST ? room / 4 : ROOM_LEAST;
-    clients_make_room(s, (uint64_t)room + more);
-    return s->metrics.output_cut != before;
+    return error_set(
+        e, ERROR_OOM,
+        "used memory is at 'maxmemory', and all replies together may hold %zu bytes "
+        "beyond it, of which others hold %zu. Nothing was done: ask for less, or again "
+        "when they have been read",
+        server_memory_reply_most(s), reply_pool_held(s->reply_pool));
+}
+
+int client_reply_end(struct client *c, const struct client_mark *mark, struct error *e) {
+    size_t hard = c->server->clients->output_limits[CLIENT_NORMAL].hard;
+    size_t before = mark->reply.pending;
+    bool no_room = c->reply.no_room;
+    if (reply_fits(&c->reply, &mark->reply)) {
+        struct server *s = c->server;
+        while (mark->beyond && reply_pool_held(s->reply_pool) > mark->most)
+            if (!clients_cut_silent(s, 1, CLIENT_SILENT_US)) break;
+        return 0;
+    }
+    if (no_room) return client_refuse_room(c, e);
+    return error_set(
+        e, ERROR_ERR,
+        "the reply would have more than %zu bytes beside %zu that wait: client-output-buffer-limit "
+        "normal is %zu bytes. Nothing was done: ask for less",
+        hard > before ? hard - before : 0, before, hard);
+}
+
+void client_output_ready(struct client *c) {
+    client_check_output(c);
+    if (!c->dead && !c->writable_armed) client_send_later(c);
+}
+
+void client_send_later(struct client *c) {
+    if (c->is_sending) return;
+    c->is_sending = true;
+    /* LIFO: woken consumers are answered before the producer that woke them. */
+    TAILQ_INSERT_HEAD(&c->server->clients->sending, c, sending);
+    server_turn(c->server);
+}
+
+void client_message_ready(struct client *c, size_t bytes) {
+    c->messages += bytes;
+    client_output_ready(c);
+}
+
+size_t client_reply_beyond(struct client *c, const struct client_mark *mark,
+                           const struct error *e) {
+    struct server *s = c->server;
+    if (e->code != ERROR_OOM) return 0;
+    size_t bytes = mark->beyond ? 0 : clients_silent_bytes(s, server_memory_replies(s));
+    if (!bytes) s->metrics.refused_oom++;
+    return bytes;
 }
 
 int client_need_room(struct client *c, uint64_t bytes, struct error *e) {
-    return clients_make_room(c->server, bytes) ? 0 : client_refuse_room(c, e);
+    if (clients_make_room(c->server, bytes)) return 0;
+    c->server->metrics.refused_oom++;
+    return client_refuse_room(c, e);
 }
 
 int client_check_room(struct client *c, uint64_t bytes, struct error *e) {
@@ -181,8 +210,9 @@ size_t clients_output_most(const struct server *s) {
 /* Some at a time: what one gives back may be enough. */
 void clients_cut_stalled(struct server *s) {
     enum { CUT_AT_ONCE = 16 };
+    if (!s->maxmemory) return;
     clients_look_at_unread(s);
-    if (!s->maxmemory || !clients_lack_memory(s)) return;
+    if (!clients_lack_memory(s)) return;
     mem_trim();
     for (int i = 0; i < CUT_AT_ONCE; i++) {
         if (!clients_cut_silent(s, clients_output_most(s) + 1, CLIENT_SILENT_US)) return;

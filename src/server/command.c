@@ -257,13 +257,14 @@ static void command_refuse(struct client *c, const struct entry *entry, const st
  * is an error. Others see to that before they change anything. */
 static void command_tell(struct client *c, const struct command *command) {
     struct error e;
-    for (;;) {
-        struct reply_mark mark = client_reply_try(c);
+    size_t beyond = 0;
+    do {
+        struct client_mark mark = client_reply_try(c, beyond);
         command->run(c);
         if (c->dead || !client_reply_end(c, &mark, &e)) return;
         scratch_reset(&c->server->scratch);
-        if (!client_reply_again(c, &e)) break;
-    }
+        beyond = client_reply_beyond(c, &mark, &e);
+    } while (beyond);
     reply_error(&c->reply, &e);
 }
 

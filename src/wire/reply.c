@@ -129,6 +129,7 @@ static size_t reply_free_bytes(const struct reply_block *block) {
  * last one but for the rest of a verb. */
 static struct reply_block *reply_grow(struct reply *r, size_t need) {
     struct reply_block *block = reply_pool_take(r->pool, r->last, need);
+    r->blocks += sizeof(*block) + block->size;
     if (reply_pool_held(r->pool) > r->held) r->no_room = true;
     if (r->pending > r->most || r->no_room) r->discard = true;
     if (r->last)
@@ -204,20 +205,25 @@ void reply_init(struct reply *r, struct reply_pool *pool) {
     *r = (struct reply){.pool = pool, .protocol = 2, .most = SIZE_MAX, .held = SIZE_MAX};
 }
 
+static void reply_give(struct reply *r, struct reply_block *block) {
+    r->blocks -= sizeof(*block) + block->size;
+    reply_pool_give(r->pool, block);
+}
+
 /* Release what is left of a block, in order, and give it back. */
-static void reply_drop_block(struct reply_pool *pool, struct reply_block *block) {
+static void reply_drop_block(struct reply *r, struct reply_block *block) {
     while (block->ranges_sent < block->ranges) {
         struct reply_range *range = reply_range(block, block->ranges_sent++);
         range->release(range->context);
     }
-    reply_pool_give(pool, block);
+    reply_give(r, block);
 }
 
 void reply_drop(struct reply *r) {
     while (r->first) {
         struct reply_block *block = r->first;
         r->first = block->next;
-        reply_drop_block(r->pool, block);
+        reply_drop_block(r, block);
     }
     r->last = NULL;
     r->pending = 0;
@@ -451,7 +457,7 @@ static void reply_drop_behind(struct reply *r, const struct reply_mark *mark) {
         r->first = NULL;
     for (struct reply_block *next; block; block = next) {
         next = block->next;
-        reply_drop_block(r->pool, block);
+        reply_drop_block(r, block);
     }
 }
 
@@ -529,6 +535,6 @@ void reply_sent(struct reply *r, size_t bytes) {
         }
         r->first = block->next;
         if (!r->first) r->last = NULL;
-        reply_pool_give(r->pool, block);
+        reply_give(r, block);
     }
 }

@@ -35,6 +35,7 @@ struct reply {
     struct reply_pool *pool;
     struct reply_block *first, *last;
     size_t pending; /* bytes queued and not sent: the output buffer's size, lent ranges included */
+    size_t blocks;  /* bytes of its blocks: its part of reply_pool_held */
     size_t owed;    /* bytes of an announced bulk not yet supplied */
     int protocol;   /* 2 or 3 */
     bool discard;   /* CLIENT REPLY OFF and closing clients: verbs do nothing, lends are released */

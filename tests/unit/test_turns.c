@@ -1314,8 +1314,8 @@ static void test_a_client_is_killed_that_is_to_go_on(void **state) {
 enum { SILENT = 1000 };
 
 /* Clients whose sockets take nothing; each sends this. */
-static void ask_silently(int fds[SILENT], const char *request) {
-    for (int i = 0; i < SILENT; i++) {
+static void ask_silently(int *fds, int n, const char *request) {
+    for (int i = 0; i < n; i++) {
         fds[i] = simsock_open();
         server_turn(&server);
         client_accept(&server, fds[i], "sim:0", false);
@@ -1325,9 +1325,9 @@ static void ask_silently(int fds[SILENT], const char *request) {
     rest();
 }
 
-static size_t count_closed(const int fds[SILENT]) {
+static size_t count_closed(const int *fds, int n) {
     size_t closed = 0;
-    for (int i = 0; i < SILENT; i++) closed += simsock_is_closed(fds[i]);
+    for (int i = 0; i < n; i++) closed += simsock_is_closed(fds[i]);
     return closed;
 }
 
@@ -1338,10 +1338,10 @@ static void test_short_replies_that_wait_hold_little(void **state) {
     int fds[SILENT];
     machine_begin(false);
     fill_memory();
-    ask_silently(fds, "TQ.PUT q new FIELDS 1 f x\r\n");
+    ask_silently(fds, SILENT, "TQ.PUT q new FIELDS 1 f x\r\n");
     EXPECT(reply_pool_held(server.reply_pool) < (4 << 20) + SILENT * 1024, "they hold %zu bytes",
            reply_pool_held(server.reply_pool));
-    assert_int_equal(count_closed(fds), 0);
+    assert_int_equal(count_closed(fds, SILENT), 0);
     for (int i = 0; i < SILENT; i++) {
         simsock_room(fds[i], SIZE_MAX);
         simloop_pass(NULL);
@@ -1365,8 +1365,8 @@ static void test_replies_that_nobody_reads_are_bounded_at_once(void **state) {
     memcpy(request + head + LENGTH, "\r\n", 3);
     machine_begin(false);
     fill_memory();
-    ask_silently(fds, request);
-    size_t held = reply_pool_held(server.reply_pool), closed = count_closed(fds);
+    ask_silently(fds, SILENT, request);
+    size_t held = reply_pool_held(server.reply_pool), closed = count_closed(fds, SILENT);
     EXPECT(held <= 2 * server_memory_spare(&server), "they hold %zu bytes", held);
     EXPECT(closed > 0 && closed < SILENT, "%zu are closed", closed);
     send_text(&peers[0], "PING\r\n");
@@ -1379,7 +1379,7 @@ static void test_replies_that_nobody_reads_are_bounded_at_once(void **state) {
  * then, too few for the server to write more: it is not closed. The other takes none: it is. */
 static void test_a_client_that_takes_bytes_is_not_closed(void **state) {
     (void)state;
-    enum { LENGTH = 100000, STEPS = 30, STEP_US = 100000, IN_SOCKET = 500000 };
+    enum { LENGTH = 100000, STEPS = 50, STEP_US = 100000, IN_SOCKET = 500000 };
     static char request[LENGTH + 64];
     int fds[2];
     size_t head = (size_t)snprintf(request, sizeof(request), "*2\r\n$4\r\nECHO\r\n$%d\r\n", LENGTH);
@@ -1416,6 +1416,46 @@ static void live(int64_t us) {
         simloop_advance_us(us < STEP_US ? us : STEP_US);
         rest();
     }
+}
+
+/* TQ.MGET of a sample of 7,000 bytes, `times` times over. */
+static void ask_often(const struct peer *peer, int times) {
+    char request[8192];
+    int len = snprintf(request, sizeof(request), "TQ.MGET q KEYS %d", times);
+    for (int i = 0; i < times; i++)
+        len += snprintf(request + len, sizeof(request) - (size_t)len, " small");
+    snprintf(request + len, sizeof(request) - (size_t)len, " FIELDS 1 g\r\n");
+    send_text(peer, request);
+    rest();
+}
+
+/* Clients that have not read for long hold 1.6 MB of replies, where all may hold 3.2. A reply of
+ * 5.6 MB is refused without closing one of them; a reply of 2.8 MB has the room of some. */
+static void test_nobody_is_closed_for_a_reply_that_has_no_room_even_so(void **state) {
+    (void)state;
+    enum { LENGTH = 7000, N = 100 };
+    static char request[64 + LENGTH];
+    int fds[N];
+    size_t head = (size_t)snprintf(request, sizeof(request), "*2\r\n$4\r\nECHO\r\n$%d\r\n", LENGTH);
+    memset(request + head, 'x', LENGTH);
+    memcpy(request + head + LENGTH, "\r\n", 3);
+    machine_begin(false);
+    struct words w = {0};
+    add_words(&w, "TQ.PUT q small FIELDS 1 g");
+    add_value(&w, LENGTH);
+    ask(&w);
+    fill_memory();
+    ask_silently(fds, N, request);
+    live(2 * CLIENT_SILENT_US);
+    assert_int_equal(count_closed(fds, N), 0);
+    ask_often(&peers[0], 800);
+    EXPECT(!memcmp(simsock_output(peers[0].fd)->ptr, "-OOM", 4), "there is no room");
+    assert_int_equal(count_closed(fds, N), 0);
+    ask_often(&peers[1], 400);
+    EXPECT(!memcmp(simsock_output(peers[1].fd)->ptr, "*400", 4), "there is room");
+    size_t closed = count_closed(fds, N);
+    EXPECT(closed > 0 && closed < N, "%zu are closed", closed);
+    machine_finish();
 }
 
 /* One pass in which timers alone run, as if the sockets came later. */
@@ -1682,6 +1722,7 @@ int main(void) {
         cmocka_unit_test(test_short_replies_that_wait_hold_little),
         cmocka_unit_test(test_replies_that_nobody_reads_are_bounded_at_once),
         cmocka_unit_test(test_a_client_that_takes_bytes_is_not_closed),
+        cmocka_unit_test(test_nobody_is_closed_for_a_reply_that_has_no_room_even_so),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
