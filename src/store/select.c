@@ -36,9 +36,33 @@ static void select_scan(const struct select *select, const struct partition *p,
     out->seqs = seqs;
 }
 
+/* With so many conditions a piece of the match set may cost more than a slice has: samples are
+ * evaluated one by one, and a slice may end behind any of them. */
+static void select_slice_one_by_one(const struct select *select, const struct partition *p,
+                                    struct scratch *scratch, struct op_select *out) {
+    struct select_slice *slice = select->slice;
+    struct where_bound where = where_bind(&select->where, p, scratch);
+    size_t room = slice->samples < p->samples ? slice->samples : p->samples;
+    uint64_t *seqs = scratch_alloc(scratch, room, sizeof(*seqs));
+    uint64_t seq = slice->from, first = p->rows.first * SPINE_ROWS;
+    if (seq < first) seq = first;
+    for (uint64_t looked_at = 0; seq < slice->end && out->n < room; seq++, looked_at++) {
+        if (looked_at + *where.cost >= slice->evaluations) break;
+        if (partition_alive(p, seq) && where_admits(&where, seq)) seqs[out->n++] = seq;
+    }
+    slice->from = seq < slice->end ? seq : slice->end;
+    slice->more = slice->from < slice->end;
+    out->seqs = seqs;
+}
+
 static void select_slice(const struct select *select, const struct partition *p,
                          struct scratch *scratch, struct op_select *out) {
+    enum { CONDITIONS = 16 };
     struct select_slice *slice = select->slice;
+    if (select->where.n > CONDITIONS) {
+        select_slice_one_by_one(select, p, scratch, out);
+        return;
+    }
     struct ready_query query = {.partition = p,
                                 .where = &select->where,
                                 .first = spine_number(slice->from),

@@ -188,17 +188,23 @@ static void test_take_asks_for_slices(void **state) {
 
 enum { BLOCK_COST = 8 * SPINE_ROWS }; /* more than a block of any of the WHEREs */
 
-/* A WHERE of many conditions is cut within a block. */
+enum { CONDITIONS = 200 };
+
+/* A WHERE of many conditions, that admits the samples with tag t. */
+static struct where where_of_many(struct where_condition *conditions) {
+    for (int i = 0; i < CONDITIONS; i++)
+        conditions[i] = (struct where_condition){SPAN_LITERAL("t"), WHERE_NE, SPAN_LITERAL("-1")};
+    return (struct where){CONDITIONS, conditions};
+}
+
+/* It is cut within a block. */
 static void test_conditions_count(void **state) {
-    enum { CONDITIONS = 200 };
     struct kit *k = *state;
     struct where_condition conditions[CONDITIONS];
     struct source s = source_of_seed(7);
     make_wheres();
     for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
-    for (int i = 0; i < CONDITIONS; i++)
-        conditions[i] = (struct where_condition){SPAN_LITERAL("t"), WHERE_NE, SPAN_LITERAL("-1")};
-    const struct where where = {CONDITIONS, conditions};
+    const struct where where = where_of_many(conditions);
     uint64_t n = count_slowly(k, &where);
     struct match_set *set = matches_hold(kit_partition(k, "p"), &where, &k->scratch);
     unsigned slices = 1;
@@ -238,6 +244,30 @@ static void test_clear_in_slices(void **state) {
         assert_int_equal(p->samples, samples + LATER - n);
         kit_drop(k, "p");
     }
+}
+
+/* So is a slice of CLEAR. */
+static void test_clear_counts_conditions(void **state) {
+    struct kit *k = *state;
+    struct where_condition conditions[CONDITIONS];
+    struct source s = source_of_seed(8);
+    struct op op;
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    const struct partition *p = kit_partition(k, "p");
+    const struct where where = where_of_many(conditions);
+    uint64_t n = count_slowly(k, &where), cleared = 0, slices = 0;
+    struct select_slice slice = {
+        .end = p->next_seq, .samples = SAMPLES, .evaluations = 50 * CONDITIONS};
+    struct clear clear = {.select = {SPAN_LITERAL("p"), 0, NULL, where, &slice}};
+    for (slice.more = true; slice.more; slices++) {
+        scratch_reset(&k->scratch);
+        if (clear_plan(k->store, &clear, 0, &k->scratch, &op) != CLEAR_OP) continue;
+        assert_in_range(op.select.n, 1, 51);
+        cleared += store_apply(k->store, &op);
+    }
+    assert_int_equal(cleared, n);
+    assert_in_range(slices, n / 51, SAMPLES / 25);
 }
 
 enum { MANY = SAMPLES - 100 };
@@ -376,6 +406,7 @@ int main(void) {
         KIT_TEST(test_take_asks_for_slices),
         KIT_TEST(test_conditions_count),
         KIT_TEST(test_clear_in_slices),
+        KIT_TEST(test_clear_counts_conditions),
         KIT_TEST(test_slices_are_not_in_vain),
         KIT_TEST(test_slices_follow_the_partition),
         KIT_TEST(test_a_batch_of_new_samples_forgets_no_set),
