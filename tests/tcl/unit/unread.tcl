@@ -127,6 +127,25 @@ start_own_server {maxmemory 20mb} {
 }
 
 start_own_server {maxmemory 40mb} {
+    test "replies in an EXEC stay bounded behind a message that takes more than they may" {
+        r TQ.MPUT p KEYS 5000 {*}[names k 1 5000] COLUMNS 1 f {u8[1000]} "" [string repeat x 5000000]
+        set c [client3]
+        resp::send $c SUBSCRIBE news
+        # A message to the client itself waits for the end of the EXEC; then memory gets full, and
+        # more than that by replies.
+        $c MULTI
+        $c PUBLISH news [string repeat m 10000000]
+        pipeline $c [lmap i [range 1 450] {list TQ.PUT full k$i FIELDS 1 f [string repeat x 30000]}]
+        pipeline $c [lrepeat 100 [list ECHO [string repeat e 1000]]]
+        $c TQ.MGET p KEYS 5000 {*}[names k 1 5000] FIELDS 1 f
+        resp::send $c EXEC
+        set replies [resp::receive $c]
+        assert_equal 1 [lindex $replies 0]
+        assert_match "*OOM *Nothing was done*" [lindex $replies end]
+    }
+}
+
+start_own_server {maxmemory 40mb} {
     test "scans of ever new WHEREs do not take memory beyond maxmemory" {
         r TQ.MPUT p KEYS 300000 {*}[names k 1 300000] COLUMNS 1 f u8 "" [string repeat x 300000]
         set i 0
