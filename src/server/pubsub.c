@@ -76,8 +76,8 @@ static void letter_write(struct client *c, struct span pattern, struct span chan
                          struct span message) {
     struct reply *r = &c->reply;
     size_t before = r->pending;
-    if (client_is_silent(c) &&
-        !clients_have_room(c->server, letter_bytes(pattern, channel, message))) {
+    if (!clients_have_room(c->server, letter_bytes(pattern, channel, message)) &&
+        client_is_silent(c)) { /* a system call: only without room */
         client_cut_full(c);
         return;
     }

@@ -1458,13 +1458,57 @@ static void test_nobody_is_closed_for_a_reply_that_has_no_room_even_so(void **st
     machine_finish();
 }
 
-/* One pass in which timers alone run, as if the sockets came later. */
-static void pass_timers(void) {
+/* One pass in which timers alone run, or sockets alone, as if the others came later. */
+static void pass_of(bool timers) {
     struct simloop_ready ready[SIMLOOP_READY_MAX];
-    size_t timers[SIMLOOP_READY_MAX], n = simloop_ready(ready), k = 0;
+    size_t places[SIMLOOP_READY_MAX], n = simloop_ready(ready), k = 0;
     for (size_t i = 0; i < n; i++)
-        if (ready[i].fd == -1) timers[k++] = i;
-    if (k) simloop_pass_of(timers, k);
+        if ((ready[i].fd == -1) == timers) places[k++] = i;
+    if (k) simloop_pass_of(places, k);
+}
+
+static void pass_timers(void) {
+    pass_of(true);
+}
+
+static void pass_sockets(void) {
+    pass_of(false);
+}
+
+/* Two subscribers for which 3 MB wait each have not let the server write for long, and events have
+ * no room. The one that has taken a byte from its socket since then gets them even so; the other is
+ * closed, before a tick could do it. */
+static void test_a_subscriber_that_takes_bytes_is_not_closed_for_a_message(void **state) {
+    (void)state;
+    enum { IN_SOCKET = 500000 };
+    static const char last[] = "complete\r\n"; /* of its events */
+    const struct simsock_bytes *out;
+    struct words w = {0};
+    machine_begin(false);
+    ask_text("CONFIG SET notify-events yes");
+    ask_text("TQ.CREATE p");
+    add_words(&w, "TQ.PUT q small FIELDS 1 g");
+    add_value(&w, 7000);
+    ask(&w);
+    for (int i = 0; i < 2; i++) {
+        simsock_room(peers[i].fd, 0);
+        simsock_untaken(peers[i].fd, IN_SOCKET);
+        send_text(&peers[i], "HELLO 3\r\nSUBSCRIBE __tq__:p\r\n");
+        ask_often(&peers[i], 430);
+    }
+    fill_memory();
+    EXPECT(!clients_have_room(&server, 0), "%zu bytes wait", reply_pool_held(server.reply_pool));
+    simloop_advance_us(CLIENT_SILENT_US);
+    simsock_untaken(peers[0].fd, IN_SOCKET - 1);
+    send_text(OBSERVER, "TQ.SEAL p\r\n");
+    pass_sockets();
+    EXPECT(!simsock_is_closed(peers[0].fd), "the one that reads is closed");
+    EXPECT(simsock_is_closed(peers[1].fd), "the one that does not read is not closed");
+    simsock_room(peers[0].fd, SIZE_MAX);
+    rest();
+    out = simsock_output(peers[0].fd);
+    EXPECT(!memcmp(out->ptr + out->len - strlen(last), last, strlen(last)), "it has the events");
+    machine_finish();
 }
 
 enum { SECOND_US = 1000000 };
@@ -1723,6 +1767,7 @@ int main(void) {
         cmocka_unit_test(test_replies_that_nobody_reads_are_bounded_at_once),
         cmocka_unit_test(test_a_client_that_takes_bytes_is_not_closed),
         cmocka_unit_test(test_nobody_is_closed_for_a_reply_that_has_no_room_even_so),
+        cmocka_unit_test(test_a_subscriber_that_takes_bytes_is_not_closed_for_a_message),
         cmocka_unit_test(test_half_a_command_ends_after_its_time),
         cmocka_unit_test(test_half_a_command_that_is_not_kept_ends_too),
         cmocka_unit_test(test_messages_do_not_keep_half_a_command),
