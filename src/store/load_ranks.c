@@ -59,7 +59,8 @@ static int load_batch(struct load *l, struct consumer *task, struct load_block *
     block->batch = batch;
     block->how = how;
     block->loads[block->n++] = load;
-    for (size_t i = 0; i < load.n && !ranks_is_done(&task->ranks, load.rank, batch); i++)
+    if (ranks_is_done(&task->ranks, load.rank, batch)) return 0;
+    for (size_t i = 0; i < load.n; i++)
         if (partition_alive(l->p, seqs[i])) consumer_hold(task, seqs[i]);
     return 0;
 }

@@ -979,6 +979,27 @@ static void test_the_bytes_of_a_building_are_counted(void **state) {
     }
 }
 
+/* A few samples take a whole node of an index: where there are many small partitions, that is most
+ * of what their indexes take. It is in the cost, and counted until the index is built. */
+static void test_the_first_node_of_an_index_is_counted(void **state) {
+    struct kit *k = *state;
+    static const struct span tag = SPAN_LITERAL("v");
+    static const unsigned counts[] = {1, 20};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        fill(k, 0, counts[i]);
+        size_t empty = tagindexes_cost(NULL, &tag, 1);
+        size_t cost = tagindexes_cost(kit_partition(k, "with"), &tag, 1);
+        define(k, true, 1, &tag);
+        size_t used = mem_used(), building = store_building_bytes(k->store);
+        assert_int_equal(cost - empty, building);
+        store_build_indexes(k->store, counts[i] + 1);
+        assert_false(store_is_building(k->store));
+        assert_in_range(mem_used() - used, 1, building);
+        kit_drop(k, "with");
+        while (store_is_reclaiming(k->store)) store_reclaim(k->store, 1000);
+    }
+}
+
 /* What the indexes of a partition without samples take is in their cost, also under long names, and
  * in a partition that is new. */
 static void test_an_empty_index_has_a_cost(void **state) {
@@ -1155,6 +1176,7 @@ int main(void) {
         KIT_TEST(test_priority_sees_what_comes_back),
         KIT_TEST(test_sums_are_built_between_writes),
         KIT_TEST(test_the_bytes_of_a_building_are_counted),
+        KIT_TEST(test_the_first_node_of_an_index_is_counted),
         KIT_TEST(test_an_empty_index_has_a_cost),
         KIT_TEST(test_indexes_are_not_of_tasks),
         KIT_TEST(test_a_walk_that_is_cut_ends),

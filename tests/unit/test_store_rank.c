@@ -49,8 +49,25 @@ static int single(struct kit *k, uint64_t rank, uint64_t batch, struct taken *ta
     return kit_take(k, &take, taken);
 }
 
+static struct consumer *task_of(struct kit *k) {
+    return partition_task(kit_partition(k, "p"), SPAN_LITERAL("t"));
+}
+
 static struct ranks *ranks_of(struct kit *k) {
-    return &partition_task(kit_partition(k, "p"), SPAN_LITERAL("t"))->ranks;
+    return &task_of(k)->ranks;
+}
+
+/* The rank is done with all batches up to this one. */
+static void finish(struct kit *k, uint64_t rank, uint64_t batch) {
+    struct take take = take_of(rank, batch + 1, "SEQUENTIAL");
+    struct op op;
+    uint64_t *seqs;
+    size_t n;
+    take.finishes = true;
+    take.done = batch;
+    scratch_reset(&k->scratch);
+    assert_true(take_plan_done(k->store, &take, k->now_ms, &k->scratch, &op, &seqs, &n));
+    store_apply(k->store, &op);
 }
 
 static void reset_seq(struct kit *k, uint64_t seq) {
@@ -186,6 +203,32 @@ static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
     kit_close(&copy);
 }
 
+/* What a rank is done with holds no samples, and so it is in a store that loads the snapshot, where
+ * the batches themselves are remembered. */
+static void test_a_load_holds_no_samples_of_batches_that_are_done(void **state) {
+    enum { N = 4, RANK = 3, DONE = 1 };
+    struct kit *k = *state, copy;
+    struct taken taken;
+    uint64_t had[N];
+    fill(k, N);
+    for (uint64_t batch = 0; batch < N; batch++) {
+        assert_int_equal(single(k, RANK, batch, &taken), 0);
+        had[batch] = taken.seqs[0];
+    }
+    finish(k, RANK, DONE);
+    struct tape tape = tape_record(k->store, k->now_ms);
+    kit_open(&copy);
+    assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);
+    for (uint64_t batch = 0; batch < N; batch++) {
+        assert_non_null(ranks_find(ranks_of(&copy), RANK, batch));
+        assert_true(consumer_is_held(task_of(k), had[batch]) == (batch > DONE));
+        assert_true(consumer_is_held(task_of(&copy), had[batch]) == (batch > DONE));
+    }
+    assert_int_equal(task_of(&copy)->held, task_of(k)->held);
+    tape_free(&tape);
+    kit_close(&copy);
+}
+
 struct written {
     uint64_t rank, batch;
     unsigned flags;
@@ -259,6 +302,7 @@ int main(void) {
         KIT_TEST(test_single_ranks_share_a_block),
         cmocka_unit_test(test_a_later_decision_takes_the_place),
         KIT_TEST(test_a_snapshot_has_a_fingerprint_once_a_block),
+        KIT_TEST(test_a_load_holds_no_samples_of_batches_that_are_done),
         KIT_TEST(test_a_shared_fingerprint_has_to_be_of_the_block),
     };
     return cmocka_run_group_tests_name("store/rank", tests, NULL, NULL);
