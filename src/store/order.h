@@ -66,8 +66,7 @@ struct order_walk {
     void *context;
     uint64_t wide;   /* the bit of the view that has all that is not NEVER */
     uint64_t narrow; /* the bit of the view that has what is WANTED; may be the same */
-    uint64_t
-        *left; /* entries of leaves that get their bit, and *extra; a walk ends where it is 0 */
+    uint64_t *left;  /* entries of leaves that get their bit, and *extra: at 0 the walk is cut */
     uint64_t *extra; /* use() adds what an entry costs beyond one; NULL: nothing */
     bool is_cut;     /* it ended there; the next walk of the view goes on behind what got bits */
 };

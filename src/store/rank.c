@@ -11,7 +11,8 @@
 #include "store/partition.h"
 
 /* What one call decided for the ranks of a block: `how` and the seqs of all of them are behind it.
- * It is freed with the last batch that points to it. */
+ * After a load it may be of several calls with the same `how` (see load_ranks.c). It is freed with
+ * the last batch that points to it: until then it keeps the seqs of batches that are forgotten. */
 struct rank_decision {
     struct span how;
     size_t n_batches, bytes;

@@ -21,10 +21,14 @@ struct op_select;
 struct scratch;
 struct partition;
 
+/* Ranks of a block are neighbours, so BALANCED over 65,536 ranks makes 1,024 blocks. Part of the
+ * snapshot's format: flag 2 of RANKS in docs/format.md. */
+enum { RANK_BLOCK = 64 };
+
 struct rank_decision;
 
 struct rank_batch {
-    struct rank_decision *decision; /* of the call that decided */
+    struct rank_decision *decision; /* shared with others of its block */
     uint64_t *seqs;                 /* as handed out; some may have been cleared since */
     size_t n;
     uint8_t place; /* of its rank in its block */
@@ -33,7 +37,7 @@ struct rank_batch {
 
 /* At least one batch, ranks ascending. */
 struct rank_block {
-    uint64_t id[2]; /* rank / 64, batch */
+    uint64_t id[2]; /* rank / RANK_BLOCK, batch */
     struct rank_batch *batches;
     size_t n, capacity;
 };
@@ -55,6 +59,8 @@ struct ranks {
     struct keyindex done_index;
     size_t bytes; /* without the indexes */
 };
+
+void ranks_free(struct ranks *ranks);
 
 /* NULL where none is remembered. All of its samples may have been cleared. Valid until the ranks
  * change. */
@@ -95,15 +101,14 @@ void ranks_remember(struct ranks *ranks, const struct partition *p, const struct
 
 void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
 
-/* The rank is done with all batches up to this one. */
-void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch);
-
 /* The samples (ascending) are not consumed any more: they leave their batches, and a batch that
  * loses its last living sample so is forgotten. Time: all that is remembered, once. */
 void ranks_forget(struct ranks *ranks, const struct partition *p, const uint64_t *sorted, size_t n);
 
-/* Ranks of a block are neighbours, so BALANCED over 65,536 ranks makes 1,024 blocks. */
-enum { RANK_BLOCK = 64 };
+/* ---- changing: for store_apply, and for a load ---- */
+
+/* The rank is done with all batches up to this one. */
+void ranks_finish(struct ranks *ranks, uint64_t rank, uint64_t batch);
 
 struct rank_load {
     uint64_t rank;
@@ -116,7 +121,5 @@ struct rank_load {
  * place of what they were. Copies `how`, once for all of them, and the seqs. */
 void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const struct rank_load *loads,
                 size_t n);
-
-void ranks_free(struct ranks *ranks);
 
 #endif
