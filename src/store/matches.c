@@ -167,7 +167,8 @@ static bool match_set_index(struct match_set *set, const struct partition *p,
                             const struct where_bound *bound, bool needs_all) {
     enum { EXACT = 4 }; /* bits set in the time of an evaluation */
     struct tagindex_range range;
-    if (set->known || !p->n_indexes || !tagindex_range(p, bound->where, &range)) return false;
+    if (set->known || !p->n_indexes || !spine_end(&p->rows)) return false;
+    if (!tagindex_range(p, bound->where, &range)) return false;
     uint64_t cost = range.is_exact ? range.n / EXACT : range.n * bound->where->n;
     if (cost > MATCHES_AT_ONCE || (!needs_all && cost > set->asked)) return false;
     match_set_forget(set);

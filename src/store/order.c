@@ -355,32 +355,37 @@ struct order_range {
     bool backwards;
 };
 
+static void order_charge(uint64_t *left, uint64_t cost) {
+    *left -= cost < *left ? cost : *left;
+}
+
 /* *spent: the views to which nothing in the leaf is of use, as far as all of it was looked at. */
 static bool order_leaf_walk(const struct order_leaf *leaf, struct order_walk *walk,
                             const struct order_range *range, struct order_key *out,
                             uint64_t *spent) {
     unsigned begin = order_lower(leaf->keys, leaf->n, range->from);
     unsigned end = order_lower(leaf->keys, leaf->n, range->end);
-    uint64_t of_use = 0;
+    uint64_t n_unwanted = 0;
+    bool is_wanted = false;
     *spent = 0;
-    if (!*walk->left) {
+    if (!*walk->left || !*walk->waste) {
         walk->is_cut = true;
         return false;
     }
-    if (walk->extra) *walk->extra = 0;
-    for (unsigned i = begin; i < end; i++) {
-        const struct order_key *key = &leaf->keys[range->backwards ? begin + end - 1 - i : i];
-        enum order_use use = walk->use(walk->context, *key);
-        if (use == ORDER_WANTED) {
-            *out = *key;
-            return true;
-        }
-        if (use == ORDER_UNWANTED) of_use = walk->wide & ~walk->narrow;
+    walk->extra = 0;
+    for (unsigned i = begin; i < end && !is_wanted; i++) {
+        *out = leaf->keys[range->backwards ? begin + end - 1 - i : i];
+        enum order_use use = walk->use(walk->context, *out);
+        is_wanted = use == ORDER_WANTED;
+        n_unwanted += use == ORDER_UNWANTED;
     }
-    if (begin > 0 || end < leaf->n) return false;
-    *spent = (walk->wide | walk->narrow) & ~of_use;
-    uint64_t cost = leaf->n + (walk->extra ? *walk->extra : 0);
-    *walk->left -= cost < *walk->left ? cost : *walk->left;
+    if (is_wanted || begin > 0 || end < leaf->n) {
+        order_charge(walk->waste, n_unwanted + walk->extra);
+        return is_wanted;
+    }
+    *spent = walk->wide | walk->narrow;
+    if (n_unwanted) *spent &= ~(walk->wide & ~walk->narrow);
+    order_charge(walk->left, leaf->n + walk->extra);
     return false;
 }
 

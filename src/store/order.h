@@ -66,9 +66,12 @@ struct order_walk {
     void *context;
     uint64_t wide;   /* the bit of the view that has all that is not NEVER */
     uint64_t narrow; /* the bit of the view that has what is WANTED; may be the same */
-    uint64_t *left;  /* entries of leaves that get their bit, and *extra: at 0 the walk is cut */
-    uint64_t *extra; /* use() adds what an entry costs beyond one; NULL: nothing */
-    bool is_cut;     /* it ended there; the next walk of the view goes on behind what got bits */
+    /* What a walk may cost, in entries; it ends where either is 0. `left` is charged for leaves that
+     * get their bit, which the next walk passes over; `waste` for entries that are not wanted in
+     * leaves that get none, which the next walk would look at again. */
+    uint64_t *left, *waste;
+    uint64_t extra; /* use() adds what an entry that is not wanted costs beyond one */
+    bool is_cut;    /* it ended there; the next walk of the view goes on behind what got bits */
 };
 
 /* The first, or the last, entry that is wanted of those from `from` to before `end`. False: there

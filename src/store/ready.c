@@ -68,6 +68,7 @@ static void ready_begin(struct ready *r) {
 }
 
 void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch) {
+    enum { WASTE = 2 }; /* a batch of thousands passes over some that WHERE does not admit */
     *r = (struct ready){.partition = query->partition,
                         .task = query->task,
                         .n_fields = query->n_fields,
@@ -75,6 +76,7 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
                         .where = where_bind(query->where, query->partition, scratch)};
     r->limit = scratch_zalloc(scratch, 1, sizeof(*r->limit));
     r->limit->left = query->evaluations ? query->evaluations : UINT64_MAX;
+    r->limit->waste = query->evaluations ? WASTE * query->evaluations : UINT64_MAX;
     r->limit->is_whole = query->whole_pieces;
     if (!query->lookup) r->matches = matches_use(query->partition, &r->where, scratch);
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));

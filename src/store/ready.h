@@ -34,7 +34,7 @@ struct ready_limit {
     uint64_t view;   /* number of the view that a walk of an index made or found; 0: no walk */
     bool rescans;    /* ready_rescan was called */
     bool is_whole;   /* as whole_pieces of the query */
-    uint64_t extra;  /* of the leaf that a walk looks at: its cost beyond one a sample */
+    uint64_t waste;  /* what a walk may cost where it does not get on: see struct order_walk */
 };
 
 struct ready {

@@ -229,24 +229,25 @@ void tagindex_each(const struct tagindex_range *range, order_run *run, void *con
 /* ---- walks -------------------------------------------------------------------------------- */
 
 static enum order_use tagindex_use(void *context, struct order_key key) {
-    const struct ready *ready = context;
+    struct tagindex_walk *w = context;
+    const struct ready *ready = w->ready;
     uint64_t seq = tagindex_seq(ready->partition, key);
     if (!ready_is_left(ready, seq)) return ORDER_NEVER;
     uint64_t before = *ready->where.cost;
-    bool is_wanted = where_admits(&ready->where, seq);
-    uint64_t cost = *ready->where.cost - before;
-    if (cost > 1) ready->limit->extra += cost - 1;
-    return is_wanted ? ORDER_WANTED : ORDER_UNWANTED;
+    if (where_admits(&ready->where, seq)) return ORDER_WANTED;
+    w->walk.extra += *ready->where.cost - before - 1;
+    return ORDER_UNWANTED;
 }
 
 void tagindex_open(struct tagindex_walk *w, struct tag_index *index, const struct ready *ready,
                    struct scratch *scratch) {
     struct span wide, key = tagindex_view_key(ready, &wide, scratch);
     w->order = &index->order;
+    w->ready = ready;
     w->walk = (struct order_walk){.use = tagindex_use,
-                                  .context = (void *)ready,
+                                  .context = w,
                                   .left = &ready->limit->left,
-                                  .extra = &ready->limit->extra};
+                                  .waste = &ready->limit->waste};
     w->walk.wide = UINT64_C(1) << tagindex_view(index, wide);
     size_t narrow = tagindex_view(index, key); /* not in the place of `wide`, which was used last */
     w->walk.narrow = UINT64_C(1) << narrow;
@@ -256,14 +257,14 @@ void tagindex_open(struct tagindex_walk *w, struct tag_index *index, const struc
 bool tagindex_first(struct tagindex_walk *w, struct order_key from, struct order_key end,
                     struct order_key *out) {
     bool found = order_first(w->order, &w->walk, from, end, out);
-    if (w->walk.is_cut) ((const struct ready *)w->walk.context)->limit->is_cut = true;
+    if (w->walk.is_cut) w->ready->limit->is_cut = true;
     return found;
 }
 
 bool tagindex_last(struct tagindex_walk *w, struct order_key from, struct order_key end,
                    struct order_key *out) {
     bool found = order_last(w->order, &w->walk, from, end, out);
-    if (w->walk.is_cut) ((const struct ready *)w->walk.context)->limit->is_cut = true;
+    if (w->walk.is_cut) w->ready->limit->is_cut = true;
     return found;
 }
 

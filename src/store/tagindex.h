@@ -108,6 +108,7 @@ struct span tagindex_view_key(const struct ready *ready, struct span *wide,
 
 struct tagindex_walk {
     struct order *order;
+    const struct ready *ready;
     struct order_walk walk;
 };
 

@@ -277,7 +277,7 @@ static void take_cut(const struct take *take, const struct partition *p, const s
     bool rescans = ready->limit->rescans;
     out->outcome = walks && !rescans ? TAKE_WALK : TAKE_SCAN;
     out->walk = walks ? take_walk_next(take, p, ready->limit->view) : take->walk;
-    if (rescans) out->walk.is_given_up = true;
+    if (rescans || !ready->limit->waste) out->walk.is_given_up = true;
 }
 
 /* Fewer than at_least were picked: all there are, unless some make no unit. */

@@ -70,9 +70,13 @@ static size_t array_find(const struct array *a, struct order_key from, struct or
 
 static void check_walk(struct order *o, struct array *a, struct source *s) {
     struct order_key from = draw_key(a, s), end = draw_key(a, s), got;
-    uint64_t left = UINT64_MAX;
-    struct order_walk walk = {
-        .use = array_use, .context = a, .wide = 1, .narrow = 2, .left = &left};
+    uint64_t left = UINT64_MAX, waste = UINT64_MAX;
+    struct order_walk walk = {.use = array_use,
+                              .context = a,
+                              .wide = 1,
+                              .narrow = 2,
+                              .left = &left,
+                              .waste = &waste};
     bool last = source_below(s, 2);
     size_t expected = array_find(a, from, end, last);
     bool found = (last ? order_last : order_first)(o, &walk, from, end, &got);
@@ -147,9 +151,13 @@ static void test_a_walk_skips_what_is_spent(void **state) {
     for (size_t i = 0; i < ENTRIES; i++) a.is_there[i] = true;
     for (size_t i = 0; i < ENTRIES; i++) order_add(&o, a.keys[i]);
     a.use[100] = ORDER_WANTED;
-    uint64_t left = 1000;
-    struct order_walk walk = {
-        .use = array_use, .context = &a, .wide = 1, .narrow = 1, .left = &left};
+    uint64_t left = 1000, waste = UINT64_MAX;
+    struct order_walk walk = {.use = array_use,
+                              .context = &a,
+                              .wide = 1,
+                              .narrow = 1,
+                              .left = &left,
+                              .waste = &waste};
     unsigned tries = 0;
     for (; !order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got); tries++) {
         assert_true(walk.is_cut);
@@ -170,6 +178,34 @@ static void test_a_walk_skips_what_is_spent(void **state) {
     size_t steps = 5;
     while (!order_shrink(&o, &steps)) steps = 5;
     assert_int_equal(o.bytes, 0);
+}
+
+/* Where one of 64 is wanted, no leaf is spent: a walk ends when it has looked at as many in vain as
+ * it may. */
+static void test_a_walk_in_vain_is_cut(void **state) {
+    (void)state;
+    enum { EVERY = 64, WASTE = 1000 };
+    static struct array a;
+    struct source s = source_of_seed(6);
+    struct order o = {0};
+    array_init(&a, &s);
+    for (size_t i = 0; i < ENTRIES; i++) a.use[i] = i % EVERY ? ORDER_UNWANTED : ORDER_WANTED;
+    for (size_t i = 0; i < ENTRIES; i++) order_add(&o, a.keys[i]);
+    uint64_t left = UINT64_MAX, waste = WASTE;
+    struct order_walk walk = {.use = array_use,
+                              .context = &a,
+                              .wide = 1,
+                              .narrow = 2,
+                              .left = &left,
+                              .waste = &waste};
+    struct order_key from = ORDER_KEY_MIN, got;
+    unsigned n = 0;
+    for (; order_first(&o, &walk, from, TAGINDEX_END, &got); n++)
+        from = (struct order_key){got.value, got.seq + 1};
+    assert_true(walk.is_cut);
+    assert_in_range(n, WASTE / EVERY, WASTE / EVERY + 3);
+    assert_in_range(a.looks, WASTE, WASTE + 3 * EVERY);
+    order_free(&o);
 }
 
 /* ---- a partition with indexes, and its twin without ---------------------------------------- */
@@ -298,10 +334,12 @@ static void step_take(struct twins *t) {
         struct taken taken;
         take.partition = span_of_string(names[i]);
         take.evaluations = source_below(&t->source, 2) ? 100 : 0;
+        take.walk = (struct take_walk){0};
         do {
             int failed =
                 take_plan(t->k->store, &take, t->k->now_ms, &t->scratch, &taken, &t->k->error);
             assert_int_equal(failed, 0);
+            take.walk = taken.walk;
             if (taken.outcome == TAKE_SCAN) scan(t, names[i], &take.where);
         } while (taken.outcome == TAKE_WALK || taken.outcome == TAKE_SCAN);
         text[i] = batch_text(t, names[i], &taken);
@@ -616,6 +654,42 @@ static void test_what_is_consumed_is_walked_over_once(void **state) {
                      .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &again}});
     taken = take_max(k, 1, 129, false);
     assert_int_equal(taken.seqs[0], 7);
+}
+
+/* A walk whose WHERE admits one of 64 gets on nowhere: each try would look at all of it again. It
+ * ends after few tries, and the scan that takes its place finds the same. */
+static void test_a_walk_in_vain_is_given_up(void **state) {
+    enum { EVERY = 64, COUNT = 200 };
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v")};
+    static const struct where_condition admits = {SPAN_LITERAL("w"), WHERE_EQ, SPAN_LITERAL("1")};
+    char key[16];
+    define(k, false, 1, tags);
+    fill(k, 0, MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_tag(k, "with", key, "w", i % EVERY ? "0" : "1");
+    }
+    struct taken taken = {0};
+    struct take take = take_of_oldest(COUNT);
+    take.sampler = sampler_find(SPAN_LITERAL("MAX"));
+    take.args = (struct sampler_args){.tag = SPAN_LITERAL("v"), .exponent = 1};
+    take.where = (struct where){1, &admits};
+    take.evaluations = 500;
+    for (unsigned tries = 0; !take.walk.is_given_up; tries++) {
+        assert_true(tries < 3);
+        scratch_reset(&k->scratch);
+        assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
+        assert_int_equal(taken.outcome, TAKE_WALK);
+        take.walk = taken.walk;
+    }
+    struct match_set *set = matches_hold(kit_partition(k, "with"), &take.where, &k->scratch);
+    while (!matches_fill(set, 500)) continue;
+    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(taken.outcome, TAKE_BATCH);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(taken.seqs[i], (MANY - 1) / EVERY * EVERY - i * EVERY);
+    matches_release(set);
 }
 
 /* ---- PRIORITY ----------------------------------------------------------------------------- */
@@ -1164,9 +1238,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
         cmocka_unit_test(test_a_walk_skips_what_is_spent),
+        cmocka_unit_test(test_a_walk_in_vain_is_cut),
         KIT_TEST(test_an_index_changes_no_answer),
         KIT_TEST(test_a_where_is_a_range_and_keeps_up),
         KIT_TEST(test_what_is_consumed_is_walked_over_once),
+        KIT_TEST(test_a_walk_in_vain_is_given_up),
         KIT_TEST(test_priority_by_sums_is_proportional),
         KIT_TEST(test_priority_by_sums_replaces_nothing),
         KIT_TEST(test_priority_leaves_what_is_consumed),

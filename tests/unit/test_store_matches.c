@@ -7,8 +7,11 @@
 
 #include "kit/source.h"
 #include "kit/store.h"
+#include "store/bounds.h"
+#include "store/check.h"
 #include "store/matches.h"
 #include "store/mput.h"
+#include "store/plan.h"
 #include "store/ready.h"
 
 enum { SAMPLES = 5000, VALUES = 5, WHERES = 24 };
@@ -398,6 +401,46 @@ static void test_slices_follow_the_partition(void **state) {
     matches_release(set);
 }
 
+static void define_indexes(struct kit *k, size_t n, const struct span *tags) {
+    struct op op;
+    struct define define = {.partition = SPAN_LITERAL("p"),
+                            .alter = true,
+                            .sets_indexes = true,
+                            .bounds = {.n_indexes = n, .indexes = tags}};
+    scratch_reset(&k->scratch);
+    assert_int_equal(define_plan(k->store, &define, k->now_ms, &k->scratch, &op, &k->error), 0);
+    store_apply(k->store, &op);
+}
+
+/* A partition with an index loses all its samples while a set is held: its rows begin at 0 again,
+ * and the set forgets nothing of what comes later. */
+static void test_a_set_outlives_all_samples(void **state) {
+    struct kit *k = *state;
+    struct source s = source_of_seed(4);
+    static const struct span tags[] = {SPAN_LITERAL("t")};
+    struct where_condition condition = {SPAN_LITERAL("t"), WHERE_GE, SPAN_LITERAL("0")};
+    struct where where = {1, &condition};
+    make_wheres();
+    for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
+    define_indexes(k, 1, tags);
+    struct match_set *set = matches_hold(kit_partition(k, "p"), &where, &k->scratch);
+    put(k, &s, 3); /* the set has entries to read */
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_clear_key(k, "p", key);
+    }
+    while (store_is_building(k->store)) store_build_indexes(k->store, 1000);
+    assert_true(matches_fill(set, 1000));
+    matches_release(set);
+    define_indexes(k, 0, NULL);
+    for (unsigned i = SAMPLES; i < 2 * SAMPLES; i++) put(k, &s, i);
+    set = matches_hold(kit_partition(k, "p"), &where, &k->scratch);
+    for (unsigned rounds = 0; !matches_fill(set, 1000); rounds++) assert_true(rounds < 1000);
+    assert_int_equal(count_limited(k, &where, 1), count_slowly(k, &where));
+    matches_release(set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_scans_give_what_the_tags_admit),
@@ -411,6 +454,7 @@ int main(void) {
         KIT_TEST(test_slices_follow_the_partition),
         KIT_TEST(test_a_batch_of_new_samples_forgets_no_set),
         KIT_TEST(test_memory_follows_use),
+        KIT_TEST(test_a_set_outlives_all_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
