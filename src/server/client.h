@@ -91,7 +91,7 @@ struct client {
     size_t half;           /* bytes held for half a request, in clients->half_bytes */
     size_t outstanding;    /* bytes of a bulk that memory was taken for, in clients->outstanding */
     int64_t output_us;     /* when output that waits last moved: in `unread`; 0: none waits */
-    int in_socket;         /* bytes that the peer had not taken from the socket then */
+    int in_socket;         /* bytes in the socket then: see client_is_silent */
     TAILQ_ENTRY(client) all, sending, ready; /* `all`: also for `rejected` and `dead` */
     TAILQ_ENTRY(client) halves, unread;
 };
@@ -255,12 +255,13 @@ bool clients_have_room(const struct server *s, uint64_t bytes);
 /* Close one that does not read, since there is no room for more of its output. */
 void client_cut_full(struct client *c);
 
-/* Has output waited for CLIENT_SILENT_US, of which the peer took no byte? Looks at the socket: the system
- * says that a socket can be written to only when much of what it holds is gone, so a client that
- * reads slowly lets the server write nothing for longer. */
+/* Has output waited for CLIENT_SILENT_US, and the socket not emptied meanwhile? Asks the system how
+ * much the socket holds: that it can be written to is said only when much of that is gone. What it
+ * holds falls in steps of up to 130 KB, so a client that reads less than about 50 KB a second may
+ * seem silent. */
 bool client_is_silent(struct client *c);
 
-/* Looks at the sockets of the clients that seem to be silent for longest. Ten times a second. */
+/* Looks at the sockets of the 64 clients that seem to be silent for longest. Ten times a second. */
 void clients_look_at_unread(struct server *s);
 
 /* By what it does now. */

@@ -112,9 +112,10 @@ struct order_half {
 };
 
 /* Where a full node is split when something comes to `at`. What comes in order leaves full nodes
- * behind. */
-static unsigned order_half_at(unsigned at) {
-    return at == ORDER_FANOUT ? ORDER_FANOUT : ORDER_FANOUT / 2;
+ * behind. Only at the end of the tree: elsewhere what comes next may lie before this one, and would
+ * make a node of its own, too. */
+static unsigned order_half_at(unsigned at, bool is_last) {
+    return at == ORDER_FANOUT && is_last ? ORDER_FANOUT : ORDER_FANOUT / 2;
 }
 
 static void order_leaf_insert(struct order_leaf *leaf, unsigned at, struct order_key key) {
@@ -126,19 +127,20 @@ static void order_leaf_insert(struct order_leaf *leaf, unsigned at, struct order
 /* A full leaf in which a long run of one value ends at `at`, where the key continues it: samples of
  * one value come in the order of their seqs, and what is split behind the run leaves a leaf that
  * they fill. */
-static unsigned order_leaf_half(const struct order_leaf *leaf, unsigned at, struct order_key key) {
+static unsigned order_leaf_half(const struct order_leaf *leaf, unsigned at, struct order_key key,
+                                bool is_last) {
     bool is_run = at >= ORDER_FANOUT / 2 && leaf->keys[at - ORDER_FANOUT / 2].value == key.value;
-    return is_run ? at : order_half_at(at);
+    return is_run ? at : order_half_at(at, is_last);
 }
 
 static struct order_half order_leaf_add(struct order *o, struct order_leaf *leaf,
-                                        struct order_key key) {
+                                        struct order_key key, bool is_last) {
     unsigned at = order_lower(leaf->keys, leaf->n, key);
     if (leaf->n < ORDER_FANOUT) {
         order_leaf_insert(leaf, at, key);
         return (struct order_half){0};
     }
-    unsigned half = order_leaf_half(leaf, at, key);
+    unsigned half = order_leaf_half(leaf, at, key, is_last);
     struct order_leaf *right = order_node_new(o, 0);
     right->n = leaf->n - half;
     memcpy(right->keys, leaf->keys + half, right->n * sizeof(key));
@@ -175,12 +177,13 @@ static uint64_t order_inner_count(const struct order_inner *inner) {
 }
 
 static struct order_half order_inner_add(struct order *o, struct order_inner *inner, unsigned level,
-                                         unsigned at, const struct order_half *child) {
+                                         unsigned at, const struct order_half *child,
+                                         bool is_last) {
     if (inner->n < ORDER_FANOUT) {
         order_inner_insert(inner, at, child);
         return (struct order_half){0};
     }
-    unsigned half = order_half_at(at);
+    unsigned half = order_half_at(at, is_last);
     struct order_inner *right = order_node_new(o, level);
     right->n = inner->n - half;
     order_inner_move(right, 0, inner, half, right->n);
@@ -192,22 +195,36 @@ static struct order_half order_inner_add(struct order *o, struct order_inner *in
     return (struct order_half){right, right->firsts[0], order_inner_count(right)};
 }
 
-static struct order_half order_node_add(struct order *o, void *node, unsigned level,
-                                        struct order_key key) {
-    if (!level) return order_leaf_add(o, node, key);
-    struct order_inner *inner = node;
+/* The leaf for a key. What comes behind all of a full leaf goes before all of the next one, where
+ * there is room: falling keys would get a leaf each otherwise. */
+static unsigned order_leaf_for(struct order_inner *inner, struct order_key key) {
     unsigned at = order_child(inner, key);
+    const struct order_leaf *leaf = inner->children[at];
+    bool is_behind = leaf->n == ORDER_FANOUT && order_less(leaf->keys[ORDER_FANOUT - 1], key);
+    if (!is_behind || at + 1 == inner->n || order_node_n(inner->children[at + 1]) >= ORDER_JOINED)
+        return at;
+    inner->firsts[at + 1] = key;
+    return at + 1;
+}
+
+/* `is_last`: nothing stands behind the node. */
+static struct order_half order_node_add(struct order *o, void *node, unsigned level,
+                                        struct order_key key, bool is_last) {
+    if (!level) return order_leaf_add(o, node, key, is_last);
+    struct order_inner *inner = node;
+    unsigned at = level == 1 ? order_leaf_for(inner, key) : order_child(inner, key);
+    bool is_last_child = is_last && at + 1 == inner->n;
     inner->spent[at] = 0;
     inner->counts[at]++;
-    struct order_half half = order_node_add(o, inner->children[at], level - 1, key);
+    struct order_half half = order_node_add(o, inner->children[at], level - 1, key, is_last_child);
     if (!half.node) return half;
     inner->counts[at] -= half.count;
-    return order_inner_add(o, inner, level, at + 1, &half);
+    return order_inner_add(o, inner, level, at + 1, &half, is_last);
 }
 
 void order_add(struct order *o, struct order_key key) {
     if (!o->root) o->root = order_node_new(o, 0);
-    struct order_half half = order_node_add(o, o->root, o->height, key);
+    struct order_half half = order_node_add(o, o->root, o->height, key, true);
     o->n++;
     if (!half.node) return;
     struct order_inner *root = order_node_new(o, o->height + 1);

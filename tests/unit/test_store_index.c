@@ -71,12 +71,8 @@ static size_t array_find(const struct array *a, struct order_key from, struct or
 static void check_walk(struct order *o, struct array *a, struct source *s) {
     struct order_key from = draw_key(a, s), end = draw_key(a, s), got;
     uint64_t left = UINT64_MAX, waste = UINT64_MAX;
-    struct order_walk walk = {.use = array_use,
-                              .context = a,
-                              .wide = 1,
-                              .narrow = 2,
-                              .left = &left,
-                              .waste = &waste};
+    struct order_walk walk = {
+        .use = array_use, .context = a, .wide = 1, .narrow = 2, .left = &left, .waste = &waste};
     bool last = source_below(s, 2);
     size_t expected = array_find(a, from, end, last);
     bool found = (last ? order_last : order_first)(o, &walk, from, end, &got);
@@ -152,12 +148,8 @@ static void test_a_walk_skips_what_is_spent(void **state) {
     for (size_t i = 0; i < ENTRIES; i++) order_add(&o, a.keys[i]);
     a.use[100] = ORDER_WANTED;
     uint64_t left = 1000, waste = UINT64_MAX;
-    struct order_walk walk = {.use = array_use,
-                              .context = &a,
-                              .wide = 1,
-                              .narrow = 1,
-                              .left = &left,
-                              .waste = &waste};
+    struct order_walk walk = {
+        .use = array_use, .context = &a, .wide = 1, .narrow = 1, .left = &left, .waste = &waste};
     unsigned tries = 0;
     for (; !order_last(&o, &walk, ORDER_KEY_MIN, TAGINDEX_END, &got); tries++) {
         assert_true(walk.is_cut);
@@ -180,6 +172,65 @@ static void test_a_walk_skips_what_is_spent(void **state) {
     assert_int_equal(o.bytes, 0);
 }
 
+/* Bytes an entry of an order of `n` entries, of which the `at`-th has the key that `key` says. */
+static double bytes_an_entry(unsigned n, struct order_key (*key)(unsigned at, unsigned n)) {
+    struct order o = {0};
+    for (unsigned i = 0; i < n; i++) order_add(&o, key(i, n));
+    double bytes = (double)o.bytes / n;
+    struct order_key got;
+    for (unsigned i = 0; i < n; i++) {
+        got = key(i, n);
+        assert_true(order_remove(&o, got));
+    }
+    assert_null(o.root);
+    return bytes;
+}
+
+static struct order_key key_rising(unsigned at, unsigned n) {
+    (void)n;
+    return (struct order_key){at, at};
+}
+
+static struct order_key key_falling(unsigned at, unsigned n) {
+    return (struct order_key){n - at, at};
+}
+
+/* A full leaf, then what falls above it. */
+static struct order_key key_falling_above(unsigned at, unsigned n) {
+    return at < 63 ? (struct order_key){0, at} : key_falling(at, n);
+}
+
+/* Two full inner nodes of full leaves, then what falls between them. */
+static struct order_key key_falling_between(unsigned at, unsigned n) {
+    enum { FULL = 63 * 63, STEP = 1000000 };
+    if (at < 2 * FULL) return (struct order_key){(uint64_t)at * STEP, at};
+    return (struct order_key){(uint64_t)FULL * STEP - 1 - (at - 2 * FULL), at % n};
+}
+
+/* One value, later samples first. */
+static struct order_key key_seqs_falling(unsigned at, unsigned n) {
+    return (struct order_key){7, n - at};
+}
+
+/* A thousand values in turn. */
+static struct order_key key_runs(unsigned at, unsigned n) {
+    (void)n;
+    return (struct order_key){at % 1000, at};
+}
+
+/* In whatever order entries come, they take about the same. */
+static void test_an_entry_takes_few_bytes(void **state) {
+    (void)state;
+    struct order_key (*const keys[])(unsigned, unsigned) = {key_rising,        key_falling,
+                                                            key_falling_above, key_falling_between,
+                                                            key_seqs_falling,  key_runs};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        double bytes = bytes_an_entry(100000, keys[i]);
+        print_message("order %zu: %.1f bytes an entry\n", i, bytes);
+        assert_true(bytes < 35);
+    }
+}
+
 /* Where one of 64 is wanted, no leaf is spent: a walk ends when it has looked at as many in vain as
  * it may. */
 static void test_a_walk_in_vain_is_cut(void **state) {
@@ -192,12 +243,8 @@ static void test_a_walk_in_vain_is_cut(void **state) {
     for (size_t i = 0; i < ENTRIES; i++) a.use[i] = i % EVERY ? ORDER_UNWANTED : ORDER_WANTED;
     for (size_t i = 0; i < ENTRIES; i++) order_add(&o, a.keys[i]);
     uint64_t left = UINT64_MAX, waste = WASTE;
-    struct order_walk walk = {.use = array_use,
-                              .context = &a,
-                              .wide = 1,
-                              .narrow = 2,
-                              .left = &left,
-                              .waste = &waste};
+    struct order_walk walk = {
+        .use = array_use, .context = &a, .wide = 1, .narrow = 2, .left = &left, .waste = &waste};
     struct order_key from = ORDER_KEY_MIN, got;
     unsigned n = 0;
     for (; order_first(&o, &walk, from, TAGINDEX_END, &got); n++)
@@ -1238,6 +1285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_a_sorted_array),
         cmocka_unit_test(test_a_walk_skips_what_is_spent),
+        cmocka_unit_test(test_an_entry_takes_few_bytes),
         cmocka_unit_test(test_a_walk_in_vain_is_cut),
         KIT_TEST(test_an_index_changes_no_answer),
         KIT_TEST(test_a_where_is_a_range_and_keeps_up),
