@@ -4,7 +4,7 @@
 #   deps/install.sh [--build] [--demo] [--test]      all three where none is named
 set -eu
 
-build="gcc libc6-dev make autoconf automake pkg-config libevent-dev libjemalloc-dev libxxhash-dev libhiredis-dev"
+build="gcc libc6-dev make autoconf automake pkg-config libevent-dev libjemalloc-dev libxxhash-dev"
 demo="python3 python3-redis python3-numpy"
 test="python3-venv libcmocka-dev tcl perl strace redis-server redis-tools clang libclang-rt-14-dev"
 

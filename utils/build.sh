@@ -46,7 +46,7 @@ step() {
 cd "$tree"
 # Configured again where the options or the libraries are not those of last time.
 asked="options ${options[*]}"
-found=$(pkg-config --modversion libevent_core jemalloc hiredis cmocka 2>&1 || true)
+found=$(pkg-config --modversion libevent_core jemalloc cmocka 2>&1 || true)
 if [ ! -e Makefile ] || [ "$(cat configured 2>/dev/null)" != "$asked"$'\n'"$found" ]; then
     if [ "$(head -n 1 configured 2>/dev/null)" != "$asked" ]; then
         find . \( -name '*.o' -o -name '*.a' \) -delete

@@ -13,7 +13,7 @@ check_tree() (
     cd "$1"
     find . -name '*.[ch]' | sed 's|^\./||' | sort | xargs awk '
         BEGIN {
-            n = split("base:0 store:1 wire:1 benchmark:1 persist:2 request:2 server:3 tools:3 " \
+            n = split("base:0 store:1 wire:1 persist:2 request:2 benchmark:2 server:3 tools:3 " \
                       "cmd:4 repl:4 cluster:4 http:4", list, " ")
             for (i = 1; i <= n; i++) {
                 split(list[i], pair, ":")

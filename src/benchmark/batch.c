@@ -10,13 +10,9 @@ const char *batch_mix_name(enum batch_mix mix) {
     return names[mix];
 }
 
-static void format_key(uint64_t number, char *out, size_t len) {
-    out[0] = 's';
-    for (size_t i = len - 1; i > 0; i--, number /= 10) out[i] = (char)('0' + number % 10);
-}
-
 void batch_format_key(uint64_t number, char *out) {
-    format_key(number, out, BATCH_KEY_LEN);
+    out[0] = 's';
+    for (size_t i = BATCH_KEY_LEN - 1; i > 0; i--, number /= 10) out[i] = (char)('0' + number % 10);
 }
 
 size_t batch_bytes(size_t samples, size_t fields, size_t value_bytes) {
@@ -25,15 +21,7 @@ size_t batch_bytes(size_t samples, size_t fields, size_t value_bytes) {
 
 void batch_number_keys(struct batch *b, uint64_t first) {
     for (size_t i = 0; i < b->samples; i++)
-        format_key(first + i, b->keys + i * b->key_len, b->key_len);
-}
-
-void batch_widen_keys(struct batch *b, size_t len) {
-    mem_free(b->keys);
-    b->key_len = len;
-    b->keys = mem_alloc(b->samples * len);
-    for (size_t i = 0; i < b->samples; i++) b->key_sizes[i] = (uint32_t)len;
-    batch_number_keys(b, 0);
+        batch_format_key(first + i, b->keys + i * BATCH_KEY_LEN);
 }
 
 static enum batch_kind kind_of(enum batch_mix mix, size_t field) {
@@ -117,7 +105,9 @@ int batch_make(struct batch *b, size_t samples, size_t fields, size_t value_byte
     int code = memory_map(&b->memory, batch_bytes(samples, fields, value_bytes), true, e);
     if (code) return code;
     b->key_sizes = mem_alloc(samples * sizeof(*b->key_sizes));
-    batch_widen_keys(b, BATCH_KEY_LEN);
+    b->keys = mem_alloc(samples * BATCH_KEY_LEN);
+    for (size_t i = 0; i < samples; i++) b->key_sizes[i] = BATCH_KEY_LEN;
+    batch_number_keys(b, 0);
     b->fields = mem_calloc(fields, sizeof(*b->fields));
     char *payload = b->memory.bytes;
     for (size_t i = 0; i < fields; i++) {

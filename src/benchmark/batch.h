@@ -52,8 +52,7 @@ struct batch {
     size_t value_bytes; /* of the longest value */
     enum batch_mix mix;
     struct batch_field *fields;
-    size_t key_len;      /* BATCH_KEY_LEN, unless widened */
-    char *keys;          /* samples × key_len */
+    char *keys;          /* samples × BATCH_KEY_LEN */
     uint32_t *key_sizes; /* the shape of the key column */
     size_t payload_bytes;
     struct memory memory;
@@ -67,7 +66,7 @@ int batch_make(struct batch *b, size_t samples, size_t fields, size_t value_byte
 void batch_free(struct batch *b);
 
 static inline struct span batch_key(const struct batch *b, size_t sample) {
-    return span_of(b->keys + sample * b->key_len, b->key_len);
+    return span_of(b->keys + sample * BATCH_KEY_LEN, BATCH_KEY_LEN);
 }
 
 static inline struct span batch_value(const struct batch *b, size_t sample, size_t field) {
@@ -86,12 +85,8 @@ static inline struct span batch_read_shape(const struct batch *b, size_t field) 
     return dense ? span_of("", 0) : span_of(f->shape, b->samples * sizeof(*f->shape));
 }
 
-/* Give the samples other keys, that count from `first`. Messages made before keep theirs, but for
- * those that lent the key column. */
+/* Give the samples other keys, that count from `first`. Requests written before keep theirs. */
 void batch_number_keys(struct batch *b, uint64_t first);
-
-/* Keys of more digits: `len` bytes, BATCH_KEY_LEN or more. */
-void batch_widen_keys(struct batch *b, size_t len);
 
 /* The key of any sample, into `out` of BATCH_KEY_LEN bytes; `number` below 10^9. */
 void batch_format_key(uint64_t number, char *out);

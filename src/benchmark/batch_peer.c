@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 static size_t slots_of(const struct batch_setting *s) {
-    return speech_has_slots(s->scenario) ? s->connections * s->pipeline : 1;
+    return workload_has_slots(s->scenario) ? s->connections * s->pipeline : 1;
 }
 
 /* ---- waves --------------------------------------------------------------------------------- */
@@ -14,27 +14,27 @@ static bool next_message(void *context, size_t connection, struct drive_message 
     size_t pipeline = p->setting->pipeline;
     if (p->sent[connection] == pipeline) return false;
     size_t slot = connection * pipeline + p->sent[connection]++;
-    const struct message *request = &p->speech.requests[slot % p->speech.n_requests];
-    *m = (struct drive_message){request->iov, request->n_iov, p->speech.replies};
+    const struct workload_request *request = &p->workload.requests[slot % p->workload.n_requests];
+    *m = (struct drive_message){request->iov, request->n_iov, p->workload.replies};
     return true;
 }
 
 /* TQ.CLEAR, or TQ.RESET for the sampling scenarios, of every partition in use. */
 static int rewind_server(struct batch_peer *p, bool clear, struct error *e) {
-    char partition[SPEECH_PARTITION_MAX];
+    char partition[WORKLOAD_PARTITION_MAX];
     int code = 0;
     if (p->kind != BATCH_PEER_TQ) return 0;
     for (size_t i = 0; i < slots_of(p->setting) && !code; i++)
-        code = control_do(&p->server->control, NULL, e, clear ? "TQ.CLEAR %s" : "TQ.RESET %s",
-                          speech_partition(i, partition));
+        code = control_do(&p->server->control, NULL, e, clear ? "TQ.CLEAR" : "TQ.RESET",
+                          workload_partition(i, partition), NULL);
     return code;
 }
 
 static int before_wave(void *context, struct error *e) {
     struct batch_peer *p = context;
-    bool takes = p->speech.is_get && speech_has_slots(p->setting->scenario);
+    bool takes = p->workload.is_get && workload_has_slots(p->setting->scenario);
     int code = 0;
-    if (!p->speech.is_get || takes) code = rewind_server(p, !takes, e);
+    if (!p->workload.is_get || takes) code = rewind_server(p, !takes, e);
     for (size_t i = 0; i < p->setting->connections; i++) p->sent[i] = 0;
     p->before = drive_counts(&p->drive);
     return code;
@@ -48,13 +48,13 @@ static int count_wrong(const char *what, uint64_t got, uint64_t wanted, struct e
 /* Cheap enough for every wave: the number of samples written, or of values and bytes read. */
 static int after_wave(void *context, struct error *e) {
     struct batch_peer *p = context;
-    struct inlet now = drive_counts(&p->drive);
+    struct replies_counts now = drive_counts(&p->drive);
     const struct batch *b = p->setting->batch;
     uint64_t messages = p->setting->connections * p->setting->pipeline;
-    if (p->speech.is_get) {
+    if (p->workload.is_get) {
         uint64_t values = now.values - p->before.values;
-        if (values != messages * p->speech.values)
-            return count_wrong("values", values, messages * p->speech.values, e);
+        if (values != messages * p->workload.values)
+            return count_wrong("values", values, messages * p->workload.values, e);
         return now.nils == p->before.nils ? 0 : error_set(e, ERROR_ERR, "a wave brought a nil");
     }
     if (p->kind != BATCH_PEER_TQ) return 0;
@@ -66,67 +66,67 @@ static int after_wave(void *context, struct error *e) {
 /* ---- proof --------------------------------------------------------------------------------- */
 
 static bool once(void *context, size_t connection, struct drive_message *m) {
-    struct speech *s = context;
+    struct workload *s = context;
     (void)connection;
     if (!s->n_requests) return false;
     *m = (struct drive_message){s->requests->iov, s->requests->n_iov, s->replies};
-    s->n_requests = 0; /* the message stays the maker's to free */
+    s->n_requests = 0; /* of a copy: the maker frees the request */
     return true;
 }
 
-/* Send a speech's first request over a connection of its own; `check` the answer. */
-static int converse(struct batch_peer *p, const struct speech *s, bool check, struct error *e) {
+/* Send a workload's first request over a connection of its own; `check` the answer. */
+static int converse(struct batch_peer *p, const struct workload *s, bool check, struct error *e) {
     const struct batch_setting *setting = p->setting;
-    struct speech left = *s;
+    struct workload left = *s;
     struct drive drive;
     struct drive_source source = {once, &left};
     struct drive_time time = {0};
-    struct inlet *in = speech_inlet(s, e);
-    if (!in) return e->code;
+    struct replies *replies = workload_replies(s, e);
+    if (!replies) return e->code;
     bool rows = check && !s->columns;
-    if (rows) rows_expect(in, s->batch, s->with_keys);
-    int code =
-        drive_open(&drive, &p->server->address, setting->transport, setting->buffer, 1, 1, &in, e);
+    if (rows) replies_expect(replies, s->batch, s->with_keys);
+    int code = drive_open(&drive, &p->server->address, setting->transport, setting->buffer, 1, 1,
+                          &replies, e);
     if (code) return code;
     code = drive_run(&drive, &source, &time, e);
-    if (!code && check && s->columns) code = speech_check_landed(s, in, e);
-    if (!code && rows && in->values != s->values)
-        code = count_wrong("values", in->values, s->values, e);
+    if (!code && check && s->columns) code = workload_check_columns(s, replies, e);
+    uint64_t values = replies_count(replies)->values;
+    if (!code && rows && values != s->values) code = count_wrong("values", values, s->values, e);
     drive_close(&drive);
     return code ? measure_blame(&p->measure, e) : 0;
 }
 
 /* What was put comes back as it was. */
 static int prove_put(struct batch_peer *p, struct error *e) {
-    struct speech reading;
+    struct workload reading;
     if (p->kind == BATCH_PEER_RAW) return 0;
     bool columns = p->setting->scenario == SCENARIO_MPUT;
-    speech_make(&reading, columns ? SCENARIO_MGET : SCENARIO_GET, p->kind == BATCH_PEER_REDIS,
-                p->setting->batch, 1);
+    workload_make(&reading, columns ? SCENARIO_MGET : SCENARIO_GET, p->kind == BATCH_PEER_REDIS,
+                  p->setting->batch, 1);
     int code = converse(p, &reading, true, e);
-    speech_free(&reading);
+    workload_free(&reading);
     return code;
 }
 
 /* One more wave, all of which is compared. */
 static int prove_get(struct batch_peer *p, struct error *e) {
-    const struct speech *s = &p->speech;
+    const struct workload *s = &p->workload;
     size_t n = p->setting->connections;
     for (size_t i = 0; i < n && !s->columns; i++)
-        rows_expect(p->drive.connections[i].inlet, s->batch, s->with_keys);
+        replies_expect(p->drive.connections[i].replies, s->batch, s->with_keys);
     int code = measure_warm_up(&p->measure, e);
     for (size_t i = 0; i < n && !code; i++) {
-        struct inlet *in = p->drive.connections[i].inlet;
+        struct replies *replies = p->drive.connections[i].replies;
         if (!s->columns)
-            rows_expect(in, NULL, false);
-        else if ((code = speech_check_landed(s, in, e)))
+            replies_expect(replies, NULL, false);
+        else if ((code = workload_check_columns(s, replies, e)))
             measure_blame(&p->measure, e);
     }
     return code;
 }
 
 int batch_peer_prove(struct batch_peer *p, struct error *e) {
-    return p->speech.is_get ? prove_get(p, e) : prove_put(p, e);
+    return p->workload.is_get ? prove_get(p, e) : prove_put(p, e);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -135,8 +135,8 @@ void batch_peer_make(struct batch_peer *p, enum batch_peer_kind kind, const stru
                      struct peer *server) {
     static const char *const names[] = {"tq", "raw", "redis"};
     *p = (struct batch_peer){.kind = kind, .setting = s, .server = server};
-    speech_make(&p->speech, s->scenario, kind == BATCH_PEER_REDIS, s->batch,
-                s->connections * s->pipeline);
+    workload_make(&p->workload, s->scenario, kind == BATCH_PEER_REDIS, s->batch,
+                  s->connections * s->pipeline);
     p->sent = mem_calloc(s->connections, sizeof(*p->sent));
     p->measure = (struct measure_peer){.name = names[kind],
                                        .drive = &p->drive,
@@ -147,7 +147,7 @@ void batch_peer_make(struct batch_peer *p, enum batch_peer_kind kind, const stru
 }
 
 void batch_peer_free(struct batch_peer *p) {
-    speech_free(&p->speech);
+    workload_free(&p->workload);
     mem_free(p->sent);
     measure_free(&p->measure);
     *p = (struct batch_peer){0};
@@ -155,19 +155,19 @@ void batch_peer_free(struct batch_peer *p) {
 
 /* Put the batch where it is to be read: into each partition that is read or taken from. */
 static int fill(struct batch_peer *p, struct error *e) {
-    struct speech writing;
+    struct workload writing;
     if (p->kind == BATCH_PEER_RAW) return 0;
     bool rows = p->kind == BATCH_PEER_REDIS || p->setting->scenario == SCENARIO_GET;
     int code = rewind_server(p, true, e);
-    speech_make(&writing, rows ? SCENARIO_PUT : SCENARIO_MPUT, p->kind == BATCH_PEER_REDIS,
-                p->setting->batch, slots_of(p->setting));
+    workload_make(&writing, rows ? SCENARIO_PUT : SCENARIO_MPUT, p->kind == BATCH_PEER_REDIS,
+                  p->setting->batch, slots_of(p->setting));
     for (size_t i = 0; i < writing.n_requests && !code; i++) {
-        struct speech one = writing;
+        struct workload one = writing;
         one.requests += i;
         one.n_requests = 1;
         code = converse(p, &one, false, e);
     }
-    speech_free(&writing);
+    workload_free(&writing);
     return code;
 }
 
@@ -175,8 +175,8 @@ static int start_raw(struct batch_peer *p, struct error *e) {
     const struct batch_setting *s = p->setting;
     struct rawpeer_plan plan = {.connections = s->connections,
                                 .pipeline = s->pipeline,
-                                .request_bytes = p->speech.requests->bytes,
-                                .reply = &p->speech.reply,
+                                .request_bytes = p->workload.requests->writer.bytes,
+                                .reply = &p->workload.reply,
                                 .fresh = s->cold,
                                 .transport = s->transport,
                                 .buffer = s->buffer};
@@ -185,18 +185,18 @@ static int start_raw(struct batch_peer *p, struct error *e) {
 
 static int connect_all(struct batch_peer *p, const struct link_address *a, struct error *e) {
     const struct batch_setting *s = p->setting;
-    struct inlet **inlets = mem_calloc(s->connections, sizeof(struct inlet *));
+    struct replies **replies = mem_calloc(s->connections, sizeof(struct replies *));
     int code = 0;
     for (size_t i = 0; i < s->connections && !code; i++) {
-        inlets[i] = speech_inlet(&p->speech, e);
-        if (!inlets[i]) code = e->code;
+        replies[i] = workload_replies(&p->workload, e);
+        if (!replies[i]) code = e->code;
     }
     if (code)
-        for (size_t i = 0; i < s->connections; i++) inlet_free(inlets[i]);
+        for (size_t i = 0; i < s->connections; i++) replies_free(replies[i]);
     else
         code = drive_open(&p->drive, a, s->transport, s->buffer, s->connections, s->pipeline,
-                          inlets, e);
-    mem_free(inlets);
+                          replies, e);
+    mem_free(replies);
     return code;
 }
 
@@ -206,7 +206,7 @@ int batch_peer_open(struct batch_peer *p, struct error *e) {
     if (code) return code;
     code = connect_all(p, raw ? &p->raw.address : &p->server->address, e);
     p->measure.pid = raw ? p->raw.pid : p->server->pid;
-    if (!code && p->speech.is_get) code = fill(p, e);
+    if (!code && p->workload.is_get) code = fill(p, e);
     if (p->setting->cold || code) return code;
     code = measure_warm_up(&p->measure, e);
     return code ? code : batch_peer_prove(p, e);

@@ -6,7 +6,7 @@
 #include "benchmark/measure.h"
 #include "benchmark/peer.h"
 #include "benchmark/rawpeer.h"
-#include "benchmark/speech.h"
+#include "benchmark/workload.h"
 
 enum batch_peer_kind { BATCH_PEER_TQ, BATCH_PEER_RAW, BATCH_PEER_REDIS };
 
@@ -26,10 +26,10 @@ struct batch_peer {
     const struct batch_setting *setting;
     struct peer *server; /* NULL for the raw peer */
     struct rawpeer raw;
-    struct speech speech;
+    struct workload workload;
     struct drive drive;
-    size_t *sent;        /* messages of this wave, by connection */
-    struct inlet before; /* counts when the wave began */
+    size_t *sent;                 /* messages of this wave, by connection */
+    struct replies_counts before; /* when the wave began */
     struct measure_peer measure;
 };
 

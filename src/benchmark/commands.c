@@ -3,168 +3,143 @@
 
 #include <stdio.h>
 
-#include "base/mem.h"
-
-static void add_keys(struct message *m, const struct batch *b) {
-    message_word(m, "KEYS");
-    message_number(m, b->samples);
-    for (size_t i = 0; i < b->samples; i++)
-        message_bulk(m, batch_key(b, i).ptr, batch_key(b, i).len);
+static void add_keys(struct request_writer *w, const struct batch *b) {
+    request_writer_word(w, "KEYS");
+    request_writer_number(w, (int64_t)b->samples);
+    for (size_t i = 0; i < b->samples; i++) request_writer_arg(w, batch_key(b, i));
 }
 
-static void add_field_names(struct message *m, const struct batch *b) {
-    message_word(m, "FIELDS");
-    message_number(m, b->n_fields);
-    for (size_t i = 0; i < b->n_fields; i++) message_word(m, b->fields[i].name);
+static void add_field_names(struct request_writer *w, const struct batch *b) {
+    request_writer_word(w, "FIELDS");
+    request_writer_number(w, (int64_t)b->n_fields);
+    for (size_t i = 0; i < b->n_fields; i++) request_writer_word(w, b->fields[i].name);
 }
 
-static void add_form(struct message *m, enum commands_form form) {
+static void add_form(struct request_writer *w, enum commands_form form) {
     static const char *const words[] = {"ROWS", "COLUMNS", "KEYS"};
-    message_word(m, "AS");
-    message_word(m, words[form]);
-}
-
-/* The four parts of a column. */
-static void add_column(struct message *m, const char *name, const char *type, struct span shape,
-                       struct span payload) {
-    message_word(m, name);
-    message_word(m, type);
-    message_bulk(m, shape.ptr, shape.len);
-    message_bulk(m, payload.ptr, payload.len);
+    request_writer_word(w, "AS");
+    request_writer_word(w, words[form]);
 }
 
 static struct span field_payload(const struct batch *b, size_t field) {
     return span_of(b->fields[field].payload, batch_column_bytes(b, field));
 }
 
-void commands_mput(struct message *m, const char *partition, const struct batch *b) {
-    message_array(m, 4 + b->samples + 2 + 4 * b->n_fields);
-    message_word(m, "TQ.MPUT");
-    message_word(m, partition);
-    add_keys(m, b);
-    message_word(m, "COLUMNS");
-    message_number(m, b->n_fields);
+void commands_mput(struct request_writer *w, const char *partition, const struct batch *b) {
+    request_writer_begin(w, 4 + b->samples + 2 + 4 * b->n_fields);
+    request_writer_word(w, "TQ.MPUT");
+    request_writer_word(w, partition);
+    add_keys(w, b);
+    request_writer_word(w, "COLUMNS");
+    request_writer_number(w, (int64_t)b->n_fields);
     for (size_t i = 0; i < b->n_fields; i++) {
         const struct batch_field *f = &b->fields[i];
-        struct span shape = span_of(f->shape, f->shape ? b->samples * sizeof(*f->shape) : 0);
-        add_column(m, f->name, f->type, shape, field_payload(b, i));
+        request_writer_word(w, f->name);
+        request_writer_word(w, f->type);
+        request_writer_ref(w, span_of(f->shape, f->shape ? b->samples * sizeof(*f->shape) : 0));
+        request_writer_ref(w, field_payload(b, i));
     }
 }
 
-void commands_mget(struct message *m, const char *partition, const struct batch *b,
+void commands_mget(struct request_writer *w, const char *partition, const struct batch *b,
                    enum commands_form form) {
-    message_array(m, 4 + b->samples + 2 + b->n_fields + 2);
-    message_word(m, "TQ.MGET");
-    message_word(m, partition);
-    add_keys(m, b);
-    add_field_names(m, b);
-    add_form(m, form);
+    request_writer_begin(w, 4 + b->samples + 2 + b->n_fields + 2);
+    request_writer_word(w, "TQ.MGET");
+    request_writer_word(w, partition);
+    add_keys(w, b);
+    add_field_names(w, b);
+    add_form(w, form);
 }
 
-void commands_sample(struct message *m, const char *partition, size_t count, const struct batch *b,
-                     enum commands_form form) {
-    message_array(m, 5 + 2 + b->n_fields + 2);
-    message_word(m, "TQ.SAMPLE");
-    message_word(m, partition);
-    message_word(m, "benchmark");
-    message_word(m, "COUNT");
-    message_number(m, count);
-    add_field_names(m, b);
-    add_form(m, form);
+void commands_sample(struct request_writer *w, const char *partition, size_t count,
+                     const struct batch *b, enum commands_form form) {
+    request_writer_begin(w, 5 + 2 + b->n_fields + 2);
+    request_writer_word(w, "TQ.SAMPLE");
+    request_writer_word(w, partition);
+    request_writer_word(w, "benchmark");
+    request_writer_word(w, "COUNT");
+    request_writer_number(w, (int64_t)count);
+    add_field_names(w, b);
+    add_form(w, form);
 }
 
-/* ---- rows, in hiredis' words --------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------- */
 
-struct words {
-    const char **argv;
-    size_t *lengths;
-    int argc;
-};
-
-static void words_new(struct words *w, size_t n) {
-    *w = (struct words){mem_alloc(n * sizeof(*w->argv)), mem_alloc(n * sizeof(*w->lengths)), 0};
-}
-
-static void words_free(struct words *w) {
-    mem_free(w->argv);
-    mem_free(w->lengths);
-}
-
-static void words_add(struct words *w, struct span word) {
-    w->argv[w->argc] = word.ptr;
-    w->lengths[w->argc++] = word.len;
-}
-
-void commands_put_rows(struct message *m, const char *partition, const struct batch *b) {
-    char(*names)[BATCH_NAME_MAX + 40] = mem_alloc(b->n_fields * sizeof(*names));
-    char count[24];
-    struct words w;
-    words_new(&w, 5 + 2 * b->n_fields);
-    snprintf(count, sizeof(count), "%zu", b->n_fields);
-    for (size_t i = 0; i < b->n_fields; i++)
-        snprintf(names[i], sizeof(*names), "%s:%s", b->fields[i].name, b->fields[i].type);
+void commands_put_rows(struct request_writer *w, const char *partition, const struct batch *b) {
+    char name[BATCH_NAME_MAX + 40];
     for (size_t s = 0; s < b->samples; s++) {
-        w.argc = 0;
-        words_add(&w, SPAN_LITERAL("TQ.PUT"));
-        words_add(&w, span_of_string(partition));
-        words_add(&w, batch_key(b, s));
-        words_add(&w, SPAN_LITERAL("FIELDS"));
-        words_add(&w, span_of_string(count));
+        request_writer_begin(w, 5 + 2 * b->n_fields);
+        request_writer_word(w, "TQ.PUT");
+        request_writer_word(w, partition);
+        request_writer_arg(w, batch_key(b, s));
+        request_writer_word(w, "FIELDS");
+        request_writer_number(w, (int64_t)b->n_fields);
         for (size_t i = 0; i < b->n_fields; i++) {
-            words_add(&w, span_of_string(names[i]));
-            words_add(&w, batch_value(b, s, i));
+            snprintf(name, sizeof(name), "%s:%s", b->fields[i].name, b->fields[i].type);
+            request_writer_word(w, name);
+            request_writer_ref(w, batch_value(b, s, i));
         }
-        message_command(m, w.argc, w.argv, w.lengths);
     }
-    words_free(&w);
-    mem_free(names);
 }
 
-static void add_hash_rows(struct message *m, const struct batch *b, const char *command,
-                          bool with_values) {
-    struct words w;
-    words_new(&w, 2 + 2 * b->n_fields);
+void commands_hset_rows(struct request_writer *w, const struct batch *b) {
     for (size_t s = 0; s < b->samples; s++) {
-        w.argc = 0;
-        words_add(&w, span_of_string(command));
-        words_add(&w, batch_key(b, s));
+        request_writer_begin(w, 2 + 2 * b->n_fields);
+        request_writer_word(w, "HSET");
+        request_writer_arg(w, batch_key(b, s));
         for (size_t i = 0; i < b->n_fields; i++) {
-            words_add(&w, span_of_string(b->fields[i].name));
-            if (with_values) words_add(&w, batch_value(b, s, i));
+            request_writer_word(w, b->fields[i].name);
+            request_writer_ref(w, batch_value(b, s, i));
         }
-        message_command(m, w.argc, w.argv, w.lengths);
     }
-    words_free(&w);
 }
 
-void commands_hset_rows(struct message *m, const struct batch *b) {
-    add_hash_rows(m, b, "HSET", true);
+void commands_hmget_rows(struct request_writer *w, const struct batch *b) {
+    for (size_t s = 0; s < b->samples; s++) {
+        request_writer_begin(w, 2 + b->n_fields);
+        request_writer_word(w, "HMGET");
+        request_writer_arg(w, batch_key(b, s));
+        for (size_t i = 0; i < b->n_fields; i++) request_writer_word(w, b->fields[i].name);
+    }
 }
 
-void commands_hmget_rows(struct message *m, const struct batch *b) {
-    add_hash_rows(m, b, "HMGET", false);
+size_t commands_words(struct request_writer *w, size_t argc, const char *const *argv) {
+    size_t before = w->bytes;
+    request_writer_begin(w, argc);
+    for (size_t i = 0; i < argc; i++) request_writer_word(w, argv[i]);
+    return w->bytes - before;
 }
 
 /* ---- replies ------------------------------------------------------------------------------- */
 
-void commands_reply_columns(struct message *m, const struct batch *b) {
-    message_array(m, 1 + b->n_fields);
-    message_array(m, 4);
-    add_column(m, "@key", "bytes", span_of(b->key_sizes, b->samples * sizeof(*b->key_sizes)),
-               span_of(b->keys, b->samples * b->key_len));
-    for (size_t i = 0; i < b->n_fields; i++) {
-        message_array(m, 4);
-        add_column(m, b->fields[i].name, b->fields[i].read_type, batch_read_shape(b, i),
-                   field_payload(b, i));
-    }
+/* The batch's memory is released with the batch. */
+static void keep(void *context) {
+    (void)context;
 }
 
-void commands_reply_rows(struct message *m, const struct batch *b, bool with_keys) {
-    message_array(m, b->samples);
+static void reply_column(struct reply *r, const char *name, const char *type, struct span shape,
+                         struct span payload) {
+    reply_array(r, 4);
+    reply_text(r, name);
+    reply_text(r, type);
+    reply_lend(r, shape, keep, NULL);
+    reply_lend(r, payload, keep, NULL);
+}
+
+void commands_reply_columns(struct reply *r, const struct batch *b) {
+    reply_array(r, 1 + b->n_fields);
+    reply_column(r, "@key", "bytes", span_of(b->key_sizes, b->samples * sizeof(*b->key_sizes)),
+                 span_of(b->keys, b->samples * BATCH_KEY_LEN));
+    for (size_t i = 0; i < b->n_fields; i++)
+        reply_column(r, b->fields[i].name, b->fields[i].read_type, batch_read_shape(b, i),
+                     field_payload(b, i));
+}
+
+void commands_reply_rows(struct reply *r, const struct batch *b, bool with_keys) {
+    reply_array(r, b->samples);
     for (size_t s = 0; s < b->samples; s++) {
-        message_array(m, b->n_fields + with_keys);
-        if (with_keys) message_bulk(m, batch_key(b, s).ptr, b->key_len);
-        for (size_t i = 0; i < b->n_fields; i++)
-            message_bulk(m, batch_value(b, s, i).ptr, batch_value(b, s, i).len);
+        reply_array(r, b->n_fields + with_keys);
+        if (with_keys) reply_bulk(r, batch_key(b, s));
+        for (size_t i = 0; i < b->n_fields; i++) reply_lend(r, batch_value(b, s, i), keep, NULL);
     }
 }

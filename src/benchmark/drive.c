@@ -20,12 +20,12 @@ static int watch(struct drive *d, size_t i, int operation, bool write, struct er
 }
 
 int drive_open(struct drive *d, const struct link_address *a, enum link_transport transport,
-               int buffer, size_t n, size_t pipeline, struct inlet **inlets, struct error *e) {
+               int buffer, size_t n, size_t pipeline, struct replies **replies, struct error *e) {
     *d = (struct drive){.epoll = epoll_create1(EPOLL_CLOEXEC), .n = n, .pipeline = pipeline};
     d->connections = mem_calloc(n, sizeof(*d->connections));
     for (size_t i = 0; i < n; i++) {
         d->connections[i].fd = -1;
-        d->connections[i].inlet = inlets[i];
+        d->connections[i].replies = replies[i];
         d->connections[i].flights = mem_calloc(pipeline, sizeof(struct drive_flight));
     }
     int code = d->epoll < 0 ? error_set(e, ERROR_ERR, "epoll_create: %s", strerror(errno)) : 0;
@@ -44,7 +44,7 @@ void drive_close(struct drive *d) {
     for (size_t i = 0; i < d->n && d->connections; i++) {
         struct drive_connection *c = &d->connections[i];
         if (c->fd >= 0) close(c->fd);
-        inlet_free(c->inlet);
+        replies_free(c->replies);
         mem_free(c->flights);
     }
     if (d->connections && d->epoll >= 0) close(d->epoll);
@@ -105,11 +105,11 @@ static int advance(struct drive *d, struct drive_source *source, size_t i, struc
 /* Replies have come: messages that have all of theirs are over. */
 static int account(struct drive *d, size_t i, struct series *latency_us, struct error *e) {
     struct drive_connection *c = &d->connections[i];
-    uint64_t fresh = c->inlet->replies - c->seen;
+    uint64_t replies = replies_count(c->replies)->replies, fresh = replies - c->seen;
     int64_t now = fresh ? timing_now_ns() : 0;
-    c->seen = c->inlet->replies;
+    c->seen = replies;
     while (fresh) {
-        if (!c->in_flight) return error_set(e, ERROR_ERR, "a reply that nobody asked for");
+        if (!c->in_flight) return error_set(e, ERROR_ERR, "a reply to no request");
         struct drive_flight *flight = &c->flights[c->first];
         uint64_t part = fresh < flight->due ? fresh : flight->due;
         flight->due -= part;
@@ -128,7 +128,7 @@ static int serve(struct drive *d, struct drive_source *source, struct drive_time
     struct drive_connection *c = &d->connections[i];
     int code = 0;
     if (event->events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
-        code = inlet_fill(c->inlet, c->fd, e);
+        code = replies_fill(c->replies, c->fd, e);
         if (!code) code = account(d, i, time->latency_us, e);
     }
     if (!code && !c->is_dry) code = advance(d, source, i, e);
@@ -158,15 +158,14 @@ int drive_run(struct drive *d, struct drive_source *source, struct drive_time *t
     return code;
 }
 
-struct inlet drive_counts(const struct drive *d) {
-    struct inlet sum = {0};
+struct replies_counts drive_counts(const struct drive *d) {
+    struct replies_counts sum = {0};
     for (size_t i = 0; i < d->n; i++) {
-        const struct inlet *in = d->connections[i].inlet;
-        sum.replies += in->replies;
-        sum.values += in->values;
-        sum.nils += in->nils;
-        sum.value_bytes += in->value_bytes;
-        sum.sum += in->sum;
+        const struct replies_counts *one = replies_count(d->connections[i].replies);
+        sum.replies += one->replies;
+        sum.values += one->values;
+        sum.nils += one->nils;
+        sum.sum += one->sum;
     }
     return sum;
 }

@@ -13,8 +13,8 @@
 #include <sys/uio.h>
 
 #include "base/error.h"
-#include "benchmark/inlet.h"
 #include "benchmark/link.h"
+#include "benchmark/replies.h"
 #include "benchmark/series.h"
 
 struct drive_message {
@@ -36,13 +36,13 @@ struct drive_flight {
 
 struct drive_connection {
     int fd;
-    struct inlet *inlet;
+    struct replies *replies;
     struct drive_message sending;
     size_t iov_at, iov_offset; /* what of it is sent */
     bool is_sending, is_dry, wants_write;
     struct drive_flight *flights; /* a ring of `pipeline` places */
     size_t first, in_flight;
-    uint64_t seen; /* replies of the inlet that are accounted for */
+    uint64_t seen; /* replies that are accounted for */
 };
 
 struct drive {
@@ -57,10 +57,10 @@ struct drive_time {
     struct series *latency_us; /* one a message is added; NULL: not asked for */
 };
 
-/* Connect `n` times; `inlets` are n, one for each, and become the drive's in any case. On failure
+/* Connect `n` times; `replies` are n, one for each, and become the drive's in any case. On failure
  * *d is empty. */
 int drive_open(struct drive *d, const struct link_address *a, enum link_transport transport,
-               int buffer, size_t n, size_t pipeline, struct inlet **inlets, struct error *e);
+               int buffer, size_t n, size_t pipeline, struct replies **replies, struct error *e);
 void drive_close(struct drive *d);
 
 /* Send all that the source has and wait for all replies. After a failure the connections are of no
@@ -69,6 +69,6 @@ int drive_run(struct drive *d, struct drive_source *source, struct drive_time *t
               struct error *e);
 
 /* Sums over all connections. */
-struct inlet drive_counts(const struct drive *d);
+struct replies_counts drive_counts(const struct drive *d);
 
 #endif

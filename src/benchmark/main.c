@@ -1,8 +1,7 @@
 /* tq-benchmark: what a tq server can do, measured against what the machine can do.
  *
  * One thread on raw sockets keeps the server busy; peers that do the same with less (a bare
- * process on bare sockets) or differently (Redis) take turns with it in the same run. This file
- * knows all the others: options, the servers, the scenarios, the report. */
+ * process on bare sockets) or differently (Redis) take turns with it in the same run. */
 #include <stdio.h>
 
 #include "benchmark/interrupt.h"
@@ -17,9 +16,10 @@ static void prepare_peers(struct bench *b) {
                           .program = o->own_server ? o->server : NULL,
                           .arguments = o->server_arguments,
                           .workdir = &b->workdir,
+                          .files = b->files,
                           .address = o->address};
-    b->redis =
-        (struct peer){.kind = PEER_REDIS, .program = b->redis_program, .workdir = &b->workdir};
+    b->redis = (struct peer){
+        .kind = PEER_REDIS, .program = b->redis_program, .workdir = &b->workdir, .files = b->files};
     if (!o->compare) return;
     b->has_redis = peer_find_program("redis-server", b->redis_program, sizeof(b->redis_program));
     if (!b->has_redis) report_note(&b->report, "redis-server is not on PATH: not compared with it");

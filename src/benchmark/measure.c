@@ -44,13 +44,6 @@ static void keep_round(struct measure_peer *p, const struct measure_wave *wave, 
     if (resident > p->resident) p->resident = resident;
 }
 
-void measure_add_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
-                       int64_t ns, int64_t client_cpu_ns) {
-    series_add(&p->latency_us, (double)ns / 1000 / (double)(waves * wave->requests));
-    p->client_cpu_ns += client_cpu_ns;
-    keep_round(p, wave, waves, ns, 0);
-}
-
 int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
                   struct error *e) {
     int64_t elapsed = 0, server_ns = 0;
@@ -67,7 +60,7 @@ int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_
     return 0;
 }
 
-/* Round by round, before anyone sorts the rates. */
+/* Round by round: the rates must not be sorted yet. */
 struct report_ratio measure_ratio(const struct series *own, const struct series *peer) {
     struct series ratios = {0};
     for (size_t i = 0; i < own->n && i < peer->n; i++)

@@ -1,10 +1,9 @@
 /* One peer under measurement, and the rounds in which peers take turns.
  *
- * Machines have moods: a figure of now and a figure of a minute ago do not compare. So the peers
- * of a scenario alternate, round by round, in an order that turns around each time; a ratio is
- * taken within a round, and what is reported is the median of the rounds. A round is so many
- * waves; a wave is what the source yields at once, and only that is timed. What has to happen
- * between waves (clearing what was put, looking at what came back) is off the clock. */
+ * The speed of a machine changes from minute to minute. So the peers of a scenario alternate, round
+ * by round, and the order is reversed each time; a ratio is taken within a round, and the median of
+ * the rounds is reported. A round is a number of waves; a wave is what the source yields at once,
+ * and only that is timed. Clearing what was put and checking what came back is off the clock. */
 #ifndef TQ_BENCHMARK_MEASURE_H
 #define TQ_BENCHMARK_MEASURE_H
 
@@ -27,8 +26,8 @@ struct measure_peer {
     struct drive *drive;
     struct drive_source source;
     void *context;
-    /* Each may be NULL. Before a wave: make the source yield again, and the server be as it was.
-     * After it: has it done what it should? */
+    /* Each may be NULL. Before a wave: resets the source and the server. After it: checks what
+     * came back. */
     int (*before)(void *context, struct error *e);
     int (*after)(void *context, struct error *e);
 
@@ -38,16 +37,12 @@ struct measure_peer {
     int64_t elapsed_ns, cpu_ns, client_cpu_ns;
     uint64_t requests;
     size_t resident;      /* the most that was seen at the end of a round */
-    uint64_t used_memory; /* as the server says; filled in by whoever can ask it */
+    uint64_t used_memory; /* as the server reports it; set by the scenario */
 };
 
 /* Run so many waves on the clock as one round. */
 int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
                   struct error *e);
-
-/* A round that someone else has run and timed: so many waves in `ns`. */
-void measure_add_round(struct measure_peer *p, const struct measure_wave *wave, size_t waves,
-                       int64_t ns, int64_t client_cpu_ns);
 
 /* One wave whose figures are thrown away. */
 int measure_warm_up(struct measure_peer *p, struct error *e);

@@ -21,7 +21,7 @@ struct memory {
  * is. On failure *m is empty. */
 int memory_map(struct memory *m, size_t size, bool fault_in, struct error *e);
 
-/* An empty one is no harm. */
+/* An empty one is allowed. */
 void memory_unmap(struct memory *m);
 
 /* What the machine could give to new mappings now, in bytes; SIZE_MAX where that is not known. */

@@ -10,9 +10,8 @@
 #include "benchmark/units.h"
 
 static const char *const scenario_names[SCENARIOS] = {
-    "mput",    "mget",       "put",     "get",    "sample", "sample-rows",  "sample-keys",
-    "ping",    "put-one",    "get-one", "wake",   "memory", "memory-small", "log-mput",
-    "log-put", "log-always", "load",    "bgsave", "sweep",
+    "mput", "mget",    "put",     "get",  "sample", "sample-rows",  "sample-keys",
+    "ping", "put-one", "get-one", "wake", "memory", "memory-small", "sweep",
 };
 
 const char *options_scenario_name(enum scenario s) {
@@ -163,8 +162,6 @@ static int read_valued(struct reading *r, const char *option, const char *value,
         return read_number(option, value, 1, 1000, &o->rounds, e);
     }
     if (IS("--socket-buffer")) return read_number(option, value, 0, 1 << 30, &o->buffer, e);
-    if (IS("--size")) return read_number(option, value, 1, UINT64_C(1) << 40, &o->size, e);
-    if (IS("--writes")) return read_number(option, value, 1, 100000, &o->writes, e);
     if (IS("--dir")) {
         o->directory = value;
         return *value ? 0 : wrong(e, option, value, "a directory");
@@ -268,11 +265,9 @@ static int check(struct reading *r, struct error *e) {
         (has_scenario(o, SCENARIO_MEMORY) || has_scenario(o, SCENARIO_MEMORY_SMALL)))
         return error_set(e, ERROR_ERR,
                          "memory scenarios need a server that is started here: without -h, -p, -s");
-    for (int s = SCENARIO_LOG_MPUT; s <= SCENARIO_BGSAVE && !o->own_server; s++)
-        if (has_scenario(o, (enum scenario)s))
-            return error_set(e, ERROR_ERR,
-                             "%s needs servers that are started here: without -h, -p, -s",
-                             options_scenario_name((enum scenario)s));
+    if (!o->own_server && o->directory)
+        return error_set(e, ERROR_ERR,
+                         "--dir is for a server that is started here: without -h, -p, -s");
     if (o->compare && !o->own_server && !link_is_local(&o->address))
         return error_set(e, ERROR_ERR, "--compare needs a server on this machine");
     return 0;
@@ -286,7 +281,6 @@ enum options_outcome options_read(struct options *o, int argc, char **argv, stru
                           .samples = 1024,
                           .fields = 9,
                           .rounds = 5,
-                          .writes = 1000,
                           .buffer = 4 << 20};
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help")) return OPTIONS_HELP;

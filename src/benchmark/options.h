@@ -24,11 +24,6 @@ enum scenario {
     SCENARIO_WAKE,
     SCENARIO_MEMORY,
     SCENARIO_MEMORY_SMALL,
-    SCENARIO_LOG_MPUT,
-    SCENARIO_LOG_PUT,
-    SCENARIO_LOG_ALWAYS,
-    SCENARIO_LOAD,
-    SCENARIO_BGSAVE,
     SCENARIO_SWEEP,
     SCENARIOS
 };
@@ -64,8 +59,6 @@ struct options {
     enum report_form form;
     const char *plot;
     const char *directory; /* for what servers keep on disk; NULL: the run's own */
-    uint64_t size;         /* of the payload of load and bgsave; 0: the scenario's own default */
-    uint64_t writes;       /* a second, of bgsave */
 };
 
 enum options_outcome { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };

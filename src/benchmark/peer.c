@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,9 +17,9 @@
 #include "benchmark/timing.h"
 
 enum { START_SECONDS = 120, STOP_SECONDS = 120, ARGUMENTS_MAX = 64, START_TRIES = 3 };
+enum { LOG_PATH_MAX = WORKDIR_PATH_MAX + 32, DIRECTORY_MAX = WORKDIR_FILES_MAX + 32 };
 
 static const char *peer_word(const struct peer *p) {
-    if (p->name) return p->name;
     return p->kind == PEER_REDIS ? "redis" : "tq";
 }
 
@@ -26,13 +27,19 @@ static void pause_ms(long ms) {
     nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
 }
 
-void peer_log_path(const struct peer *p, char *out) {
-    snprintf(out, PEER_LOG_MAX, "%s/%s.log", p->workdir->path, peer_word(p));
+/* Its output, into `out` of LOG_PATH_MAX bytes. */
+static void log_path(const struct peer *p, char *out) {
+    snprintf(out, LOG_PATH_MAX, "%s/%s.log", p->workdir->path, peer_word(p));
+}
+
+static void directory_path(const struct peer *p, char *out) {
+    snprintf(out, DIRECTORY_MAX, "%s/%s", p->files, peer_word(p));
 }
 
 /* ---- the child ----------------------------------------------------------------------------- */
 
-static int collect_arguments(const struct peer *p, const char *port, const char **argv) {
+static int collect_arguments(const struct peer *p, const char *port, const char *directory,
+                             const char **argv) {
     static const char *const quiet_redis[] = {"--save", "",           "--appendonly",
                                               "no",     "--loglevel", "warning"};
     int n = 0;
@@ -43,12 +50,10 @@ static int collect_arguments(const struct peer *p, const char *port, const char 
     argv[n++] = port;
     argv[n++] = "--unixsocket";
     argv[n++] = p->address.path;
-    argv[n++] = "--dir"; /* what lies where the benchmark is started is nobody's to load */
-    argv[n++] = p->workdir->path;
+    argv[n++] = "--dir"; /* else it would load what lies where the benchmark was started */
+    argv[n++] = directory;
     for (size_t i = 0; p->kind == PEER_REDIS && i < sizeof(quiet_redis) / sizeof(char *); i++)
         argv[n++] = quiet_redis[i];
-    for (const char *const *own = p->own; own && *own && n < ARGUMENTS_MAX - 1; own++)
-        argv[n++] = *own;
     for (char *const *more = p->arguments; more && *more && n < ARGUMENTS_MAX - 1; more++)
         argv[n++] = *more;
     argv[n] = NULL;
@@ -57,19 +62,18 @@ static int collect_arguments(const struct peer *p, const char *port, const char 
 
 static void become_server(const struct peer *p, pid_t parent) {
     const char *argv[ARGUMENTS_MAX];
-    char port[16], log[PEER_LOG_MAX];
+    char port[16], log[LOG_PATH_MAX], directory[DIRECTORY_MAX];
     interrupt_reset();
     setpgid(0, 0); /* signals to the group are the benchmark's, which then stops its servers */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(1);
-    peer_log_path(p, log);
+    log_path(p, log);
+    directory_path(p, directory);
     int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600), in = open("/dev/null", O_RDONLY);
     if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) _exit(1);
     close_range(3, ~0u, 0);
     snprintf(port, sizeof(port), "%d", p->address.port);
-    collect_arguments(p, port, argv);
-    /* Its log is read, and an hour that daylight saving repeats is ambiguous. */
-    setenv("TZ", "UTC0", 1);
+    collect_arguments(p, port, directory, argv);
     execv(p->program, (char *const *)argv);
     dprintf(2, "can't run %s: %s\n", p->program, strerror(errno));
     _exit(127);
@@ -77,8 +81,8 @@ static void become_server(const struct peer *p, pid_t parent) {
 
 /* The end of what the server wrote before it gave up. */
 static int say_why(const struct peer *p, const char *what, struct error *e) {
-    char path[PEER_LOG_MAX], text[200] = "";
-    peer_log_path(p, path);
+    char path[LOG_PATH_MAX], text[200] = "";
+    log_path(p, path);
     FILE *file = fopen(path, "re");
     if (file) {
         if (fseek(file, -(long)sizeof(text) + 1, SEEK_END)) rewind(file);
@@ -88,12 +92,12 @@ static int say_why(const struct peer *p, const char *what, struct error *e) {
     return error_set(e, ERROR_ERR, "%s %s: %s", p->program, what, text);
 }
 
-/* The socket comes last, in both programs. One that loads says so, and is waited for. */
+/* The socket comes last, in both programs. */
 static bool is_ready(struct peer *p, int64_t *deadline) {
     struct error why;
-    if (!p->control.context && control_open(&p->control, &p->address, LINK_UNIX, &why))
+    if (!p->control.is_open && control_open(&p->control, &p->address, LINK_UNIX, &why))
         return false;
-    if (!control_do(&p->control, NULL, &why, "PING")) return true;
+    if (!control_do(&p->control, NULL, &why, "PING", NULL)) return true;
     if (strstr(why.text, "LOADING"))
         *deadline = timing_now_ns() + START_SECONDS * INT64_C(1000000000);
     else
@@ -127,7 +131,18 @@ static void stop_child(struct peer *p) {
     p->pid = 0;
 }
 
+/* What an earlier process kept is not to be loaded. */
+static int make_directory(const struct peer *p, struct error *e) {
+    char path[DIRECTORY_MAX];
+    directory_path(p, path);
+    workdir_remove_tree(path);
+    if (!mkdir(path, 0700)) return 0;
+    return error_set(e, ERROR_ERR, "can't make the directory %s: %s", path, strerror(errno));
+}
+
 static int start_child(struct peer *p, struct error *e) {
+    int code = make_directory(p, e);
+    if (code) return code;
     snprintf(p->address.path, sizeof(p->address.path), "%s/%s.sock", p->workdir->path,
              peer_word(p));
     snprintf(p->address.host, sizeof(p->address.host), "127.0.0.1");
@@ -139,7 +154,7 @@ static int start_child(struct peer *p, struct error *e) {
         p->pid = 0;
         return error_set(e, ERROR_ERR, "fork: %s", strerror(errno));
     }
-    int code = await_ready(p, e);
+    code = await_ready(p, e);
     if (code) stop_child(p);
     return code;
 }
@@ -150,7 +165,7 @@ static int connect_to_running(struct peer *p, struct error *e) {
     enum link_transport transport = p->address.port ? LINK_TCP : LINK_UNIX;
     int64_t pid = 0;
     int code = control_open(&p->control, &p->address, transport, e);
-    if (!code) code = control_info(&p->control, "server", "process_id", 0, &pid, e);
+    if (!code) code = control_info(&p->control, "server", "process_id", &pid, e);
     if (code) control_close(&p->control);
     if (!code && link_is_local(&p->address)) p->pid = (pid_t)pid;
     return code;
@@ -161,7 +176,7 @@ int peer_start(struct peer *p, struct error *e) {
     if (!p->program) {
         code = connect_to_running(p, e);
     } else {
-        /* Someone else may take the port between the look and the start. */
+        /* Another process may take the port before the server does. */
         for (int i = 0; i < START_TRIES; i++) {
             code = start_child(p, e);
             if (!code || !strcasestr(e->text, "in use")) break;
@@ -184,7 +199,7 @@ int peer_restart(struct peer *p, struct error *e) {
 }
 
 int peer_used_memory(struct peer *p, int64_t *out, struct error *e) {
-    return control_info(&p->control, "memory", "used_memory", 0, out, e);
+    return control_info(&p->control, "memory", "used_memory", out, e);
 }
 
 bool peer_find_program(const char *name, char *out, size_t size) {

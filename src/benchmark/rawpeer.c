@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,6 +29,7 @@ struct raw_connection {
 struct raw {
     const struct rawpeer_plan *plan;
     struct memory in, reply;
+    size_t reply_bytes;
     struct raw_connection *connections;
     int flags; /* of recv and send */
 };
@@ -37,7 +39,7 @@ static void step(const struct raw *r, struct raw_connection *c) {
     const struct rawpeer_plan *plan = r->plan;
     ssize_t n;
     if (c->replying) {
-        n = send(c->fd, r->reply.bytes + c->sent, plan->reply->bytes - c->sent,
+        n = send(c->fd, r->reply.bytes + c->sent, r->reply_bytes - c->sent,
                  r->flags | MSG_NOSIGNAL);
     } else {
         char *place = c->memory + c->slot * plan->request_bytes + c->got;
@@ -47,7 +49,7 @@ static void step(const struct raw *r, struct raw_connection *c) {
     if (n < 0 && errno != ECONNRESET && errno != EPIPE)
         fprintf(stderr, "tq-benchmark: the raw peer: %s\n", strerror(errno));
     if (n <= 0) _exit(0); /* the benchmark is done with this peer */
-    if (c->replying && (c->sent += (size_t)n) == plan->reply->bytes) {
+    if (c->replying && (c->sent += (size_t)n) == r->reply_bytes) {
         c->replying = false;
         c->got = 0;
         c->slot = (c->slot + 1) % plan->pipeline;
@@ -74,24 +76,36 @@ static void serve(const struct raw *r) {
     }
 }
 
+/* All of the reply in one run. */
+static void flatten(struct reply *reply, char *out) {
+    while (reply->pending) {
+        struct iovec piece;
+        reply_peek(reply, &piece, 1);
+        memcpy(out, piece.iov_base, piece.iov_len);
+        out += piece.iov_len;
+        reply_sent(reply, piece.iov_len);
+    }
+}
+
 static void prepare(struct raw *r) {
     const struct rawpeer_plan *plan = r->plan;
     struct error e;
     size_t each = plan->pipeline * plan->request_bytes;
+    r->reply_bytes = plan->reply->pending;
     if (memory_map(&r->in, plan->connections * each, !plan->fresh, &e) ||
-        memory_map(&r->reply, plan->reply->bytes, true, &e)) {
+        memory_map(&r->reply, r->reply_bytes, true, &e)) {
         fprintf(stderr, "tq-benchmark: the raw peer: %s\n", e.text);
         _exit(1);
     }
-    message_flatten(plan->reply, r->reply.bytes);
+    flatten(plan->reply, r->reply.bytes);
     r->connections = mem_calloc(plan->connections, sizeof(*r->connections));
     for (size_t i = 0; i < plan->connections; i++)
         r->connections[i].memory = r->in.bytes + i * each;
     r->flags = plan->connections == 1 ? 0 : MSG_DONTWAIT;
 }
 
-/* The child's life. Only the descriptors that it uses stay open: another peer's connection that
- * is closed must be closed. */
+/* The child's life. Only the descriptors that it uses stay open, so that connections
+ * of other peers end when the benchmark closes them. */
 static void live(const struct rawpeer_plan *plan, int listener, int ready, pid_t parent) {
     struct raw r = {.plan = plan};
     interrupt_reset();

@@ -1,6 +1,6 @@
 /* The raw peer: what the machine could do at best.
  *
- * A bare process that knows nothing: it receives so many bytes into memory, then sends so many
+ * A bare process without a protocol: it receives so many bytes into memory, then sends so many
  * bytes from memory, over and over. The bytes are those of the real command and the real reply,
  * the memory is of the server's kind and of the data's size and was touched before (or, to be
  * compared with a cold server, was not), the sockets have the same options. What a server
@@ -12,14 +12,14 @@
 #include <sys/types.h>
 
 #include "benchmark/link.h"
-#include "benchmark/message.h"
+#include "wire/reply.h"
 
 struct rawpeer_plan {
     size_t connections;
-    size_t pipeline; /* requests a connection whose memory is kept apart */
+    size_t pipeline; /* requests of a connection that have memory of their own */
     size_t request_bytes;
-    const struct message *reply; /* sealed; sent after each request */
-    bool fresh;                  /* receive into memory that nobody touched */
+    struct reply *reply; /* sent after each request; the child empties its copy */
+    bool fresh;          /* receive into memory that was not touched before */
     enum link_transport transport;
     int buffer;
 };

@@ -17,7 +17,7 @@ void report_end(struct report *r) {
     *r = (struct report){0};
 }
 
-/* Whoever waits for a long run sees what is there already. */
+/* A long run shows each result as soon as it is there. */
 static void printed(struct report *r) {
     r->printed++;
     fflush(r->out);
@@ -49,17 +49,6 @@ void report_add_memory(struct report *r, const struct report_memory *m) {
     case REPORT_QUIET: report_table_memory(r->out, m); break;
     case REPORT_JSON: report_json_memory(r->out, m); break;
     case REPORT_CSV: report_csv_memory(r->out, m); break;
-    }
-    printed(r);
-}
-
-void report_add_pause(struct report *r, const struct report_pause *p) {
-    separate(r);
-    switch (r->form) {
-    case REPORT_TABLE:
-    case REPORT_QUIET: report_table_pause(r->out, p); break;
-    case REPORT_JSON: report_json_pause(r->out, p); break;
-    case REPORT_CSV: report_csv_pause(r->out, p); break;
     }
     printed(r);
 }

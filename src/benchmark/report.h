@@ -13,7 +13,7 @@
 
 enum report_form { REPORT_TABLE, REPORT_QUIET, REPORT_JSON, REPORT_CSV };
 
-enum { REPORT_PEERS = 6 };
+enum { REPORT_PEERS = 3 };
 
 /* Of ours to the other's, by round. median 0: there is none. */
 struct report_ratio {
@@ -43,8 +43,6 @@ struct report_result {
     bool cold;
     uint64_t partition_samples; /* 0: the batch is all that there is */
     double cpu_ratio; /* server CPU time a request, to that of the first partition; 0: none */
-    double took_s,
-        stood_s; /* all rounds, and how long the machine stood (witness.h), which is taken off; 0: not asked */
     size_t n_peers;
     struct report_peer peers[REPORT_PEERS];
 };
@@ -56,34 +54,6 @@ struct report_memory {
     uint64_t payload_bytes, resident, resident_empty;
     double ratio;                             /* resident to payload */
     double overhead_sample, overhead_allowed; /* bytes a sample beyond payload; 0: not asked for */
-};
-
-/* The median of the rounds, and the extremes. */
-struct report_spread {
-    double median, min, max;
-};
-
-/* Latencies of requests at fixed times, by the clock and by the machine's (witness.h). */
-struct report_pause_phase {
-    struct report_spread longest_us, p999_us;
-    struct report_spread machine_us, machine_p999_us;
-    struct report_spread beyond_us; /* the longest, of it what all processors were seen at work */
-    struct report_spread idle_us; /* what a server that does nothing saw, by the machine's clock */
-    double took_s, stood_s;       /* all rounds */
-};
-
-/* Who waits while a snapshot is made, and what that takes. */
-struct report_pause {
-    const char *scenario, *peer;
-    size_t samples, fields, value_bytes;
-    uint64_t payload_bytes;
-    const char *transport;
-    size_t rounds;
-    double rate;                              /* writes a second */
-    bool has_machine;                         /* its clock could be told */
-    struct report_pause_phase during, before; /* a save; without one */
-    double save_s, fork_us;                   /* medians */
-    uint64_t extra_bytes;                     /* of memory, at most */
 };
 
 struct report {
@@ -100,24 +70,20 @@ void report_end(struct report *r);
 
 void report_add(struct report *r, const struct report_result *result);
 void report_add_memory(struct report *r, const struct report_memory *m);
-void report_add_pause(struct report *r, const struct report_pause *p);
 
-/* A remark beside the results, for people alone. */
+/* A remark beside the results; printed in the table form only. */
 void report_note(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The forms, each in its file. */
 void report_table(FILE *out, const struct report_result *result);
 void report_table_memory(FILE *out, const struct report_memory *m);
-void report_table_pause(FILE *out, const struct report_pause *p);
 void report_quiet(FILE *out, const struct report_result *result);
 void report_json_begin(FILE *out);
 void report_json(FILE *out, const struct report_result *result);
 void report_json_memory(FILE *out, const struct report_memory *m);
-void report_json_pause(FILE *out, const struct report_pause *p);
 void report_json_end(FILE *out);
 void report_csv_begin(FILE *out);
 void report_csv(FILE *out, const struct report_result *result);
 void report_csv_memory(FILE *out, const struct report_memory *m);
-void report_csv_pause(FILE *out, const struct report_pause *p);
 
 #endif

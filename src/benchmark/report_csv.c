@@ -7,10 +7,7 @@ void report_csv_begin(FILE *out) {
     fputs("scenario,peer,mix,samples,fields,value_bytes,payload_bytes,partition_samples,transport,"
           "connections,pipeline,state,rounds,waves,gbit_s,rate_s,p50_us,p99_us,p999_us,elapsed_s,"
           "server_cpu_s,server_cpu_request_s,client_cpu_s,requests,resident_bytes,used_memory_"
-          "bytes,ratio,ratio_min,"
-          "ratio_max,p50_ratio,p99_ratio,longest_us,longest_without_us,machine_longest_us,machine_"
-          "longest_without_us,fork_us,extra_"
-          "bytes\n",
+          "bytes,ratio,ratio_min,ratio_max,p50_ratio,p99_ratio\n",
           out);
 }
 
@@ -29,27 +26,15 @@ void report_csv(FILE *out, const struct report_result *r) {
         else
             fputs(",,,", out);
         if (p->p50_ratio.median > 0)
-            fprintf(out, "%.4f,%.4f,,,,,,\n", p->p50_ratio.median, p->p99_ratio.median);
+            fprintf(out, "%.4f,%.4f\n", p->p50_ratio.median, p->p99_ratio.median);
         else
-            fputs(",,,,,,,\n", out);
+            fputs(",\n", out);
     }
 }
 
-/* The same columns; what a memory scenario has no word for stays empty. */
+/* The same columns; those that a memory scenario has not stay empty. */
 void report_csv_memory(FILE *out, const struct report_memory *m) {
-    fprintf(out, "%s,tq,,%zu,%zu,%zu,%" PRIu64 ",,,,,%s,,,,,,,,,,,,,%" PRIu64 ",,%.4f,,,,,,,,,,\n",
+    fprintf(out, "%s,tq,,%zu,%zu,%zu,%" PRIu64 ",,,,,%s,,,,,,,,,,,,,%" PRIu64 ",,%.4f,,,,\n",
             m->scenario, m->samples, m->fields, m->value_bytes, m->payload_bytes, m->state,
             m->resident, m->ratio);
-}
-
-void report_csv_pause(FILE *out, const struct report_pause *p) {
-    fprintf(out, "%s,%s,,%zu,%zu,%zu,%" PRIu64 ",,%s,1,,,%zu,,,%.1f,,,%.2f,%.4f,,,,,,,,,,,,",
-            p->scenario, p->peer, p->samples, p->fields, p->value_bytes, p->payload_bytes,
-            p->transport, p->rounds, p->rate, p->during.p999_us.median, p->save_s);
-    fprintf(out, "%.1f,%.1f,", p->during.longest_us.median, p->before.longest_us.median);
-    if (p->has_machine)
-        fprintf(out, "%.1f,%.1f,", p->during.machine_us.median, p->before.machine_us.median);
-    else
-        fputs(",,", out);
-    fprintf(out, "%.1f,%" PRIu64 "\n", p->fork_us, p->extra_bytes);
 }

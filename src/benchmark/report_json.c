@@ -71,7 +71,6 @@ static void print_json_peer(FILE *out, const struct report_peer *p) {
 void report_json(FILE *out, const struct report_result *r) {
     fprintf(out, "  {\"scenario\": \"%s\"", r->scenario);
     if (r->mix) fprintf(out, ", \"mix\": \"%s\"", r->mix);
-    if (r->took_s > 0) fprintf(out, ", \"took_s\": %.3f, \"stood_s\": %.3f", r->took_s, r->stood_s);
     fprintf(out,
             ", \"samples\": %zu, \"fields\": %zu, \"value_bytes\": %zu, "
             "\"payload_bytes\": %" PRIu64 ", \"partition_samples\": %" PRIu64
@@ -99,43 +98,5 @@ void report_json_memory(FILE *out, const struct report_memory *m) {
     if (m->overhead_allowed > 0)
         fprintf(out, ", \"overhead_bytes_sample\": %.2f, \"overhead_allowed_sample\": %.2f",
                 m->overhead_sample, m->overhead_allowed);
-    fputc('}', out);
-}
-
-static void print_json_spread(FILE *out, const char *name, const struct report_spread *us) {
-    fprintf(out, "\"%s_us\": %.1f, \"%s_min_us\": %.1f, \"%s_max_us\": %.1f", name, us->median,
-            name, us->min, name, us->max);
-}
-
-static void print_json_phase(FILE *out, const char *when, const struct report_pause_phase *p,
-                             bool has_machine) {
-    fprintf(out, ", \"%s\": {", when);
-    print_json_spread(out, "longest", &p->longest_us);
-    fputs(", ", out);
-    print_json_spread(out, "p999", &p->p999_us);
-    fprintf(out, ", \"took_s\": %.4f", p->took_s);
-    if (has_machine) {
-        fprintf(out, ", \"stood_s\": %.4f, ", p->stood_s);
-        print_json_spread(out, "machine_longest", &p->machine_us);
-        fputs(", ", out);
-        print_json_spread(out, "machine_p999", &p->machine_p999_us);
-        fputs(", ", out);
-        print_json_spread(out, "machine_idle", &p->idle_us);
-        fputs(", ", out);
-        print_json_spread(out, "beyond_any", &p->beyond_us);
-    }
-    fputc('}', out);
-}
-
-void report_json_pause(FILE *out, const struct report_pause *p) {
-    fprintf(out,
-            "  {\"scenario\": \"%s\", \"peer\": \"%s\", \"samples\": %zu, \"fields\": %zu, "
-            "\"value_bytes\": %zu, \"payload_bytes\": %" PRIu64
-            ", \"transport\": \"%s\", \"rounds\": %zu, \"writes_s\": %.1f, \"save_s\": %.4f, "
-            "\"fork_us\": %.1f, \"extra_bytes\": %" PRIu64,
-            p->scenario, p->peer, p->samples, p->fields, p->value_bytes, p->payload_bytes,
-            p->transport, p->rounds, p->rate, p->save_s, p->fork_us, p->extra_bytes);
-    print_json_phase(out, "saving", &p->during, p->has_machine);
-    print_json_phase(out, "without", &p->before, p->has_machine);
     fputc('}', out);
 }

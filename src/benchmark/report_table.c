@@ -78,9 +78,6 @@ void report_table(FILE *out, const struct report_result *r) {
                                     "p99", "p99.9", "server CPU", "client CPU", "resident"});
     for (size_t i = 0; i < r->n_peers; i++) print_peer(out, &r->peers[i], bulk);
     print_ratios(out, r);
-    if (r->stood_s > 0)
-        fprintf(out, "  the machine stood %.0f %% of %.1f s: taken off\n",
-                100 * r->stood_s / r->took_s, r->took_s);
 }
 
 void report_quiet(FILE *out, const struct report_result *r) {
@@ -118,42 +115,4 @@ void report_table_memory(FILE *out, const struct report_memory *m) {
                 "  %s a sample beyond payload, of %s that 100 B a sample and 16 B a cell make\n",
                 units_bytes((uint64_t)m->overhead_sample, &w),
                 units_bytes((uint64_t)m->overhead_allowed, &x));
-}
-
-static void print_spread(FILE *out, const char *name, const struct report_spread *us) {
-    struct units_text u, v, w;
-    fprintf(out, "%s %s (%s–%s)", name, units_time(us->median / 1e6, &u),
-            units_time(us->min / 1e6, &v), units_time(us->max / 1e6, &w));
-}
-
-static void print_phase(FILE *out, const char *when, const struct report_pause_phase *p,
-                        bool has_machine) {
-    fprintf(out, "  %s, by the clock: ", when);
-    print_spread(out, "longest", &p->longest_us);
-    print_spread(out, ", p99.9", &p->p999_us);
-    if (has_machine) {
-        fprintf(out, "\n    by the machine's, which stood %.0f %% of %.1f s: ",
-                100 * p->stood_s / p->took_s, p->took_s);
-        print_spread(out, "longest", &p->machine_us);
-        print_spread(out, ", p99.9", &p->machine_p999_us);
-        print_spread(out, "\n    of an idle server: longest", &p->idle_us);
-        print_spread(out, "; while all processors were seen at work: longest", &p->beyond_us);
-    }
-    fputc('\n', out);
-}
-
-void report_table_pause(FILE *out, const struct report_pause *p) {
-    struct units_text u, v, w;
-    fprintf(out, "%s of %s: %s of payload in values of %s, %s writes a second, %s, %zu round%s\n",
-            p->scenario, p->peer, units_bytes(p->payload_bytes, &u),
-            units_binary(p->value_bytes, &v), units_count(p->rate, &w), p->transport, p->rounds,
-            p->rounds == 1 ? "" : "s");
-    print_phase(out, "while saving", &p->during, p->has_machine);
-    print_phase(out, "without", &p->before, p->has_machine);
-    if (!p->has_machine)
-        fputs("  when the machine stood is not known: real-time priority is not permitted\n", out);
-    fprintf(out, "  fork %s, save %s, extra memory %s, %.2f %% of the payload\n",
-            units_time(p->fork_us / 1e6, &u), units_time(p->save_s, &v),
-            units_bytes(p->extra_bytes, &w),
-            100 * (double)p->extra_bytes / (double)p->payload_bytes);
 }

@@ -5,7 +5,7 @@ enum { VALUE_BYTES = 32 * 1024 };
 
 static int renew(struct peer *p, struct error *e) {
     if (p->program) return peer_restart(p, e);
-    if (p->running) return control_do(&p->control, NULL, e, "PING");
+    if (p->running) return control_do(&p->control, NULL, e, "PING", NULL);
     return peer_start(p, e);
 }
 
@@ -35,10 +35,6 @@ static int run_over(struct bench *b, enum scenario s, enum link_transport transp
     const struct options *o = b->options;
     if (s == SCENARIO_SAMPLE_KEYS) return scenario_sample_keys(b, transport, e);
     if (s == SCENARIO_WAKE) return scenario_wake(b, transport, e);
-    if (s == SCENARIO_LOG_MPUT) return scenario_log_mput(b, transport, e);
-    if (s == SCENARIO_LOG_PUT) return scenario_log_put(b, transport, e);
-    if (s == SCENARIO_LOG_ALWAYS) return scenario_log_always(b, transport, e);
-    if (s == SCENARIO_BGSAVE) return scenario_bgsave(b, transport, e);
     if (!is_batch(s) && s != SCENARIO_SWEEP) return scenario_small(b, s, transport, e);
     int code = 0;
     for (size_t i = 0; i < o->n_mixes && !code; i++)
@@ -51,7 +47,6 @@ static int run(struct bench *b, enum scenario s, struct error *e) {
     int code = 0;
     if (s == SCENARIO_MEMORY) return scenario_memory(b, e);
     if (s == SCENARIO_MEMORY_SMALL) return scenario_memory_small(b, e);
-    if (s == SCENARIO_LOAD) return scenario_load(b, e);
     for (int t = 0; t < LINK_TRANSPORTS && !code; t++)
         if (b->options->transports[t]) code = run_over(b, s, (enum link_transport)t, e);
     return code;

@@ -15,7 +15,7 @@
 struct bench {
     const struct options *options;
     struct workdir workdir;
-    char files[WORKDIR_FILES_MAX]; /* a directory for what servers keep on disk */
+    char files[WORKDIR_FILES_MAX]; /* in which servers that are started get a directory each */
     struct peer tq, redis;
     char redis_program[LINK_HOST_MAX * 4];
     bool has_redis; /* and it is wanted */
@@ -50,17 +50,7 @@ int scenario_small(struct bench *b, enum scenario scenario, enum link_transport 
 /* wake. */
 int scenario_wake(struct bench *b, enum link_transport transport, struct error *e);
 
-/* log-mput, log-put, log-always: what it costs to keep a log. */
-int scenario_log_mput(struct bench *b, enum link_transport transport, struct error *e);
-int scenario_log_put(struct bench *b, enum link_transport transport, struct error *e);
-int scenario_log_always(struct bench *b, enum link_transport transport, struct error *e);
-
-/* load: how long a server takes to have again what it kept. */
-int scenario_load(struct bench *b, struct error *e);
-
-/* bgsave: who waits while a snapshot is made. */
-int scenario_bgsave(struct bench *b, enum link_transport transport, struct error *e);
-
+/* What the server holds in memory for what it was given. */
 int scenario_memory(struct bench *b, struct error *e);
 int scenario_memory_small(struct bench *b, struct error *e);
 

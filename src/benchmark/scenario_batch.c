@@ -24,7 +24,7 @@ static size_t waves_of(const struct options *o, const struct batch_setting *s) {
     return waves < WAVES_MIN ? WAVES_MIN : waves > WAVES_MAX ? WAVES_MAX : waves;
 }
 
-/* A run that the machine can't hold would end in the OOM killer's hands: better said before. */
+/* Better an error now than an out-of-memory kill later. */
 static int check_memory(const struct batch_case *c, size_t slots, bool compare, struct error *e) {
     struct units_text need_text, there_text;
     uint64_t batch = batch_bytes(c->size.samples, c->size.fields, c->size.value_bytes);

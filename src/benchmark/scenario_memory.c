@@ -47,14 +47,14 @@ static int put(struct memory_run *run, struct batch *batch, size_t times, struct
 }
 
 static int clear(struct memory_run *run, struct error *e) {
-    return control_do(&run->bench->tq.control, NULL, e, "TQ.CLEAR " PARTITION);
+    return control_do(&run->bench->tq.control, NULL, e, "TQ.CLEAR", PARTITION, NULL);
 }
 
 static int report(struct memory_run *run, enum scenario scenario, const char *state,
                   const struct batch *batch, size_t times, struct error *e) {
     struct bench *b = run->bench;
     int64_t samples = 0;
-    int code = control_do(&b->tq.control, &samples, e, "TQ.COUNT " PARTITION);
+    int code = control_do(&b->tq.control, &samples, e, "TQ.COUNT", PARTITION, NULL);
     if (code) return code;
     if (samples != (int64_t)(times * batch->samples))
         return error_set(e, ERROR_ERR, "%lld samples are there, %zu expected", (long long)samples,
@@ -83,18 +83,15 @@ static int report(struct memory_run *run, enum scenario scenario, const char *st
 static int sample_all(struct memory_run *run, struct batch *batch, size_t times, bool and_clear,
                       struct error *e) {
     struct control *control = &run->bench->tq.control;
+    char count[24], key[BATCH_KEY_LEN + 1] = "";
     int code = 0;
+    snprintf(count, sizeof(count), "%zu", batch->samples);
     for (size_t i = 0; i < times && !code; i++)
-        code = control_do(control, NULL, e,
-                          "TQ.SAMPLE " PARTITION " benchmark COUNT %lld FIELDS 1 f0 AS KEYS",
-                          (long long)batch->samples);
-    for (size_t i = 0; and_clear && i < times && !code; i++) {
-        batch_number_keys(batch, i * batch->samples);
-        for (size_t k = 0; k < batch->samples && !code; k++) {
-            struct span key = batch_key(batch, k);
-            code =
-                control_do(control, NULL, e, "TQ.CLEAR " PARTITION " KEYS 1 %b", key.ptr, key.len);
-        }
+        code = control_do(control, NULL, e, "TQ.SAMPLE", PARTITION, "benchmark", "COUNT", count,
+                          "FIELDS", "1", "f0", "AS", "KEYS", NULL);
+    for (size_t i = 0; and_clear && i < times * batch->samples && !code; i++) {
+        batch_format_key(i, key);
+        code = control_do(control, NULL, e, "TQ.CLEAR", PARTITION, "KEYS", "1", key, NULL);
     }
     return code;
 }

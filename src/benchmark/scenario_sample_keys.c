@@ -16,9 +16,11 @@ enum { CALLS = 1000, FILL_BATCH = 8192, PARTITION_SAMPLES = 10000 };
 struct keys_run {
     struct bench *bench;
     struct batch batch; /* one small field; as many samples as a call takes, or as go in at once */
-    struct message request;
+    struct request_writer request;
+    const struct iovec *iov;
+    size_t n_iov;
     size_t calls, sent; /* of a wave */
-    struct inlet before;
+    struct replies_counts before;
     struct drive drive;
     struct measure_peer measure;
 };
@@ -28,7 +30,7 @@ static bool next_call(void *context, size_t connection, struct drive_message *m)
     (void)connection;
     if (run->sent == run->calls) return false;
     run->sent++;
-    *m = (struct drive_message){run->request.iov, run->request.n_iov, 1};
+    *m = (struct drive_message){run->iov, run->n_iov, 1};
     return true;
 }
 
@@ -36,7 +38,7 @@ static int before_wave(void *context, struct error *e) {
     struct keys_run *run = context;
     run->sent = 0;
     run->before = drive_counts(&run->drive);
-    return control_do(&run->bench->tq.control, NULL, e, "TQ.RESET " PARTITION);
+    return control_do(&run->bench->tq.control, NULL, e, "TQ.RESET", PARTITION, NULL);
 }
 
 static int after_wave(void *context, struct error *e) {
@@ -63,10 +65,10 @@ static int fill(struct keys_run *run, enum link_transport transport, uint64_t *s
 
 static int connect_run(struct keys_run *run, enum link_transport transport, struct error *e) {
     size_t count = run->bench->options->samples;
-    struct inlet *in = landing_new(count * BATCH_KEY_LEN, count, e);
-    if (!in) return e->code;
+    struct replies *replies = replies_new_columns(count * BATCH_KEY_LEN, count, e);
+    if (!replies) return e->code;
     return drive_open(&run->drive, &run->bench->tq.address, transport,
-                      (int)run->bench->options->buffer, 1, 1, &in, e);
+                      (int)run->bench->options->buffer, 1, 1, &replies, e);
 }
 
 static int rounds(struct keys_run *run, uint64_t samples, enum link_transport transport,
@@ -77,7 +79,7 @@ static int rounds(struct keys_run *run, uint64_t samples, enum link_transport tr
     size_t waves = (calls + run->calls - 1) / run->calls;
     struct measure_wave wave = {0, run->calls, run->calls};
     commands_sample(&run->request, PARTITION, o->samples, &run->batch, COMMANDS_KEYS);
-    message_seal(&run->request);
+    run->iov = request_writer_iov(&run->request, &run->n_iov);
     int code = connect_run(run, transport, e);
     if (!code) code = measure_warm_up(&run->measure, e);
     for (size_t r = 0; r < o->rounds && !code; r++)
@@ -88,11 +90,11 @@ static int rounds(struct keys_run *run, uint64_t samples, enum link_transport tr
 static void finish(struct keys_run *run) {
     struct error ignored;
     drive_close(&run->drive);
-    message_free(&run->request);
+    request_writer_free(&run->request);
     batch_free(&run->batch);
     measure_free(&run->measure);
     if (run->bench->tq.running)
-        control_do(&run->bench->tq.control, NULL, &ignored, "TQ.CLEAR " PARTITION);
+        control_do(&run->bench->tq.control, NULL, &ignored, "TQ.CLEAR", PARTITION, NULL);
 }
 
 /* One partition; *cpu_s is the processor time of a call in the first one, 0 in the first. */

@@ -2,13 +2,14 @@
  *
  * All commands of a scenario have one length and lie in one ring, formatted beforehand, so that
  * sending a pipeline is one system call on a slice of it. */
-#include "benchmark/small.h"
-
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "benchmark/commands.h"
 #include "benchmark/measure.h"
-#include "benchmark/message.h"
+#include "benchmark/scenario.h"
+
+#define PARTITION "benchmark:small"
 
 enum {
     RING = 32768, /* commands, and as many keys; fewer where values are large */
@@ -16,51 +17,59 @@ enum {
     CLIENTS = 50,
     REQUESTS = 100000,
     VALUE_BYTES = 64,
+    PEERS = 2,
+};
+
+/* So many commands of one length, back to back. */
+struct ring {
+    struct request_writer text;
+    const char *bytes;
+    size_t commands, command_bytes;
 };
 
 struct small_peer {
     enum scenario scenario;
-    bool is_redis;
     struct peer *server;
-    struct message ring;
-    size_t ring_commands, command_bytes, value_bytes;
-    size_t pipeline, connections;
+    struct ring ring;
+    size_t value_bytes, pipeline, connections;
     size_t requests, share; /* of a round, of a connection */
     size_t *left, *at;      /* by connection: requests to send, place in the ring */
     struct iovec *slices;   /* by connection */
-    struct inlet before;
+    struct replies_counts before;
     struct drive drive;
     struct measure_peer measure;
 };
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
-static size_t add_command(struct message *m, enum scenario scenario, bool redis, const char *key,
-                          const char *value) {
-    const char *put[] = {"TQ.PUT", "benchmark:small", key, "FIELDS", "1", "f", value};
-    const char *get[] = {"TQ.MGET", "benchmark:small", "KEYS", "1", key, "FIELDS", "1", "f"};
+static size_t add_command(struct request_writer *w, enum scenario scenario, bool redis,
+                          const char *key, const char *value) {
+    const char *put[] = {"TQ.PUT", PARTITION, key, "FIELDS", "1", "f", value};
+    const char *get[] = {"TQ.MGET", PARTITION, "KEYS", "1", key, "FIELDS", "1", "f"};
     const char *hset[] = {"HSET", key, "f", value};
     const char *hmget[] = {"HMGET", key, "f"};
     const char *ping[] = {"PING"};
-    size_t lengths[8];
-    const char **argv = ping;
-    int argc = 1;
-    bool puts = scenario == SCENARIO_PUT_ONE;
-    if (puts) argv = redis ? hset : put, argc = redis ? 4 : 7;
-    if (scenario == SCENARIO_GET_ONE) argv = redis ? hmget : get, argc = redis ? 3 : 8;
-    for (int i = 0; i < argc; i++) lengths[i] = strlen(argv[i]);
-    return message_command(m, argc, argv, lengths);
+    if (scenario == SCENARIO_PUT_ONE)
+        return redis ? commands_words(w, 4, hset) : commands_words(w, 7, put);
+    if (scenario == SCENARIO_GET_ONE)
+        return redis ? commands_words(w, 3, hmget) : commands_words(w, 8, get);
+    return commands_words(w, 1, ping);
 }
 
-static void make_ring(struct small_peer *p, enum scenario scenario, struct message *ring) {
+static void make_ring(struct ring *ring, const struct small_peer *p, enum scenario scenario) {
     char key[BATCH_KEY_LEN + 1] = "";
     char *value = mem_calloc(1, p->value_bytes + 1);
+    bool redis = p->server->kind == PEER_REDIS;
+    size_t n;
     memset(value, 'x', p->value_bytes);
-    for (size_t i = 0; i < p->ring_commands; i++) {
-        batch_format_key(i * 20011 % p->ring_commands, key); /* in no order */
-        p->command_bytes = add_command(ring, scenario, p->is_redis, key, value);
+    *ring = (struct ring){.commands = RING_BYTES / p->value_bytes};
+    if (ring->commands > RING) ring->commands = RING;
+    if (ring->commands < p->pipeline) ring->commands = p->pipeline;
+    for (size_t i = 0; i < ring->commands; i++) {
+        batch_format_key(i * 20011 % ring->commands, key); /* in no order */
+        ring->command_bytes = add_command(&ring->text, scenario, redis, key, value);
     }
-    message_seal(ring);
+    ring->bytes = request_writer_iov(&ring->text, &n)->iov_base; /* all of it: words are copied */
     mem_free(value);
 }
 
@@ -68,12 +77,12 @@ static void make_ring(struct small_peer *p, enum scenario scenario, struct messa
 
 static bool next_slice(void *context, size_t connection, struct drive_message *m) {
     struct small_peer *p = context;
+    const struct ring *ring = &p->ring;
     size_t n = p->pipeline < p->left[connection] ? p->pipeline : p->left[connection];
     if (!n) return false;
-    if (p->at[connection] + n > p->ring_commands) p->at[connection] = 0;
-    char *ring = p->ring.iov[0].iov_base;
-    p->slices[connection] =
-        (struct iovec){ring + p->at[connection] * p->command_bytes, n * p->command_bytes};
+    if (p->at[connection] + n > ring->commands) p->at[connection] = 0;
+    const char *from = ring->bytes + p->at[connection] * ring->command_bytes;
+    p->slices[connection] = (struct iovec){(char *)from, n * ring->command_bytes};
     p->at[connection] += n;
     p->left[connection] -= n;
     *m = (struct drive_message){&p->slices[connection], 1, n};
@@ -85,7 +94,7 @@ static int before_round(void *context, struct error *e) {
     (void)e;
     for (size_t i = 0; i < p->connections; i++) {
         p->left[i] = p->share;
-        p->at[i] = i * p->ring_commands / p->connections;
+        p->at[i] = i * p->ring.commands / p->connections;
     }
     p->before = drive_counts(&p->drive);
     return 0;
@@ -93,7 +102,7 @@ static int before_round(void *context, struct error *e) {
 
 static int after_round(void *context, struct error *e) {
     struct small_peer *p = context;
-    struct inlet now = drive_counts(&p->drive);
+    struct replies_counts now = drive_counts(&p->drive);
     uint64_t values = now.values - p->before.values, replies = now.replies - p->before.replies;
     uint64_t wanted = p->scenario == SCENARIO_GET_ONE ? p->requests : 0;
     if (replies == p->requests && values == wanted) return 0;
@@ -105,25 +114,21 @@ static int after_round(void *context, struct error *e) {
 
 /* ---- a peer's life ------------------------------------------------------------------------- */
 
-static void peer_make(struct small_peer *p, const struct options *o, const struct small_plan *plan,
-                      const struct small_server *server) {
-    *p = (struct small_peer){.scenario = plan->command,
-                             .is_redis = server->peer->kind == PEER_REDIS,
-                             .server = server->peer,
-                             .connections = plan->connections,
-                             .pipeline = plan->pipeline};
-    p->share = (plan->requests + p->connections - 1) / p->connections;
+static void peer_make(struct small_peer *p, const struct options *o, enum scenario scenario,
+                      struct peer *server) {
+    uint64_t requests = o->requests ? o->requests : REQUESTS;
+    *p = (struct small_peer){.scenario = scenario, .server = server};
+    p->connections = o->connections ? o->connections : CLIENTS;
+    p->pipeline = o->pipeline ? o->pipeline : 1;
+    p->value_bytes = o->value_bytes ? o->value_bytes : VALUE_BYTES;
+    p->share = (requests + p->connections - 1) / p->connections;
     p->requests = p->share * p->connections;
     p->left = mem_calloc(p->connections, sizeof(*p->left));
     p->at = mem_calloc(p->connections, sizeof(*p->at));
     p->slices = mem_calloc(p->connections, sizeof(*p->slices));
-    p->value_bytes = o->value_bytes ? o->value_bytes : VALUE_BYTES;
-    p->ring_commands = RING_BYTES / p->value_bytes;
-    if (p->ring_commands > RING) p->ring_commands = RING;
-    if (p->ring_commands < p->pipeline) p->ring_commands = p->pipeline;
-    make_ring(p, plan->command, &p->ring);
-    p->measure = (struct measure_peer){.name = server->name,
-                                       .pid = server->peer->pid,
+    make_ring(&p->ring, p, scenario);
+    p->measure = (struct measure_peer){.name = server->kind == PEER_REDIS ? "redis" : "tq",
+                                       .pid = server->pid,
                                        .drive = &p->drive,
                                        .source = {next_slice, p},
                                        .context = p,
@@ -133,7 +138,7 @@ static void peer_make(struct small_peer *p, const struct options *o, const struc
 
 static void peer_free(struct small_peer *p) {
     drive_close(&p->drive);
-    message_free(&p->ring);
+    request_writer_free(&p->ring.text);
     mem_free(p->left);
     mem_free(p->at);
     mem_free(p->slices);
@@ -142,30 +147,35 @@ static void peer_free(struct small_peer *p) {
 
 static int connect_peer(struct small_peer *p, const struct options *o,
                         enum link_transport transport, struct error *e) {
-    struct inlet **inlets = mem_calloc(p->connections, sizeof(struct inlet *));
-    for (size_t i = 0; i < p->connections; i++) inlets[i] = rows_new(0);
-    int code = drive_open(&p->drive, &p->server->address, transport, (int)o->buffer, p->connections,
-                          1, inlets, e);
-    mem_free(inlets);
+    struct replies **replies = mem_calloc(p->connections, sizeof(struct replies *));
+    int code = 0;
+    for (size_t i = 0; i < p->connections && !code; i++) {
+        replies[i] = replies_new_rows(0, p->value_bytes, e);
+        if (!replies[i]) code = e->code;
+    }
+    if (code)
+        for (size_t i = 0; i < p->connections; i++) replies_free(replies[i]);
+    else
+        code = drive_open(&p->drive, &p->server->address, transport, (int)o->buffer, p->connections,
+                          1, replies, e);
+    mem_free(replies);
     return code;
 }
 
 /* Every key of the ring, over the first connection. */
 static int fill(struct small_peer *p, struct error *e) {
-    struct message puts = {0}, gets = p->ring;
-    size_t get_bytes = p->command_bytes, pipeline = p->pipeline;
+    struct ring gets = p->ring;
+    size_t pipeline = p->pipeline;
     struct drive_time time = {0};
-    make_ring(p, SCENARIO_PUT_ONE, &puts);
-    p->ring = puts;
-    p->pipeline = p->ring_commands;
+    make_ring(&p->ring, p, SCENARIO_PUT_ONE);
+    p->pipeline = p->ring.commands;
     before_round(p, e);
     for (size_t i = 1; i < p->connections; i++) p->left[i] = 0;
-    p->left[0] = p->ring_commands;
+    p->left[0] = p->ring.commands;
     int code = drive_run(&p->drive, &p->measure.source, &time, e);
+    request_writer_free(&p->ring.text);
     p->ring = gets;
-    p->command_bytes = get_bytes;
     p->pipeline = pipeline;
-    message_free(&puts);
     return code;
 }
 
@@ -176,61 +186,43 @@ static int prepare(struct small_peer *p, const struct options *o, enum link_tran
     return code ? code : measure_warm_up(&p->measure, e);
 }
 
-static int run_rounds(struct small_peer *peers, const struct small_plan *plan, size_t rounds,
-                      struct error *e) {
-    const struct measure_peer *servers[REPORT_PEERS];
-    struct small_round round = {{0, peers[0].requests, peers[0].requests}, servers};
+/* ---- the scenario -------------------------------------------------------------------------- */
+
+static int run_rounds(struct small_peer *peers, size_t n, size_t rounds, struct error *e) {
+    struct measure_wave wave = {0, peers[0].requests, peers[0].requests};
     int code = 0;
-    for (size_t i = 0; i < plan->n; i++) servers[i] = &peers[i].measure;
-    for (size_t r = 0; r < rounds && !code; r++) {
-        if (plan->before) code = plan->before(plan->context, e);
-        for (size_t i = 0; i < plan->n && !code; i++)
-            code = measure_round(&peers[r % 2 ? plan->n - 1 - i : i].measure, &round.wave, 1, e);
-        if (plan->after && !code) code = plan->after(plan->context, &round, e);
-    }
+    for (size_t r = 0; r < rounds && !code; r++)
+        for (size_t i = 0; i < n && !code; i++)
+            code = measure_round(&peers[r % 2 ? n - 1 - i : i].measure, &wave, 1, e);
     return code;
 }
 
-static void report(struct bench *b, struct small_peer *peers, const struct small_plan *plan) {
-    struct measure_peer *measures[REPORT_PEERS];
-    struct report_result r = {.scenario = options_scenario_name(plan->scenario),
-                              .transport = link_transport_name(plan->transport),
-                              .connections = plan->connections,
-                              .pipeline = plan->pipeline,
+static void report(struct bench *b, struct small_peer *peers, size_t n,
+                   enum link_transport transport) {
+    struct measure_peer *measures[PEERS];
+    struct report_result r = {.scenario = options_scenario_name(peers[0].scenario),
+                              .transport = link_transport_name(transport),
+                              .connections = peers[0].connections,
+                              .pipeline = peers[0].pipeline,
                               .rounds = b->options->rounds,
                               .waves = peers[0].requests};
-    for (size_t i = 0; i < plan->n; i++) measures[i] = &peers[i].measure;
-    for (size_t i = 0; i < plan->n_others; i++) measures[plan->n + i] = plan->others[i];
-    if (plan->command != SCENARIO_PING) r.value_bytes = peers[0].value_bytes;
-    measure_summarise(measures, plan->n + plan->n_others, &r);
+    for (size_t i = 0; i < n; i++) measures[i] = &peers[i].measure;
+    if (peers[0].scenario != SCENARIO_PING) r.value_bytes = peers[0].value_bytes;
+    measure_summarise(measures, n, &r);
     report_add(&b->report, &r);
-}
-
-int small_run(struct bench *b, const struct small_plan *plan, struct error *e) {
-    const struct options *o = b->options;
-    struct small_peer peers[REPORT_PEERS];
-    int code = 0;
-    for (size_t i = 0; i < plan->n; i++) peer_make(&peers[i], o, plan, &plan->servers[i]);
-    for (size_t i = 0; i < plan->n && !code; i++) code = prepare(&peers[i], o, plan->transport, e);
-    if (!code) code = run_rounds(peers, plan, o->rounds, e);
-    if (!code) report(b, peers, plan);
-    for (size_t i = 0; i < plan->n; i++) peer_free(&peers[i]);
-    return code;
 }
 
 int scenario_small(struct bench *b, enum scenario scenario, enum link_transport transport,
                    struct error *e) {
     const struct options *o = b->options;
+    struct small_peer peers[PEERS];
+    size_t n = 1 + b->has_redis;
     int code = bench_renew(b, true, e);
     if (code) return code;
-    struct small_plan plan = {.scenario = scenario,
-                              .command = scenario,
-                              .servers = {{&b->tq, "tq"}, {&b->redis, "redis"}},
-                              .n = 1 + b->has_redis,
-                              .connections = o->connections ? o->connections : CLIENTS,
-                              .pipeline = o->pipeline ? o->pipeline : 1,
-                              .requests = o->requests ? o->requests : REQUESTS,
-                              .transport = transport};
-    code = small_run(b, &plan, e);
-    return code ? code : control_do(&b->tq.control, NULL, e, "TQ.CLEAR benchmark:small");
+    for (size_t i = 0; i < n; i++) peer_make(&peers[i], o, scenario, i ? &b->redis : &b->tq);
+    for (size_t i = 0; i < n && !code; i++) code = prepare(&peers[i], o, transport, e);
+    if (!code) code = run_rounds(peers, n, o->rounds, e);
+    if (!code) report(b, peers, n, transport);
+    for (size_t i = 0; i < n; i++) peer_free(&peers[i]);
+    return code ? code : control_do(&b->tq.control, NULL, e, "TQ.CLEAR", PARTITION, NULL);
 }

@@ -1,11 +1,11 @@
-/* How long a consumer that waits takes to hear of what it waits for: see scenario.h.
+/* How long a blocked consumer takes to get the sample that it waits for: see scenario.h.
  *
  * Two connections and one thread. The consumer is parked in TQ.SAMPLE, the producer has written all
  * of a sample but one field; the clock runs from just before the write of that field to the
- * consumer's reply, read and taken apart. Redis does the same with BLPOP and LPUSH. Sockets block,
+ * consumer's reply, read and parsed. Redis does the same with BLPOP and LPUSH. Sockets block,
  * and only the consumer's is read while the clock runs, so that this process adds a system call
- * each way and nothing else. A host that takes a core away spoils the tail of whatever is running:
- * rounds are short, there are many, and quantiles are taken within a round. */
+ * each way and nothing else. Rounds are short and many, and quantiles are taken within a round, so
+ * that a pause of the machine spoils one round, not the tail of them all. */
 #include "benchmark/scenario.h"
 
 #include <errno.h>
@@ -16,9 +16,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "benchmark/commands.h"
 #include "benchmark/interrupt.h"
 #include "benchmark/measure.h"
-#include "benchmark/message.h"
+#include "benchmark/replies.h"
 #include "benchmark/timing.h"
 
 #define PARTITION "benchmark:wake"
@@ -27,13 +28,14 @@ enum { ROUNDS = 101, WAKES = 500, WARM_WAKES = 20, VALUE_BYTES = 64, PATIENCE_S 
 
 /* A command as text, and where in it the sample's key stands (0: nowhere). */
 struct wake_command {
-    struct message text;
+    struct request_writer request;
+    char *text;
     size_t key_at;
 };
 
 struct wake_end {
     int fd;
-    struct inlet *inlet;
+    struct replies *replies;
 };
 
 struct wake_peer {
@@ -48,14 +50,13 @@ struct wake_peer {
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
-static void make_command(struct wake_command *c, int argc, const char **argv, const char *key) {
-    size_t lengths[16];
-    for (int i = 0; i < argc; i++) lengths[i] = strlen(argv[i]);
-    message_command(&c->text, argc, argv, lengths);
-    message_seal(&c->text);
-    const char *text = c->text.iov[0].iov_base;
-    const char *at = key ? memmem(text, c->text.bytes, key, strlen(key)) : NULL;
-    c->key_at = at ? (size_t)(at - text) : 0;
+static void make_command(struct wake_command *c, size_t argc, const char *const *argv,
+                         const char *key) {
+    size_t n;
+    commands_words(&c->request, argc, argv);
+    c->text = request_writer_iov(&c->request, &n)->iov_base; /* all of it: words are copied */
+    const char *at = key ? memmem(c->text, c->request.bytes, key, strlen(key)) : NULL;
+    c->key_at = at ? (size_t)(at - c->text) : 0;
 }
 
 /* The field that is there first is small: then both replies bring a key and a value of one size. */
@@ -71,7 +72,7 @@ static void make_for_tq(struct wake_peer *p, const char *value) {
     make_command(&p->complete, 7, put_b, key);
 }
 
-/* Redis needs nothing first, but is asked something too. */
+/* Redis needs nothing first, but gets as many commands. */
 static void make_for_redis(struct wake_peer *p, const char *value) {
     const char *blpop[] = {"BLPOP", PARTITION, "0"};
     const char *ping[] = {"PING"};
@@ -94,26 +95,27 @@ static void make_commands(struct wake_peer *p, size_t value_bytes) {
 /* ---- both ends ----------------------------------------------------------------------------- */
 
 static int open_end(struct wake_end *end, const struct peer *server, enum link_transport transport,
-                    int buffer, struct error *e) {
+                    const struct options *o, struct error *e) {
     const struct timeval patience = {1, 0};
-    int code = link_connect(&server->address, transport, buffer, true, &end->fd, e);
+    size_t value_bytes = o->value_bytes ? o->value_bytes : VALUE_BYTES;
+    int code = link_connect(&server->address, transport, (int)o->buffer, true, &end->fd, e);
     if (code) {
         end->fd = -1;
         return code;
     }
     setsockopt(end->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    end->inlet = rows_new(0);
-    return 0;
+    end->replies = replies_new_rows(0, value_bytes, e);
+    return end->replies ? 0 : (int)e->code;
 }
 
 static void close_end(struct wake_end *end) {
     if (end->fd >= 0) close(end->fd);
-    inlet_free(end->inlet);
+    replies_free(end->replies);
 }
 
 static int say(struct wake_end *end, const struct wake_command *c, struct error *e) {
-    const char *at = c->text.iov[0].iov_base;
-    size_t left = c->text.bytes;
+    const char *at = c->text;
+    size_t left = c->request.bytes;
     while (left) {
         ssize_t sent = send(end->fd, at, left, MSG_NOSIGNAL);
         if (sent < 0 && errno != EINTR)
@@ -127,17 +129,17 @@ static int say(struct wake_end *end, const struct wake_command *c, struct error 
 
 /* The next reply. A read ends without one after a second, or when a signal came. */
 static int hear(struct wake_end *end, struct error *e) {
-    uint64_t before = end->inlet->replies;
+    const uint64_t *replies = &replies_count(end->replies)->replies, before = *replies;
     int64_t began = timing_now_ns();
-    while (end->inlet->replies == before) {
-        int code = inlet_fill(end->inlet, end->fd, e);
+    while (*replies == before) {
+        int code = replies_fill(end->replies, end->fd, e);
         if (!code) code = interrupt_check(e);
         if (code) return code;
         if (timing_now_ns() - began > PATIENCE_S * INT64_C(1000000000))
             return error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_S);
     }
-    if (end->inlet->replies == before + 1) return 0;
-    return error_set(e, ERROR_ERR, "a reply that nobody asked for");
+    if (*replies == before + 1) return 0;
+    return error_set(e, ERROR_ERR, "a reply to no request");
 }
 
 static int check_waits(const struct wake_end *end, struct error *e) {
@@ -149,7 +151,7 @@ static int check_waits(const struct wake_end *end, struct error *e) {
 /* ---- a round ------------------------------------------------------------------------------- */
 
 static void set_key(struct wake_command *c, size_t number) {
-    if (c->key_at) batch_format_key(number, (char *)c->text.iov[0].iov_base + c->key_at);
+    if (c->key_at) batch_format_key(number, c->text + c->key_at);
 }
 
 /* When the producer has its reply to `prepare`, the consumer's command, which was sent before, has
@@ -169,26 +171,26 @@ static int wake(struct wake_peer *p, size_t number, int64_t *ns, struct error *e
     return code ? code : hear(&p->producer, e);
 }
 
-/* From nothing on, and what was taken goes at once, as from a list: so both use the same memory
- * again and again, which stays in the processor's caches. */
+/* Begins empty, and what was sampled is removed at once, as from a list: so both use the same
+ * memory again and again, which stays in the processor's caches. */
 static int start_over(struct wake_peer *p, struct error *e) {
     struct control *c = &p->server->control;
-    if (p->is_redis) return control_do(c, NULL, e, "DEL " PARTITION);
-    int code = control_do(c, NULL, e, "TQ.CLEAR " PARTITION);
-    return code ? code : control_do(c, NULL, e, "TQ.CREATE " PARTITION " RETIRE 1 t");
+    if (p->is_redis) return control_do(c, NULL, e, "DEL", PARTITION, NULL);
+    int code = control_do(c, NULL, e, "TQ.CLEAR", PARTITION, NULL);
+    return code ? code : control_do(c, NULL, e, "TQ.CREATE", PARTITION, "RETIRE", "1", "t", NULL);
 }
 
 /* What came back is counted: the key and two fields, or the list's name and a value. */
 static int some_wakes(struct wake_peer *p, size_t n, struct series *us, struct error *e) {
-    const struct inlet *in = p->consumer.inlet;
-    uint64_t before = in->values, wanted = n * (p->is_redis ? 2 : 3);
+    const struct replies_counts *counts = replies_count(p->consumer.replies);
+    uint64_t before = counts->values, wanted = n * (p->is_redis ? 2 : 3);
     int code = start_over(p, e);
     for (size_t i = 0; i < n && !code; i++) {
         int64_t ns = 0;
         code = wake(p, i, &ns, e);
         series_add(us, (double)ns / 1000);
     }
-    uint64_t values = in->values - before;
+    uint64_t values = counts->values - before;
     if (!code && values != wanted)
         code = error_set(e, ERROR_ERR, "%zu wakes brought %llu values, %llu expected", n,
                          (unsigned long long)values, (unsigned long long)wanted);
@@ -244,9 +246,9 @@ static void peer_make(struct wake_peer *p, struct bench *b, struct peer *server)
 static void peer_free(struct wake_peer *p) {
     close_end(&p->consumer);
     close_end(&p->producer);
-    message_free(&p->wait.text);
-    message_free(&p->prepare.text);
-    message_free(&p->complete.text);
+    request_writer_free(&p->wait.request);
+    request_writer_free(&p->prepare.request);
+    request_writer_free(&p->complete.request);
     series_free(&p->p50);
     series_free(&p->p99);
     series_free(&p->p999);
@@ -255,8 +257,8 @@ static void peer_free(struct wake_peer *p) {
 
 static int connect_peer(struct wake_peer *p, const struct options *o, enum link_transport transport,
                         struct error *e) {
-    int code = open_end(&p->consumer, p->server, transport, (int)o->buffer, e);
-    return code ? code : open_end(&p->producer, p->server, transport, (int)o->buffer, e);
+    int code = open_end(&p->consumer, p->server, transport, o, e);
+    return code ? code : open_end(&p->producer, p->server, transport, o, e);
 }
 
 /* ---- the scenario -------------------------------------------------------------------------- */
@@ -304,6 +306,6 @@ int scenario_wake(struct bench *b, enum link_transport transport, struct error *
     }
     for (size_t i = 0; i < n; i++) peer_free(&peers[i]);
     struct error ignored;
-    control_do(&b->tq.control, NULL, &ignored, "TQ.CLEAR " PARTITION);
+    control_do(&b->tq.control, NULL, &ignored, "TQ.CLEAR", PARTITION, NULL);
     return code;
 }

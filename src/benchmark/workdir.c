@@ -2,7 +2,6 @@
 #include "benchmark/workdir.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,20 +26,6 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
 
 void workdir_remove_tree(const char *path) {
     nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static int read_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
-    static char bytes[1 << 20];
-    (void)st, (void)where;
-    int fd = kind == FTW_F ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0) return 0;
-    while (read(fd, bytes, sizeof(bytes)) > 0) continue;
-    close(fd);
-    return 0;
-}
-
-void workdir_read_tree(const char *path) {
-    nftw(path, read_entry, 8, FTW_PHYS);
 }
 
 void workdir_remove(struct workdir *w) {

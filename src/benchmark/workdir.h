@@ -23,11 +23,7 @@ void workdir_remove(struct workdir *w);
  * WORKDIR_FILES_MAX bytes, empty after a failure. */
 int workdir_make_files(const char *base, char *out, struct error *e);
 
-/* A directory with all that is in it, or what the path names; one that is not there is no harm. */
+/* A directory with all that is in it; one that does not exist is allowed. */
 void workdir_remove_tree(const char *path);
-
-/* Read all files under it, so that the system has them in its cache. What can't be read is passed
- * over: whoever needs it will say so. */
-void workdir_read_tree(const char *path);
 
 #endif
