@@ -459,6 +459,25 @@ start_own_server {unixsocket tq.sock} {
     }
 }
 
+# ---------------------------------------------------------------- the document
+
+test "utils/performance.py measures what docs/performance.md shows" {
+    foreach program {python3 redis-server} {
+        if {[auto_execok $program] eq ""} {
+            skip "$program is needed"
+        }
+    }
+    set script [file join $::root_dir utils performance.py]
+    set document [read_file [file join $::root_dir docs performance.md]]
+    set out [exec python3 $script --quick --only log --build [file dirname [benchmark_path]] 2>@1]
+    set row {\n\| (TQ.PUT [^|]*)\| [0-9.]+ [kM]?/s \| without [0-9.]+ [kM]? ?\| [0-9.]+ \| [0-9.]+[^|]*, 2 rounds \|$}
+    assert {[regexp $row $out - what]} $out
+    assert {[string first "\n| $what|" $document] > 0} $what
+    assert {[catch {exec python3 $script --write --quick} why]}
+    assert_match "*--write takes no --only and no --quick*" $why
+    assert_equal $document [read_file [file join $::root_dir docs performance.md]]
+}
+
 # ---------------------------------------------------------------- its end
 
 # A port whose connections are never completed: its queue of one is full. Answers {channel port}.
