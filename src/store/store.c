@@ -178,6 +178,7 @@ static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
         store_drop(s, store_find(s, p->name));
         store_put_in(s, p);
         store_note_indexes(s, p);
+        p->task_bytes = 0; /* counted from here on, whatever loading it left */
         for (size_t t = 0; t < p->tasks_count; t++) lease_adopt_all(&s->leases, p->tasks[t]);
     }
     once_adopt(&s->leases, adopt);

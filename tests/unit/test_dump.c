@@ -47,6 +47,7 @@ static struct kit *copy_of(struct kit *k) {
     struct tape tape = tape_record(k->store, k->now_ms);
     kit_open(copy);
     assert_int_equal(tape_play(&tape, copy->store, &copy->error), 0);
+    assert_int_equal(store_task_bytes(copy->store), 0);
     struct tape again = tape_record(copy->store, k->now_ms);
     assert_true(tape_equal(&tape, &again));
     tape_free(&again);
@@ -465,6 +466,32 @@ static void test_partitions_come_back_in_place_of_others(void **state) {
     assert_int_equal(nack(k, 4, NULL), 0);
 }
 
+/* Neither what a load takes for indexes nor what a drop gives back of it is of tasks. */
+static void test_indexes_that_come_back_are_not_of_tasks(void **state) {
+    struct kit *k = *state, copy;
+    struct span tags[] = {SPAN_LITERAL("v"), SPAN_LITERAL("v^1"), SPAN_LITERAL("w")};
+    bound(k, &(struct define){.partition = SPAN_LITERAL("p"),
+                              .sets_indexes = true,
+                              .bounds = {.n_indexes = 3, .indexes = tags}});
+    fill(k, 0, 20);
+    struct tape tape = tape_record(k->store, k->now_ms);
+    kit_open(&copy);
+    for (unsigned round = 0; round < 6; round++) {
+        int64_t before = store_task_bytes(copy.store);
+        bool again = round > 2; /* over itself */
+        assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);
+        if (again) assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);
+        assert_int_equal(store_task_bytes(copy.store), before);
+        if (round % 3 > 0) store_build_indexes(copy.store, 1000);
+        if (round % 3 > 1) take(&copy, "t", 5, 1000);
+        assert_true(store_task_bytes(copy.store) >= before);
+        kit_drop(&copy, "p");
+        assert_int_equal(store_task_bytes(copy.store), before);
+    }
+    tape_free(&tape);
+    kit_close(&copy);
+}
+
 /* ---- what is no snapshot ------------------------------------------------------------------ */
 
 static void write_everything(struct kit *k) {
@@ -656,6 +683,7 @@ int main(void) {
         KIT_TEST(test_a_range_that_did_not_change_is_the_same_section),
         KIT_TEST(test_sections_are_cut_before_they_grow_large),
         KIT_TEST(test_partitions_come_back_in_place_of_others),
+        KIT_TEST(test_indexes_that_come_back_are_not_of_tasks),
         KIT_TEST(test_every_byte_of_a_head_is_looked_at),
         KIT_TEST(test_sections_that_are_missing_or_come_twice),
         KIT_TEST(test_clocks_that_make_no_sense),

@@ -185,6 +185,7 @@ void model_check(struct model *m, const struct store *s, size_t orphans, size_t 
         EXPECT(p->has_expected == expected->has_expected, "%.*s", SPAN_ARG(p->name));
         EXPECT(!p->has_expected || p->expected == expected->expected, "%.*s", SPAN_ARG(p->name));
         EXPECT(p->sealed == expected->sealed, "%.*s", SPAN_ARG(p->name));
+        EXPECT(p->task_bytes >= 0, "%.*s: %lld", SPAN_ARG(p->name), (long long)p->task_bytes);
         check_bounds(p->bounds, &expected->bounds);
         check_samples(p, expected);
         check_columns(&p->fields, &expected->fields, expected, false);
