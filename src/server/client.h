@@ -89,6 +89,7 @@ struct client {
     } input;               /* bytes that came and are not done with */
     struct resp_arg *kept; /* argv in memory of its own, one block with the bytes; NULL: none */
     size_t half;           /* bytes held for half a request, in clients->half_bytes */
+    size_t waiting;        /* bytes held for requests that wait, in clients->waiting_bytes */
     size_t outstanding;    /* bytes of a bulk that memory was taken for, in clients->outstanding */
     int64_t output_us;     /* when output that waits last moved: in `unread`; 0: none waits */
     int in_socket;         /* bytes in the socket then: see client_is_silent */
@@ -119,6 +120,7 @@ struct clients {
     struct client_list unread; /* with output_us set, the longest without a byte taken first */
     size_t count, n_rejected;  /* of all, of rejected */
     size_t half_bytes;         /* held by `halves` */
+    size_t waiting_bytes;      /* of buffers with input that waits: see client_read_most */
     size_t kept_bytes;         /* of arguments that were kept: of parked calls, in MULTI */
     size_t outstanding;        /* bytes that memory was taken for and that have not arrived */
     uint64_t last_id;
@@ -308,6 +310,9 @@ void clients_shed_halves(struct server *s, size_t more);
 
 /* Close it where its output is beyond client-output-buffer-limit. */
 void client_check_output(struct client *c);
+
+/* Output waits (or not), and some of it moved just now (or there was none before). */
+void client_note_output(struct client *c, bool waits);
 
 /* Ten times a second: where others lack memory, close clients that do not read. */
 void clients_cut_stalled(struct server *s);

@@ -11,12 +11,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include <linux/sockios.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -41,6 +38,10 @@ enum {
 
 /* ---- input that stays */
 
+static size_t input_min(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
 static void input_drop(struct client *c) {
     mem_free(c->input.bytes);
     c->input.bytes = NULL;
@@ -59,6 +60,21 @@ static void input_append(struct client *c, const char *bytes, size_t len) {
         c->input.bytes = mem_grow(c->input.bytes, &c->input.capacity, least, 1);
     memcpy(c->input.bytes + held, bytes, len);
     c->input.end = need;
+}
+
+/* Gives back what the buffer has beyond its content: it is left less than half empty, or with
+ * INPUT_FIRST bytes. */
+static void input_fit(struct client *c) {
+    size_t held = c->input.end - c->input.start, capacity = INPUT_FIRST;
+    while (capacity < held) capacity *= 2;
+    if (capacity >= c->input.capacity) return;
+    char *bytes = mem_alloc(capacity);
+    memcpy(bytes, c->input.bytes + c->input.start, held);
+    mem_free(c->input.bytes);
+    c->input.bytes = bytes;
+    c->input.start = 0;
+    c->input.end = held;
+    c->input.capacity = capacity;
 }
 
 /* ---- requests */
@@ -123,11 +139,15 @@ static bool client_is_full(const struct client *c) {
            (pending > clients_output_most(c->server) && server_memory_full(c->server, 0));
 }
 
-/* Nothing is read until most of what waits has gone. */
-static void client_pause(struct client *c) {
-    if (c->dead || c->closing || c->waiter || c->is_paused || !client_is_full(c)) return;
+/* Nothing is read until most of what waits has gone. True where the client is paused. What others
+ * hold decides with it whether a client is full, and changes at any time: once input was left
+ * because it was, the client is paused, or more would be read on top. */
+static bool client_pause(struct client *c) {
+    if (c->is_paused) return true;
+    if (c->dead || c->closing || c->waiter || !client_is_full(c)) return false;
     c->is_paused = true;
     event_del(&c->readable);
+    return true;
 }
 
 /* Run the requests in a run of input; returns how many of its bytes are done with. */
@@ -135,7 +155,7 @@ static size_t client_run(struct client *c, char *run, size_t len) {
     struct server *s = c->server;
     size_t done = 0;
     int64_t begin = s->tick_us = clock_monotonic_us();
-    while (done < len && !c->dead && !c->closing && !c->waiter && !client_is_full(c)) {
+    while (done < len && !c->dead && !c->closing && !c->waiter && !client_pause(c)) {
         struct error e;
         if (s->tick_us - begin > TURN_BUDGET_US || clients_are_beyond(s)) {
             client_make_ready(c);
@@ -158,20 +178,31 @@ static size_t client_run(struct client *c, char *run, size_t len) {
     return done;
 }
 
-/* Count what the client holds for half a request. What waits behind a request that is parked, or
- * for replies to be sent, is not half a request. Nor is what has come of a command that is
- * discarded, and is thrown away in the next turn. */
-static void client_count_half(struct client *c) {
+/* Do half-sent commands hold half of what makes clients_shed_halves discard them? */
+static bool clients_hold_many_halves(const struct server *s) {
+    return s->maxmemory && s->clients->half_bytes > server_memory_spare(s) / 2;
+}
+
+/* Count what the client holds for half a request, or for requests that wait: behind one that is
+ * parked, for replies to be sent, or for the next turn. Not counted as half a request: what has come
+ * of a command that is discarded, which is thrown away in the next turn. */
+static void client_count_input(struct client *c) {
     struct clients *all = c->server->clients;
-    size_t half = 0, outstanding = resp_outstanding(&c->parser);
+    size_t half = 0, waiting = 0, outstanding = resp_outstanding(&c->parser);
     bool waits = c->waiter || ((c->is_ready || c->is_paused) && !resp_is_half(&c->parser));
-    if (!c->dead && !c->closing && !waits) half = c->input.capacity + resp_held(&c->parser);
+    if (c->input.bytes && (waits || clients_hold_many_halves(c->server))) input_fit(c);
+    if (waits)
+        waiting = c->input.capacity;
+    else if (!c->dead && !c->closing)
+        half = c->input.capacity + resp_held(&c->parser);
     if (resp_is_shed(&c->parser) && (c->is_ready || half <= INPUT_FIRST)) half = 0;
     if (c->half) TAILQ_REMOVE(&all->halves, c, halves);
     if (half) TAILQ_INSERT_TAIL(&all->halves, c, halves);
     all->half_bytes += half - c->half;
+    all->waiting_bytes += waiting - c->waiting;
     all->outstanding += outstanding - c->outstanding;
     c->half = half;
+    c->waiting = waiting;
     c->outstanding = outstanding;
 }
 
@@ -182,7 +213,7 @@ static void client_run_own(struct client *c) {
     c->input.start += done;
     if (c->closing || c->input.start == c->input.end) input_drop(c);
     client_pause(c);
-    client_count_half(c);
+    client_count_input(c);
 }
 
 /* Nothing of its half-sent command is kept any longer; what comes of it is read and thrown away.
@@ -194,14 +225,8 @@ static bool client_shed(struct client *c) {
     size_t left = c->input.end - c->input.start;
     if (c->dead || !c->input.bytes || c->input.capacity <= INPUT_FIRST) return true;
     if (left > INPUT_FIRST) return !resp_is_shed(&c->parser) || c->is_ready;
-    char *bytes = mem_alloc(INPUT_FIRST);
-    memcpy(bytes, c->input.bytes + c->input.start, left);
-    mem_free(c->input.bytes);
-    c->input.bytes = bytes;
-    c->input.start = 0;
-    c->input.end = left;
-    c->input.capacity = INPUT_FIRST;
-    client_count_half(c);
+    input_fit(c);
+    client_count_input(c);
     return true;
 }
 
@@ -230,7 +255,7 @@ static void client_run_shared(struct client *c, size_t len) {
     if (c->dead) return;
     if (done < len && !c->closing) input_append(c, run + done, len - done);
     client_pause(c);
-    client_count_half(c);
+    client_count_input(c);
 }
 
 /* Those that become ready meanwhile come in the next turn. They stand in the same list, since one
@@ -314,22 +339,36 @@ static void client_read_ahead(struct client *c) {
     }
     char *buffer = c->server->clients->input;
     ssize_t got = read(c->fd, buffer, CLIENT_READ_SIZE - held);
-    if (!read_failed(c, got)) input_append(c, buffer, (size_t)got);
+    if (read_failed(c, got)) return;
+    input_append(c, buffer, (size_t)got);
+    client_count_input(c);
+}
+
+/* How many bytes may be read beside those of a landing. Where memory is full and more input waits
+ * than server_memory_spare, what the argument in progress is missing, or INPUT_FIRST: what is read
+ * behind a command may have to wait as well. */
+static size_t client_read_most(struct client *c) {
+    struct server *s = c->server;
+    if (!s->maxmemory || s->clients->waiting_bytes <= server_memory_spare(s) ||
+        !server_memory_full(s, 0))
+        return SIZE_MAX;
+    size_t missing = resp_missing(&c->parser, c->input.end - c->input.start);
+    return missing > INPUT_FIRST ? missing : INPUT_FIRST;
 }
 
 /* Read while a large bulk is arriving: landing, own buffer and shared buffer in one go. */
 static void client_read_landing(struct client *c, size_t landing, void *memory) {
     char *shared = c->server->clients->input;
-    size_t room = c->input.capacity - c->input.end;
+    size_t most = client_read_most(c), room = input_min(c->input.capacity - c->input.end, most);
     struct iovec iov[3];
     int n = 0;
     if (memory) {
         iov[n++] = (struct iovec){memory, landing};
         iov[n++] = (struct iovec){c->input.bytes + c->input.end, room};
-        iov[n++] = (struct iovec){shared, CLIENT_READ_SIZE};
+        iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, most - room)};
     } else { /* no one wants these bytes */
         room = 0;
-        iov[n++] = (struct iovec){shared, landing < CLIENT_READ_SIZE ? landing : CLIENT_READ_SIZE};
+        iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, landing)};
     }
     ssize_t got = readv(c->fd, iov, n);
     if (read_failed(c, got)) return;
@@ -353,13 +392,15 @@ static void client_read(struct client *c) {
         client_read_landing(c, landing, memory);
         return;
     }
+    size_t most = client_read_most(c);
     if (!c->input.bytes) {
-        ssize_t got = read(c->fd, all->input, CLIENT_READ_SIZE);
+        ssize_t got = read(c->fd, all->input, input_min(CLIENT_READ_SIZE, most));
         if (!read_failed(c, got)) client_run_shared(c, (size_t)got);
         return;
     }
-    size_t room = c->input.capacity - c->input.end;
-    struct iovec iov[2] = {{c->input.bytes + c->input.end, room}, {all->input, CLIENT_READ_SIZE}};
+    size_t room = input_min(c->input.capacity - c->input.end, most);
+    struct iovec iov[2] = {{c->input.bytes + c->input.end, room},
+                           {all->input, input_min(CLIENT_READ_SIZE, most - room)}};
     ssize_t got = readv(c->fd, iov, 2);
     if (read_failed(c, got)) return;
     size_t tail = (size_t)got < room ? (size_t)got : room;
@@ -375,6 +416,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context) {
     if (c->is_ready || c->closing || c->is_paused) return; /* what came before goes first */
     if (c->waiter)
         client_read_ahead(c);
+    else if (client_pause(c)) /* others have filled the room of replies meanwhile */
+        client_count_input(c);
     else
         client_read(c);
     clients_shed_halves(c->server, 0);
@@ -459,40 +502,7 @@ static void client_resume(struct client *c) {
     if (c->closing) return;
     client_watch_input(c);
     if (c->input.bytes) client_make_ready(c);
-    client_count_half(c);
-}
-
-/* Output waits (or not), and some of it moved just now (or there was none before). */
-static void client_note_output(struct client *c, bool waits) {
-    struct clients *all = c->server->clients;
-    if (c->output_us) TAILQ_REMOVE(&all->unread, c, unread);
-    c->output_us = 0;
-    if (!waits) return;
-    c->output_us = c->server->now_us ? c->server->now_us : 1;
-    TAILQ_INSERT_TAIL(&all->unread, c, unread);
-    if (ioctl(c->fd, SIOCOUTQ, &c->in_socket)) c->in_socket = 0;
-}
-
-/* Notes the bytes that the peer took from the socket; true where there are any. */
-static bool client_look_at_socket(struct client *c) {
-    int left;
-    if (ioctl(c->fd, SIOCOUTQ, &left) || left >= c->in_socket) return false;
-    client_note_output(c, true);
-    return true;
-}
-
-bool client_is_silent(struct client *c) {
-    int64_t silent_us = c->server->now_us - c->output_us;
-    return c->output_us && silent_us >= CLIENT_SILENT_US && !client_look_at_socket(c);
-}
-
-void clients_look_at_unread(struct server *s) {
-    enum { LOOK_AT = 64 };
-    struct client *c = TAILQ_FIRST(&s->clients->unread), *next;
-    for (int i = 0; c && i < LOOK_AT; c = next, i++) {
-        next = TAILQ_NEXT(c, unread);
-        client_look_at_socket(c);
-    }
+    client_count_input(c);
 }
 
 static void client_send(struct client *c) {
@@ -547,7 +557,7 @@ void client_io_end(struct client *c) {
     client_note_output(c, false);
     c->reply.discard = true; /* whoever still holds it writes into the void */
     input_drop(c);
-    client_count_half(c);
+    client_count_input(c);
     close(c->fd);
     c->fd = -1;
 }

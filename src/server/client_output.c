@@ -1,4 +1,8 @@
 /* Output that waits for clients: how much it may be, and which client is closed for it. */
+#include <sys/ioctl.h>
+
+#include <linux/sockios.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/client.h"
@@ -42,6 +46,40 @@ void client_check_output(struct client *c) {
         c->soft_since_us = c->server->now_us;
     else if (c->server->now_us - c->soft_since_us > limit->soft_seconds * 1000000)
         client_cut_output(c, "soft");
+}
+
+/* ---- whether it moves */
+
+void client_note_output(struct client *c, bool waits) {
+    struct clients *all = c->server->clients;
+    if (c->output_us) TAILQ_REMOVE(&all->unread, c, unread);
+    c->output_us = 0;
+    if (!waits) return;
+    c->output_us = c->server->now_us ? c->server->now_us : 1;
+    TAILQ_INSERT_TAIL(&all->unread, c, unread);
+    if (ioctl(c->fd, SIOCOUTQ, &c->in_socket)) c->in_socket = 0;
+}
+
+/* Notes the bytes that the peer took from the socket; true where there are any. */
+static bool client_look_at_socket(struct client *c) {
+    int left;
+    if (ioctl(c->fd, SIOCOUTQ, &left) || left >= c->in_socket) return false;
+    client_note_output(c, true);
+    return true;
+}
+
+bool client_is_silent(struct client *c) {
+    int64_t silent_us = c->server->now_us - c->output_us;
+    return c->output_us && silent_us >= CLIENT_SILENT_US && !client_look_at_socket(c);
+}
+
+void clients_look_at_unread(struct server *s) {
+    enum { LOOK_AT = 64 };
+    struct client *c = TAILQ_FIRST(&s->clients->unread), *next;
+    for (int i = 0; c && i < LOOK_AT; c = next, i++) {
+        next = TAILQ_NEXT(c, unread);
+        client_look_at_socket(c);
+    }
 }
 
 /* ---- the room of all */

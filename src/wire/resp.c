@@ -387,6 +387,11 @@ void resp_landed(struct resp_parser *p, size_t bytes) {
     p->landed += resp_minimum(bytes, p->bulk - p->landed);
 }
 
+size_t resp_missing(const struct resp_parser *p, size_t len) {
+    size_t need = p->position + p->bulk + 2;
+    return p->state == RESP_BULK && need > len ? need - len : 0;
+}
+
 bool resp_is_half(const struct resp_parser *p) {
     return p->state != RESP_START;
 }

@@ -121,6 +121,10 @@ size_t resp_held(const struct resp_parser *p);
 /* Bytes that memory was taken for and that have not arrived. */
 size_t resp_outstanding(const struct resp_parser *p);
 
+/* How many bytes the bulk in progress needs behind a run of `len` bytes, its CRLF included; 0 where
+ * its length is not known yet, or it is landed. */
+size_t resp_missing(const struct resp_parser *p, size_t len);
+
 /* True if part of a request was parsed, also where nothing of it is kept (it is shed, or a landing
  * was refused). A header that is not whole lies in the run alone and is not seen here. */
 bool resp_is_half(const struct resp_parser *p);

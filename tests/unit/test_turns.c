@@ -575,6 +575,19 @@ static void check_waiting(void) {
     }
 }
 
+/* What clients hold for requests that wait is counted. */
+static void check_input(void) {
+    const struct clients *all = server.clients;
+    struct client *c;
+    size_t waiting = 0;
+    TAILQ_FOREACH(c, &all->all, all) {
+        bool waits = c->waiter || ((c->is_ready || c->is_paused) && !resp_is_half(&c->parser));
+        EXPECT(c->closing || c->waiting == (waits ? c->input.capacity : 0), "%zu", c->waiting);
+        waiting += c->waiting;
+    }
+    EXPECT(all->waiting_bytes == waiting, "%zu, expected %zu", all->waiting_bytes, waiting);
+}
+
 /* Everything is delivered and taken, time for a tick passes, and the server comes to rest. */
 static void settle(void) {
     char first[128];
@@ -592,6 +605,7 @@ static void settle(void) {
         EXPECT(simsock_output(peers[i].fd)->len == 0, "half a reply was sent to client %zu", i);
     }
     check_waiting();
+    check_input();
 }
 
 /* ---- drawn orders ------------------------------------------------------------------------- */
@@ -625,6 +639,7 @@ static void step(struct source *s) {
     default:
         if (!simloop_is_broken()) simloop_pass(s);
         peer_hear(peer, first);
+        check_input();
     }
 }
 
@@ -1352,6 +1367,91 @@ static void test_short_replies_that_wait_hold_little(void **state) {
     machine_finish();
 }
 
+/* A thousand clients send commands and read nothing while memory is full: what was read of their
+ * commands and can't run yet is bounded for all together, and all of it is answered later. */
+static void test_input_that_waits_is_bounded(void **state) {
+    (void)state;
+    enum { LENGTH = 1000, PINGS = 40 };
+    char ping[LENGTH + 64], *request = calloc(PINGS, sizeof(ping));
+    int fds[SILENT], head = snprintf(ping, sizeof(ping), "*2\r\n$4\r\nPING\r\n$%d\r\n", LENGTH);
+    memset(ping + head, 'x', LENGTH);
+    memcpy(ping + head + LENGTH, "\r\n", 3);
+    for (int i = 0; i < PINGS; i++) strcat(request, ping);
+    machine_begin(false);
+    fill_memory();
+    ask_silently(fds, SILENT, request);
+    free(request);
+    size_t held = 0, most = server_memory_spare(&server) + SILENT * 2 * LENGTH;
+    struct client *c;
+    TAILQ_FOREACH(c, &server.clients->all, all) held += c->input.capacity;
+    EXPECT(held <= most, "%zu bytes of input are held, expected at most %zu", held, most);
+    check_input();
+    assert_string_equal(ask_text("TQ.COUNT q"), ":1\r\n");
+    assert_int_equal(count_closed(fds, SILENT), 0);
+    for (int i = 0; i < SILENT; i++) {
+        simsock_room(fds[i], SIZE_MAX);
+        simloop_pass(NULL);
+    }
+    rest();
+    for (int i = 0; i < SILENT; i++)
+        assert_int_equal(simsock_output(fds[i])->len, PINGS * (strlen("$1000\r\n\r\n") + LENGTH));
+    assert_int_equal(server.clients->waiting_bytes + server.clients->half_bytes, 0);
+    machine_finish();
+}
+
+/* A command comes in two parts, the second with a call that waits and a short command: the buffer
+ * that the first one took is given back while the last one waits. */
+static void test_a_buffer_in_which_little_waits_is_small(void **state) {
+    (void)state;
+    enum { LENGTH = 12000 };
+    char rest_of_it[LENGTH];
+    memset(rest_of_it, 'x', LENGTH);
+    machine_begin(false);
+    send_text(&peers[0], "*2\r\n$4\r\nPING\r\n$12002\r\nxx");
+    rest();
+    simsock_send(peers[0].fd, rest_of_it, LENGTH);
+    send_text(&peers[0], "\r\nTQ.SAMPLE p t COUNT 1 FIELDS 1 f BLOCK 0\r\nPING\r\n");
+    rest();
+    assert_int_equal(waiter_count(&server), 1);
+    assert_in_range(server.clients->waiting_bytes, 6, 256);
+    check_input();
+    send_text(&peers[0], "PING\r\n");
+    rest();
+    check_input();
+    assert_in_range(server.clients->waiting_bytes, 12, 256);
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    assert_int_equal(server.clients->waiting_bytes, 0);
+    machine_finish();
+}
+
+/* The same where half a command is left in it, of many clients: none is discarded for buffers of
+ * 16 KiB each that hold a few bytes. */
+static void test_half_a_command_is_not_discarded_for_its_buffer(void **state) {
+    (void)state;
+    enum { LENGTH = 12000, CLIENTS_HALF = 400 };
+    char rest_of_it[LENGTH];
+    int fds[CLIENTS_HALF];
+    memset(rest_of_it, 'x', LENGTH);
+    machine_begin(false);
+    fill_memory();
+    ask_silently(fds, CLIENTS_HALF, "*2\r\n$4\r\nPING\r\n$12002\r\nxx");
+    for (int i = 0; i < CLIENTS_HALF; i++) {
+        static const char half[] = "\r\n*1\r\n$4\r\nPI";
+        simsock_room(fds[i], SIZE_MAX);
+        simsock_send(fds[i], rest_of_it, LENGTH);
+        simsock_send(fds[i], half, strlen(half));
+        rest();
+    }
+    assert_int_equal(server.metrics.halves_shed, 0);
+    for (int i = 0; i < CLIENTS_HALF; i++) {
+        simsock_send(fds[i], "NG\r\n", 4);
+        rest();
+        const struct simsock_bytes *out = simsock_output(fds[i]);
+        assert_memory_equal(out->ptr + out->len - 7, "+PONG\r\n", 7);
+    }
+    machine_finish();
+}
+
 /* 7,000,000 bytes of replies wait, where all may hold 8.5 MB: the most silent give way in the same
  * turn, without a moment of time that passes, and others are answered. */
 static void test_replies_that_nobody_reads_are_bounded_at_once(void **state) {
@@ -1764,6 +1864,9 @@ int main(void) {
         cmocka_unit_test(test_clear_in_slices_stops_where_the_log_has_no_room),
         cmocka_unit_test(test_a_client_is_killed_that_is_to_go_on),
         cmocka_unit_test(test_short_replies_that_wait_hold_little),
+        cmocka_unit_test(test_input_that_waits_is_bounded),
+        cmocka_unit_test(test_a_buffer_in_which_little_waits_is_small),
+        cmocka_unit_test(test_half_a_command_is_not_discarded_for_its_buffer),
         cmocka_unit_test(test_replies_that_nobody_reads_are_bounded_at_once),
         cmocka_unit_test(test_a_client_that_takes_bytes_is_not_closed),
         cmocka_unit_test(test_nobody_is_closed_for_a_reply_that_has_no_room_even_so),

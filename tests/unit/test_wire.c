@@ -210,6 +210,24 @@ static void test_connection_lost_anywhere(void **state) {
     assert_int_equal(most, 2);
 }
 
+/* What a bulk is missing is known once its header is there, unless it is landed. */
+static void test_what_a_bulk_is_missing(void **state) {
+    (void)state;
+    static char run[] = "*3\r\n$4\r\nPING\r\n$9\r\nabcdefghi\r\n$20\r\nabc";
+    enum { FIRST = 8, FIRST_END = 14, SECOND = 18, SECOND_END = 29 }; /* CRLF included */
+    struct error e;
+    struct feed f;
+    feed_init(&f, &LIMITS, REFUSE_FROM);
+    for (size_t len = 1; len < sizeof(run); len++) {
+        size_t missing = 0;
+        if (len >= FIRST && len < FIRST_END) missing = FIRST_END - len;
+        if (len >= SECOND && len < SECOND_END) missing = SECOND_END - len;
+        assert_int_equal(resp_parse(&f.parser, span_of(run, len), &e), RESP_MORE);
+        assert_int_equal(resp_missing(&f.parser, len), missing);
+    }
+    feed_free(&f);
+}
+
 /* The bytes of a landing go where the parser says, and only there. */
 static void test_landing_is_read_into(void **state) {
     (void)state;
@@ -388,6 +406,7 @@ int main(void) {
         cmocka_unit_test(test_examples_byte_by_byte),
         cmocka_unit_test(test_stream_in_random_pieces),
         cmocka_unit_test(test_connection_lost_anywhere),
+        cmocka_unit_test(test_what_a_bulk_is_missing),
         cmocka_unit_test(test_landing_is_read_into),
         cmocka_unit_test(test_shed_anywhere),
         cmocka_unit_test(test_argv_grows_with_arguments),
