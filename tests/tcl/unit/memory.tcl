@@ -467,7 +467,7 @@ start_own_server {} {
         r TQ.ALTER p INDEX 2 t u
         set replies [r EXEC]
         assert_equal OK [lindex $replies 0]
-        assert_match "*OOM INDEX: the new indexes need about 34????? bytes*" [lindex $replies 1]
+        assert_match "*OOM INDEX: the new indexes need about 35????? bytes*" [lindex $replies 1]
         wait_until {[dict get [r TQ.STATUS p] indexes t complete]}
         assert {[dict get [r TQ.STATUS p] indexes t bytes] < 3400000}
         assert_equal t [dict get [dict get [r TQ.STATUS p] bounds] INDEX]
