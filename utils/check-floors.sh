@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks that the sources keep their floors: a file includes files of its own room and of rooms on
-# lower floors, by a path that shows the room ("store/store.h"), and every source is built
-# (listed in Makefile.am).
+# lower floors, by a path that shows the room ("store/store.h"), every source is built (listed in
+# Makefile.am), and ops are committed by server/commit.c alone.
 #   utils/check-floors.sh          the project
 #   utils/check-floors.sh --tree D another tree of src/ rooms, without the check of Makefile.am
 set -eu
@@ -43,6 +43,22 @@ check_tree() (
         END { exit bad }'
 )
 
+# One function commits an op: nothing else of the server applies one (store_apply), or asks for room
+# in the log (persistence_admit). A start replays ops, and tools look at files.
+check_commits() (
+    cd "$1"
+    status=0
+    complain() { # complain FUNCTION ALLOWED
+        found=$(find . -name '*.[ch]' | sed 's|^\./||' | sort | grep -vE "^($2)\$" |
+                xargs grep -nE "(^|[^A-Za-z0-9_])$1[[:space:]]*\(" /dev/null) || return 0
+        echo "$found" | sed "s|:[^:]*\$|: $1 is for server/commit.c|"
+        status=1
+    }
+    complain store_apply 'store/.*|tools/.*|persist/replay\.c|server/(commit|loading)\.c'
+    complain persistence_admit 'server/(commit\.c|persistence\.[ch])'
+    return $status
+)
+
 # Every source has its line in Makefile.am, else it is not built or not in the tarball.
 check_listed() (
     cd "$root"
@@ -62,10 +78,18 @@ self_test() {
     expect() { # expect ok|bad FILE INCLUDED
         mkdir -p "$tree/$(dirname "$2")"
         printf '/* x */\n#include <stdio.h>\n  #  include "%s"\n' "$3" > "$tree/$2"
-        if check_tree "$tree" > "$tree/complaints"; then found=ok; else found=bad; fi
-        rm "$tree/$2"
-        test "$found" = "$1" && return
-        echo "check-floors: $2 including \"$3\" should be $1, was found $found" >&2
+        found check_tree "$1" "$2" "including \"$3\""
+    }
+    expect_call() { # expect_call ok|bad FILE FUNCTION
+        mkdir -p "$tree/$(dirname "$2")"
+        printf '/* x */\nvoid f(void) { return (void)%s(s, op); }\n' "$3" > "$tree/$2"
+        found check_commits "$1" "$2" "calling $3"
+    }
+    found() { # found CHECK ok|bad FILE WHAT
+        if $1 "$tree" > "$tree/complaints"; then is=ok; else is=bad; fi
+        rm "$tree/$3"
+        test "$is" = "$2" && return
+        echo "check-floors: $3 $4 should be $2, was found $is" >&2
         exit 1
     }
     expect ok store/a.c store/b.h
@@ -83,15 +107,23 @@ self_test() {
     expect bad store/a.c ../base/span.h
     expect bad attic/a.c base/span.h
     expect bad stray.c base/span.h
+    expect_call ok server/commit.c store_apply
+    expect_call ok store/store.c store_apply
+    expect_call ok cmd/put.c store_apply_to
+    expect_call bad cmd/put.c store_apply
+    expect_call bad server/server.c store_apply
+    expect_call ok server/commit.c persistence_admit
+    expect_call bad server/loading.c persistence_admit
 }
 
 if [ "${1-}" = --tree ]; then
-    check_tree "$2"
+    check_tree "$2" && check_commits "$2"
     exit
 fi
 status=0
 (self_test)
 check_tree "$root/src" || status=1
+check_commits "$root/src" || status=1
 check_listed || status=1
 [ $status = 0 ] && echo "the floors hold"
 exit $status

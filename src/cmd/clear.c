@@ -1,7 +1,6 @@
 /* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
-#include "server/retire.h"
 
 #include <stdlib.h>
 
@@ -9,9 +8,11 @@
 #include "request/clear.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/commit.h"
 #include "server/scan.h"
 #include "server/server.h"
 #include "server/waiter.h"
+#include "store/bounds.h"
 
 /* ---- TQ.CLEAR ----------------------------------------------------------------------------- */
 
@@ -21,15 +22,13 @@ static int clear_step(struct server *s, const struct clear *clear, uint64_t *tou
     const struct partition *p = store_find(s->store, clear->select.partition);
     uint64_t samples = p ? p->samples : 0;
     struct op op;
-    size_t n;
+    struct commit_due due = {0};
+    size_t changed;
     if (clear_plan(s->store, clear, s->now_ms, &s->scratch, &op) == CLEAR_NOTHING) return 0;
-    const uint64_t *others = retire_left_alone(p, &op, &s->scratch, &n);
-    int failed = persistence_admit(s, &op, n, e);
-    if (failed) return failed;
-    size_t changed = store_apply(s->store, &op);
-    *touched += op.kind == OP_DROP ? samples : changed;
-    if (n) retire_consumed(s, op.partition, others, n);
-    return 0;
+    due.seqs = retire_left_alone(p, &op, &s->scratch, &due.n);
+    int failed = commit_op(s, &op, &due, &changed, e);
+    if (!failed) *touched += op.kind == OP_DROP ? samples : changed;
+    return failed;
 }
 
 /* Fields, tags or samples that KEYS does not name are cleared in slices, so that others are served
@@ -157,25 +156,23 @@ static void clear_run(struct client *c) {
 
 /* ---- TQ.RESET ----------------------------------------------------------------------------- */
 
-/* NULL: of all samples. A rank batch that is forgotten no longer holds its samples back from
- * RETIRE. */
-static const uint64_t *reset_seqs(const struct op *op) {
-    return op->select.all ? NULL : op->select.seqs;
-}
-
 static void reset_run(struct client *c) {
     struct server *s = c->server;
     struct reset reset;
     struct op op;
+    size_t changed;
     struct error e;
     if (request_reset_parse(c->argv, c->argc, &s->scratch, &reset, &e) ||
-        reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e) ||
-        retire_admit(s, &op, reset_seqs(&op), op.select.n, &e)) {
+        reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
-    reply_integer(&c->reply, (int64_t)store_apply(s->store, &op));
-    retire_consumed(s, op.partition, reset_seqs(&op), op.select.n);
+    /* A rank batch that is forgotten no longer holds its samples back from RETIRE. */
+    const struct commit_due due = {op.select.all, op.select.n, op.select.seqs};
+    if (commit_op(s, &op, &due, &changed, &e))
+        reply_error(&c->reply, &e);
+    else
+        reply_integer(&c->reply, (int64_t)changed);
 }
 
 static const struct command_arg clear_names_args[] = {

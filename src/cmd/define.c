@@ -1,11 +1,11 @@
 /* TQ.CREATE, TQ.ALTER: what may be in a partition, and what becomes of samples that were had. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
-#include "server/retire.h"
 
 #include "request/define.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "store/tagindex.h"
 
@@ -44,17 +44,13 @@ static void define_run(struct client *c, bool alter) {
     if (!failed) failed = define_check_index_memory(s, &define, &e);
     size_t names = define_names_bytes(&define);
     if (!failed && names) failed = server_check_beyond(s, false, names, &e);
-    /* All that the tasks have had may be cleared at once. */
-    const struct partition *p = failed ? NULL : store_find(s->store, define.partition);
-    uint64_t retired = p && define.bounds.n_retire ? p->samples : 0;
-    if (!failed) failed = persistence_admit(s, &op, retired, &e);
-    if (failed) {
+    /* All that the tasks have consumed may be cleared at once. */
+    const struct commit_due due = {.all = define.sets_retire};
+    if (!failed) failed = commit_op(s, &op, &due, NULL, &e);
+    if (failed)
         reply_error(&c->reply, &e);
-        return;
-    }
-    store_apply(s->store, &op);
-    if (define.sets_retire) retire_consumed(s, define.partition, NULL, 0);
-    reply_status(&c->reply, "OK");
+    else
+        reply_status(&c->reply, "OK");
 }
 
 static void create_run(struct client *c) {

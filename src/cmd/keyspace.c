@@ -7,9 +7,9 @@
 #include "base/number.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "server/text.h"
-#include "store/names.h"
 #include "store/store.h"
 
 enum { SCAN_COUNT = 10, SCAN_COUNT_MAX = 1000000 };
@@ -30,48 +30,57 @@ static void type_run(struct client *c) {
     reply_status(&c->reply, found ? "partition" : "none");
 }
 
-static struct op drop_op(const struct server *s, struct span name) {
-    return (struct op){.kind = OP_DROP, .partition = name, .now_ms = s->now_ms};
-}
+/* The partitions that DEL names. */
+struct del_names {
+    const struct client *client;
+    size_t at; /* in argv */
+};
 
-static size_t drop(struct server *s, struct span name) {
-    struct op op = drop_op(s, name);
-    return store_find(s->store, name) ? store_apply(s->store, &op) : 0;
-}
-
-/* May so many partitions go, all of them? Where not, the error has been written. */
-static bool may_drop(struct client *c, size_t n) {
-    struct op op = drop_op(c->server, span_of("", 0));
-    struct error e;
-    uint64_t each = NAMES_PARTITION_MAX / PERSISTENCE_SAMPLE_BYTES + 2;
-    if (!persistence_admit(c->server, &op, n * each, &e)) return true;
-    reply_error(&c->reply, &e);
-    return false;
+static bool del_next(void *context, struct span *name) {
+    struct del_names *names = context;
+    if (names->at == names->client->argc) return false;
+    *name = names->client->argv[names->at++].bytes;
+    return true;
 }
 
 static void del_run(struct client *c) {
-    size_t dropped = 0;
-    if (!may_drop(c, c->argc - 1)) return;
-    for (size_t i = 1; i < c->argc; i++) dropped += drop(c->server, c->argv[i].bytes);
-    reply_integer(&c->reply, (int64_t)dropped);
+    struct del_names names = {c, 1};
+    size_t dropped;
+    struct error e;
+    if (commit_drops(c->server, c->argc - 1, del_next, &names, &dropped, &e))
+        reply_error(&c->reply, &e);
+    else
+        reply_integer(&c->reply, (int64_t)dropped);
+}
+
+/* All partitions there are. */
+struct flush_names {
+    const struct store *store;
+    uint64_t cursor;
+    char name[UINT8_MAX]; /* the partition's own goes with it */
+};
+
+static bool flush_next(void *context, struct span *name) {
+    struct flush_names *names = context;
+    const struct partition *p = store_next(names->store, &names->cursor);
+    if (!p) return false;
+    memcpy(names->name, p->name.ptr, p->name.len);
+    *name = span_of(names->name, p->name.len);
+    return true;
 }
 
 static void flush_run(struct client *c) {
     struct server *s = c->server;
-    if (c->argc > 2 || (c->argc == 2 && !span_is(c->argv[1].bytes, "async") &&
-                        !span_is(c->argv[1].bytes, "sync"))) {
+    struct flush_names names = {.store = s->store};
+    size_t dropped;
+    struct error e;
+    if (c->argc > 2 ||
+        (c->argc == 2 && !span_is(c->argv[1].bytes, "async") && !span_is(c->argv[1].bytes, "sync")))
         reply_errorf(&c->reply, ERROR_ERR, "syntax error");
-        return;
-    }
-    if (!may_drop(c, store_partitions(s->store))) return;
-    char name[UINT8_MAX]; /* the op's own: the partition's goes with it */
-    uint64_t cursor = 0;
-    for (struct partition *p; (p = store_next(s->store, &cursor));) {
-        size_t len = p->name.len;
-        memcpy(name, p->name.ptr, len);
-        drop(s, span_of(name, len));
-    }
-    reply_status(&c->reply, "OK");
+    else if (commit_drops(s, store_partitions(s->store), flush_next, &names, &dropped, &e))
+        reply_error(&c->reply, &e);
+    else
+        reply_status(&c->reply, "OK");
 }
 
 /* ---- listing */

@@ -1,21 +1,24 @@
 /* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were handed out for a time. */
 #include "cmd/cmd.h"
 #include "cmd/docs.h"
-#include "server/retire.h"
 
 #include <stdio.h>
 
 #include "request/lease.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "store/store.h"
 
-static void lease_apply(struct client *c, int failed, const struct op *op, struct error *e) {
-    if (failed)
+/* Where nothing has failed so far: commits the op and tells how many samples it concerned. */
+static void lease_commit(struct client *c, int failed, const struct op *op,
+                         const struct commit_due *due, struct error *e) {
+    size_t samples;
+    if (failed || commit_op(c->server, op, due, &samples, e))
         reply_error(&c->reply, e);
     else
-        reply_integer(&c->reply, (int64_t)store_apply(c->server->store, op));
+        reply_integer(&c->reply, (int64_t)samples);
 }
 
 /* A client that repeats the command gets the first reply. */
@@ -30,14 +33,13 @@ static bool lease_reply_again(struct client *c, const struct lease_request *requ
 static void ack_run(struct client *c) {
     struct server *s = c->server;
     struct lease_request request;
-    struct op op;
+    struct op op = {0};
     struct error e;
     int failed = request_ack_parse(c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed && lease_reply_again(c, &request, false)) return;
     if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
-    if (!failed) failed = retire_admit(s, &op, op.select.seqs, op.select.n, &e);
-    lease_apply(c, failed, &op, &e);
-    if (!failed) retire_consumed(s, request.partition, op.select.seqs, op.select.n);
+    const struct commit_due due = {.n = op.select.n, .seqs = op.select.seqs};
+    lease_commit(c, failed, &op, &due, &e);
 }
 
 static void nack_run(struct client *c) {
@@ -51,8 +53,7 @@ static void nack_run(struct client *c) {
     /* The lease may go on, and the reply is remembered. */
     enum { REPLY_BYTES = 64 };
     if (!failed && request.keys) failed = server_check_beyond(s, true, REPLY_BYTES, &e);
-    if (!failed) failed = persistence_admit(s, &op, 0, &e);
-    lease_apply(c, failed, &op, &e);
+    lease_commit(c, failed, &op, NULL, &e);
 }
 
 static void extend_run(struct client *c) {
@@ -63,8 +64,7 @@ static void extend_run(struct client *c) {
     struct error e;
     int failed = request_extend_parse(c->argv, c->argc, &s->scratch, &request, &lease_ms, &e);
     if (!failed) failed = lease_plan_extend(s->store, &request, lease_ms, s->now_ms, &op, &e);
-    if (!failed) failed = persistence_admit(s, &op, 0, &e);
-    lease_apply(c, failed, &op, &e);
+    lease_commit(c, failed, &op, NULL, &e);
 }
 
 static void leases_entry(struct client *c, const struct lease *lease) {

@@ -9,6 +9,7 @@
 #include "server/asks.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "server/waiter.h"
 #include "store/bounds.h"
@@ -25,12 +26,10 @@ static void expect_run(struct client *c) {
     if (args_partition(&a, &name) ||
         args_number(&a, "the number of samples", 0, PARTITION_SAMPLES_MAX, &samples) ||
         expect_plan(s->store, name, samples, s->now_ms, &op, &e) ||
-        server_check_new_partition(s, name, &e) ||
-        persistence_admit(s, &op, 0, &e)) {
+        server_check_new_partition(s, name, &e) || commit_op(s, &op, NULL, NULL, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
-    store_apply(s->store, &op);
     reply_status(&c->reply, "OK");
 }
 
@@ -39,11 +38,10 @@ static void seal_run(struct client *c) {
     struct error e;
     struct op op;
     if (seal_plan(c->argv[1].bytes, s->now_ms, &op, &e) ||
-        server_check_new_partition(s, op.partition, &e) || persistence_admit(s, &op, 0, &e)) {
+        server_check_new_partition(s, op.partition, &e) || commit_op(s, &op, NULL, NULL, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
-    store_apply(s->store, &op);
     reply_status(&c->reply, "OK");
 }
 

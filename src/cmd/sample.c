@@ -6,7 +6,6 @@
 #include "cmd/columns.h"
 #include "cmd/docs.h"
 #include "cmd/render.h"
-#include "server/retire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +15,11 @@
 #include "server/asks.h"
 #include "server/client.h"
 #include "server/command.h"
+#include "server/commit.h"
 #include "server/scan.h"
 #include "server/server.h"
 #include "server/waiter.h"
+#include "store/bounds.h"
 
 /* In rows and columns. What is ready has its fields; what a rank gets again may lack one that was not asked for then. */
 static int sample_render(struct client *c, const struct sample *sample, const struct taken *taken,
@@ -108,8 +109,6 @@ static bool sample_try_beyond(struct client *c, struct sample *sample, size_t be
     }
     int failed = sample_check_reply(c, sample, &taken, &e);
     if (!failed && taken.changes) failed = sample_check_memory(c, &take, taken.op.select.n, &e);
-    if (!failed && taken.changes)
-        failed = retire_admit(s, &taken.op, taken.settled, taken.n_settled, &e);
     if (failed) {
         reply_error(&c->reply, &e);
         return true;
@@ -125,13 +124,12 @@ static bool sample_try_beyond(struct client *c, struct sample *sample, size_t be
         sample->take.walk = walk;
         return sample_try_beyond(c, sample, beyond, lack);
     }
-    if (failed) {
-        reply_error(&c->reply, &e);
-        return true;
+    const struct commit_due due = {.n = taken.n_settled, .seqs = taken.settled};
+    if (!failed && taken.changes) {
+        failed = commit_op(s, &taken.op, &due, NULL, &e);
+        if (failed) reply_take_back(&c->reply, &mark.reply);
     }
-    if (taken.changes) store_apply(s->store, &taken.op);
-    if (taken.changes && taken.n_settled)
-        retire_consumed(s, take.partition, taken.settled, taken.n_settled);
+    if (failed) reply_error(&c->reply, &e);
     return true;
 }
 
@@ -297,11 +295,8 @@ static int sample_finish(struct client *c, const struct take *take, struct error
     const struct consumer *task = p ? partition_task(p, take->task) : NULL;
     bool is_new = !task || !ranks_is_done(&task->ranks, take->rank, 0);
     if (!failed && !n && is_new) failed = server_check_beyond(s, false, RANK_BYTES, e);
-    if (!failed) failed = retire_admit(s, &op, n ? seqs : (uint64_t[]){0}, n, e);
-    if (failed) return failed;
-    store_apply(s->store, &op);
-    if (n) retire_consumed(s, take->partition, seqs, n);
-    return 0;
+    const struct commit_due due = {.n = n, .seqs = seqs};
+    return failed ? failed : commit_op(s, &op, &due, NULL, e);
 }
 
 /* ---- ONCE ---------------------------------------------------------------------------------- */
@@ -310,14 +305,10 @@ static int sample_finish(struct client *c, const struct take *take, struct error
 static int sample_confirm(struct client *c, const struct take *take, struct error *e) {
     struct server *s = c->server;
     struct op op;
-    const uint64_t *seqs;
-    size_t n;
-    if (!take_plan_confirm(s->store, take, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
-    int failed = retire_admit(s, &op, seqs, n, e);
-    if (failed) return failed;
-    store_apply(s->store, &op);
-    if (n) retire_consumed(s, take->partition, seqs, n);
-    return 0;
+    struct commit_due due = {0};
+    if (!take_plan_confirm(s->store, take, s->now_ms, &s->scratch, &op, &due.seqs, &due.n))
+        return 0;
+    return commit_op(s, &op, &due, NULL, e);
 }
 
 /* Against the call of the holder that is parked. */

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "server/client.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "server/waiter.h"
 #include "store/bounds.h"
@@ -22,13 +23,10 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
     int failed = server_check_memory(s, e);
     if (!failed)
         failed = kind->plan(s->store, request, order, s->now_ms, &s->scratch, &op, &held, e);
-    if (!failed && !held) failed = persistence_admit(s, &op, 0, e);
-    if (failed) return failed;
-    if (held)
-        kind->reply(&c->reply, request, NULL, 0);
-    else
-        kind->reply(&c->reply, request, &op, store_apply(s->store, &op));
-    return 0;
+    size_t changed = 0;
+    if (!failed && !held) failed = commit_op(s, &op, NULL, &changed, e);
+    if (!failed) kind->reply(&c->reply, request, held ? NULL : &op, changed);
+    return failed;
 }
 
 static bool write_may_pass(const struct error *e) {

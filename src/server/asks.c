@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "server/changes.h"
 #include "server/server.h"
 #include "server/table.h"
 #include "store/store.h"
@@ -27,10 +28,6 @@ struct asks_partition {
 struct asks {
     struct table partitions;
 };
-
-struct asks *asks_new(void) {
-    return mem_calloc(1, sizeof(struct asks));
-}
 
 static bool asks_is(const struct table_link *link, const void *key) {
     return span_equal(TABLE_ENTRY(link, struct asks_partition, link)->name,
@@ -61,12 +58,6 @@ void asks_free(struct asks *asks) {
             asks_drop(asks, TABLE_ENTRY(t->buckets[i], struct asks_partition, link));
     table_free(t);
     mem_free(asks);
-}
-
-void asks_forget(struct server *s, struct span partition) {
-    if (!s->asks->partitions.count) return;
-    struct asks_partition *p = asks_find(s->asks, hash_bytes(partition), partition);
-    if (p) asks_drop(s->asks, p);
 }
 
 /* How many of the fields are kept, and how long they are together. */
@@ -146,4 +137,24 @@ void asks_each(const struct server *s, struct span partition,
     const struct asks_task *task;
     if (!p) return;
     TAILQ_FOREACH(task, &p->tasks, order) visit(context, task->name, task->fields);
+}
+
+/* ---- changes ------------------------------------------------------------------------------ */
+
+static void asks_forget(struct server *s, struct span partition) {
+    if (!s->asks->partitions.count) return;
+    struct asks_partition *p = asks_find(s->asks, hash_bytes(partition), partition);
+    if (p) asks_drop(s->asks, p);
+}
+
+/* Partitions that are gone, or others were restored in their place. */
+static void asks_on_change(struct server *s, const struct op *op) {
+    if (op->kind == OP_DROP) asks_forget(s, op->partition);
+    for (size_t i = 0; op->kind == OP_ADOPT && i < op->adopt.n; i++)
+        asks_forget(s, op->adopt.partitions[i]->name);
+}
+
+struct asks *asks_new(struct server *s) {
+    changes_listen(s, CHANGES_OF(OP_DROP) | CHANGES_OF(OP_ADOPT), asks_on_change);
+    return mem_calloc(1, sizeof(struct asks));
 }

@@ -20,16 +20,13 @@ enum {
     ASKS_BYTES = 4096, /* of names, a NUL in front of each */
 };
 
-struct asks *asks_new(void);
+struct asks *asks_new(struct server *s); /* and listens to changes */
 void asks_free(struct asks *asks);
 
 /* A task asked for samples of the partition with these fields. Nothing is kept where there is no
  * such partition. */
 void asks_note(struct server *s, struct span partition, struct span task, const struct span *fields,
                size_t n_fields);
-
-/* The partition is gone, or another was restored in its place. */
-void asks_forget(struct server *s, struct span partition);
 
 /* Call `visit` for each task, the last to ask first. `fields` are names, a NUL in front of each. */
 void asks_each(const struct server *s, struct span partition,

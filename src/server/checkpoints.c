@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "persist/oplog.h"
 #include "server/child.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "server/waiter.h"
 #include "store/load.h"
@@ -225,15 +226,15 @@ static int restore_adopt(struct server *s, struct error *e) {
     op.adopt.source = span_of_string(source);
     for (size_t i = 0; !failed && !c->replace && i < op.adopt.n; i++)
         failed = refuse_present(s, op.adopt.partitions[i]->name, e);
-    if (!failed) failed = persistence_admit(s, &op, 0, e);
-    if (failed) {
-        load_take_back(c->load, &op);
-        return failed;
+    if (!failed) {
+        load_extend_leases(&op, op.now_ms - clock);
+        failed = commit_op(s, &op, NULL, NULL, e);
     }
-    load_extend_leases(&op, op.now_ms - clock);
-    c->restored = op.adopt.n;
-    store_apply(s->store, &op);
-    return 0;
+    if (failed)
+        load_take_back(c->load, &op);
+    else
+        c->restored = op.adopt.n;
+    return failed;
 }
 
 static void restore_end(struct server *s, const struct error *why) {

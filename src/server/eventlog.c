@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "server/changes.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/server.h"
@@ -109,7 +110,7 @@ static void eventlog_clear(struct server *s, const struct op *op) {
                 EVENTLOG_AUTHOR(s->current), tail.text);
 }
 
-void eventlog_change(struct server *s, const struct op *op) {
+static void eventlog_on_change(struct server *s, const struct op *op) {
     struct eventlog_tail tail;
     switch (op->kind) {
     case OP_SEAL:
@@ -132,21 +133,31 @@ void eventlog_change(struct server *s, const struct op *op) {
     case OP_RESET: eventlog_reset(s, op); break;
     case OP_CLEAR:
     case OP_ERASE: eventlog_clear(s, op); break;
-    default: break; /* writing and consuming are what a server does all day */
+    default: break; /* not listened to: writing and consuming, which a server does all day */
     }
 }
 
-void eventlog_lease(struct server *s, const struct op *op) {
+void eventlog_init(struct server *s) {
+    const uint32_t kinds = CHANGES_OF(OP_SEAL) | CHANGES_OF(OP_DROP) | CHANGES_OF(OP_ADOPT) |
+                           CHANGES_OF(OP_RESET) | CHANGES_OF(OP_CLEAR) | CHANGES_OF(OP_ERASE);
+    changes_listen(s, kinds, eventlog_on_change);
+}
+
+void eventlog_note_lease(const struct server *s, const struct op *op, struct eventlog_lease *out) {
     const struct partition *p = store_find(s->store, op->partition);
-    const struct consumer *task = p ? partition_task(p, op->select.task) : NULL;
-    const struct lease *lease = task ? lease_find(task, op->select.lease.id) : NULL;
+    const struct lease *lease = lease_find(partition_task(p, op->select.task), op->select.lease.id);
+    *out = (struct eventlog_lease){.id = lease->id, .took_ms = lease->ends_ms - lease->given_ms};
+    error_quote(&out->holder, lease->holder);
+}
+
+void eventlog_lease_ended(struct server *s, const struct op *op, const struct eventlog_lease *lease,
+                          size_t samples) {
     struct eventlog_tail tail;
-    if (!lease || !eventlog_due(s, EVENTLOG_LEASE, &tail)) return;
-    log_notice("partition %s, task %s: lease %llu of %s ran out after %lld ms: %llu samples come "
+    if (!eventlog_due(s, EVENTLOG_LEASE, &tail)) return;
+    log_notice("partition %s, task %s: lease %llu of %s ran out after %lld ms: %zu samples come "
                "back%s",
                QUOTE(op->partition), QUOTE(op->select.task), (unsigned long long)lease->id,
-               QUOTE(lease->holder), (long long)(lease->ends_ms - lease->given_ms),
-               (unsigned long long)lease_samples(lease), tail.text);
+               lease->holder.text, (long long)lease->took_ms, samples, tail.text);
 }
 
 /* ---- refused writes ----------------------------------------------------------------------- */

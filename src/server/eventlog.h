@@ -44,11 +44,22 @@ struct eventlog {
     } limits[EVENTLOG_KINDS];
 };
 
-/* An op was applied. */
-void eventlog_change(struct server *s, const struct op *op);
+/* Listens to changes. */
+void eventlog_init(struct server *s);
 
-/* The time of a lease is over; this OP_RELEASE is applied next. */
-void eventlog_lease(struct server *s, const struct op *op);
+/* A lease, for the line that tells of its end. */
+struct eventlog_lease {
+    uint64_t id;
+    int64_t took_ms;
+    struct quoted holder;
+};
+
+/* The time of a lease is over, and its OP_RELEASE is about to be committed: what is gone then. */
+void eventlog_note_lease(const struct server *s, const struct op *op, struct eventlog_lease *out);
+
+/* It was committed, and so many samples came back. */
+void eventlog_lease_ended(struct server *s, const struct op *op, const struct eventlog_lease *lease,
+                          size_t samples);
 
 /* A command is answered with this error; those that are no refused writes are passed over. */
 void eventlog_refused(struct client *c, const struct error *e);

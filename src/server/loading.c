@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "persist/replay.h"
 #include "persist/snapshot.h"
+#include "server/changes.h"
+#include "server/commit.h"
 #include "server/server.h"
 #include "store/load.h"
 
@@ -86,11 +88,10 @@ static void extend_leases(struct server *s, int64_t then_ms) {
                        .n = lease->n,
                        .task = lease->task->name,
                        .lease = {.id = lease->id, .ends_ms = lease->ends_ms + away}}};
-        if (persistence_admit(s, &op, 0, &e)) {
+        if (commit_op(s, &op, NULL, NULL, &e)) {
             log_warning("leases were not given the time that the server was down: %s", e.text);
             return;
         }
-        store_apply(s->store, &op);
     }
 }
 
@@ -122,6 +123,7 @@ static int loading_finish(struct server *s, struct loading *l, int64_t then_ms, 
     if (failed) return failed;
     tell(s, l);
     loading_end(s);
+    changes_begin(s);
     extend_leases(s, then_ms);
     scratch_reset(&s->scratch);
     server_ready(s);
@@ -237,6 +239,7 @@ int loading_begin(struct server *s, struct error *e) {
     if (!l->base && !l->has_log) {
         failed = begin_log(s, l, e);
         loading_free(l);
+        if (!failed) changes_begin(s);
         return failed;
     }
     s->persistence.loading = l;

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "server/changes.h"
 #include "server/config.h"
 #include "server/pubsub.h"
 #include "server/server.h"
@@ -123,12 +124,6 @@ static void notify_forget(struct notify *n) {
     }
 }
 
-struct notify *notify_new(void) {
-    struct notify *n = mem_calloc(1, sizeof(*n));
-    TAILQ_INIT(&n->touched);
-    return n;
-}
-
 void notify_free(struct notify *n) {
     notify_forget(n);
     table_free(&n->partitions);
@@ -167,8 +162,9 @@ static void gather(struct notify *n, struct notify_partition *p, const struct op
     p->may_complete |= op->kind != OP_ERASE;
 }
 
-void notify_change(struct server *s, const struct op *op) {
+static void notify_on_change(struct server *s, const struct op *op) {
     struct notify *n = s->notify;
+    if (!s->notify_events || !pubsub_is_used(s)) return;
     if (!op->partition.len || op->partition.len > UINT8_MAX) return; /* there is no such */
     if (n->silences != s->pubsub->silences) notify_forget(n);        /* it missed what came since */
     n->silences = s->pubsub->silences;
@@ -191,6 +187,16 @@ void notify_change(struct server *s, const struct op *op) {
     }
     default: break; /* consuming changes nothing that is told */
     }
+}
+
+struct notify *notify_new(struct server *s) {
+    struct notify *n = mem_calloc(1, sizeof(*n));
+    TAILQ_INIT(&n->touched);
+    changes_listen(s,
+                   CHANGES_OF(OP_PUT) | CHANGES_OF(OP_SEAL) | CHANGES_OF(OP_EXPECT) |
+                       CHANGES_OF(OP_CLEAR) | CHANGES_OF(OP_ERASE) | CHANGES_OF(OP_DROP),
+                   notify_on_change);
+    return n;
 }
 
 /* ---- publishing */

@@ -13,16 +13,12 @@
 #ifndef TQ_SERVER_NOTIFY_H
 #define TQ_SERVER_NOTIFY_H
 
-struct op;
 struct notify;
 struct server;
 
-struct notify *notify_new(void);
+struct notify *notify_new(struct server *s); /* and listens to changes */
 void notify_free(struct notify *n);
 void notify_register_options(struct server *s);
-
-/* An op was applied. Called only where events are wanted and somebody is subscribed. */
-void notify_change(struct server *s, const struct op *op);
 
 /* The end of the turn: publish what has gathered. */
 void notify_publish(struct server *s);

@@ -14,6 +14,7 @@
 #include "persist/opcodec.h"
 #include "persist/oplog.h"
 #include "server/appendonly.h"
+#include "server/changes.h"
 #include "server/checkpoints.h"
 #include "server/listener.h"
 #include "server/loading.h"
@@ -203,12 +204,20 @@ int persistence_admit(struct server *s, const struct op *op, uint64_t more, stru
     return error_set(e, ERROR_MISCONF, "the op log has no room, nothing was written: %s", why.text);
 }
 
-void persistence_change(struct server *s, const struct op *op) {
+static void persistence_on_change(struct server *s, const struct op *op) {
     struct persistence *p = &s->persistence;
     bool selects = op->kind != OP_PUT && op->kind < OP_DEFINE;
     size_t n = op->kind == OP_PUT ? op->put.n : selects ? op->select.n : 1;
     p->changes += n ? n : 1;
     if (p->log) oplog_add(p->log, s->store, op);
+}
+
+void persistence_init(struct server *s) {
+    struct persistence *p = &s->persistence;
+    p->disk = disk_system();
+    p->saves.took_s = p->rewrites.took_s = -1;
+    p->lock = p->checkpoint_lock = (struct dirlock){-1, -1, false};
+    changes_listen(s, CHANGES_ALL, persistence_on_change);
 }
 
 static bool log_failed(struct server *s, const struct error *e) {

@@ -80,6 +80,9 @@ struct persistence {
     uint64_t size_at_base; /* of base and segments when the base was made */
 };
 
+/* Nothing is kept yet; listens to changes. Before the options are registered. */
+void persistence_init(struct server *s);
+
 void persistence_register_options(struct server *s);
 
 /* This process may write into `dir`, and alone: asked before anything is written there. It is
@@ -110,13 +113,11 @@ int persistence_make_log(struct server *s, const char *dump, struct manifest *ou
 void persistence_log_options(const struct server *s, char path[static PATH_MAX],
                              struct oplog_options *out);
 
-/* May this op be applied, as far as the disk is concerned, and with it another that names so many `more` samples, or those of the
- * op once more (RETIRE)? Asked before every store_apply but those of loading; room for both is set aside. ERROR_MISCONF. */
+/* For commit.h alone. May this op be applied, as far as the disk is concerned, and behind it another
+ * that names so many `more` samples, or those of the op once more (RETIRE)? Room for both is set
+ * aside in the log. ERROR_MISCONF. */
 enum { PERSISTENCE_SAMPLE_BYTES = 20 }; /* that a sample takes in an op at the most */
 int persistence_admit(struct server *s, const struct op *op, uint64_t more, struct error *e);
-
-/* It was. */
-void persistence_change(struct server *s, const struct op *op);
 
 /* The end of the turn, before replies go out. False where the log could not be written: then nothing may be sent, and the
  * process has to end. */

@@ -141,8 +141,5 @@ void persistence_register_options(struct server *s) {
          .fallback = "yes"},
         {.name = NULL},
     };
-    p->disk = disk_system();
-    p->saves.took_s = p->rewrites.took_s = -1;
-    p->lock = p->checkpoint_lock = (struct dirlock){-1, -1, false};
     config_register(s->config, options);
 }

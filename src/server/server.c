@@ -17,17 +17,18 @@
 #include "base/mem.h"
 #include "server/appendonly.h"
 #include "server/asks.h"
+#include "server/changes.h"
 #include "server/checkpoints.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/daemon.h"
 #include "server/eventlog.h"
+#include "server/expiry.h"
 #include "server/info.h"
 #include "server/listener.h"
 #include "server/loading.h"
 #include "server/notify.h"
 #include "server/pubsub.h"
-#include "server/retire.h"
 #include "server/saves.h"
 #include "server/scan.h"
 #include "server/transaction.h"
@@ -35,10 +36,7 @@
 #include "store/store.h"
 #include "wire/reply.h"
 
-enum {
-    TICK_MS = 100,
-    LEASES_BUDGET_US = 3000, /* for leases that end, in one turn */
-};
+enum { TICK_MS = 100 };
 
 /* ---- options */
 
@@ -134,67 +132,6 @@ void server_turn(struct server *s) {
     event_active(&s->turn_end, EV_TIMEOUT, 0);
 }
 
-/* The lease or the hold of ONCE that ends first. */
-static int64_t next_end(const struct server *s) {
-    int64_t lease = lease_next_end(s->store), hold = once_next_end(s->store);
-    return lease < hold ? lease : hold;
-}
-
-static void arm_lease_end(struct server *s) {
-    int64_t end = next_end(s);
-    if (end == s->lease_end_ms) return;
-    s->lease_end_ms = end;
-    event_del(&s->lease_end);
-    if (end == LEASE_NEVER) return;
-    int64_t left = end > s->now_ms ? end - s->now_ms : 0;
-    if (left > INT32_MAX * INT64_C(1000)) left = INT32_MAX * INT64_C(1000);
-    event_add(&s->lease_end, &(struct timeval){left / 1000, left % 1000 * 1000});
-}
-
-/* It ends when the log can have it. */
-static void retry_lease_end(struct server *s) {
-    s->lease_end_ms = next_end(s);
-    event_add(&s->lease_end, &(struct timeval){1, 0});
-}
-
-/* Holds of ONCE that are as old as they get. */
-static void end_holds(struct server *s, int64_t until_us) {
-    struct op op;
-    const uint64_t *seqs;
-    size_t n;
-    while (once_plan_expiry(s->store, s->now_ms, &s->scratch, &op, &seqs, &n)) {
-        if (clock_monotonic_us() > until_us) break;
-        if (retire_admit(s, &op, seqs, n, NULL)) {
-            retry_lease_end(s);
-            break;
-        }
-        store_apply(s->store, &op);
-        if (n) retire_consumed(s, op.partition, seqs, n);
-        scratch_reset(&s->scratch);
-    }
-    scratch_reset(&s->scratch);
-}
-
-static void on_lease_end(evutil_socket_t fd, short what, void *context) {
-    (void)fd, (void)what;
-    struct server *s = context;
-    struct op op;
-    server_turn(s);
-    s->lease_end_ms = LEASE_NEVER; /* the timer is used up */
-    int64_t until = clock_monotonic_us() + LEASES_BUDGET_US;
-    while (lease_plan_expiry(s->store, s->now_ms, &op)) {
-        if (clock_monotonic_us() > until)
-            return; /* the end of the turn sets the timer for the rest */
-        if (persistence_admit(s, &op, 0, NULL)) {
-            retry_lease_end(s);
-            return;
-        }
-        eventlog_lease(s, &op);
-        store_apply(s->store, &op);
-    }
-    end_holds(s, until);
-}
-
 /* Work on the store that goes on in the next turn. */
 static bool server_has_more(const struct server *s) {
     return store_is_reclaiming(s->store) ||
@@ -210,7 +147,7 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
         event_base_loopbreak(s->base);
         return;
     }
-    if (!s->persistence.loading) arm_lease_end(s);
+    if (!s->persistence.loading) expiry_turn(s);
     notify_publish(s);
     clients_send(s);
     clients_sweep(s);
@@ -280,72 +217,6 @@ void server_fail(struct server *s, const struct error *why) {
     server_stop(s);
 }
 
-/* ---- changes of data */
-
-/* How many samples an op changed so that a waiter could have use for them. What makes room concerns every
- * writer; and in an ended partition anything may have been the last thing missing. */
-static uint64_t change_of(const struct server *s, const struct op *op) {
-    const struct partition *p = store_find(s->store, op->partition);
-    if (!p || partition_is_ended(p)) return WAITER_ALL;
-    switch (op->kind) {
-    case OP_PUT: return op->put.n;
-    case OP_RELEASE:
-    case OP_NACK: return op->select.n;
-    case OP_TAKE:
-    case OP_ACK:
-    case OP_CONFIRM:
-    case OP_EXTEND: return 0;
-    default: return WAITER_ALL;
-    }
-}
-
-/* Bounds and ends, samples that come back whoever had them, batches that other ranks wait for: even those who
- * count for themselves have to try. */
-static bool concerns_all(const struct op *op) {
-    switch (op->kind) {
-    case OP_TAKE: return op->select.rank.given;
-    case OP_RESET:
-    case OP_DEFINE:
-    case OP_EXPECT:
-    case OP_SEAL:
-    case OP_DROP: return true;
-    default: return false;
-    }
-}
-
-static void signal_waiters(struct server *s, const struct op *op) {
-    if (concerns_all(op))
-        waiter_signal(s, op->partition);
-    else
-        waiter_signal_op(s, op, change_of(s, op));
-    if (op->kind == OP_CLEAR || op->kind == OP_DROP || op->kind == OP_ERASE)
-        waiter_signal(s, WAITER_SERVER);
-}
-
-/* Partitions came in as wholes. */
-static void on_adoption(struct server *s, const struct op_adopt *adopt) {
-    waiter_signal_all(s);
-    for (size_t i = 0; i < adopt->n; i++) {
-        asks_forget(s, adopt->partitions[i]->name);
-        transaction_touch(s, adopt->partitions[i]->name);
-    }
-}
-
-static void on_change(void *context, const struct op *op) {
-    struct server *s = context;
-    if (s->persistence.loading) return; /* it was told when it happened */
-    persistence_change(s, op);
-    eventlog_change(s, op);
-    if (op->kind == OP_ADOPT) {
-        on_adoption(s, &op->adopt);
-        return;
-    }
-    if (op->kind == OP_DROP) asks_forget(s, op->partition);
-    if (waiter_count(s)) signal_waiters(s, op);
-    if (s->watchers.names.count) transaction_touch(s, op->partition);
-    if (s->notify_events && pubsub_is_used(s)) notify_change(s, op);
-}
-
 /* ---- life */
 
 void server_init(struct server *s) {
@@ -355,13 +226,16 @@ void server_init(struct server *s) {
                                       .cells = SCAN_CELLS,
                                       .indexed = SERVER_INDEX_SAMPLES};
     child_init(s);
+    s->changes = changes_new();
     s->config = config_new();
+    persistence_init(s);
+    eventlog_init(s);
     s->clients = clients_new(s);
-    s->waiters = waiters_new();
+    s->asks = asks_new(s);
+    s->waiters = waiters_new(s);
+    transactions_init(s);
     s->pubsub = pubsub_new();
-    s->notify = notify_new();
-    s->asks = asks_new();
-    audience_init(&s->watchers);
+    s->notify = notify_new(s);
     s->listener = listener_new(s);
     unsigned char id[SERVER_RUN_ID_LEN / 2];
     hash_random(id, sizeof(id));
@@ -394,7 +268,7 @@ static void arm_events(struct server *s) {
     event_add(&s->hangup, NULL);
     event_assign(&s->turn_end, s->base, -1, 0, on_turn_end, s);
     event_assign(&s->next_turn, s->base, -1, 0, on_next_turn, s);
-    event_assign(&s->lease_end, s->base, -1, 0, on_lease_end, s);
+    expiry_init(s);
     event_assign(&s->cron, s->base, -1, EV_PERSIST, on_tick, s);
     event_add(&s->cron, &(struct timeval){0, TICK_MS * 1000});
 }
@@ -425,8 +299,6 @@ int server_start(struct server *s, struct error *e) {
     s->store = store_new(e);
     if (!s->store) return e->code;
     server_memory_limit(s);
-    s->lease_end_ms = LEASE_NEVER;
-    store_on_change(s->store, on_change, s);
     code = arena_prefault(store_arena(s->store), (size_t)s->prefault, e);
     if (!code) code = make_base(s, e);
     if (code) return code;
@@ -486,6 +358,7 @@ void server_free(struct server *s) {
     asks_free(s->asks);
     pubsub_free(s->pubsub);
     audience_free(&s->watchers);
+    changes_free(s->changes);
     clients_free(s->clients);
     free(s->config_file);
 }

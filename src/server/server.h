@@ -28,6 +28,7 @@
 #include "server/persistence.h"
 
 struct asks;
+struct changes;
 struct client;
 struct clients;
 struct checkpoints;
@@ -62,6 +63,7 @@ struct server {
     int64_t wall_us; /* what to add to now_us for that */
     int64_t tick_us; /* monotonic clock, as last read: after each command */
 
+    struct changes *changes; /* who is told of ops */
     struct config *config;
     struct clients *clients;
     struct waiters *waiters;

@@ -2,7 +2,9 @@
 #include "server/transaction.h"
 
 #include "base/mem.h"
+#include "server/changes.h"
 #include "server/command.h"
+#include "store/store.h"
 
 struct kept_request {
     size_t argc;
@@ -120,11 +122,23 @@ void transaction_unwatch(struct client *c) {
     c->touched = false;
 }
 
-void transaction_touch(struct server *s, struct span partition) {
+static void transaction_touch(struct server *s, struct span partition) {
     const struct audience_name *name;
     while ((name = audience_find(&s->watchers, partition))) {
         struct client *c = TAILQ_FIRST(&name->seats)->client;
         audience_leave_all(&s->watchers, &c->watches);
         c->touched = true;
     }
+}
+
+static void transaction_on_change(struct server *s, const struct op *op) {
+    if (!s->watchers.names.count) return;
+    if (op->kind != OP_ADOPT) transaction_touch(s, op->partition);
+    for (size_t i = 0; op->kind == OP_ADOPT && i < op->adopt.n; i++)
+        transaction_touch(s, op->adopt.partitions[i]->name);
+}
+
+void transactions_init(struct server *s) {
+    audience_init(&s->watchers);
+    changes_listen(s, CHANGES_ALL, transaction_on_change);
 }

@@ -18,6 +18,9 @@
 #include "server/client.h"
 #include "server/server.h"
 
+/* Nobody watches anything yet; listens to changes. */
+void transactions_init(struct server *s);
+
 /* Begin to keep requests. The client is in no transaction. */
 void transaction_begin(struct client *c);
 
@@ -47,8 +50,5 @@ unsigned transaction_flags(const struct client *c);
 
 void transaction_watch(struct client *c, struct span partition);
 void transaction_unwatch(struct client *c); /* all; what touched them is forgotten too */
-
-/* Something was done to the partition. */
-void transaction_touch(struct server *s, struct span partition);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "server/changes.h"
 #include "server/client.h"
 #include "server/filter.h"
 #include "server/server.h"
@@ -74,10 +75,11 @@ struct waiters {
     uint64_t arrivals;
 };
 
-struct waiters *waiters_new(void) {
+struct waiters *waiters_new(struct server *s) {
     struct waiters *waiters = mem_calloc(1, sizeof(*waiters));
     TAILQ_INIT(&waiters->signalled);
     TAILQ_INIT(&waiters->slices);
+    changes_listen(s, CHANGES_ALL, waiter_on_change);
     return waiters;
 }
 

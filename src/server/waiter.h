@@ -37,7 +37,7 @@ struct waiters;
 /* What a parked call takes beside its arguments, about: its waiter, its queue, the request. */
 enum { WAITER_BYTES = 1536 };
 
-struct waiters *waiters_new(void);
+struct waiters *waiters_new(struct server *s); /* and listens to changes */
 void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
 /* What has to happen before another try can succeed. Zeroed: any change may help. */
@@ -104,6 +104,9 @@ void waiter_signal(struct server *s, struct span partition);
  * `filters` is to be tried). */
 #define WAITER_ALL UINT64_MAX
 void waiter_signal_op(struct server *s, const struct op *op, uint64_t samples);
+
+/* The listener of changes (waiter_change.c): signals the waiters that the op can let go. */
+void waiter_on_change(struct server *s, const struct op *op);
 
 /* Who waits for the server, for memory or for a child, waits under this name, which no partition can have. */
 #define WAITER_SERVER SPAN_LITERAL("")

@@ -1273,6 +1273,39 @@ static void test_clear_in_slices_ends_early(void **state) {
     machine_finish();
 }
 
+/* A batch is written into the reply before it is committed: of one that is refused nothing is left. */
+static void test_a_batch_that_the_log_has_no_room_for_is_refused_whole(void **state) {
+    (void)state;
+    machine_begin(true);
+    ask_text("TQ.PUT p a FIELDS 1 f some");
+    no_room = true;
+    EXPECT(!strncmp(ask_text("TQ.SAMPLE p t COUNT 1 FIELDS 1 f LEASE 100"), "-MISCONF", 8),
+           "a lease");
+    EXPECT(!strncmp(ask_text("TQ.SAMPLE p t COUNT 1 FIELDS 1 f"), "-MISCONF", 8), "a batch");
+    no_room = false;
+    EXPECT(!strncmp(ask_text("TQ.COUNT p FIELDS 1 f TASK t"), ":1", 2), "it is still ready");
+    EXPECT(!strncmp(ask_text("TQ.SAMPLE p t COUNT 1 FIELDS 1 f"), "*1", 2), "it is taken now");
+    machine_finish();
+}
+
+static void test_several_partitions_are_dropped_or_none(void **state) {
+    (void)state;
+    machine_begin(true);
+    ask_text("TQ.PUT p a TAGS 1 v 1");
+    ask_text("TQ.PUT q a TAGS 1 v 1");
+    no_room = true;
+    EXPECT(!strncmp(ask_text("DEL p q"), "-MISCONF", 8), "DEL");
+    EXPECT(!strncmp(ask_text("FLUSHALL"), "-MISCONF", 8), "FLUSHALL");
+    no_room = false;
+    EXPECT(!strncmp(ask_text("DBSIZE"), ":2", 2), "both are there");
+    EXPECT(!strncmp(ask_text("DEL p none q p"), ":2", 2), "each is dropped once");
+    ask_text("TQ.PUT p a TAGS 1 v 1");
+    ask_text("TQ.PUT q a TAGS 1 v 1");
+    EXPECT(!strncmp(ask_text("FLUSHALL"), "+OK", 3), "FLUSHALL");
+    EXPECT(!strncmp(ask_text("DBSIZE"), ":0", 2), "none is left");
+    machine_finish();
+}
+
 /* The log has no room for the second slice: the first is done and logged, and the reply says so. */
 static void test_clear_in_slices_stops_where_the_log_has_no_room(void **state) {
     (void)state;
@@ -1861,6 +1894,8 @@ int main(void) {
         cmocka_unit_test(test_a_scan_does_not_hold_up_other_partitions),
         cmocka_unit_test(test_clear_is_cut_into_slices),
         cmocka_unit_test(test_clear_in_slices_ends_early),
+        cmocka_unit_test(test_a_batch_that_the_log_has_no_room_for_is_refused_whole),
+        cmocka_unit_test(test_several_partitions_are_dropped_or_none),
         cmocka_unit_test(test_clear_in_slices_stops_where_the_log_has_no_room),
         cmocka_unit_test(test_a_client_is_killed_that_is_to_go_on),
         cmocka_unit_test(test_short_replies_that_wait_hold_little),
