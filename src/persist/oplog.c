@@ -27,7 +27,6 @@ static struct oplog *oplog_new(const struct oplog_options *options, struct error
     log->disk = options->disk;
     log->directory = mem_dup(options->directory, strlen(options->directory) + 1);
     log->sync = options->sync;
-    log->checksum = checksum_new();
     log->worker = worker;
     log->room = true;
     return log;
@@ -42,9 +41,7 @@ void oplog_abandon(struct oplog *log) {
     struct disk_file *files[] = {log->file, log->before, log->next};
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
         if (files[i]) log->disk->ops->close(files[i]);
-    opcodec_out_free(&log->pending);
     oplog_watch_free(&log->watch);
-    checksum_free(log->checksum);
     mem_free(log->parts);
     mem_free(log->directory);
     mem_free(log);
@@ -151,8 +148,7 @@ void oplog_stats(const struct oplog *log, struct oplog_stats *out) {
 /* ---- room --------------------------------------------------------------------------------- */
 
 int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
-    uint64_t end =
-        log->offset + frame_header_len(log->version) + opcodec_out_len(&log->pending) + bytes;
+    uint64_t end = log->offset + frame_header_len(log->version) + bytes;
     const struct disk_ops *ops = log->disk->ops;
     if (end <= log->reserved) return 0;
     uint64_t ahead = end + RESERVE_STEP;
@@ -166,57 +162,33 @@ int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e) {
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
-void oplog_add(struct oplog *log, const struct store *s, const struct op *op) {
-    opcodec_encode(s, op, &log->pending);
+static void part_add(struct oplog *log, const void *bytes, size_t len) {
+    log->parts[log->n_parts++] = (struct iovec){.iov_base = (void *)bytes, .iov_len = len};
 }
 
-bool oplog_has_pending(const struct oplog *log) {
-    return opcodec_out_len(&log->pending) > 0;
-}
-
-static void part_add(struct oplog *log, const char *bytes, size_t len) {
-    if (!len) return;
-    log->parts =
-        mem_grow(log->parts, &log->parts_capacity, log->parts_count + 1, sizeof(*log->parts));
-    log->parts[log->parts_count++] = (struct iovec){.iov_base = (char *)bytes, .iov_len = len};
-    checksum_add(log->checksum, span_of(bytes, len));
-}
-
-/* The pending ops as parts behind a place for the header. */
-static void frame_gather(struct oplog *log, char *header) {
-    const struct opcodec_out *out = &log->pending;
-    size_t at = 0;
-    log->parts_count = 0;
-    part_add(log, header, frame_header_len(log->version));
-    checksum_reset(log->checksum);
-    if (!out->bytes.len) return; /* no memory at all: there is nothing to point into */
-    for (size_t i = 0; i < out->refs_count; i++) {
-        part_add(log, out->bytes.bytes + at, out->refs[i].at - at);
-        part_add(log, out->refs[i].bytes.ptr, out->refs[i].bytes.len);
-        at = out->refs[i].at;
-    }
-    part_add(log, out->bytes.bytes + at, out->bytes.len - at);
-}
-
-static int frame_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
-    char header[FRAME_HEADER] = {0};
-    frame_gather(log, header);
+static int frame_write(struct oplog *log, const struct turn_frame *ops, int64_t now_us,
+                       struct error *e) {
+    char header[FRAME_HEADER];
     const struct frame frame = {.lsn = log->next_lsn,
                                 .durable = log->synced,
-                                .now_ms = now_ms,
-                                .length = opcodec_out_len(&log->pending),
-                                .body_sum = checksum_end64(log->checksum)};
+                                .now_ms = ops->now_ms,
+                                .length = ops->length,
+                                .body_sum = ops->sum};
     const struct segment_place place = {log->version, log->manifest.log_id, log->number,
                                         log->offset};
     frame_pack(&frame, &place, header);
-    int failed = log->disk->ops->write(log->file, log->parts, log->parts_count, e);
+    log->parts = mem_grow(log->parts, &log->parts_capacity, ops->n_parts + 1, sizeof(*log->parts));
+    log->n_parts = 0;
+    part_add(log, header, frame_header_len(log->version));
+    for (size_t i = 0; i < ops->n_parts; i++)
+        part_add(log, ops->parts[i].iov_base, ops->parts[i].iov_len);
+    int failed = log->disk->ops->write(log->file, log->parts, log->n_parts, e);
     if (failed) return failed;
     log->offset += frame_header_len(log->version) + frame.length;
     log->next_lsn++;
     log->frames++;
-    log->written_ms = now_ms;
+    log->written_ms = frame.now_ms;
     log->testified = frame.durable;
-    opcodec_out_clear(&log->pending);
     if (!frame.length) return 0; /* nobody's data depends on it */
     log->ops_lsn = frame.lsn;
     if (!log->dirty_us) log->dirty_us = now_us;
@@ -235,15 +207,15 @@ static int sync_now(struct oplog *log, struct error *e) {
     return 0;
 }
 
-int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
-    if (!opcodec_out_len(&log->pending)) return 0;
+int oplog_write(struct oplog *log, const struct turn_frame *frame, int64_t now_us,
+                struct error *e) {
     bool late = log->job_dirty_us && now_us - log->job_dirty_us > SYNC_LATE_US;
     if (late && log->sync == OPLOG_EVERYSEC) {
         int failed = oplog_job_wait(log, e);
         log->delayed++;
         if (failed) return failed;
     }
-    int failed = frame_write(log, now_us, now_ms, e);
+    int failed = frame_write(log, frame, now_us, e);
     bool shared = log->before || log->job == OPLOG_JOB_SYNC; /* the helper may be at these files */
     if (!failed && log->sync == OPLOG_ALWAYS && shared) failed = oplog_job_wait(log, e);
     if (!failed && log->sync == OPLOG_ALWAYS) failed = sync_now(log, e);
@@ -255,28 +227,31 @@ int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error 
 /* A frame without ops: it tells the time, and that what stands before it is safe. */
 static int frame_write_empty(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
     if (oplog_reserve(log, 0, NULL)) return 0; /* there is no room, and no need */
-    return frame_write(log, now_us, now_ms, e);
+    const struct turn_frame empty = {.now_ms = now_ms, .sum = checksum64(SPAN_LITERAL(""))};
+    return frame_write(log, &empty, now_us, e);
 }
 
-int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e) {
+int oplog_tick(struct oplog *log, int64_t now_us, struct error *e) {
     int failed = oplog_job_poll(log, e);
     if (failed) return failed;
     /* However it syncs: what stands in another segment than the frames to come must not be in doubt for long. */
     bool wanted = log->before || (log->sync == OPLOG_EVERYSEC && log->dirty_us);
     bool due = wanted && now_us - log->sync_began_us >= SYNC_EVERY_US;
     if (!worker_is_busy(log->worker)) oplog_job_next(log, due, now_us);
-    if (opcodec_out_len(&log->pending)) return 0;
+    return 0;
+}
+
+int oplog_testify(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat,
+                  struct error *e) {
     bool untold = log->synced >= log->ops_lsn && log->testified < log->ops_lsn;
-    if (untold || (heartbeat && now_ms - log->written_ms >= HEARTBEAT_MS))
-        failed = frame_write_empty(log, now_us, now_ms, e);
-    return failed;
+    bool is_old = heartbeat && now_ms - log->written_ms >= HEARTBEAT_MS;
+    return untold || is_old ? frame_write_empty(log, now_us, now_ms, e) : 0;
 }
 
 int oplog_close(struct oplog *log, struct error *e) {
     int failed = oplog_job_wait(log, e);
     if (!failed) failed = sync_now(log, e);
-    if (!failed && log->next_lsn > 1 && !oplog_reserve(log, 0, NULL))
-        failed = frame_write(log, 0, log->written_ms, e);
+    if (!failed && log->next_lsn > 1) failed = frame_write_empty(log, 0, log->written_ms, e);
     if (!failed) failed = log->disk->ops->truncate(log->file, log->offset, e);
     if (!failed) failed = sync_now(log, e);
     oplog_abandon(log);

@@ -1,8 +1,9 @@
 /* The op log: what was done to the store, in order, on disk.
  *
- * Ops are taken in as they are applied (oplog_add) and written as one frame at the end of the turn of the loop (oplog_write), before
- * any reply of the turn goes out: one write, and with `always` one sync, for all clients of the turn. Small
- * values are copied into the frame, large ones are written from the chunks where they lie. With `everysec` a helper thread
+ * The ops of a turn of the loop come as one frame (framer.h), which is written at the end of the turn (oplog_write), before any reply
+ * of the turn goes out: one write, and with `always` one sync, for all clients of the turn. The log adds a header of its own, which
+ * numbers the frames of the log (lsn) and ties each to its place (segment.h). Large values are written from the chunks where they
+ * lie. With `everysec` a helper thread
  * syncs once a second; when the disk is so slow that a sync of two seconds ago has not ended, the turn waits for it, so what a loss
  * of power can take is bounded.
  *
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "persist/disk.h"
+#include "persist/framer.h"
 #include "persist/manifest.h"
 #include "persist/snapshot.h"
 #include "store/store.h"
@@ -67,17 +69,11 @@ void oplog_set_sync(struct oplog *log, enum oplog_sync sync);
  *
  * now_us is a clock that only goes forward, from above 0; now_ms the wall's. */
 
-/* Room for frames of so many bytes more than what was reserved since the last oplog_write. ERROR_MISCONF. */
+/* Room for the next frame, of so many bytes. ERROR_MISCONF. */
 int oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
 
-/* The op has just been applied to `s`; room for it was reserved. */
-void oplog_add(struct oplog *log, const struct store *s, const struct op *op);
-
-/* Was something added that is not written? */
-bool oplog_has_pending(const struct oplog *log);
-
-/* Write what was added, if anything; on failure the process has to end. */
-int oplog_write(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e);
+/* Write a frame, for which room was reserved; on failure the process has to end. */
+int oplog_write(struct oplog *log, const struct turn_frame *frame, int64_t now_us, struct error *e);
 
 /* Would a start find the log: the manifest with its content, the base, every segment, the snapshots
  * that ops speak of, each the file that it was and as long as it was? What is removed under a
@@ -92,9 +88,13 @@ bool oplog_is_there(struct oplog *log, struct error *e);
  * logged. */
 void oplog_mend_manifest(struct oplog *log);
 
-/* Ten times a second: starts syncs and sees how those went that run. `heartbeat`: see that the time of now is in the log, to
- * a second: leases go by it. Fails like oplog_write. */
-int oplog_tick(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat, struct error *e);
+/* Ten times a second: starts syncs and sees how those went that run. Fails like oplog_write. */
+int oplog_tick(struct oplog *log, int64_t now_us, struct error *e);
+
+/* The same, while no ops wait to be written: writes a frame without ops where the last ones with ops are synced and no frame says so
+ * yet. `heartbeat`: also where the log's time is a second old, since leases go by it. Fails like oplog_write. */
+int oplog_testify(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat,
+                  struct error *e);
 
 /* ---- partitions that come in from a snapshot ---- */
 

@@ -5,8 +5,6 @@
 
 #include <limits.h>
 
-#include "base/checksum.h"
-#include "persist/opcodec.h"
 #include "persist/oplog.h"
 #include "persist/oplog_watch.h"
 #include "persist/segment.h"
@@ -34,10 +32,8 @@ struct oplog {
     int64_t sync_began_us, written_ms;
     bool room;
 
-    struct opcodec_out pending;
-    struct checksum *checksum;
-    struct iovec *parts;
-    size_t parts_count, parts_capacity;
+    struct iovec *parts; /* of the frame that is written */
+    size_t n_parts, parts_capacity;
 
     struct worker *worker;
     enum oplog_job job;

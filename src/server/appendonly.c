@@ -67,9 +67,10 @@ static int begin(struct server *s, struct error *e) {
 /* Nobody but this process knows of it yet. */
 static void drop(struct server *s) {
     struct persistence *p = &s->persistence;
+    struct oplog *baseless = p->baseless ? p->log : NULL;
+    if (baseless) persistence_use_log(s, NULL);
+    if (baseless) oplog_abandon(baseless);
     if (p->begun) oplog_abandon(p->begun);
-    if (p->baseless) oplog_abandon(p->log);
-    if (p->baseless) p->log = NULL;
     p->begun = NULL;
     p->baseless = false;
 }
@@ -79,7 +80,7 @@ static void drop(struct server *s) {
 static void turn_on(struct server *s) {
     struct persistence *p = &s->persistence;
     struct error e;
-    p->log = p->begun;
+    persistence_use_log(s, p->begun);
     p->begun = NULL;
     p->baseless = true;
     if (saves_begin_base(s, &e))
@@ -120,11 +121,12 @@ static void lapse(struct server *s, const char *why) {
 
 void appendonly_lost(struct server *s, bool owned, const struct error *why) {
     struct persistence *p = &s->persistence;
+    struct oplog *log = p->log;
     saves_stop_rewrite(s);
-    if (owned) oplog_mend_manifest(p->log);
-    p->lost_id = oplog_id(p->log);
-    oplog_abandon(p->log);
-    p->log = NULL;
+    if (owned) oplog_mend_manifest(log);
+    p->lost_id = oplog_id(log);
+    persistence_use_log(s, NULL);
+    oplog_abandon(log);
     p->rewrites.tried_s = 0; /* at once */
     lapse(s, why->text);
 }

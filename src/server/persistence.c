@@ -121,11 +121,12 @@ int persistence_begin_log(struct server *s, const struct manifest *manifest, uin
                           struct error *e) {
     char path[PATH_MAX];
     struct oplog_options options;
-    struct persistence *p = &s->persistence;
+    struct oplog *log;
     persistence_log_options(s, path, &options);
-    int failed = manifest ? oplog_continue(&options, manifest, next_lsn, &p->log, e)
-                          : oplog_create(&options, &p->log, e);
+    int failed = manifest ? oplog_continue(&options, manifest, next_lsn, &log, e)
+                          : oplog_create(&options, &log, e);
     if (failed) return failed;
+    persistence_use_log(s, log);
     persistence_measure_log(s);
     return 0;
 }
@@ -169,14 +170,14 @@ void persistence_measure_log(struct server *s) {
 }
 
 void persistence_close_log(struct server *s) {
-    struct persistence *p = &s->persistence;
+    struct oplog *log = s->persistence.log;
     struct error e;
-    if (!p->log) return;
-    if (p->failed)
-        oplog_abandon(p->log);
-    else if (oplog_close(p->log, &e))
+    if (!log) return;
+    persistence_use_log(s, NULL);
+    if (s->persistence.failed)
+        oplog_abandon(log);
+    else if (oplog_close(log, &e))
         log_warning("op log: %s", e.text);
-    p->log = NULL;
 }
 
 /* ---- ops ---------------------------------------------------------------------------------- */
@@ -200,7 +201,7 @@ int persistence_admit(struct server *s, const struct op *op, uint64_t more, stru
     if (op->kind != OP_PUT && op->kind < OP_DEFINE) more += op->select.n;
     uint64_t bound = opcodec_bound(op) + more * PERSISTENCE_SAMPLE_BYTES + 1024;
     struct error why;
-    if (!oplog_reserve(p->log, bound, &why)) return 0;
+    if (!oplog_reserve(p->log, feed_pending(s) + bound, &why)) return 0;
     return error_set(e, ERROR_MISCONF, "the op log has no room, nothing was written: %s", why.text);
 }
 
@@ -209,15 +210,6 @@ static void persistence_on_change(struct server *s, const struct op *op) {
     bool selects = op->kind != OP_PUT && op->kind < OP_DEFINE;
     size_t n = op->kind == OP_PUT ? op->put.n : selects ? op->select.n : 1;
     p->changes += n ? n : 1;
-    if (p->log) oplog_add(p->log, s->store, op);
-}
-
-void persistence_init(struct server *s) {
-    struct persistence *p = &s->persistence;
-    p->disk = disk_system();
-    p->saves.took_s = p->rewrites.took_s = -1;
-    p->lock = p->checkpoint_lock = (struct dirlock){-1, -1, false};
-    changes_listen(s, CHANGES_ALL, persistence_on_change);
 }
 
 static bool log_failed(struct server *s, const struct error *e) {
@@ -227,6 +219,31 @@ static bool log_failed(struct server *s, const struct error *e) {
               "acknowledged. Ending",
               e->text);
     return false;
+}
+
+/* The feed's reader that writes the log. */
+static bool take_frame(void *context, const struct turn_frame *frame) {
+    struct server *s = context;
+    struct persistence *p = &s->persistence;
+    struct error e;
+    if (p->failed) return false;
+    return !oplog_write(p->log, frame, s->now_us, &e) || log_failed(s, &e);
+}
+
+void persistence_use_log(struct server *s, struct oplog *log) {
+    struct persistence *p = &s->persistence;
+    if (p->log && !log) feed_leave(s, &p->reader);
+    if (!p->log && log) feed_join_first(s, &p->reader);
+    p->log = log;
+}
+
+void persistence_init(struct server *s) {
+    struct persistence *p = &s->persistence;
+    p->disk = disk_system();
+    p->saves.took_s = p->rewrites.took_s = -1;
+    p->lock = p->checkpoint_lock = (struct dirlock){-1, -1, false};
+    p->reader = (struct feed_reader){.take = take_frame, .context = s};
+    changes_listen(s, CHANGES_ALL, persistence_on_change);
 }
 
 bool persistence_in_force(const struct server *s) {
@@ -248,23 +265,27 @@ static void look_at_log(struct server *s) {
     appendonly_lost(s, owned, &e);
 }
 
-bool persistence_write(struct server *s) {
-    struct persistence *p = &s->persistence;
-    struct error e;
-    if (p->failed) return false;
-    if (p->log && oplog_write(p->log, s->now_us, s->now_ms, &e)) return log_failed(s, &e);
+bool persistence_turn(struct server *s) {
+    if (s->persistence.failed) return false;
     look_at_log(s);
     appendonly_turn(s);
     saves_turn(s);
     return true;
 }
 
+static int tick_log(struct server *s, struct error *e) {
+    struct oplog *log = s->persistence.log;
+    bool leases = store_leases(s->store)->count > 0;
+    int failed = oplog_tick(log, s->now_us, e);
+    if (failed || feed_pending(s)) return failed;
+    return oplog_testify(log, s->now_us, s->now_ms, leases, e);
+}
+
 void persistence_tick(struct server *s) {
     struct persistence *p = &s->persistence;
     struct error e;
     if (p->loading || p->failed) return;
-    bool leases = store_leases(s->store)->count > 0;
-    if (p->log && oplog_tick(p->log, s->now_us, s->now_ms, leases, &e)) log_failed(s, &e);
+    if (p->log && tick_log(s, &e)) log_failed(s, &e);
     saves_tick(s);
     appendonly_tick(s);
 }

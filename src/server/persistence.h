@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "persist/dirlock.h"
+#include "server/feed.h"
 #include "server/text.h"
 
 struct disk;
@@ -57,7 +58,8 @@ struct persistence {
     bool started;
     struct dirlock lock;            /* of `directory` */
     struct dirlock checkpoint_lock; /* of the directory of checkpoints */
-    struct oplog *log;       /* NULL: there is none */
+    struct oplog *log;              /* NULL: there is none; set by persistence_use_log */
+    struct feed_reader reader;      /* of the feed, while there is a log */
     struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
     bool baseless;           /* `log` has no base yet and is not in force */
     bool lapsed;             /* the log was lost: writes are refused until there is one again */
@@ -119,15 +121,19 @@ void persistence_log_options(const struct server *s, char path[static PATH_MAX],
 enum { PERSISTENCE_SAMPLE_BYTES = 20 }; /* that a sample takes in an op at the most */
 int persistence_admit(struct server *s, const struct op *op, uint64_t more, struct error *e);
 
-/* The end of the turn, before replies go out. False where the log could not be written: then nothing may be sent, and the
- * process has to end. */
-bool persistence_write(struct server *s);
+/* The end of the turn, behind feed_turn and before replies go out. False where the log can't be written: then nothing may be sent, and
+ * the process has to end. */
+bool persistence_turn(struct server *s);
 
 /* Ten times a second. */
 void persistence_tick(struct server *s);
 
 /* The base has changed, or the log has begun: see how large it is. */
 void persistence_measure_log(struct server *s);
+
+/* Frames go to this log from now on; NULL: to none. Between turns, or before anything has changed. The log that was used before is the
+ * caller's. */
+void persistence_use_log(struct server *s, struct oplog *log);
 
 /* The log is closed, if there is one. */
 void persistence_close_log(struct server *s);

@@ -24,6 +24,7 @@
 #include "server/daemon.h"
 #include "server/eventlog.h"
 #include "server/expiry.h"
+#include "server/feed.h"
 #include "server/info.h"
 #include "server/listener.h"
 #include "server/loading.h"
@@ -142,7 +143,7 @@ static void on_turn_end(evutil_socket_t fd, short what, void *context) {
     (void)fd, (void)what;
     struct server *s = context;
     waiter_serve(s);
-    if (!persistence_write(s)) {
+    if (!feed_turn(s) || !persistence_turn(s)) {
         s->in_turn = false;
         event_base_loopbreak(s->base);
         return;
@@ -227,6 +228,7 @@ void server_init(struct server *s) {
                                       .indexed = SERVER_INDEX_SAMPLES};
     child_init(s);
     s->changes = changes_new();
+    s->feed = feed_new(s);
     s->config = config_new();
     persistence_init(s);
     eventlog_init(s);
@@ -347,6 +349,7 @@ void server_free(struct server *s) {
     close_base(s);
     appendonly_end(s);
     persistence_disown(s);
+    feed_free(s->feed);
     if (s->pidfile_written) unlink(s->pidfile);
     if (s->store) store_free(s->store);
     if (s->reply_pool) reply_pool_free(s->reply_pool);

@@ -33,6 +33,7 @@ struct client;
 struct clients;
 struct checkpoints;
 struct config;
+struct feed;
 struct listener;
 struct notify;
 struct pubsub;
@@ -64,6 +65,7 @@ struct server {
     int64_t tick_us; /* monotonic clock, as last read: after each command */
 
     struct changes *changes; /* who is told of ops */
+    struct feed *feed;       /* what turns did, for the log and others */
     struct config *config;
     struct clients *clients;
     struct waiters *waiters;

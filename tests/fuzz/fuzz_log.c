@@ -84,20 +84,25 @@ static struct simdisk *make_disk(struct span input) {
 /* ---- going on ----------------------------------------------------------------------------- */
 
 static void log_op(void *context, const struct op *op) {
-    struct oplog *log = ((void **)context)[0];
+    struct framer *framer = ((void **)context)[0];
     const struct kit *k = ((void **)context)[1];
-    oplog_add(log, k->store, op);
+    framer_add(framer, k->store, op);
 }
 
 static void write_on(struct kit *k, struct disk *disk, const struct recovered *found) {
     const struct oplog_options options = {.disk = disk, .directory = LOG, .threadless = true};
     struct oplog *log;
+    struct framer framer;
+    struct turn_frame frame;
     EXPECT(!oplog_continue(&options, &found->manifest, found->next_lsn, &log, &k->error), "%s",
            k->error.text);
-    store_on_change(k->store, log_op, (void *[]){log, k});
+    framer_init(&framer);
+    store_on_change(k->store, log_op, (void *[]){&framer, k});
     EXPECT(!kit_text(k, "one-more-partition", "k", "f", "v"), "%s", k->error.text);
-    EXPECT(!oplog_write(log, 1, k->now_ms, &k->error), "%s", k->error.text);
+    framer_end(&framer, 1, k->now_ms, &frame);
+    EXPECT(!oplog_write(log, &frame, 1, &k->error), "%s", k->error.text);
     store_on_change(k->store, NULL, NULL);
+    framer_free(&framer);
     oplog_abandon(log);
 }
 

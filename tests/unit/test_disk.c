@@ -107,6 +107,7 @@ enum { FRAMES = 40, FRAME_BYTES = 100 * 1000, REPLAY_STEP = 1000 * 1000 };
 struct logged {
     struct kit kit;
     struct oplog *log;
+    struct framer framer;
 };
 
 /* The system's, but for its bad sector. */
@@ -135,7 +136,7 @@ static struct bad_disk bad_disk_new(void) {
 
 static void log_op(void *context, const struct op *op) {
     struct logged *logged = context;
-    oplog_add(logged->log, logged->kit.store, op);
+    framer_add(&logged->framer, logged->kit.store, op);
 }
 
 static int make_log(void **state) {
@@ -150,14 +151,19 @@ static int make_log(void **state) {
         .disk = disk_system(), .directory = log_directory, .threadless = true};
     assert_int_equal(oplog_create(&options, &logged.log, &e), 0);
     kit_open(&logged.kit);
+    framer_init(&logged.framer);
     store_on_change(logged.kit.store, log_op, &logged);
     for (int i = 0; i < FRAMES; i++) {
         char key[16];
         snprintf(key, sizeof(key), "k%d", i);
         assert_int_equal(kit_field(&logged.kit, "p", key, "f", span_of(value, FRAME_BYTES)), 0);
-        assert_int_equal(oplog_write(logged.log, 1 + i, 1 + i, &e), 0);
+        struct turn_frame frame;
+        framer_end(&logged.framer, 1 + (uint64_t)i, 1 + i, &frame);
+        assert_int_equal(oplog_write(logged.log, &frame, 1 + i, &e), 0);
+        framer_clear(&logged.framer);
     }
     store_on_change(logged.kit.store, NULL, NULL);
+    framer_free(&logged.framer);
     kit_close(&logged.kit);
     mem_free(value);
     return oplog_close(logged.log, &e);

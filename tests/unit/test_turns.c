@@ -5,6 +5,7 @@
  *   - replies come whole, in order, one for each command;
  *   - when nothing more is ready, each call that still waits would have to wait if it came now; no call is forgotten;
  *   - the server comes to rest: it does not try in vain for ever;
+ *   - a reader that gets nothing but the frames of turns has the same store, with a log and without;
  *   - memory that was held for clients is free again when they are gone. */
 #include "kit/test.h"
 
@@ -21,9 +22,11 @@
 #include "base/utf8.h"
 #include "cmd/cmd.h"
 #include "kit/fail.h"
+#include "kit/follower.h"
 #include "kit/simloop.h"
 #include "kit/simsock.h"
 #include "kit/source.h"
+#include "persist/opcodec.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/server.h"
@@ -59,6 +62,9 @@ uint64_t __real_take_gains(const struct store *s, const struct take *take, const
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq);
 bool __real_where_admits(const struct where_bound *bound, uint64_t seq);
 
+void __wrap_opcodec_encode(const struct store *s, const struct op *op, struct opcodec_out *out);
+void __real_opcodec_encode(const struct store *s, const struct op *op, struct opcodec_out *out);
+
 int __wrap_oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
 int __real_oplog_reserve(struct oplog *log, uint64_t bytes, struct error *e);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
@@ -78,6 +84,7 @@ static struct {
     uint64_t tries;       /* of a call of TQ.SAMPLE */
     uint64_t asked;       /* whether an op is of use to a parked call */
     uint64_t evaluations; /* of a WHERE, for one sample */
+    uint64_t encoded;     /* ops */
     size_t cleared;       /* by the op that cleared most samples, or cells of most */
     bool cleared_all;     /* cells of all samples by one op */
 } work;
@@ -91,6 +98,7 @@ int64_t __wrap_clock_wall_us(void) {
 }
 
 size_t __wrap_store_apply(struct store *s, const struct op *op) {
+    if (s != server.store) return __real_store_apply(s, op); /* of a follower */
     if (server.persistence.log && !server.persistence.loading) unwritten = unsynced = true;
     if (op->kind == OP_CLEAR || op->kind == OP_ERASE) {
         work.cleared_all |= op->select.all;
@@ -129,6 +137,11 @@ uint64_t __wrap_take_gains(const struct store *s, const struct take *take, const
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq) {
     work.evaluations++;
     return __real_where_admits(bound, seq);
+}
+
+void __wrap_opcodec_encode(const struct store *s, const struct op *op, struct opcodec_out *out) {
+    work.encoded++;
+    __real_opcodec_encode(s, op, out);
 }
 
 static void on_wrote(void *context, size_t bytes) {
@@ -645,14 +658,19 @@ static void step(struct source *s) {
 
 static void trial(uint64_t seed) {
     struct source s = source_of_seed(seed);
+    struct follower follower;
+    char why[KIT_DIFFERENCE];
     machine_begin(source_below(&s, 2));
+    follower_begin(&follower, &server);
     server.slices =
         (struct slice_limits){.evaluations = 100, .scanned = 1, .cells = 40, .indexed = 100};
     if (source_once_in(&s, 3)) fill("p", 300 + (unsigned)source_below(&s, 3000));
     for (int i = 0; i < 6; i++) {
         for (int k = 0; k < 60; k++) step(&s);
         settle();
+        EXPECT(follower_is_equal(&follower, why), "the follower has another store: %s", why);
     }
+    follower_end(&follower);
     machine_finish();
 }
 
@@ -669,6 +687,69 @@ static void test_drawn_orders(void **state) {
         setenv("TQ_TURNS_SEED", note, 1); /* for a debugger: the seed that runs */
         trial(seed);
     }
+}
+
+/* Commands that write, consume, retire, lease, reset, clear and seal; returns how many ops they are.
+ * `left_out`: see follower.h. */
+static uint64_t follow(bool logged, uint64_t left_out, bool *is_equal) {
+    static const char *const asked[] = {"TQ.CREATE p RETIRE 1 t FIELDS 1 f str",
+                                        "TQ.PUT p a TAGS 1 v 1 FIELDS 1 f some",
+                                        "TQ.MPUT p KEYS 3 b c d TAGS 1 v 1 2 3",
+                                        "TQ.PUT p b FIELDS 1 f other",
+                                        "TQ.SAMPLE p t COUNT 1 FIELDS 1 f",
+                                        "TQ.SAMPLE p u COUNT 1 FIELDS 1 f LEASE 40",
+                                        "TQ.SAMPLE p x COUNT 1 FIELDS 1 f",
+                                        "TQ.RESET p TASK x KEYS 1 b",
+                                        "TQ.CLEAR p KEYS 1 c",
+                                        "TQ.CLEAR p KEYS 1 d TAGS 1 v",
+                                        "TQ.EXPECT p 9",
+                                        "TQ.SEAL q"};
+    struct follower follower;
+    char why[KIT_DIFFERENCE];
+    machine_begin(logged);
+    follower_begin(&follower, &server);
+    follower.left_out = left_out;
+    for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
+        EXPECT(ask_text(asked[i])[0] != '-', "%s", asked[i]);
+    *is_equal = follower_is_equal(&follower, why);
+    uint64_t ops = follower.ops;
+    follower_end(&follower);
+    machine_finish();
+    return ops;
+}
+
+static void test_a_follower_of_frames_misses_no_op(void **state) {
+    (void)state;
+    for (int logged = 0; logged < 2; logged++) {
+        bool is_equal;
+        uint64_t ops = follow(logged, 0, &is_equal);
+        EXPECT(is_equal && ops > 12, "%llu ops, with what RETIRE cleared", (unsigned long long)ops);
+        for (uint64_t left_out = 1; left_out <= ops; left_out++) {
+            follow(logged, left_out, &is_equal);
+            EXPECT(!is_equal, "op %llu is left out, and nothing tells",
+                   (unsigned long long)left_out);
+        }
+    }
+}
+
+static void test_nothing_is_encoded_while_nobody_reads(void **state) {
+    (void)state;
+    struct follower follower;
+    char why[KIT_DIFFERENCE];
+    machine_begin(false);
+    work.encoded = 0;
+    ask_text("TQ.PUT p a TAGS 1 v 1");
+    ask_text("DEL p");
+    assert_int_equal(work.encoded, 0);
+    follower_begin(&follower, &server);
+    ask_text("TQ.PUT p b TAGS 1 v 1");
+    assert_int_equal(work.encoded, 1);
+    assert_int_equal(follower.number, 3); /* turns count that nobody read */
+    EXPECT(follower_is_equal(&follower, why), "%s", why);
+    follower_end(&follower);
+    ask_text("TQ.PUT p b TAGS 1 v 2");
+    assert_int_equal(work.encoded, 1);
+    machine_finish();
 }
 
 /* ---- all orders --------------------------------------------------------------------------- */
@@ -1917,6 +1998,8 @@ int main(void) {
         cmocka_unit_test(test_a_lingering_client_is_read_up_to_a_bound),
         cmocka_unit_test(test_input_does_not_keep_a_client_that_does_not_read),
         cmocka_unit_test(test_drawn_orders),
+        cmocka_unit_test(test_a_follower_of_frames_misses_no_op),
+        cmocka_unit_test(test_nothing_is_encoded_while_nobody_reads),
     };
     cmocka_set_test_filter(getenv("TQ_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);

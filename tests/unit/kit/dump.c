@@ -182,3 +182,29 @@ struct span kit_dump(const struct store *s) {
 void kit_dump_free(struct span dump) {
     free((void *)dump.ptr);
 }
+
+/* ---- two stores --------------------------------------------------------------------------- */
+
+/* The line from the place where it differs on, of either. */
+static int line_of(struct span dump, size_t differs, const char **line) {
+    size_t from = differs, to = differs;
+    while (from > 0 && dump.ptr[from - 1] != '\n') from--;
+    while (to < dump.len && dump.ptr[to] != '\n' && to - from < 300) to++;
+    *line = dump.ptr + from;
+    return (int)(to - from);
+}
+
+bool kit_is_same(const struct store *a, const struct store *b,
+                 char difference[static KIT_DIFFERENCE]) {
+    struct span ours = kit_dump(a), theirs = kit_dump(b);
+    const char *our_line, *their_line;
+    size_t at = 0;
+    bool is_same = span_equal(ours, theirs);
+    while (!is_same && at < ours.len && at < theirs.len && ours.ptr[at] == theirs.ptr[at]) at++;
+    int our_length = line_of(ours, at, &our_line), their_length = line_of(theirs, at, &their_line);
+    snprintf(difference, KIT_DIFFERENCE, "%.*s\n%.*s", our_length, our_line, their_length,
+             their_line);
+    kit_dump_free(ours);
+    kit_dump_free(theirs);
+    return is_same;
+}

@@ -21,14 +21,15 @@ static int64_t now_ms(const struct power *p) {
 /* ---- life --------------------------------------------------------------------------------- */
 
 static void on_change(void *context, const struct op *op) {
-    const struct power *p = context;
-    if (p->log) oplog_add(p->log, p->kit.store, op);
+    struct power *p = context;
+    if (p->log) framer_add(&p->framer, p->kit.store, op);
 }
 
 static void leave_log(struct power *p) {
     p->safe = power_safe_moment(p);
     if (p->log) oplog_abandon(p->log);
     p->log = NULL;
+    framer_clear(&p->framer);
     p->baseless = false;
 }
 
@@ -97,6 +98,7 @@ bool power_open(struct power *p) {
     p->dead = false;
     if (!p->now_us) p->now_us = 1;
     get_kit(p);
+    framer_init(&p->framer);
     p->kit.now_ms = now_ms(p);
     if (!p->n) add_moment(p, 0);
     int failed = catalog_open(simdisk_disk(p->disk), POWER_CHECKPOINTS, &p->catalog, power_complain,
@@ -116,6 +118,7 @@ static void power_end(struct power *p) {
     p->log = NULL;
     if (!p->kit.store) return;
     store_on_change(p->kit.store, NULL, NULL);
+    framer_free(&p->framer);
     if (p->catalog.directory) catalog_close(&p->catalog);
     give_kit(p);
 }
@@ -142,15 +145,20 @@ void power_free(struct power *p) {
 /* ---- turns -------------------------------------------------------------------------------- */
 
 bool power_admit(struct power *p) {
-    return !p->dead && (!p->log || !oplog_reserve(p->log, ROOM, NULL));
+    uint64_t bytes = framer_len(&p->framer) + ROOM;
+    return !p->dead && (!p->log || !oplog_reserve(p->log, bytes, NULL));
 }
 
 void power_turn(struct power *p) {
     struct oplog_stats stats;
-    if (!p->log || !oplog_has_pending(p->log)) return;
+    struct turn_frame frame;
+    if (!p->log || !framer_len(&p->framer)) return;
     oplog_stats(p->log, &stats);
     add_moment(p, stats.lsn + 1);
-    if (oplog_write(p->log, p->now_us, now_ms(p), NULL))
+    framer_end(&p->framer, p->n, now_ms(p), &frame);
+    int failed = oplog_write(p->log, &frame, p->now_us, NULL);
+    framer_clear(&p->framer);
+    if (failed)
         die(p);
     else if (p->sync == OPLOG_ALWAYS && !p->baseless)
         p->safe = p->n - 1;
@@ -184,7 +192,9 @@ void power_pass(struct power *p, int64_t ms) {
             store_apply(p->kit.store, &op);
         power_turn(p);
         bool leases = store_leases(p->kit.store)->count > 0;
-        if (p->log && oplog_tick(p->log, p->now_us, now_ms(p), leases, NULL)) die(p);
+        if (p->log && (oplog_tick(p->log, p->now_us, NULL) ||
+                       oplog_testify(p->log, p->now_us, now_ms(p), leases, NULL)))
+            die(p);
         check_lag(p);
         check_files(p);
     }
@@ -244,6 +254,7 @@ void power_log_off(struct power *p) {
     else
         p->safe = p->n - 1;
     p->log = NULL;
+    framer_clear(&p->framer);
 }
 
 bool power_log_begin(struct power *p) {

@@ -45,6 +45,7 @@ struct power {
     struct simdisk *disk;
     struct kit kit;
     struct oplog *log; /* NULL: not begun, off, or dead */
+    struct framer framer;
     struct catalog catalog;
     enum oplog_sync sync;
     int64_t now_us;

@@ -73,4 +73,9 @@ const char *kit_item(struct kit *k, const char *partition, const char *key, cons
 struct span kit_dump(const struct store *s);
 void kit_dump_free(struct span dump);
 
+/* Do both hold the same? Where not, `difference` has the first line that differs, of either. */
+enum { KIT_DIFFERENCE = 640 };
+bool kit_is_same(const struct store *a, const struct store *b,
+                 char difference[static KIT_DIFFERENCE]);
+
 #endif

@@ -16,27 +16,11 @@ static void replicate(void *context, const struct op *op) {
     if (t->shape.replica) replay_op(&t->replay, t->kit.store, op);
 }
 
-/* The line from the first difference on, of either. */
-static int line_of(struct span dump, size_t differs, const char **line) {
-    size_t from = differs, to = differs;
-    while (from > 0 && dump.ptr[from - 1] != '\n') from--;
-    while (to < dump.len && dump.ptr[to] != '\n' && to - from < 300) to++;
-    *line = dump.ptr + from;
-    return (int)(to - from);
-}
-
 static void check_replica(struct trial *t) {
+    char difference[KIT_DIFFERENCE];
     if (!t->shape.replica) return;
-    struct span ours = kit_dump(t->kit.store), theirs = kit_dump(t->replay.to);
-    size_t at = 0;
-    bool same = span_equal(ours, theirs);
-    while (!same && at < ours.len && at < theirs.len && ours.ptr[at] == theirs.ptr[at]) at++;
-    const char *our_line, *their_line;
-    int our_length = line_of(ours, at, &our_line), their_length = line_of(theirs, at, &their_line);
-    EXPECT(same, "step %u: the replica holds something else:\n%.*s\n%.*s", t->steps, our_length,
-           our_line, their_length, their_line);
-    kit_dump_free(ours);
-    kit_dump_free(theirs);
+    EXPECT(kit_is_same(t->kit.store, t->replay.to, difference),
+           "step %u: the replica holds something else:\n%s", t->steps, difference);
 }
 
 /* ---- outcomes ----------------------------------------------------------------------------- */
