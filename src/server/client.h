@@ -6,7 +6,7 @@
  * pool and sent at the end of the turn.
  *
  * client.c is the life of a connection, client_io.c moves its bytes, client_output.c bounds those
- * that wait to be sent. */
+ * that wait to be sent, client_linger.c is the end of one that still sends. */
 #ifndef TQ_SERVER_CLIENT_H
 #define TQ_SERVER_CLIENT_H
 
@@ -125,6 +125,8 @@ struct clients {
     size_t outstanding;        /* bytes that memory was taken for and that have not arrived */
     uint64_t last_id;
     uint64_t ready_round; /* how often clients_resume has run */
+    uint64_t heard_id;    /* of the client that was read last */
+    int64_t shared_us;    /* when it was last another one than before; monotonic */
     struct client *visited; /* where the next tick goes on; NULL: at the beginning */
     struct resp_limits limits;
     struct resp_lander lander;
@@ -306,7 +308,7 @@ void clients_tick(struct server *s);  /* ten times a second: timeouts and limits
  * without a byte for a second. */
 void clients_shed_halves(struct server *s, size_t more);
 
-/* ---- between client.c, client_io.c and client_output.c */
+/* ---- between client.c, client_io.c, client_linger.c and client_output.c */
 
 /* Close it where its output is beyond client-output-buffer-limit. */
 void client_check_output(struct client *c);
@@ -320,6 +322,9 @@ void clients_cut_stalled(struct server *s);
 /* At the end of the turn, once the log has what the turn did, send what is pending: the only way in
  * which bytes leave. */
 void client_send_later(struct client *c);
+
+/* Its last reply is sent: closes it, or reads on and throws away until it closes its side. */
+void client_finish(struct client *c);
 
 void client_io_begin(struct client *c); /* arm the events of a new connection */
 void client_io_end(struct client *c);   /* disarm and free what I/O holds */

@@ -4,7 +4,8 @@
  * parser waits for a landing (a large bulk on its way into the chunk that will be a column's
  * memory), the same readv fills the landing first, then the tail of the connection's own buffer,
  * then the shared one. What the parser could not finish is saved in a buffer of the connection's
- * own.
+ * own. While a large bulk arrives from a client that is alone, the socket is read on until it is
+ * empty or a budget is used up.
  *
  * A busy client must not starve others: a pipeline that takes longer than TURN_BUDGET_US is
  * interrupted between two commands and goes on in the next turn, after everyone else's. */
@@ -25,16 +26,13 @@
 
 enum {
     TURN_BUDGET_US = 2000,
+    READ_BUDGET = 2 * 1024 * 1024, /* bytes of large bulks from one client in one turn */
+    ALONE_US = 10 * 1000,          /* since another client was heard */
     INPUT_FIRST = 256,             /* smallest buffer of one's own */
     SEND_PIECES = 128,             /* ranges in one writev */
     SEND_BUDGET = 8 * 1024 * 1024, /* bytes to one client in one turn */
-    DRAIN_MAX = 1024 * 1024,
     SHED_STALLED_US = 1000 * 1000, /* without a byte: gives way to others */
 };
-
-/* Bytes that a lingering client may send; far above what clients send in one request, since one
- * that is cut off here reads a reset in place of the reason. */
-#define LINGER_MAX (UINT64_C(4) << 30)
 
 /* ---- input that stays */
 
@@ -356,13 +354,16 @@ static size_t client_read_most(struct client *c) {
     return missing > INPUT_FIRST ? missing : INPUT_FIRST;
 }
 
-/* Read while a large bulk is arriving: landing, own buffer and shared buffer in one go. */
-static void client_read_landing(struct client *c, size_t landing, void *memory) {
+/* Landing, own buffer and shared buffer in one go; of a landing beyond `budget` bytes only so many.
+ * Returns how many came; 0: there is nothing to read for now, or the connection has ended. */
+static size_t client_read_landing(struct client *c, size_t landing, void *memory, size_t budget) {
     char *shared = c->server->clients->input;
     size_t most = client_read_most(c), room = input_min(c->input.capacity - c->input.end, most);
     struct iovec iov[3];
     int n = 0;
-    if (memory) {
+    if (memory && landing > budget) {
+        iov[n++] = (struct iovec){memory, budget};
+    } else if (memory) {
         iov[n++] = (struct iovec){memory, landing};
         iov[n++] = (struct iovec){c->input.bytes + c->input.end, room};
         iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, most - room)};
@@ -371,7 +372,7 @@ static void client_read_landing(struct client *c, size_t landing, void *memory) 
         iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, landing)};
     }
     ssize_t got = readv(c->fd, iov, n);
-    if (read_failed(c, got)) return;
+    if (read_failed(c, got)) return 0;
     size_t left = (size_t)got;
     size_t part = left < landing ? left : landing;
     resp_landed(&c->parser, part);
@@ -382,14 +383,38 @@ static void client_read_landing(struct client *c, size_t landing, void *memory) 
     left -= part;
     if (left) input_append(c, shared, left);
     client_run_own(c);
+    return (size_t)got;
+}
+
+/* Notes that a client was heard. True where no other one was for a while. */
+static bool client_is_alone(const struct client *c) {
+    struct clients *all = c->server->clients;
+    if (all->heard_id != c->id) all->shared_us = c->server->now_us;
+    all->heard_id = c->id;
+    return c->server->now_us - all->shared_us > ALONE_US;
+}
+
+/* A sender fills the socket while the server empties it, so that each read gets no more than the
+ * socket holds: an event for each would cost more than the read. A client that is alone is read on;
+ * else each gets one read a turn, so that others do not wait for it. */
+static void client_read_bulk(struct client *c, size_t landing, void *memory, bool is_alone) {
+    size_t total = 0;
+    while (landing) {
+        size_t got = client_read_landing(c, landing, memory, READ_BUDGET - total);
+        total += got;
+        if (!got || !is_alone || total >= READ_BUDGET) return;
+        if (c->dead || c->closing || c->waiter || c->is_ready || c->is_paused) return;
+        landing = resp_landing(&c->parser, &memory);
+    }
 }
 
 static void client_read(struct client *c) {
     struct clients *all = c->server->clients;
     void *memory = NULL;
     size_t landing = resp_landing(&c->parser, &memory);
+    bool is_alone = client_is_alone(c);
     if (landing) {
-        client_read_landing(c, landing, memory);
+        client_read_bulk(c, landing, memory, is_alone);
         return;
     }
     size_t most = client_read_most(c);
@@ -438,14 +463,6 @@ static void client_arm_writable(struct client *c, bool arm) {
     if (!is_read && !arm && !c->closing) client_watch_leaving(c);
 }
 
-/* Unread input at close would make the kernel send a reset, which may overtake the last reply. */
-static void client_drain(struct client *c) {
-    char *buffer = c->server->clients->input;
-    size_t total = 0;
-    for (ssize_t n; total < DRAIN_MAX && (n = read(c->fd, buffer, CLIENT_READ_SIZE)) > 0;)
-        total += (size_t)n;
-}
-
 /* One writev. True where the socket took all of it and more may follow. */
 static bool client_write(struct client *c, size_t *sent_total) {
     struct iovec iov[SEND_PIECES];
@@ -463,36 +480,6 @@ static bool client_write(struct client *c, size_t *sent_total) {
     c->server->metrics.bytes_out += (uint64_t)sent;
     *sent_total += (size_t)sent;
     return (size_t)sent == total;
-}
-
-/* What a lingering client still sends is nobody's; when it ends its side it has read what it
- * wants. */
-static void on_lingering(evutil_socket_t fd, short what, void *context) {
-    (void)what;
-    struct client *c = context;
-    server_turn(c->server);
-    ssize_t n = read(fd, c->server->clients->input, CLIENT_READ_SIZE);
-    if (n > 0) {
-        c->active_us = c->server->now_us;
-        c->lingered += (uint64_t)n;
-    }
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        client_close(c, "done with it");
-    else if (c->lingered > LINGER_MAX)
-        client_close(c, "it went on sending after its request was refused");
-}
-
-/* Its last reply is sent. client_tick closes one that lingers too long. */
-static void client_finish(struct client *c) {
-    if (!c->lingers) {
-        client_drain(c);
-        client_close(c, "done with it");
-        return;
-    }
-    if (event_pending(&c->readable, EV_READ, NULL)) return;
-    shutdown(c->fd, SHUT_WR);
-    event_assign(&c->readable, c->server->base, c->fd, EV_READ | EV_PERSIST, on_lingering, c);
-    event_add(&c->readable, NULL);
 }
 
 /* Most of its output has gone: it is read again, and what waits of its input goes on. */

@@ -160,6 +160,13 @@ static void on_sent(void *context, int fd, size_t bytes) {
            bytes, fd - SIMSOCK_FIRST);
 }
 
+static size_t reads; /* of sockets, that got something */
+
+static void on_got(void *context, int fd, size_t bytes) {
+    (void)context, (void)fd, (void)bytes;
+    reads++;
+}
+
 static void remove_directory(void) {
     char command[128];
     snprintf(command, sizeof(command), "rm -rf '%s'", directory);
@@ -188,7 +195,7 @@ static void server_load(bool logged) {
     EXPECT(!failed, "%s", e.text);
     rest();
     EXPECT(!server.persistence.loading, "it is loaded");
-    simsock_watch(&(struct simsock_hooks){on_sent, on_wrote, on_synced, NULL});
+    simsock_watch(&(struct simsock_hooks){on_sent, on_got, on_wrote, on_synced, NULL});
 }
 
 static void server_begin(bool logged) {
@@ -1438,6 +1445,52 @@ static void test_a_client_is_killed_that_is_to_go_on(void **state) {
     machine_finish();
 }
 
+/* ---- large bulks -------------------------------------------------------------------------- */
+
+enum { SOCKET_BYTES = 200000, BULK_BYTES = 3 * 1024 * 1024 };
+
+/* A bulk that a socket can't hold at once, and another client's command behind it: the reads of the
+ * bulk in the first pass. `idle_us`: for how long no other client was heard. */
+static size_t reads_of_bulk(int64_t idle_us) {
+    char first[128];
+    struct request put = {0};
+    machine_begin(false);
+    ask_text("TQ.CREATE p FIELDS 1 f bytes");
+    add_words(&put.words, "TQ.PUT p a FIELDS 1 f");
+    add_value(&put.words, BULK_BYTES);
+    encode(&peers[0], &put.words);
+    peers[0].requests[peers[0].n_requests++] = put;
+    simsock_trickle(peers[0].fd, SOCKET_BYTES);
+    deliver(&peers[0], 1000); /* with the bulk's beginning */
+    rest();
+    simloop_advance_us(idle_us);
+    deliver(&peers[0], SIZE_MAX);
+    ask_peer(&peers[1], "PING");
+    reads = 0;
+    simloop_pass(NULL);
+    size_t n = reads - 1; /* less the other client's */
+    peer_hear(&peers[1], first);
+    EXPECT(peers[1].n_requests == 0, "the other client waits");
+    peer_hear(&peers[0], first);
+    EXPECT(peers[0].n_requests == 1, "the bulk is read whole in one turn");
+    rest();
+    peer_hear(&peers[0], first);
+    EXPECT(peers[0].n_requests == 0 && !strncmp(first, ":1", 2), "it is written: %s", first);
+    machine_finish();
+    return n;
+}
+
+static void test_a_large_bulk_is_read_on_up_to_a_budget(void **state) {
+    enum { BUDGET = 2 * 1024 * 1024 };
+    (void)state;
+    assert_int_equal(reads_of_bulk(50000), (BUDGET + SOCKET_BYTES - 1) / SOCKET_BYTES);
+}
+
+static void test_a_large_bulk_is_not_read_on_while_others_are_heard(void **state) {
+    (void)state;
+    assert_int_equal(reads_of_bulk(5000), 1);
+}
+
 /* ---- replies that nobody reads -------------------------------------------------------------- */
 
 enum { SILENT = 1000 };
@@ -1997,6 +2050,8 @@ int main(void) {
         cmocka_unit_test(test_a_lingering_client_that_is_slow_is_waited_for),
         cmocka_unit_test(test_a_lingering_client_is_read_up_to_a_bound),
         cmocka_unit_test(test_input_does_not_keep_a_client_that_does_not_read),
+        cmocka_unit_test(test_a_large_bulk_is_read_on_up_to_a_budget),
+        cmocka_unit_test(test_a_large_bulk_is_not_read_on_while_others_are_heard),
         cmocka_unit_test(test_drawn_orders),
         cmocka_unit_test(test_a_follower_of_frames_misses_no_op),
         cmocka_unit_test(test_nothing_is_encoded_while_nobody_reads),

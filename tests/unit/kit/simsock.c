@@ -41,6 +41,7 @@ struct simsock {
     struct simsock_bytes in, out;
     size_t in_at; /* first byte of `in` that was not read */
     size_t room;
+    size_t trickle; /* bytes that one read gets at most */
     int untaken;
     uint64_t edge;
     bool floods;      /* reads never run out of bytes */
@@ -91,7 +92,7 @@ int simsock_open(void) {
         if (s->is_open) continue;
         simsock_bytes_free(&s->in);
         simsock_bytes_free(&s->out);
-        *s = (struct simsock){.is_open = true, .room = SIZE_MAX};
+        *s = (struct simsock){.is_open = true, .room = SIZE_MAX, .trickle = SIZE_MAX};
         return SIMSOCK_FIRST + i;
     }
     abort();
@@ -113,6 +114,10 @@ void simsock_leave(int fd, bool reset) {
 
 void simsock_room(int fd, size_t bytes) {
     socket_of(fd)->room = bytes;
+}
+
+void simsock_trickle(int fd, size_t bytes) {
+    socket_of(fd)->trickle = bytes;
 }
 
 void simsock_untaken(int fd, int bytes) {
@@ -172,12 +177,14 @@ ssize_t __wrap_readv(int fd, const struct iovec *parts, int n) {
     }
     if (s->in_at == s->in.len) return s->left ? 0 : (errno = EAGAIN, -1);
     for (int i = 0; i < n; i++) {
-        size_t left = s->in.len - s->in_at;
+        size_t left = s->in.len - s->in_at, more = s->trickle - total;
+        if (left > more) left = more;
         size_t step = left < parts[i].iov_len ? left : parts[i].iov_len;
         if (step) memcpy(parts[i].iov_base, s->in.ptr + s->in_at, step);
         s->in_at += step;
         total += step;
     }
+    if (watch.got) watch.got(watch.context, fd, total);
     return (ssize_t)total;
 }
 

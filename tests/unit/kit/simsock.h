@@ -40,6 +40,10 @@ void simsock_send(int fd, const char *bytes, size_t len);
 void simsock_flood(int fd);
 uint64_t simsock_flooded(int fd); /* how many of them the server has read */
 
+/* A read of what the client sends gets at most so many bytes, as from a socket that is small and that
+ * the client fills again at once. At first there is no limit. */
+void simsock_trickle(int fd, size_t bytes);
+
 /* The client closes its end: what it sent can still be read; `reset`: nothing can, and writes
  * fail. */
 void simsock_leave(int fd, bool reset);
@@ -70,6 +74,7 @@ uint64_t simsock_edge(int fd);
 
 struct simsock_hooks {
     void (*sent)(void *context, int fd, size_t bytes); /* the server wrote to a client */
+    void (*got)(void *context, int fd, size_t bytes);  /* it read from one */
     void (*wrote)(void *context, size_t bytes);        /* the server wrote to a file */
     void (*synced)(void *context);                     /* the server synced a file */
     void *context;
