@@ -130,7 +130,8 @@ static void order_leaf_insert(struct order_leaf *leaf, unsigned at, struct order
 static unsigned order_leaf_half(const struct order_leaf *leaf, unsigned at, struct order_key key,
                                 bool is_last) {
     bool is_run = at >= ORDER_FANOUT / 2 && leaf->keys[at - ORDER_FANOUT / 2].value == key.value;
-    return is_run ? at : order_half_at(at, is_last);
+    bool is_end = at == ORDER_FANOUT || leaf->keys[at].value != key.value;
+    return is_run && is_end ? at : order_half_at(at, is_last);
 }
 
 static struct order_half order_leaf_add(struct order *o, struct order_leaf *leaf,

@@ -145,8 +145,8 @@ static bool priority_pick_by_sums(const struct sampler_args *args, struct ready 
     if (!d.sums || !ready->lookup) return false;
     if (ready->impossible) return true;
     struct span wide, narrow = tagindex_view_key(ready, &wide, picks->scratch);
-    d.wide = sums_view(d.sums, wide, p->next_seq);
-    d.narrow = d.wide ? sums_view(d.sums, narrow, p->next_seq) : NULL;
+    d.wide = sums_view(d.sums, wide, p->next_seq, p->samples);
+    d.narrow = d.wide ? sums_view(d.sums, narrow, p->next_seq, p->samples) : NULL;
     if (!d.narrow) return false;
     ready->limit->view = d.narrow->number;
     for (d.mask = 1; d.mask < 2 * picks->room;) d.mask = 2 * d.mask + 1;

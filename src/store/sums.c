@@ -219,11 +219,12 @@ static struct sums_view *sums_view_place(struct sums *s) {
     return &s->views[oldest];
 }
 
-struct sums_view *sums_view(struct sums *s, struct span key, uint64_t end_seq) {
+struct sums_view *sums_view(struct sums *s, struct span key, uint64_t end_seq, uint64_t samples) {
     uint64_t hash = hash_bytes(key), end = (end_seq + 63) / 64;
     uint64_t first = s->pieces.count ? s->pieces.first * SPINE_WORDS : end;
     struct sums_view *v = NULL;
-    if (end > first && end - first > SUMS_SPARSE * SPINE_WORDS * (s->n_pieces + 1)) return NULL;
+    uint64_t pieces = samples / SPINE_ROWS + s->n_pieces + 1;
+    if (end > first && end - first > SUMS_SPARSE * SPINE_WORDS * pieces) return NULL;
     for (size_t i = 0; i < s->n_views && !v; i++)
         if (s->views[i].hash == hash && span_equal(s->views[i].key, key)) v = &s->views[i];
     if (!v) {

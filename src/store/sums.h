@@ -61,10 +61,10 @@ void sums_touch_all(struct sums *s);
 /* ---- views ---- */
 
 /* The view of this key, up to date for samples below `end_seq`; valid until the next change, or
- * call with another key that is new. NULL where the samples with weights lie so far apart that the
- * bounds of the words between would take more memory than they. Time: one step for each word, where
- * it is new. */
-struct sums_view *sums_view(struct sums *s, struct span key, uint64_t end_seq);
+ * call with another key that is new. NULL where the partition has so few samples (`samples`), so far
+ * apart, that the bounds of the words between would take more memory than they. Time: one step for
+ * each word, where it is new. */
+struct sums_view *sums_view(struct sums *s, struct span key, uint64_t end_seq, uint64_t samples);
 
 /* The sum of all bounds. */
 double sums_all(const struct sums_view *v);

@@ -212,6 +212,16 @@ static struct order_key key_seqs_falling(unsigned at, unsigned n) {
     return (struct order_key){7, n - at};
 }
 
+/* One value: the oldest samples, then the newest first. */
+static struct order_key key_seqs_falling_behind(unsigned at, unsigned n) {
+    return (struct order_key){7, at < 62 ? at : n + 62 - at};
+}
+
+/* One value: the oldest and the newest in turn. */
+static struct order_key key_seqs_from_both_ends(unsigned at, unsigned n) {
+    return (struct order_key){7, at % 2 ? 2 * n - at : at};
+}
+
 /* A thousand values in turn. */
 static struct order_key key_runs(unsigned at, unsigned n) {
     (void)n;
@@ -221,9 +231,14 @@ static struct order_key key_runs(unsigned at, unsigned n) {
 /* In whatever order entries come, they take about the same. */
 static void test_an_entry_takes_few_bytes(void **state) {
     (void)state;
-    struct order_key (*const keys[])(unsigned, unsigned) = {key_rising,        key_falling,
-                                                            key_falling_above, key_falling_between,
-                                                            key_seqs_falling,  key_runs};
+    struct order_key (*const keys[])(unsigned, unsigned) = {key_rising,
+                                                            key_falling,
+                                                            key_falling_above,
+                                                            key_falling_between,
+                                                            key_seqs_falling,
+                                                            key_seqs_falling_behind,
+                                                            key_seqs_from_both_ends,
+                                                            key_runs};
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         double bytes = bytes_an_entry(100000, keys[i]);
         print_message("order %zu: %.1f bytes an entry\n", i, bytes);
@@ -1264,6 +1279,29 @@ static void expect_scanned(struct kit *k, const char *value) {
     matches_release(set);
 }
 
+/* One sample of 40,000 has a weight: the sums draw it. Not where few samples are left of those
+ * between. */
+static void test_few_weights_are_drawn_by_sums(void **state) {
+    enum { SAMPLES = 40000 };
+    struct kit *k = *state;
+    static const struct span tags[] = {SPAN_LITERAL("v^1")};
+    char key[16];
+    define(k, false, 1, tags);
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_tag(k, "with", key, "v", i == 7 ? "1" : "0");
+    }
+    const struct partition *p = kit_partition(k, "with");
+    struct sums *sums = tagindex_sums(p, SPAN_LITERAL("v"), 1);
+    assert_non_null(sums);
+    assert_non_null(sums_view(sums, SPAN_LITERAL("key"), p->next_seq, p->samples));
+    for (unsigned i = 8; i + 1 < SAMPLES; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        kit_clear_key(k, "with", key);
+    }
+    assert_null(sums_view(sums, SPAN_LITERAL("key"), p->next_seq, p->samples));
+}
+
 /* What sums can't draw is looked for within the limit of evaluations. */
 static void test_priority_without_weight_is_cut(void **state) {
     struct kit *k = *state;
@@ -1296,6 +1334,7 @@ int main(void) {
         KIT_TEST(test_priority_leaves_what_is_consumed),
         KIT_TEST(test_priority_by_sums_ends),
         KIT_TEST(test_an_index_is_declared_once),
+        KIT_TEST(test_few_weights_are_drawn_by_sums),
         KIT_TEST(test_priority_without_weight_is_cut),
         KIT_TEST(test_priority_sees_what_comes_back),
         KIT_TEST(test_sums_are_built_between_writes),
