@@ -77,6 +77,13 @@ struct clear_waiting {
     struct clearing clearing;
 };
 
+/* Of a slice behind the first one nothing was done. */
+static void clear_fail_between(struct client *c, const struct clearing *clearing,
+                               const struct error *e) {
+    reply_errorf(&c->reply, e->code, "%llu samples were touched, the next slice was not: %s",
+                 (unsigned long long)clearing->touched, e->text);
+}
+
 static bool clear_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
     struct clear_waiting *waiting = request;
     struct error e;
@@ -84,9 +91,8 @@ static bool clear_waiting_try(struct client *c, void *request, struct waiter_lac
     int failed = clear_slice(c->server, &waiting->clear, &waiting->clearing, &more, &e);
     lack->reason = WAITER_NEEDS_TURN;
     if (more) return false;
-    if (failed) /* of this slice nothing was done */
-        reply_errorf(&c->reply, e.code, "%llu samples were touched, the next slice was not: %s",
-                     (unsigned long long)waiting->clearing.touched, e.text);
+    if (failed)
+        clear_fail_between(c, &waiting->clearing, &e);
     else
         reply_integer(&c->reply, (int64_t)waiting->clearing.touched);
     return true;
@@ -108,7 +114,8 @@ static void clear_waiting_free(void *request) {
 static const struct waiter_kind clear_waiter = {
     .try = clear_waiting_try, .expire = clear_waiting_expire, .free = clear_waiting_free};
 
-/* Before the first slice: may the client wait for others? For few samples one slice is enough. */
+/* Before the first slice: may the client wait for others? For few samples one slice is enough, but
+ * for many conditions or long values: see clear_park. */
 static int clear_keep(struct client *c, struct clear *clear, const struct partition *p,
                       struct error *e) {
     const struct server *s = c->server;
@@ -120,9 +127,13 @@ static int clear_keep(struct client *c, struct clear *clear, const struct partit
 }
 
 static void clear_park(struct client *c, const struct clearing *clearing) {
-    struct clear_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
     struct error e;
+    if (!c->kept && client_keep_argv(c, CLIENT_KEEP_TO_FREE, &e)) {
+        clear_fail_between(c, clearing, &e);
+        return;
+    }
+    struct clear_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     waiting->clearing = *clearing;
     if (request_clear_parse(c->argv, c->argc, &waiting->scratch, &waiting->clear, &e))
         abort(); /* it parsed a moment ago */

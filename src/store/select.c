@@ -44,7 +44,7 @@ static void select_slice_one_by_one(const struct select *select, const struct pa
     struct where_bound where = where_bind(&select->where, p, scratch);
     size_t room = slice->samples < p->samples ? slice->samples : p->samples;
     uint64_t *seqs = scratch_alloc(scratch, room, sizeof(*seqs));
-    uint64_t seq = slice->from, first = p->rows.first * SPINE_ROWS;
+    uint64_t seq = p->samples ? slice->from : slice->end, first = p->rows.first * SPINE_ROWS;
     if (seq < first) seq = first;
     for (uint64_t looked_at = 0; seq < slice->end && out->n < room; seq++, looked_at++) {
         if (looked_at + *where.cost >= slice->evaluations) break;

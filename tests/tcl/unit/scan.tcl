@@ -104,6 +104,41 @@ start_own_server {} {
         assert_equal 2 [resp::receive $a]
     }
 
+    test "what others send does not change what a clear in slices clears" {
+        # Of long values a slice evaluates fewer than there are; the others' commands are read while it waits.
+        foreach {conditions length} {1 100 17 1} {
+            set a [string repeat 1 $length]
+            set b [string repeat 2 $length]
+            set values [lrepeat 1000 $a $a $a $b]
+            r TQ.MPUT c KEYS 4000 {*}[names k 1 4000] TAGS 1 t {*}$values
+            set others [list [client] [client] [client]]
+            foreach other $others {
+                $other PING
+            }
+            set c [client]
+            $c PING
+            signal_process STOP [srv pid]
+            resp::send $c TQ.CLEAR c WHERE $conditions {*}[concat {*}[lrepeat $conditions [list t = $a]]]
+            foreach other $others {
+                resp::send $other TQ.COUNT c WHERE $conditions {*}[concat {*}[lrepeat $conditions [list t = $b]]]
+            }
+            signal_process CONT [srv pid]
+            foreach other $others {
+                assert_equal 1000 [resp::receive $other]
+            }
+            assert_equal 3000 [resp::receive $c]
+            assert_equal 1000 [r TQ.COUNT c]
+            r TQ.CLEAR c
+        }
+    }
+
+    test "a clear in slices ends where no sample is left" {
+        r TQ.MPUT c KEYS 2 a b TAGS 1 t 1 1
+        r TQ.CLEAR c KEYS 2 a b
+        r TQ.CREATE c OR ALTER MAXSAMPLES 10
+        assert_equal 0 [r TQ.CLEAR c WHERE 17 {*}[concat {*}[lrepeat 17 {t = 1}]]]
+    }
+
     test "replies keep their order behind a scan" {
         fill_scan p
         assert_equal {7 PONG 1 PONG 0} \
