@@ -1,12 +1,15 @@
 #!/usr/bin/python3
-"""Runs what README.md and docs/ show, block by block, against a server of its own, with the
-redis-py of the Python that runs this file. What a block is, its label says:
+"""Runs what the documents (*.md, docs/*.md) show, block by block, against a server of its own, with
+the redis-py of the Python that runs this file. What a block is, its label says:
 
     python    runs as it stands, in front of a partition train@1 that is complete (see `fill`)
     redis     each line is a command that is no error
     conf      the server starts with it
-    console   a session at redis-cli, played by tests/demo/run.py
+    console   a session at redis-cli, whose replies are those shown, but for ages. It may begin with
+              the line `$ redis-cli option…`. README.md's is played by tests/demo/run.py
     sh, text  not run; any other label, or none, is an error
+
+Then it checks what they say of other files: links, files and functions, fields of INFO.
 
     tests/docs/run.py --server PATH      ends with a line: N passed, N failed, N skipped"""
 
@@ -18,6 +21,7 @@ import os
 import pickle
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 import threading
@@ -46,13 +50,25 @@ def serving(path, conf=""):
             yield server
 
 
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def documents():
+    """The paths of all documents, from ROOT."""
+    return sorted(glob.glob("*.md", root_dir=ROOT)) + sorted(glob.glob("docs/*.md", root_dir=ROOT))
+
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
 def blocks():
     """(file, line, label, text) of each fenced block."""
-    for path in [os.path.join(ROOT, "README.md"), *sorted(glob.glob(os.path.join(ROOT, "docs", "*.md")))]:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-            yield os.path.relpath(path, ROOT), text.count("\n", 0, match.start()) + 2, match[1], match[2]
+    for path in documents():
+        text = read(path)
+        for match in FENCED.finditer(text):
+            yield path, text.count("\n", 0, match.start()) + 2, match[1], match[2]
 
 
 def keys():
@@ -214,7 +230,28 @@ def run_redis(text, tq):
         tq.execute_command(*shlex.split(line))
 
 
+PROMPT = "127.0.0.1:6399> "
+AGES = re.compile(r'("oldest" => \(integer\)) \d+')
+
+
+def run_console(text, port):
+    lines = text.splitlines()
+    options = shlex.split(lines.pop(0))[2:] if lines[0].startswith("$ redis-cli") else ["-p", "6399"]
+    options[options.index("-p") + 1] = str(port)
+    commands = "".join(line[len(PROMPT):] + "\n" for line in lines if line.startswith(PROMPT))
+    shown = "\n".join(line for line in lines if not line.startswith(PROMPT))
+    played = subprocess.run(["redis-cli", "--no-raw", *options], input=commands, capture_output=True,
+                            encoding="utf-8", timeout=PATIENCE, check=True).stdout
+    # At a pipe redis-cli puts an empty line behind each error.
+    played = re.sub(r"^(\(error\) .*\n)\n", r"\1", played, flags=re.MULTILINE)
+    played = "\n".join(line.rstrip() for line in played.splitlines())
+    shown, played = AGES.sub(r"\1 AGE", shown), AGES.sub(r"\1 AGE", played)
+    assert played == shown, "played:\n%s\nshown:\n%s" % (played, shown)
+
+
 def run_block(server_path, label, text):
+    if label not in ("python", "redis", "conf", "console"):
+        raise AssertionError("a block's label says what it is")
     if label == "conf":
         with serving(server_path, text):
             return
@@ -222,30 +259,112 @@ def run_block(server_path, label, text):
         tq = redis.Redis(port=server.port, socket_timeout=PATIENCE)
         if label == "python":
             run_python(text, tq, server.port)
+        elif label == "console":
+            run_console(text, server.port)
         else:
             run_redis(text, tq)
         tq.close()
+
+
+def anchors(path):
+    """Of each heading the anchor that it has on a page, as GitHub makes it."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", FENCED.sub("", read(path)), re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).strip().lower()).replace(" ", "-")
+        assert name not in found, "%s has two headings '%s'" % (path, heading)
+        found.add(name)
+    return found
+
+
+def check_links(_):
+    """A link leads to a file that is there, and to one of its headings."""
+    for path in documents():
+        for target in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", read(path))):
+            if re.match(r"https?:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            to = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
+            assert os.path.exists(os.path.join(ROOT, to)), "%s: no file %s" % (path, target)
+            assert not anchor or anchor in anchors(to), "%s: no heading %s" % (path, target)
+
+
+def check_index(_):
+    """docs/decisions.md lists each of its entries, and each document stands in the README."""
+    text = read("docs/decisions.md")
+    for entry in re.findall(r"^### (.*)$", text, re.MULTILINE):
+        assert "[%s](#" % entry in text, "no '%s' in the index" % entry
+    for path in documents():
+        assert path == "README.md" or "(%s)" % path in read("README.md"), "README.md: no %s" % path
+
+
+def check_places(_):
+    """Functions are in the files that CONTRIBUTING.md names for them: `a()`, `b()` … in `file`."""
+    text = read("CONTRIBUTING.md")
+    for path in re.findall(r"`((?:src|tests|utils|docs)/[\w./-]+)`", text):
+        assert os.path.exists(os.path.join(ROOT, path)) or re.search("[A-Z]{4}", path), "no file %s" % path
+    files = {}
+    for row in re.findall(r"^\| \d+\. .*$", text, re.MULTILINE):
+        functions = []
+        for function, path in re.findall(r"`(\w+)\(\)`|`(src/[\w./-]+)`", row):
+            if function:
+                functions.append(function)
+            else:
+                files.setdefault(path, []).extend(functions)
+                functions = []
+    assert len(files) >= 10, files
+    for path, functions in files.items():
+        for function in functions:
+            assert re.search(r"^[a-z].*\b%s\(" % function, read(path), re.MULTILINE), "%s: no %s" % (path, function)
+
+
+def check_info(server_path):
+    """INFO has the fields that docs/operations.md describes, but for those of a load."""
+    section = read("docs/operations.md").split("## What INFO says")[1]
+    rows = re.findall(r"^\| (\w+) \| (.*) \|$", section, re.MULTILINE)
+    assert len(rows) >= 9, rows
+    with serving(server_path, "appendonly yes\n") as server:
+        tq = redis.Redis(port=server.port, socket_timeout=PATIENCE)
+        tq.execute_command("TQ.PUT", "train@1", "s1", "FIELDS", 1, "response", "x")
+        for name, text in rows:
+            if name == "section":
+                continue
+            fields = tq.info(name)
+            assert fields, "no section %s" % name
+            for field in re.findall(r"`([a-z0-9_]+)`", text):
+                known = field in fields or field in ("maxmemory", "keys") or field.startswith("loading_")
+                assert known, "INFO %s has no %s" % (name, field)
+        tq.close()
+
+
+CHECKS = [check_links, check_index, check_places, check_info]
+
+
+def run_one(name, what, *arguments):
+    """1 where it failed."""
+    began = time.monotonic()
+    try:
+        what(*arguments)
+        print("ok       %s (%.1f s)" % (name, time.monotonic() - began), flush=True)
+        return 0
+    except Exception:  # pylint: disable=broad-except
+        print("FAILED   %s\n%s" % (name, traceback.format_exc()), flush=True)
+        return 1
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", required=True, metavar="PATH")
     server_path = os.path.abspath(parser.parse_args().server)
-    passed = failed = 0
+    results = []
     for path, line, label, text in blocks():
-        name, began = "%s:%d %s" % (path, line, label), time.monotonic()
-        try:
-            if label in ("python", "redis", "conf"):
-                run_block(server_path, label, text)
-            elif label in ("console", "sh", "text"):
-                continue
-            else:
-                raise AssertionError("a block's label says what it is")
-            passed += 1
-            print("ok       %s (%.1f s)" % (name, time.monotonic() - began), flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print("FAILED   %s\n%s" % (name, traceback.format_exc()), flush=True)
+        if label in ("sh", "text") or (path, label) == ("README.md", "console"):
+            continue
+        name = "%s:%d %s" % (path, line, label)
+        results.append(run_one(name, run_block, server_path, label, text))
+    for check in CHECKS:
+        results.append(run_one(check.__name__, check, server_path))
+    failed = sum(results)
+    passed = len(results) - failed
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return failed > 0 or passed == 0
 
