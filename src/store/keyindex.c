@@ -10,7 +10,8 @@
 enum {
     PAGE_FIRST = 2,   /* slots of a new index' only page */
     PAGE_SPLIT = 512, /* slots from which on a full page splits instead of doubling */
-    DEPTH_MAX = 26,   /* 2^32 names need no more */
+    HALF_FULL = PAGE_SPLIT / 16 * 7, /* names in either half of a page that splits */
+    DEPTH_MAX = 26,                  /* 2^32 names need no more */
     ENTRY_NAMES =
         32, /* the directory has at most one entry for so many names; honest hashes need one for 180 */
     SORT_BITS =
@@ -65,6 +66,17 @@ static bool page_is_full(const struct keyindex_page *page) {
     return page->count >= (page->mask + 1) * 7 / 8;
 }
 
+/* A quarter as full as it may be: what a page becomes then, it is half as full as it may be, so
+ * many names come or go before it changes again. */
+static bool page_is_sparse(const struct keyindex_page *page) {
+    return page->count < (page->mask + 1) * 7 / 32;
+}
+
+static void page_insert_all(struct keyindex_page *page, const struct keyindex_page *from) {
+    for (uint32_t i = 0; i <= from->mask; i++)
+        if (from->slots[i].value != KEYINDEX_NONE) page_insert(page, from->slots[i]);
+}
+
 /* Let the directory entries of the page that shares `depth` bits with the tag point to `page`. */
 static void keyindex_point(struct keyindex *index, uint32_t tag, unsigned depth,
                            struct keyindex_page *page) {
@@ -79,7 +91,18 @@ static void keyindex_double(struct keyindex *index) {
     for (size_t i = entries; i-- > 0;)
         index->directory[2 * i] = index->directory[2 * i + 1] = index->directory[i];
     index->depth++;
+    index->n_deepest = 0;
     index->bytes += entries * sizeof(*index->directory);
+}
+
+/* No page is as deep as the directory, so its entries are pairs of the same page. */
+static void keyindex_halve(struct keyindex *index) {
+    size_t entries = (size_t)1 << --index->depth;
+    for (size_t i = 0; i < entries; i++) index->directory[i] = index->directory[2 * i];
+    for (size_t i = 0; i + 1 < entries; i += 2)
+        if (index->directory[i] != index->directory[i + 1]) index->n_deepest += 2;
+    index->directory = mem_realloc(index->directory, entries * sizeof(*index->directory));
+    index->bytes -= entries * sizeof(*index->directory);
 }
 
 /* One page becomes two, told apart by the next bit of the tag. */
@@ -94,15 +117,17 @@ static void keyindex_split(struct keyindex *index, struct keyindex_page *old, ui
             page_insert(old->slots[i].tag & bit ? high : low, old->slots[i]);
     keyindex_point(index, tag & ~bit, depth, low);
     keyindex_point(index, tag | bit, depth, high);
+    if (depth == index->depth) index->n_deepest += 2;
     page_free(index, old);
 }
 
-static void keyindex_grow_page(struct keyindex *index, struct keyindex_page *old, uint32_t tag) {
-    struct keyindex_page *page = page_new(index, 2 * (old->mask + 1), old->depth);
-    for (uint32_t i = 0; i <= old->mask; i++)
-        if (old->slots[i].value != KEYINDEX_NONE) page_insert(page, old->slots[i]);
+static struct keyindex_page *keyindex_resize_page(struct keyindex *index, struct keyindex_page *old,
+                                                  uint32_t slots, uint32_t tag) {
+    struct keyindex_page *page = page_new(index, slots, old->depth);
+    page_insert_all(page, old);
     keyindex_point(index, tag, old->depth, page);
     page_free(index, old);
+    return page;
 }
 
 /* Tags that the next bits do not tell apart must not blow up the directory: rather let their page grow. */
@@ -125,7 +150,6 @@ void keyindex_free(struct keyindex *index) {
 
 /* A page that splits leaves two that are half as full as it may be: as many pages are made as leave none emptier than that. */
 size_t keyindex_reserve(struct keyindex *index, size_t n) {
-    enum { HALF_FULL = PAGE_SPLIT / 16 * 7 };
     assert(!index->directory);
     while (index->depth < DEPTH_MAX && n >> index->depth >= 2 * HALF_FULL) index->depth++;
     if (index->depth == 0) return 0; /* one page grows fast enough */
@@ -138,6 +162,7 @@ size_t keyindex_reserve(struct keyindex *index, size_t n) {
 void keyindex_make_pages(struct keyindex *index, size_t from, size_t to) {
     for (size_t i = from; i < to; i++)
         index->directory[i] = page_new(index, PAGE_SPLIT, index->depth);
+    index->n_deepest += (uint32_t)(to - from);
 }
 
 uint32_t keyindex_find(const struct keyindex *index, uint64_t hash, struct span name,
@@ -180,7 +205,7 @@ static struct keyindex_page *keyindex_room(struct keyindex *index, uint32_t tag)
         if (keyindex_may_split(index, page))
             keyindex_split(index, page, tag);
         else
-            keyindex_grow_page(index, page, tag);
+            keyindex_resize_page(index, page, 2 * (page->mask + 1), tag);
     }
     return page;
 }
@@ -243,6 +268,44 @@ static void page_close_gap(struct keyindex_page *page, uint32_t hole) {
     page->slots[hole].value = KEYINDEX_NONE;
 }
 
+/* The page that differs in its last bit alone; NULL where that has split further, or where both
+ * together are more than half as full as a page may be. */
+static struct keyindex_page *keyindex_mate(const struct keyindex *index,
+                                           const struct keyindex_page *page, uint32_t tag) {
+    if (page->depth == 0) return NULL;
+    uint32_t bit = UINT32_C(1) << (32 - page->depth);
+    struct keyindex_page *mate = index->directory[keyindex_place(index, tag ^ bit)];
+    return mate->depth == page->depth && page->count + mate->count <= HALF_FULL ? mate : NULL;
+}
+
+/* Two pages become one, which has the room. */
+static struct keyindex_page *keyindex_join(struct keyindex *index, struct keyindex_page *page,
+                                           struct keyindex_page *mate, uint32_t tag) {
+    struct keyindex_page *into = page->count < mate->count ? mate : page;
+    struct keyindex_page *from = into == page ? mate : page;
+    if (into->depth == index->depth) index->n_deepest -= 2;
+    page_insert_all(into, from);
+    into->depth--;
+    keyindex_point(index, tag, into->depth, into);
+    page_free(index, from);
+    while (index->depth && index->n_deepest == 0) keyindex_halve(index);
+    return into;
+}
+
+/* Pages of a directory have PAGE_SPLIT slots at least, and join; only pages beyond that, and an
+ * only page, become smaller. */
+static void keyindex_shrink(struct keyindex *index, struct keyindex_page *page, uint32_t tag) {
+    while (page_is_sparse(page)) {
+        struct keyindex_page *mate = keyindex_mate(index, page, tag);
+        if (mate)
+            page = keyindex_join(index, page, mate, tag);
+        else if (page->depth == 0 || page->mask + 1 > PAGE_SPLIT)
+            page = keyindex_resize_page(index, page, (page->mask + 1) / 2, tag);
+        else
+            return;
+    }
+}
+
 void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value) {
     uint32_t tag = keyindex_tag(hash);
     struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
@@ -254,4 +317,7 @@ void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value) {
     page_close_gap(page, at);
     page->count--;
     index->count--;
+    if (page_is_sparse(page)) keyindex_shrink(index, page, tag);
+    /* Pages without a name to lose, made ahead or by a split, do not join. */
+    if (index->count == 0 && index->depth) keyindex_free(index);
 }

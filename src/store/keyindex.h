@@ -5,6 +5,8 @@
  * method for dynamic files", ACM TODS 1979): a directory of pages; a page that is full splits in two,
  * and the directory, a few bytes for hundreds of keys, doubles now and then. A page is a table with
  * linear probing whose removals shift back what follows, so there are no tombstones and no clean-up.
+ * Two pages that are nearly empty join, and the directory halves: what is left of a large index takes
+ * about 40 bytes a name, and an index that became empty 64 bytes.
  *
  * The index holds 32 bits of hash and a 32-bit value a slot, not the names: who owns these compares them. */
 #ifndef TQ_STORE_KEYINDEX_H
@@ -26,8 +28,9 @@ struct keyindex_slot {
 struct keyindex {
     struct keyindex_page **directory; /* 2^depth entries; NULL while empty */
     uint32_t depth;
-    uint32_t count; /* names: each value stands for one at most */
-    size_t bytes;   /* memory of pages and directory */
+    uint32_t n_deepest; /* pages with one entry of the directory; counted from depth 1 on */
+    uint32_t count;     /* names: each value stands for one at most */
+    size_t bytes;       /* memory of pages and directory */
 };
 
 /* Is `name` the one that `value` stands for? */

@@ -103,6 +103,11 @@ static void check_bytes(const struct names *names, size_t most) {
         fail_msg("%zu bytes for %zu names", names->index.bytes, most);
 }
 
+/* What an index without names may keep: a directory of one entry, and a page of four slots. */
+static void check_empty(const struct names *names) {
+    if (names->index.bytes > 64) fail_msg("%zu bytes for no name", names->index.bytes);
+}
+
 /* Up to `n` names come and go; in the end all go. */
 static void campaign(uint32_t n, uint64_t steps, uint64_t (*hash)(uint32_t, struct span)) {
     struct names names = {.hash = hash, .n = n, .present = calloc(n, sizeof(bool))};
@@ -120,6 +125,7 @@ static void campaign(uint32_t n, uint64_t steps, uint64_t (*hash)(uint32_t, stru
     check_bytes(&names, n);
     for (uint32_t value = 0; value < n; value++) flip(&names, value);
     assert_int_equal(names.index.count, 0);
+    check_empty(&names);
     keyindex_free(&names.index);
     assert_int_equal(names.index.bytes, 0);
     assert_int_equal(mem_used(), used);
@@ -201,6 +207,44 @@ static void test_reserved(void **state) {
     }
 }
 
+/* What is left of a large index takes memory in proportion to the names left, whatever their order,
+ * and all are found; it grows again as it did at first. */
+static void test_memory_follows_the_names(void **state) {
+    (void)state;
+    enum { NAMES = 100000 };
+    struct names names = {.hash = hash_of_name, .n = NAMES, .present = calloc(NAMES, sizeof(bool))};
+    for (uint32_t step = 1; step < NAMES; step *= 7) { /* 7 and 100,000 have no common divisor */
+        for (uint32_t value = 0; value < NAMES; value++) flip(&names, value);
+        check_bytes(&names, NAMES);
+        for (uint32_t i = 0; i < NAMES; i++) {
+            flip(&names, (uint32_t)((uint64_t)i * step % NAMES));
+            if (names.index.bytes > 64 + names.count * 50)
+                fail_msg("%zu bytes for %zu names", names.index.bytes, names.count);
+            if (names.count == 1000) check_all(&names);
+        }
+        check_empty(&names);
+    }
+    keyindex_free(&names.index);
+    free(names.present);
+}
+
+/* Of pages made ahead that no name came to, none stays. */
+static void test_reserved_for_nothing(void **state) {
+    (void)state;
+    bool present[2] = {false};
+    struct names names = {.hash = hash_of_name, .n = 2, .present = present};
+    reserve(&names.index, 100000);
+    flip(&names, 0);
+    flip(&names, 1);
+    flip(&names, 0);
+    assert_int_equal(find(&names, 1), 1);
+    flip(&names, 1);
+    check_empty(&names);
+    assert_int_equal(find(&names, 1), KEYINDEX_NONE);
+    add_all(&names);
+    keyindex_free(&names.index);
+}
+
 static bool same_value_below(const void *context, uint32_t a, uint32_t b) {
     uint32_t names = *(const uint32_t *)context; /* value v and v + names stand for the same name */
     return a % names == b % names;
@@ -244,9 +288,14 @@ static void test_many_at_once(void **state) {
 int main(void) {
     hash_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_names),    cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_equal_tags),   cmocka_unit_test(test_other_bad_hashes),
-        cmocka_unit_test(test_empty),        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_few_names),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_equal_tags),
+        cmocka_unit_test(test_other_bad_hashes),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_memory_follows_the_names),
+        cmocka_unit_test(test_reserved_for_nothing),
         cmocka_unit_test(test_many_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
