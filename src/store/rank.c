@@ -212,18 +212,29 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
     if (done && batch <= done->batch) return 0;
     uint64_t first = done ? done->batch + 1 : 0;
     size_t n = ranks_collect(ranks, rank, first, batch, NULL);
+    if (n == 0) return 0;
     *seqs = scratch_alloc(scratch, n, sizeof(**seqs));
     return ranks_collect(ranks, rank, first, batch, *seqs);
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
-static bool ranks_is_due(const struct ranks *ranks, const struct rank_block *block,
+static bool rank_batch_is_due(const struct ranks *ranks, const struct rank_block *block, size_t i,
+                              const struct partition *p) {
+    return ranks_is_done(ranks, rank_block_rank(block, i), block->id[1]) &&
+           !rank_batch_lives(&block->batches[i], p);
+}
+
+/* Begins with the batch for which the last sweep left the block: most often that is not due yet,
+ * and the dead samples of the others are not read again. */
+static bool ranks_is_due(const struct ranks *ranks, struct rank_block *block,
                          const struct partition *p) {
-    for (size_t i = 0; i < block->n; i++)
-        if (rank_batch_lives(&block->batches[i], p) ||
-            !ranks_is_done(ranks, rank_block_rank(block, i), block->id[1]))
-            return false;
+    for (size_t i = 0; i < block->n; i++) {
+        size_t at = (block->kept_by + i) % block->n;
+        if (rank_batch_is_due(ranks, block, at, p)) continue;
+        block->kept_by = at;
+        return false;
+    }
     return true;
 }
 

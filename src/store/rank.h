@@ -40,6 +40,7 @@ struct rank_block {
     uint64_t id[2]; /* rank / RANK_BLOCK, batch */
     struct rank_batch *batches;
     size_t n, capacity;
+    size_t kept_by; /* the batch for which the last sweep left the block: a hint, any number */
 };
 
 /* A rank is done with all batches up to this one. */

@@ -148,6 +148,30 @@ static void test_single_ranks_share_a_block(void **state) {
     assert_int_equal(ranks_of(k)->n, 64 + 1 + 64);
 }
 
+/* A block stays until each of its ranks is done with its batch and no sample of it is left, in
+ * whatever order that comes. */
+static void test_a_block_stays_for_its_last_batch(void **state) {
+    enum { N = 4 };
+    struct kit *k = *state;
+    struct taken taken;
+    char key[16];
+    fill(k, 40);
+    for (uint64_t i = 0; i < N; i++) {
+        assert_int_equal(single(k, 100 + (i * 3 + 2) % N, 0, &taken), 0);
+        assert_int_equal(taken.seqs[0], i);
+    }
+    for (uint64_t i = 0; i < N; i++) {
+        assert_non_null(ranks_find(ranks_of(k), 100, 0));
+        finish(k, 100 + i, 0);
+        assert_int_equal(single(k, 2 * i, 1, &taken), 0);
+        assert_non_null(ranks_find(ranks_of(k), 100, 0));
+        snprintf(key, sizeof(key), "k%u", (unsigned)i);
+        assert_int_equal(kit_clear_key(k, "p", key), 1);
+        assert_int_equal(single(k, 2 * i + 1, 1, &taken), 0);
+    }
+    assert_null(ranks_find(ranks_of(k), 100, 0));
+}
+
 /* A log of an earlier version may decide a batch again: the last decision holds, and memory follows. */
 static void test_a_later_decision_takes_the_place(void **state) {
     struct ranks ranks = {0};
@@ -300,6 +324,7 @@ int main(void) {
         KIT_TEST(test_ranks_of_a_split_share_entries),
         KIT_TEST(test_slices_are_forgotten_one_by_one),
         KIT_TEST(test_single_ranks_share_a_block),
+        KIT_TEST(test_a_block_stays_for_its_last_batch),
         cmocka_unit_test(test_a_later_decision_takes_the_place),
         KIT_TEST(test_a_snapshot_has_a_fingerprint_once_a_block),
         KIT_TEST(test_a_load_holds_no_samples_of_batches_that_are_done),
