@@ -126,7 +126,7 @@ static void transaction_touch(struct server *s, struct span partition) {
     const struct audience_name *name;
     while ((name = audience_find(&s->watchers, partition))) {
         struct client *c = TAILQ_FIRST(&name->seats)->client;
-        audience_leave_all(&s->watchers, &c->watches);
+        audience_leave(&s->watchers, c, &c->watches, partition);
         c->touched = true;
     }
 }

@@ -256,6 +256,8 @@ start_server {} {
         regexp {tot-mem=(\d+)} [line_of $id] _ after
         assert {$after > [lindex $before 1] + 20000}
         r TQ.SEAL q
+        assert_match "* flags=xd * multi=2 watch=1 *" [line_of $id]
+        r TQ.SEAL p
         assert_match "* flags=xd * multi=2 watch=0 *" [line_of $id]
         assert_equal (nil) [$c EXEC]
         assert_match "* flags=N * multi=-1 watch=0 *" [line_of $id]
@@ -408,6 +410,20 @@ start_server {} {
         $d WATCH p1
         r TQ.CLEAR p1
         assert_equal (nil) [exec_on $d PING]
+    }
+
+    test "a client whose watch failed watches nothing new, and all anew after EXEC" {
+        set c [client]
+        set id [$c CLIENT ID]
+        $c WATCH p q
+        r TQ.SEAL q
+        $c WATCH q other
+        assert_match "* flags=d * watch=1 *" [line_of $id]
+        assert_equal (nil) [exec_on $c PING]
+        $c WATCH q other
+        assert_match "* flags=N * watch=2 *" [line_of $id]
+        r TQ.SEAL p
+        assert_equal PONG [exec_on $c PING]
     }
 
     test "many clients watch one partition, and one many" {
