@@ -21,6 +21,7 @@ enum { SAMPLER_RANKS_MAX = 65536 };
 struct picks {
     uint64_t *seqs; /* in scratch, room for `room`: the batch, in the order it is handed out */
     size_t n, room;
+    size_t left; /* samples in units that were found and left out again: too few for all ranks */
     size_t *
         shares; /* in scratch, from samplers with ranks: rank r has seqs[shares[r]] to seqs[shares[r + 1] - 1], so
                        there are ranks + 1 of them; NULL from others, and where nothing was picked */
@@ -52,7 +53,6 @@ struct sampler {
     const char *name;
     unsigned takes;  /* enum sampler_takes */
     bool random;     /* args->seed decides: whoever asks draws one where none was given */
-    bool in_units;   /* picks whole units: ready samples that make none stay behind */
     bool needs_rank; /* splits its picks: only with RANK and BATCH */
 
     /* Can this COUNT be asked of this partition (NULL: it does not exist yet)? Checked before anything is
@@ -65,6 +65,12 @@ struct sampler {
 
     /* Pick up to picks->room, in whole units, fewer where fewer will do. */
     void (*pick)(const struct sampler_args *args, struct ready *ready, struct picks *picks);
+
+    /* An upper bound of how many more samples could be picked because these n changed, whatever
+     * they were before; exact where none of them was ready. `ready` is a lookup. NULL: each one
+     * that is ready. */
+    uint64_t (*gain)(const struct sampler_args *args, const struct ready *ready,
+                     const uint64_t *seqs, size_t n, struct scratch *scratch);
 };
 
 /* All samplers there are, from 0; NULL past the last. */
@@ -72,6 +78,11 @@ const struct sampler *sampler_at(size_t i);
 
 /* By name, in any case; NULL where unknown. */
 const struct sampler *sampler_find(struct span name);
+
+/* What the sampler's `gain` says. */
+uint64_t sampler_gain(const struct sampler *sampler, const struct sampler_args *args,
+                      const struct ready *ready, const uint64_t *seqs, size_t n,
+                      struct scratch *scratch);
 
 /* A call takes so many times its COUNT, which is one rank's. After the sampler's check, the product
  * is no more than a partition can hold. */

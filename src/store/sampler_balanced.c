@@ -50,8 +50,9 @@ static void balanced_pick(const struct sampler_args *args, struct ready *ready,
     if (picks->n == 0) return;
     size_t size = !args->groups ? 1 : args->number ? args->number : p->groups->size;
     size_t n = picks->n / size;
+    picks->left = n % args->ranks * size;
+    picks->n -= picks->left;
     n -= n % args->ranks;
-    picks->n = n * size;
     if (n == 0) return;
 
     const struct column *tag = column_set_find(&p->tags, args->tag);
@@ -64,11 +65,17 @@ static void balanced_pick(const struct sampler_args *args, struct ready *ready,
     balanced_deal(picks, size, rank_of, args->ranks);
 }
 
+static uint64_t balanced_gain(const struct sampler_args *args, const struct ready *ready,
+                              const uint64_t *seqs, size_t n, struct scratch *scratch) {
+    return sampler_gain(args->groups ? &sampler_group : &sampler_sequential, args, ready, seqs, n,
+                        scratch);
+}
+
 const struct sampler sampler_balanced = {
     .name = "BALANCED",
     .takes = SAMPLER_TAG | SAMPLER_RANKS | SAMPLER_GROUPS,
-    .in_units = true,
     .needs_rank = true,
     .check = balanced_check,
     .pick = balanced_pick,
+    .gain = balanced_gain,
 };

@@ -5,6 +5,8 @@
  * from the oldest on. */
 #include "store/samplers.h"
 
+#include <stdlib.h>
+
 static int group_check(const struct sampler_args *args, const struct partition *p, uint64_t count,
                        struct error *e) {
     uint64_t size = args->number ? args->number : p ? p->groups->size : 0;
@@ -55,10 +57,90 @@ static void group_pick(const struct sampler_args *args, struct ready *ready, str
         group_pick_declared(ready, picks);
 }
 
+/* ---- what changed samples add ------------------------------------------------------------- */
+
+/* How many ready samples follow each other up to seq - 1, or from seq + 1 up to `end` - 1. A run
+ * that goes on after `size` and so many more is taken to lack one sample of a whole unit, so that
+ * what joins it counts too soon rather than too late. */
+enum { RUN_LOOK = 1024 };
+
+static uint64_t group_run_before(uint64_t size, const struct ready *ready, uint64_t seq) {
+    uint64_t n = 0, most = size + RUN_LOOK;
+    while (n < most && n < seq && ready_has(ready, seq - 1 - n)) n++;
+    return n == most ? n - n % size + size - 1 : n;
+}
+
+static uint64_t group_run_behind(uint64_t size, const struct ready *ready, uint64_t seq,
+                                 uint64_t end) {
+    uint64_t n = 0, most = size + RUN_LOOK;
+    while (n < most && seq + 1 + n < end && ready_has(ready, seq + 1 + n)) n++;
+    return n == most ? n - n % size + size - 1 : n;
+}
+
+static const uint64_t *group_sort(const uint64_t *seqs, size_t n, struct scratch *scratch) {
+    size_t i = 1;
+    while (i < n && seqs[i - 1] < seqs[i]) i++;
+    if (i >= n) return seqs;
+    uint64_t *sorted = scratch_alloc(scratch, n, sizeof(*sorted));
+    memcpy(sorted, seqs, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), seq_compare);
+    return sorted;
+}
+
+/* As if the samples became ready one after the other, the oldest first: each joins the run before
+ * it with the one behind it, up to the next one that changed. */
+static uint64_t group_gain_runs(uint64_t size, const struct ready *ready, const uint64_t *seqs,
+                                size_t n) {
+    uint64_t gain = 0, run = 0, run_end = 0; /* the run that the last one is in now */
+    for (size_t i = 0; i < n; i++) {
+        if (!ready_has(ready, seqs[i])) continue;
+        uint64_t next = i + 1 < n ? seqs[i + 1] : SEQ_NONE;
+        uint64_t before = run && seqs[i] == run_end ? run : group_run_before(size, ready, seqs[i]);
+        uint64_t behind = group_run_behind(size, ready, seqs[i], next);
+        run = before + 1 + behind;
+        run_end = seqs[i] + 1 + behind;
+        gain += run / size - before / size - behind / size;
+    }
+    return gain * size;
+}
+
+static int group_compare(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The groups that are ready now; each counts once, however many of its members changed. */
+static uint64_t group_gain_declared(const struct ready *ready, const uint64_t *seqs, size_t n,
+                                    struct scratch *scratch) {
+    const struct partition *p = ready->partition;
+    uint32_t *numbers = scratch_alloc(scratch, n, sizeof(*numbers));
+    size_t n_numbers = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t number = partition_group(p, seqs[i]);
+        if (number == GROUP_NONE || !group_is_complete(groups_get(p->groups, number))) continue;
+        if (n_numbers && numbers[n_numbers - 1] == number) continue;
+        numbers[n_numbers++] = number;
+    }
+    qsort(numbers, n_numbers, sizeof(*numbers), group_compare);
+    uint64_t gain = 0;
+    for (size_t i = 0; i < n_numbers; i++) {
+        if (i > 0 && numbers[i - 1] == numbers[i]) continue;
+        const struct group *group = groups_get(p->groups, numbers[i]);
+        if (group_is_ready(group, ready)) gain += group->members;
+    }
+    return gain;
+}
+
+static uint64_t group_gain(const struct sampler_args *args, const struct ready *ready,
+                           const uint64_t *seqs, size_t n, struct scratch *scratch) {
+    if (!args->number) return group_gain_declared(ready, seqs, n, scratch);
+    return group_gain_runs(args->number, ready, group_sort(seqs, n, scratch), n);
+}
+
 const struct sampler sampler_group = {
     .name = "GROUP",
-    .in_units = true,
     .takes = SAMPLER_NUMBER,
     .check = group_check,
     .pick = group_pick,
+    .gain = group_gain,
 };

@@ -233,16 +233,17 @@ static void take_share(const struct take *take, const struct picks *picks, struc
     out->n = picks->shares[take->rank + 1] - picks->shares[take->rank];
 }
 
-/* A try scans what is ready, and may find that WHERE admits none of it, or that what changed was no use. A call that lacks
- * many samples can afford that once they came; one that lacks few, or whose partition has ended so that anything may
- * matter to it, had better look at each change. */
+/* A try scans what is ready, and may find that WHERE admits none of it, that it makes no whole
+ * unit, or that what changed was no use. A call that lacks many samples can afford that once they came;
+ * one that lacks few, or whose partition has ended so that anything may matter to it, had better
+ * look at each change. */
 static bool take_counts(const struct partition *p, const struct take *take, uint64_t lacks) {
     enum { FEW = 32 };
-    return take->where.n > 0 || lacks < FEW || partition_is_ended(p);
+    return take->where.n > 0 || take->sampler->gain || lacks < FEW || partition_is_ended(p);
 }
 
-/* The call waits, until so many more samples qualify. Until the size of its groups is known, the
- * next change may show that its COUNT is wrong. */
+/* The call waits, until so many more samples qualify (make whole units). Until the size of its
+ * groups is known, the next change may show that its COUNT is wrong. */
 static void take_wait(const struct take *take, const struct partition *p, uint64_t lacks,
                       struct taken *out) {
     bool size_unknown = take->sampler->check && !take->args.number && (!p || !p->groups->size);
@@ -278,19 +279,6 @@ static void take_cut(const struct take *take, const struct partition *p, const s
     out->outcome = walks && !rescans ? TAKE_WALK : TAKE_SCAN;
     out->walk = walks ? take_walk_next(take, p, ready->limit->view) : take->walk;
     if (rescans || !ready->limit->waste) out->walk.is_given_up = true;
-}
-
-/* Fewer than at_least were picked: all there are, unless some make no unit. */
-static void take_too_few(const struct take *take, const struct ready_query *query, uint64_t picked,
-                         uint64_t at_least, struct scratch *scratch, struct taken *out) {
-    uint64_t count = picked;
-    if (take->sampler->in_units) {
-        struct ready ready;
-        ready_open(&ready, query, scratch);
-        count = ready_count(&ready);
-        if (ready_is_cut(&ready)) take_cut(take, query->partition, &ready, false, out);
-    }
-    take_wait(take, query->partition, count < at_least ? at_least - count : 1, out);
 }
 
 /* ---- the plan ----------------------------------------------------------------------------- */
@@ -354,21 +342,53 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = TAKE_END;
     } else {
-        take_too_few(take, &query, picks.n, at_least, scratch, out);
+        uint64_t found = picks.n + picks.left;
+        take_wait(take, p, found < at_least ? at_least - found : 1, out);
     }
     return 0;
+}
+
+/* ---- what a change is worth ---------------------------------------------------------------- */
+
+/* The op changes what a task consumed or leased, and nothing for the call: it is another task, or
+ * the call's own task still holds leases, so that the stream does not end. */
+static bool take_is_untouched(const struct take *take, const struct op *op,
+                              const struct consumer *task) {
+    switch (op->kind) {
+    case OP_TAKE:
+    case OP_ACK:
+    case OP_EXTEND:
+        if (task && task->leased) return true;
+        /* fall through */
+    case OP_RELEASE:
+    case OP_NACK: return !span_equal(op->select.task, take->task);
+    default: return false;
+    }
+}
+
+/* The call is to be tried because it may be wrong now, or end. */
+static bool take_is_ending(const struct take *take, const struct partition *p,
+                           const struct op *op) {
+    const struct op_rank *done = &op->select.rank;
+    if (take_is_complete(p, take)) return true;
+    if (op->kind == OP_DONE && take->ranked)
+        return span_equal(op->select.task, take->task) && done->rank == take->rank &&
+               done->batch >= take->batch;
+    return take->sampler->check && take->sampler->check(&take->args, p, take->count, NULL);
 }
 
 uint64_t take_gains(const struct store *s, const struct take *take, const struct op *op,
                     struct scratch *scratch) {
     struct partition *p = store_find(s, take->partition);
-    if (!p || take_is_complete(p, take)) return TAKE_EVERYTHING;
+    struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    if (!p) return TAKE_EVERYTHING;
+    if (take_is_untouched(take, op, task)) return 0;
+    if (take_is_ending(take, p, op)) return TAKE_EVERYTHING;
     bool returns = op->kind == OP_RELEASE || op->kind == OP_NACK;
     if (op->kind != OP_PUT && !returns) return 0;
-    if (returns && op->select.all) return op->select.n;
+    if (returns && op->select.all) return take->sampler->gain ? TAKE_EVERYTHING : op->select.n;
 
     struct ready ready;
-    struct consumer *task = partition_task(p, take->task);
     ready_open(&ready,
                &(struct ready_query){.partition = p,
                                      .task = task,
@@ -379,7 +399,5 @@ uint64_t take_gains(const struct store *s, const struct take *take, const struct
                scratch);
     size_t n = op->kind == OP_PUT ? op->put.n : op->select.n;
     const uint64_t *seqs = op->kind == OP_PUT ? op->put.seqs : op->select.seqs;
-    uint64_t gains = 0;
-    for (size_t i = 0; i < n; i++) gains += ready_has(&ready, seqs[i]);
-    return gains;
+    return sampler_gain(take->sampler, &take->args, &ready, seqs, n, scratch);
 }

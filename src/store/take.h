@@ -96,8 +96,10 @@ bool take_plan_confirm(const struct store *s, const struct take *take, int64_t n
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e);
 
-/* How many of the samples that `op` has just changed the call could have use for, at least; TAKE_EVERYTHING where
- * the partition is complete for it, so that it gets what is left or hears of the end. What it costs grows with the op. */
+/* How many more samples the call can take because of what `op` has just changed, at the most. A
+ * group (run) counts as a whole if it is whole now, else not at all. TAKE_EVERYTHING: the call is
+ * to be tried, since it may get what is left, end, or be wrong now. The cost grows with the op and
+ * with the members of the groups that it completes. */
 #define TAKE_EVERYTHING UINT64_MAX
 uint64_t take_gains(const struct store *s, const struct take *take, const struct op *op,
                     struct scratch *scratch);

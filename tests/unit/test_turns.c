@@ -447,7 +447,9 @@ static void fill(const char *partition, unsigned n) {
 /* ---- what is asked ------------------------------------------------------------------------ */
 
 static void draw_put(struct source *s, struct request *r) {
-    add_words(&r->words, "TQ.PUT %c k%d", r->partition, (int)source_below(s, 10));
+    int key = (int)source_below(s, 10);
+    add_words(&r->words, "TQ.PUT %c k%d", r->partition, key);
+    if (source_once_in(s, 2)) add_words(&r->words, "GROUP g%d 2", key / 2);
     switch (source_below(s, 4)) {
     case 0: add_words(&r->words, "TAGS 1 v %d", (int)source_below(s, 3)); break;
     case 1: add_words(&r->words, "FIELDS 1 g:str some"); break;
@@ -471,13 +473,16 @@ static void draw_mput(struct source *s, struct request *r) {
 /* Of one selection always the same COUNT, so that no call is held back by a larger one before
  * it. */
 static void draw_sample(struct source *s, struct request *r) {
+    static const char *const units[] = {"GROUP", "GROUP 2", "BALANCED v 2 GROUP"};
     int where = (int)source_below(s, 4), task = (int)source_below(s, 2);
+    size_t by = source_below(s, 6); /* one of the units, or single samples */
     char field = source_once_in(s, 4) ? 'g' : 'f';
     add_words(&r->words, "TQ.SAMPLE %c t%d COUNT %d FIELDS 1 %c AS KEYS", r->partition, task,
-              1 + where % 2, field);
+              (1 + where % 2) * (by < 3 ? 2 : 1), field);
+    if (by < 3) add_words(&r->words, "BY %s", units[by]);
     if (where < 3) add_words(&r->words, "WHERE 1 v = %d", where);
     r->waits = source_below(s, 4) > 0;
-    switch (source_below(s, 4)) {
+    switch (by == 2 ? 1 : source_below(s, 4)) {
     case 0: add_words(&r->words, "LEASE 40"); break;
     case 1:
         r->ranked = true;
@@ -1091,6 +1096,27 @@ static void test_many_tasks_with_one_where_cost_what_changes(void **state) {
     ask_text("TQ.PUT p k7 TAGS 1 v 1");
     assert_int_equal(work.tries + work.asked, 0);
     assert_in_range(work.evaluations, 0, 10);
+    machine_finish();
+}
+
+/* A write that completes no group tries none of the calls that wait for groups. */
+static void test_a_write_tries_heads_whose_group_it_completes(void **state) {
+    (void)state;
+    machine_begin(false);
+    for (int i = 0; i < 40; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "TQ.PUT p k%d GROUP g%d 3 FIELDS 1 g x", i, i % 20);
+        ask_text(text);
+    }
+    park_heads("TQ.SAMPLE p t%d COUNT 3 FIELDS 1 g BY GROUP BLOCK 0");
+    memset(&work, 0, sizeof(work));
+    ask_text("TQ.PUT p new GROUP other 3 FIELDS 1 g x");
+    ask_text("TQ.PUT p new FIELDS 1 g y");
+    ask_text("TQ.PUT p last GROUP g7 3 TAGS 1 v 1");
+    assert_int_equal(work.tries, 0);
+    ask_text("TQ.PUT p last FIELDS 1 g x");
+    assert_int_equal(work.tries, HEADS);
+    assert_int_equal(waiter_count(&server), 0);
     machine_finish();
 }
 
@@ -2021,6 +2047,7 @@ int main(void) {
         cmocka_unit_test(test_a_nack_asks_only_heads_whose_condition_it_meets),
         cmocka_unit_test(test_an_idle_server_tries_no_head),
         cmocka_unit_test(test_many_tasks_with_one_where_cost_what_changes),
+        cmocka_unit_test(test_a_write_tries_heads_whose_group_it_completes),
         cmocka_unit_test(test_more_walks_than_views_end),
         cmocka_unit_test(test_an_index_is_built_between_commands),
         cmocka_unit_test(test_an_index_completes_amid_calls),

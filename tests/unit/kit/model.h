@@ -197,6 +197,7 @@ struct model_answer {
     uint64_t lease; /* of a remembered batch */
     size_t n;       /* that the caller gets */
     size_t total;   /* that are consumed or leased, for all ranks */
+    size_t found;   /* that the sampler found, also where they are too few for all ranks */
     uint64_t *seqs; /* in scratch: the batch, in order; or, with `of`, what it is chosen from */
     size_t of;      /* 0: nothing is left to chance */
     uint64_t most_lacks; /* TAKE_WAIT: with fewer samples changed, another try is in vain */

@@ -100,6 +100,7 @@ static void pick_balanced(struct model_partition *p, const struct take *take,
         pick_runs(p, take, a);
     else if (p->group_size)
         pick_groups(p, take, a);
+    a->found = a->total;
     while (a->total && a->total / model_unit(p, take) % take->args.ranks)
         a->total -= model_unit(p, take);
     a->of = a->total;
@@ -120,4 +121,5 @@ void model_pick(struct model_partition *p, const struct take *take, struct model
         pick_runs(p, take, a);
     else if (p->group_size)
         pick_groups(p, take, a);
+    if (!model_is_by(take, "BALANCED")) a->found = a->total;
 }

@@ -170,6 +170,7 @@ static void decide(struct model_partition *p, const struct take *take, struct sc
         answer->outcome = TAKE_END;
     }
     for (size_t i = 0; i < p->n; i++) ready += model_ready_for(p, p->samples[i], take);
+    if (model_is_by(take, "GROUP") || take->args.groups) ready = answer->found;
     if (ready < take->at_least * ranks) answer->most_lacks = take->at_least * ranks - ready;
 }
 
