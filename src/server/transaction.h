@@ -6,8 +6,8 @@
  *
  * WATCH makes EXEC conditional: whatever happens to a watched partition in between (it is made,
  * written to, taken from, dropped), by whomever, and EXEC runs nothing. The first touch settles
- * that: the client watches the partition no more, nor any new one, and drops the others with the end
- * of its transaction, so that a write costs what its partition's watchers are, not all they watch.
+ * that: the client no longer watches the partition, nor any new one. Its other watches end with its
+ * transaction, so a write costs a step for each watcher of its partition, whatever else they watch.
  * While nobody watches, a write pays one look at a counter. */
 #ifndef TQ_SERVER_TRANSACTION_H
 #define TQ_SERVER_TRANSACTION_H

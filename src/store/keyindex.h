@@ -5,8 +5,8 @@
  * method for dynamic files", ACM TODS 1979): a directory of pages; a page that is full splits in two,
  * and the directory, a few bytes for hundreds of keys, doubles now and then. A page is a table with
  * linear probing whose removals shift back what follows, so there are no tombstones and no clean-up.
- * Two pages that are nearly empty join, and the directory halves: what is left of a large index takes
- * about 40 bytes a name, and an index that became empty 64 bytes.
+ * Two pages that are nearly empty join, and the directory halves: what is left of a large index
+ * takes about 40 bytes a name, and an index that became empty 64 bytes.
  *
  * The index holds 32 bits of hash and a 32-bit value a slot, not the names: who owns these compares them. */
 #ifndef TQ_STORE_KEYINDEX_H
