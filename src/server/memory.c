@@ -10,7 +10,7 @@
 #include "store/store.h"
 
 enum {
-    SQUEEZE_ROWS = 64 * 1024, /* a turn: a millisecond or two */
+    SQUEEZE_ROWS = 384 * 1024, /* a turn: 2 to 5 ms */
     SQUEEZE_BYTES = 8 * 1024 * 1024,
     SQUEEZE_PART = 4, /* of maxmemory: the most that is alive of a chunk that is moved out */
     SPARE_PART = 16,

@@ -55,6 +55,7 @@ struct arena {
     size_t units_idle;
     size_t keep; /* bytes that stay resident though idle */
     struct chunk_queue sparse[ARENA_SPARSE_QUEUES]; /* the first is not used */
+    struct arena_sweep sweep;
     unsigned holds;
     struct chunk *held; /* given back while held, linked by next */
     size_t units_held;
@@ -492,6 +493,14 @@ void chunk_set_sparse(struct chunk *chunk, unsigned sparse) {
 
 struct chunk *arena_first_sparse(const struct arena *arena, unsigned sparse) {
     return TAILQ_FIRST(&arena->sparse[sparse]);
+}
+
+struct chunk *chunk_next_sparse(const struct chunk *chunk) {
+    return TAILQ_NEXT(chunk, queue);
+}
+
+struct arena_sweep *arena_sweep(struct arena *arena) {
+    return &arena->sweep;
 }
 
 void chunk_pin(struct chunk *chunk) {

@@ -129,6 +129,7 @@ enum arena_sparse {
     ARENA_SPARSE_QUARTER = 2, /* up to here a quarter is alive or less */
     ARENA_SPARSE_MOST = 7,
     ARENA_SPARSE_OPEN,
+    ARENA_SPARSE_SWEPT, /* those that compact.c is emptying: they stay until it is done */
     ARENA_SPARSE_QUEUES,
 };
 
@@ -137,6 +138,16 @@ void chunk_set_sparse(struct chunk *chunk, unsigned sparse);
 
 /* The first chunk of a queue; NULL: it is empty. */
 struct chunk *arena_first_sparse(const struct arena *arena, unsigned sparse);
+
+/* The one behind it in its queue; NULL: it is the last. */
+struct chunk *chunk_next_sparse(const struct chunk *chunk);
+
+/* How far the chunks in ARENA_SPARSE_SWEPT are emptied, for compact.c alone. */
+struct arena_sweep {
+    uint64_t next, last; /* seqs that are still to be looked at */
+    size_t column;       /* of the block of `next`: columns before this one are done */
+};
+struct arena_sweep *arena_sweep(struct arena *arena);
 
 /* Give back what is behind the first `len` bytes (at least 1) of a chunk. */
 void chunk_trim(struct chunk *chunk, size_t len);

@@ -61,10 +61,6 @@ static size_t piece_bytes(const struct column *c, const struct column_piece *pie
     return sizeof(*piece) + rows * cell + rowbits_bytes(piece->produced);
 }
 
-static struct cell *piece_cells(struct column_piece *piece) {
-    return piece->capacity == 1 ? &piece->cell : piece->cells;
-}
-
 /* Where the type of the piece keeps sizes. */
 static uint32_t *piece_sizes(struct column_piece *piece) {
     return piece->capacity == 1 ? &piece->size : piece->sizes;
@@ -113,6 +109,7 @@ static void chunk_check_sparse(struct chunk *chunk, const struct column *c) {
     }
     unsigned eighths = chunk->sparse ? chunk->sparse : ARENA_SPARSE_MOST + 1;
     if (chunk->live * 8 > (eighths - 1) * size && chunk->live * 8 <= eighths * size) return;
+    if (chunk->sparse == ARENA_SPARSE_SWEPT) return;
     eighths = (unsigned)((chunk->live * 8 + size - 1) / size);
     bool gains = eighths <= ARENA_SPARSE_QUARTER ||
                  (eighths <= ARENA_SPARSE_MOST && size - chunk->live >= ARENA_UNIT);
@@ -211,7 +208,7 @@ void column_drop(struct column *c) {
         struct column_piece *piece = spine_get(&c->spine, number);
         if (!piece) continue;
         for (unsigned row = 0; row < piece->capacity; row++)
-            if (bits_get(piece->produced, row)) cell_drop(c, piece_cells(piece) + row);
+            if (bits_get(piece->produced, row)) cell_drop(c, column_cells(piece) + row);
     }
     column_free(c);
 }
@@ -236,7 +233,7 @@ static struct dtype piece_item_type(const struct column *c, struct column_piece 
     unsigned kept = piece_kept(c, piece);
     struct dtype item;
     bool known = kept ? dtype_of_sizes(type, piece_sizes(piece) + row * kept, &item)
-                      : dtype_of_length(type, piece_cells(piece)[row].length, &item);
+                      : dtype_of_length(type, column_cells(piece)[row].length, &item);
     assert(known);
     (void)known;
     return item;
@@ -376,12 +373,12 @@ static void column_set(struct column *c, uint64_t seq, struct cell cell, const u
     struct column_piece *piece = column_piece_for(c, seq);
     unsigned row = spine_row(seq);
     if (bits_get(piece->produced, row)) {
-        cell_drop(c, piece_cells(piece) + row);
+        cell_drop(c, column_cells(piece) + row);
     } else {
         c->home->overhead += rowbits_set(&piece->produced, row);
         piece->count++;
     }
-    piece_cells(piece)[row] = cell;
+    column_cells(piece)[row] = cell;
     unsigned kept = column_sizes_kept(column_type(c));
     if (kept) memcpy(piece_sizes(piece) + row * kept, sizes, kept * sizeof(*sizes));
     c->bytes += cell.length;
@@ -449,7 +446,7 @@ struct column_loading {
 static void piece_load(struct column *c, struct column_piece *piece, const uint64_t *bits,
                        struct column_loading *l) {
     unsigned kept = column_sizes_kept(column_type(c));
-    struct cell *cells = piece_cells(piece);
+    struct cell *cells = column_cells(piece);
     for (unsigned w = 0; w < SPINE_WORDS; w++) {
         for (uint64_t left = bits[w]; left; left &= left - 1, l->at++) {
             unsigned row = w * 64 + bits_lowest(left);
@@ -511,7 +508,7 @@ void column_load(struct column *c, const struct range *range, size_t n,
 const struct cell *column_cell(const struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
     unsigned row = spine_row(seq);
-    return piece && bits_get(piece->produced, row) ? piece_cells(piece) + row : NULL;
+    return piece && bits_get(piece->produced, row) ? column_cells(piece) + row : NULL;
 }
 
 bool column_has(const struct column *c, uint64_t seq) {
@@ -533,7 +530,7 @@ bool column_clear(struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
     unsigned row = spine_row(seq);
     if (!piece || !bits_get(piece->produced, row)) return false;
-    cell_drop(c, piece_cells(piece) + row);
+    cell_drop(c, column_cells(piece) + row);
     c->home->overhead += rowbits_clear(&piece->produced, row);
     if (--piece->count == 0) {
         spine_set(&c->spine, spine_number(seq), NULL);
@@ -544,7 +541,7 @@ bool column_clear(struct column *c, uint64_t seq) {
 
 int column_move(struct column *c, uint64_t seq) {
     struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
-    struct cell *cell = piece_cells(piece) + spine_row(seq), old = *cell;
+    struct cell *cell = column_cells(piece) + spine_row(seq), old = *cell;
     int failed = arena_reserve(c->home->arena, column_reserve(c, old.length), NULL);
     if (failed) return failed;
     struct chunk *from = arena_chunk(c->home->arena, old.chunk), *to;

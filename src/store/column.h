@@ -41,6 +41,11 @@ struct column_piece {
     };
 };
 
+/* By row; where it is produced. */
+static inline struct cell *column_cells(struct column_piece *piece) {
+    return piece->capacity == 1 ? &piece->cell : piece->cells;
+}
+
 /* Widening turns one size into `*` at a time at least: never more types than dimensions + 1. */
 enum { COLUMN_TYPES_MAX = DTYPE_MAX_DIMS + 1 };
 

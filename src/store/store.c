@@ -263,7 +263,7 @@ size_t store_apply(struct store *s, const struct op *op) {
 }
 
 bool store_tick(struct store *s, int64_t now_ms) {
-    enum { ROWS = 64 * 1024, BYTES = 4 * 1024 * 1024 }; /* a millisecond or two */
+    enum { ROWS = 384 * 1024, BYTES = 4 * 1024 * 1024 }; /* 2 to 5 ms */
     arena_tick(s->arena, now_ms);
     return compact_step(s->arena, ROWS, BYTES);
 }

@@ -291,6 +291,121 @@ static void test_the_partition_goes_meanwhile(void **state) {
     assert_int_equal(allocated(k), 0);
 }
 
+/* How many steps of so many rows it takes until nothing is left to do. */
+static size_t compact_steps(struct kit *k, size_t rows) {
+    size_t steps = 1;
+    while (compact(k, rows, PLENTY)) assert_true(++steps < 1000);
+    return steps;
+}
+
+static void assert_same(struct kit *a, struct kit *b) {
+    struct span one = kit_dump(a->store), other = kit_dump(b->store);
+    assert_int_equal(one.len, other.len);
+    assert_memory_equal(one.ptr, other.ptr, one.len);
+    kit_dump_free(one);
+    kit_dump_free(other);
+}
+
+enum { SCATTERED = 60000, HOT = 500 };
+
+/* A value of every sample, then rounds of overwriting: the same samples all over the partition each
+ * time, and some others, which survive in what the round filled. */
+static void overwrite_scattered(struct kit *k, int rounds) {
+    struct source source = source_of_seed(11);
+    enum { STEP = SCATTERED / HOT };
+    char value[32];
+    for (uint64_t i = 0; i < SCATTERED; i++)
+        assert_int_equal(kit_tag(k, "p", key_of(i), "t", "a value of the first"), 0);
+    for (int round = 0; round < rounds; round++) {
+        for (uint64_t i = 0; i < HOT + HOT / 10; i++) {
+            uint64_t at = i * 7 % HOT * STEP;
+            if (i >= HOT) at = source_below(&source, SCATTERED) / STEP * STEP + 1 + i % (STEP - 1);
+            snprintf(value, sizeof(value), "%05d of the value %05d", round, (int)i);
+            assert_int_equal(kit_tag(k, "p", key_of(at), "t", value), 0);
+        }
+    }
+}
+
+/* What scattered samples were overwritten with lies in chunks that each have cells all over the
+ * partition: a look at its rows is paid once for all of them, not once for each. */
+static void test_scattered_chunks_are_emptied_together(void **state) {
+    struct kit *k = *state, twin;
+    kit_open(&twin);
+    twin.now_ms = k->now_ms;
+    overwrite_scattered(k, 500);
+    overwrite_scattered(&twin, 500);
+    const struct partition *p = kit_partition(k, "p");
+    size_t full = allocated(k);
+    assert_true(full > 3 * (p->keys.bytes + p->tags.columns[0]->bytes));
+    assert_true(compact_steps(k, SCATTERED) <= 6);
+    assert_true(allocated(k) < 3 * (p->keys.bytes + p->tags.columns[0]->bytes));
+    assert_same(k, &twin);
+    while (squeeze(k, PLENTY)) continue;
+    assert_same(k, &twin);
+    kit_close(&twin);
+}
+
+/* The same for memory that lacks: one budget of a few looks at all rows is enough. Less of it may
+ * be alive than `largest` all the same. */
+static void test_squeezing_empties_scattered_chunks_together(void **state) {
+    struct kit *k = *state;
+    overwrite_scattered(k, 500);
+    const struct partition *p = kit_partition(k, "p");
+    size_t before = allocated(k), most = before;
+    struct compact_budget budget = {(size_t)8 * SCATTERED, PLENTY};
+    while (compact_squeeze(store_arena(k->store), 300000, &budget))
+        if (allocated(k) > most) most = allocated(k);
+    assert_true(allocated(k) < 3 * (p->keys.bytes + p->tags.columns[0]->bytes));
+    assert_true(most < before + 300000 + 256 * 1024);
+}
+
+/* Rare values all over the partition, which share small chunks: one survives in each. */
+static void test_rare_cells_cost_one_look_at_the_rows(void **state) {
+    struct kit *k = *state, twin;
+    kit_open(&twin);
+    twin.now_ms = k->now_ms;
+    struct kit *kits[] = {k, &twin};
+    enum { N = 20000, RARE = 20 };
+    for (size_t s = 0; s < 2; s++) {
+        for (uint64_t i = 0; i < N; i++)
+            assert_int_equal(kit_tag(kits[s], "p", key_of(i), "t", "v"), 0);
+        for (uint64_t round = 0; round < 3 * RARE; round++) /* a value survives every third */
+            for (uint64_t i = 0; i < RARE - round / 3; i++) put_filled(kits[s], i * (N / RARE), 20);
+    }
+    assert_true(compact_steps(k, 4 * N) <= 2);
+    assert_same(k, &twin);
+    kit_close(&twin);
+}
+
+/* A column whose chunk is pinned goes before its last cells are moved. */
+static void test_the_column_goes_meanwhile(void **state) {
+    struct kit *k = *state;
+    for (uint64_t i = 0; i < 2000; i++) put_filled(k, i, 500);
+    const struct column *c = column_set_find(&kit_partition(k, "p")->fields, SPAN_LITERAL("f"));
+    struct chunk *pinned[8];
+    for (uint64_t i = 0; i < 8; i++) {
+        uint32_t id = column_cell(c, kit_seq(k, "p", key_of(i * 200)))->chunk;
+        chunk_pin(pinned[i] = arena_chunk(store_arena(k->store), id));
+    }
+    for (uint64_t i = 0; i < 1990; i++)
+        if (i % 100) clear(k, i);
+    assert_true(compact(k, 1, 1));
+    struct span name = SPAN_LITERAL("f");
+    struct clear erase = {.select = {.partition = SPAN_LITERAL("p")},
+                          .what = SELECT_FIELDS,
+                          .n_names = 1,
+                          .names = &name};
+    assert_true(kit_clear(k, &erase) > 0);
+    char other[16];
+    for (int i = 0; i < PARTITION_FIELDS_MAX; i++) {
+        snprintf(other, sizeof(other), "g%d", i);
+        assert_int_equal(kit_field(k, "p", key_of(0), other, SPAN_LITERAL("in its place")), 0);
+    }
+    assert_null(column_set_find(&kit_partition(k, "p")->fields, SPAN_LITERAL("f")));
+    assert_int_equal(compact_steps(k, PLENTY), 1);
+    for (uint64_t i = 0; i < 8; i++) chunk_unpin(pinned[i]);
+}
+
 /* ---- memory back to the system ------------------------------------------------------------ */
 
 static size_t recycled(struct kit *k) {
@@ -339,6 +454,10 @@ int main(void) {
         KIT_TEST(test_squeezing_a_chunk_in_vain_ends),
         KIT_TEST(test_lent_chunks_stay_for_their_readers),
         KIT_TEST(test_the_partition_goes_meanwhile),
+        KIT_TEST(test_scattered_chunks_are_emptied_together),
+        KIT_TEST(test_squeezing_empties_scattered_chunks_together),
+        KIT_TEST(test_rare_cells_cost_one_look_at_the_rows),
+        KIT_TEST(test_the_column_goes_meanwhile),
         KIT_TEST(test_idle_memory_goes_back),
         KIT_TEST(test_prefaulted_memory_stays),
     };
