@@ -224,7 +224,8 @@ static int decode_lease(struct decoder *d, enum op_kind kind, bool all, struct o
     if (opcodec_has_end(kind)) lease->ends_ms = unpack_signed(d->in);
     if (opcodec_has_holder(kind)) lease->holder = unpack_span(d->in);
     if (opcodec_has_request(kind, all)) lease->request = unpack_u64(d->in);
-    return lease->id ? decode_check(d, "lease") : decode_fail(d, "lease: it has no id");
+    bool has_id = lease->id && lease->id <= LEASE_ID_MAX;
+    return has_id ? decode_check(d, "lease") : decode_fail(d, "lease: its id is none");
 }
 
 static int decode_once(struct decoder *d, enum op_kind kind, struct op_once *once) {

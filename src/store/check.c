@@ -67,8 +67,8 @@ static int check_new_lease(const struct store *s, const struct op_select *select
     const struct op_lease *lease = &select->lease;
     uint64_t last = store_leases(s)->last_id;
     if (!lease->id) return 0;
-    if (lease->id <= last || lease->id > INT64_MAX) /* a start lets ids go on further up */
-        return error_set(e, ERROR_ERR, "lease %llu is not above the last one, %llu",
+    if (lease->id <= last || lease->id > LEASE_ID_MAX)
+        return error_set(e, ERROR_ERR, "lease %llu is not above the last one, %llu, or too high",
                          (unsigned long long)lease->id, (unsigned long long)last);
     if (select->rank.given)
         return error_set(e, ERROR_ERR, "lease %llu is for a rank", (unsigned long long)lease->id);
@@ -89,10 +89,11 @@ static int check_rank(const struct op_select *select, struct error *e) {
 }
 
 /* A number that took a batch takes no other one. */
-static int check_once(const struct partition *p, const struct op_select *select, struct error *e) {
+static int check_once(const struct partition *p, const struct op *op, struct error *e) {
+    const struct op_select *select = &op->select;
     const struct op_once *once = &select->once;
     if (!once->holder.ptr) return 0;
-    bool held = once->held_until_ms > 0 && once->held_until_ms < LEASE_NEVER;
+    bool held = once->held_until_ms > 0 && once->held_until_ms <= op->now_ms + ONCE_HOLD_MS;
     const struct once *entry = once_find(p, once->holder);
     if (once->holder.len < 1 || once->holder.len > ONCE_HOLDER_MAX || select->rank.given ||
         (select->lease.id ? once->held_until_ms != 0 : !held))
@@ -131,7 +132,7 @@ static int check_take(const struct store *s, const struct partition *p, const st
     if (!failed) failed = check_distinct(p->name, select->seqs, select->n, scratch, e);
     if (!failed) failed = check_new_lease(s, select, e);
     if (!failed) failed = check_rank(select, e);
-    return failed ? failed : check_once(p, select, e);
+    return failed ? failed : check_once(p, op, e);
 }
 
 static int check_hand(const struct partition *p, const struct op_select *select, struct error *e) {

@@ -25,8 +25,13 @@ struct store;
 
 #define LEASE_NEVER INT64_MAX /* no lease ends */
 
+/* No lease has a higher id: none is given, and no snapshot or log has one. Wherever the clock stood
+ * at a start, 2^56 ids are left. */
+#define LEASE_ID_MAX ((uint64_t)INT64_MAX)
+#define LEASE_ID_BEGIN_MAX (LEASE_ID_MAX - (UINT64_C(1) << 56))
+
 struct lease {
-    uint64_t id; /* at least 1 */
+    uint64_t id; /* 1 to LEASE_ID_MAX */
     struct partition *partition;
     struct consumer *task;
     struct span holder;        /* who took it, for people; owned */

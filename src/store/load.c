@@ -16,9 +16,6 @@
 /* Bytes of a sample: where they are fewer, indexes grow by themselves. */
 enum { LOAD_SAMPLE_MIN = 16 };
 
-/* Numbers that only grow by one can't have got any further. */
-#define LOAD_NUMBER_MAX (UINT64_C(1) << 62)
-
 int load_bad(const struct load *l, struct error *e, const char *format, ...) {
     char text[ERROR_TEXT_MAX];
     va_list args;
@@ -62,7 +59,7 @@ static int load_store(struct load *l, struct unpack *u, struct error *e) {
     l->last_lease = unpack_varint(u);
     l->now_ms = unpack_signed(u);
     if (l->has_store) return load_bad(l, e, "the store is described twice");
-    if (u->bad || unpack_left(u) || l->last_lease > LOAD_NUMBER_MAX || l->now_ms < 0 ||
+    if (u->bad || unpack_left(u) || l->last_lease > LEASE_ID_MAX || l->now_ms < 0 ||
         l->now_ms > OP_TIME_MAX)
         return load_bad(l, e, "the store's head makes no sense");
     l->has_store = true;
@@ -128,7 +125,7 @@ void load_take_back(struct load *l, const struct op *op) {
 
 static void extend_lease(struct lease *lease, int64_t ms) {
     if (lease->ends_ms < LEASE_NEVER - 1 - ms) lease->ends_ms += ms;
-    lease->given_ms += ms;
+    lease->given_ms = lease->given_ms < OP_TIME_MAX - ms ? lease->given_ms + ms : OP_TIME_MAX;
 }
 
 void load_extend_leases(const struct op *op, int64_t ms) {
@@ -175,7 +172,7 @@ static int load_numbers(struct load *l, struct unpack *u, struct error *e) {
     p->has_expected = flags & SECTION_EXPECTED;
     p->sealed = flags & SECTION_SEALED;
     p->expected = unpack_varint(u);
-    if (p->next_seq > LOAD_NUMBER_MAX || (uint32_t)p->next_seq == KEYINDEX_NONE ||
+    if (p->next_seq > PARTITION_SEQ_MAX || (uint32_t)p->next_seq == KEYINDEX_NONE ||
         p->written > p->next_seq || l->counts.samples > p->written)
         return load_bad(l, e, "%llu samples of %llu written, the next one would be %llu",
                         U(l->counts.samples), U(p->written), U(p->next_seq));
@@ -394,7 +391,8 @@ static int load_lease(struct load *l, struct consumer *task, struct unpack *u, s
     if (lease.id <= before || lease.id > l->last_lease)
         return load_bad(l, e, "task %s: lease %llu after %llu, the store's last is %llu",
                         QUOTE(task->name), U(lease.id), U(before), U(l->last_lease));
-    if (lease.given_ms < 0 || lease.ends_ms < 0 || lease.ends_ms == LEASE_NEVER || !lease.n)
+    if (lease.given_ms < 0 || lease.given_ms > OP_TIME_MAX || lease.ends_ms < 0 ||
+        lease.ends_ms == LEASE_NEVER || !lease.n)
         return load_bad(l, e, "task %s: lease %llu of %zu samples from %lld to %lld",
                         QUOTE(task->name), U(lease.id), lease.n, (long long)lease.given_ms,
                         (long long)lease.ends_ms);

@@ -92,12 +92,12 @@ static int load_head_ends(const struct load *l, const struct unpack *u, struct e
 /* The seq that stands for "none" is given to no sample. */
 static int load_check_seqs(const struct load *l, struct error *e) {
     uint64_t first = l->rows.base + l->first, end = l->rows.base + l->end;
-    uint64_t oldest = (l->p->samples ? l->p->rows.first : spine_number(first)) * SPINE_ROWS;
+    uint64_t oldest = l->p->samples ? l->p->rows.first : spine_number(first);
     if (first < l->rows_end)
         return load_bad(l, e, "row %llu comes after row %llu", U(first), U(l->rows_end - 1));
-    if (l->p->next_seq - oldest >= PARTITION_SAMPLES_MAX)
+    if (!partition_can_span(oldest, l->p->next_seq))
         return load_bad(l, e, "rows from %llu to %llu are more than a partition can hold",
-                        U(oldest), U(l->p->next_seq));
+                        U(oldest * SPINE_ROWS), U(l->p->next_seq));
     size_t last = RANGE_ROWS - 1;
     if ((uint32_t)(l->rows.base + last) == KEYINDEX_NONE && bits_get(l->rows.bits, last))
         return load_bad(l, e, "row %llu is never given out", U(end - 1));

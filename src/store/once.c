@@ -37,12 +37,31 @@ static size_t once_bytes(const struct once *entry) {
 
 /* ---- holds -------------------------------------------------------------------------------- */
 
-static void once_hold(struct leases *leases, struct once *entry, int64_t until_ms) {
-    entry->held_until_ms = until_ms;
+void once_bound(struct leases *leases, int64_t now_ms) {
+    int64_t most = now_ms + ONCE_HOLD_MS;
+    struct once *last = TAILQ_LAST(&leases->holds, once_list);
+    for (; last && last->held_until_ms > most; last = TAILQ_PREV(last, once_list, holds))
+        last->held_until_ms = most;
+}
+
+/* Behind those that end no later. Holds last equally long, so that is at the end of the list. */
+static void once_queue(struct leases *leases, struct once *entry) {
+    struct once *before = TAILQ_LAST(&leases->holds, once_list);
+    while (before && before->held_until_ms > entry->held_until_ms)
+        before = TAILQ_PREV(before, once_list, holds);
+    if (before)
+        TAILQ_INSERT_AFTER(&leases->holds, before, entry, holds);
+    else
+        TAILQ_INSERT_HEAD(&leases->holds, entry, holds);
+}
+
+static void once_hold(struct leases *leases, struct once *entry, const struct op *op) {
+    entry->held_until_ms = op->select.once.held_until_ms;
     for (size_t i = 0; i < entry->n; i++)
         if (partition_alive(entry->partition, entry->seqs[i]))
             consumer_hold(entry->task, entry->seqs[i]);
-    TAILQ_INSERT_TAIL(&leases->holds, entry, holds);
+    once_bound(leases, op->now_ms);
+    once_queue(leases, entry);
 }
 
 static void once_release(struct leases *leases, struct once *entry) {
@@ -155,7 +174,7 @@ void once_take(struct leases *leases, struct partition *p, struct consumer *task
     entry->seqs = mem_dup(select->seqs, select->n * sizeof(*select->seqs));
     entry->n = select->n;
     p->onces->bytes += once_bytes(entry);
-    once_hold(leases, entry, select->once.held_until_ms);
+    once_hold(leases, entry, op);
 }
 
 void once_confirm(struct leases *leases, struct partition *p, const struct op_once *what) {
@@ -237,7 +256,7 @@ static int once_compare(const void *a, const void *b) {
     return (x->held_until_ms > y->held_until_ms) - (x->held_until_ms < y->held_until_ms);
 }
 
-void once_adopt(struct leases *leases, const struct op_adopt *adopt) {
+void once_adopt(struct leases *leases, const struct op_adopt *adopt, int64_t now_ms) {
     size_t n = 0, capacity = 0;
     struct once *entry, **held = NULL;
     for (size_t i = 0; i < adopt->n; i++) {
@@ -253,4 +272,5 @@ void once_adopt(struct leases *leases, const struct op_adopt *adopt) {
     TAILQ_INIT(&leases->holds);
     for (size_t i = 0; i < n; i++) TAILQ_INSERT_TAIL(&leases->holds, held[i], holds);
     mem_free(held);
+    once_bound(leases, now_ms);
 }

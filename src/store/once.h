@@ -7,7 +7,7 @@
  * alone, but no longer than ONCE_HOLD_MS. A leased batch needs no hold: the entry names the lease.
  *
  * Time ends no hold by itself: the server asks once_plan_expiry which one is over and applies the
- * op. All holds last equally long, so the one that ends first is the first of a list. */
+ * op. The one that ends first is the first of a list, which is sorted by the ends. */
 #ifndef TQ_STORE_ONCE_H
 #define TQ_STORE_ONCE_H
 
@@ -123,6 +123,9 @@ void once_load(struct partition *p, const struct once *what);
 void once_extend(struct partition *p, int64_t ms);
 
 /* The partitions came into the store: their holds end by ops from now on. */
-void once_adopt(struct leases *leases, const struct op_adopt *adopt);
+void once_adopt(struct leases *leases, const struct op_adopt *adopt, int64_t now_ms);
+
+/* No hold ends later than one that begins now, whatever the clock was when it began. */
+void once_bound(struct leases *leases, int64_t now_ms);
 
 #endif

@@ -24,7 +24,10 @@ enum {
     PARTITION_TASKS_MAX = 1024,
 };
 
-#define PARTITION_SAMPLES_MAX (UINT64_C(1) << 32) /* and seqs from the oldest alive to the newest */
+#define PARTITION_SAMPLES_MAX (UINT64_C(1) << 32)
+
+/* The highest seq that the next sample can have. */
+#define PARTITION_SEQ_MAX (UINT64_C(1) << 62)
 
 #define SEQ_NONE UINT64_MAX
 
@@ -138,6 +141,19 @@ static inline bool partition_is_ended(const struct partition *p) {
 static inline uint64_t partition_seq_after(uint64_t seq) {
     seq++;
     return (uint32_t)seq == KEYINDEX_NONE ? seq + 1 : seq;
+}
+
+/* The next seq once n < 2^32 - 1 more were given out, `seq` being the first. */
+static inline uint64_t partition_seq_behind(uint64_t seq, uint64_t n) {
+    uint64_t none = seq | KEYINDEX_NONE; /* the first seq that is passed over */
+    return n && seq + n >= none ? seq + n + 1 : seq + n;
+}
+
+/* Can a partition have samples from this block of rows on, and `next_seq`? Seqs alive have to
+ * differ in their low 32 bits. A write that breaks this is refused, and so is a snapshot. */
+static inline bool partition_can_span(uint64_t first_piece, uint64_t next_seq) {
+    return next_seq <= PARTITION_SEQ_MAX &&
+           next_seq - first_piece * SPINE_ROWS < PARTITION_SAMPLES_MAX;
 }
 
 /* Bytes of field values. */

@@ -48,9 +48,9 @@ uint64_t ready_word(const struct ready *r, uint64_t number, unsigned word) {
 /* Move the hint over pieces that will never have anything for the task: all that lives there is consumed, and no new
  * sample can come into them. */
 static void ready_move_hint(struct consumer *task, const struct partition *p) {
-    uint64_t last = spine_number(p->next_seq);
-    if (task->hint < p->rows.first && p->samples) task->hint = p->rows.first;
-    for (; task->hint < last; task->hint++) {
+    uint64_t last = spine_number(p->next_seq), end = spine_end(&p->rows);
+    if (task->hint < p->rows.first) task->hint = p->rows.first;
+    for (; task->hint < end && task->hint < last; task->hint++) {
         const struct row_piece *rows = spine_get(&p->rows, task->hint);
         if (!rows) continue;
         const struct consumer_piece *had = consumer_piece(task, task->hint);
@@ -59,6 +59,7 @@ static void ready_move_hint(struct consumer *task, const struct partition *p) {
         for (unsigned w = 0; w < SPINE_WORDS; w++) left |= rows->alive[w] & ~had->consumed[w];
         if (left) return;
     }
+    if (task->hint < last) task->hint = last; /* at once, however many samples were cleared */
 }
 
 /* To the oldest sample. */

@@ -46,9 +46,11 @@ struct store *store_new(struct error *e) {
 }
 
 void store_begin_leases(struct store *s, int64_t now_ms) {
-    enum { LEASES_A_MS_BITS = 21 }; /* more than can be given: 2^42 ms are 139 years */
-    uint64_t first = (uint64_t)now_ms << LEASES_A_MS_BITS;
-    if (first > s->leases.last_id && first < INT64_MAX) s->leases.last_id = first;
+    enum { LEASES_A_MS_BITS = 21 }; /* more than can be given */
+    uint64_t ms = (uint64_t)now_ms, first = ms << LEASES_A_MS_BITS;
+    bool is_far = ms > LEASE_ID_BEGIN_MAX >> LEASES_A_MS_BITS;
+    if (!is_far && first > s->leases.last_id) s->leases.last_id = first;
+    once_bound(&s->leases, now_ms);
 }
 
 struct arena *store_arena(const struct store *s) {
@@ -172,7 +174,7 @@ void store_reclaim(struct store *s, size_t steps) {
 }
 
 /* One that replaces another sits where that one sat: walks see it once. */
-static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
+static size_t store_adopt(struct store *s, const struct op_adopt *adopt, int64_t now_ms) {
     for (size_t i = 0; i < adopt->n; i++) {
         struct partition *p = adopt->partitions[i];
         store_drop(s, store_find(s, p->name));
@@ -181,7 +183,7 @@ static size_t store_adopt(struct store *s, const struct op_adopt *adopt) {
         p->task_bytes = 0; /* counted from here on, whatever loading it left */
         for (size_t t = 0; t < p->tasks_count; t++) lease_adopt_all(&s->leases, p->tasks[t]);
     }
-    once_adopt(&s->leases, adopt);
+    once_adopt(&s->leases, adopt, now_ms);
     if (adopt->last_lease > s->leases.last_id) s->leases.last_id = adopt->last_lease;
     return adopt->n;
 }
@@ -252,7 +254,7 @@ size_t store_apply(struct store *s, const struct op *op) {
     if (op->kind == OP_DROP) {
         changed = store_drop(s, p);
     } else if (op->kind == OP_ADOPT) {
-        changed = store_adopt(s, &op->adopt);
+        changed = store_adopt(s, &op->adopt, op->now_ms);
     } else if (p || creates) {
         if (!p) p = store_put_in(s, partition_new(op->partition, s->arena));
         changed = store_apply_to(s, p, op);

@@ -24,8 +24,9 @@ struct store *store_new(struct error *e);
 void store_free(struct store *s);
 
 /* Ids of leases that are given from now on have not been given before, by a store that this one was
- * saved from either, nor by one whose last minutes were lost: they begin with the time of day.
- * Called once, before clients are served. */
+ * saved from either, nor by one whose last minutes were lost: they begin with the time of day, up
+ * to LEASE_ID_BEGIN_MAX (the year 2108), else behind the last one. Holds of ONCE are bounded
+ * (once_bound). Called once, before clients are served. */
 void store_begin_leases(struct store *s, int64_t now_ms);
 
 struct arena *store_arena(const struct store *s);

@@ -34,6 +34,13 @@ static int take_check(const struct take *take, const struct partition *p,
     return 0;
 }
 
+/* The lease would have the next id. */
+static int take_check_lease(const struct store *s, const struct take *take, struct error *e) {
+    if (!take->lease_ms || store_leases(s)->last_id < LEASE_ID_MAX) return 0;
+    return error_set(e, ERROR_ERR, "no more leases can be given: the last one has the id %llu",
+                     (unsigned long long)LEASE_ID_MAX);
+}
+
 static void take_make_op(const struct store *s, const struct take *take, int64_t now_ms,
                          struct taken *out) {
     out->changes = !take->keep;
@@ -304,6 +311,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
     failed = take_repeat(take, p, task, now_ms, scratch, out, &done, e);
     if (failed || done) return failed;
     failed = bounds_check_take(p, take->task, take->at_least * sampler_shares(&take->args), e);
+    if (!failed) failed = take_check_lease(s, take, e);
     if (failed) return failed;
 
     bool walks = take_walks(s, take);

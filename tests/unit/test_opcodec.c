@@ -472,7 +472,7 @@ static void test_every_member(void **state) {
                              .select = {.n = COUNT(seqs),
                                         .seqs = seqs,
                                         .task = S(""),
-                                        .lease = {UINT64_MAX, INT64_MIN, S("holder")},
+                                        .lease = {LEASE_ID_MAX, INT64_MIN, S("holder")},
                                         .rank = {true, UINT64_MAX, 3, S("how"), 2, shares},
                                         .n_names = 2,
                                         .names = names,
@@ -487,7 +487,7 @@ static void test_every_member(void **state) {
         assert_true(!select->all && select->tags && select->n == COUNT(seqs));
         assert_memory_equal(select->seqs, seqs, sizeof(seqs));
         assert_true(select->task.ptr && select->task.len == 0);
-        assert_true(select->lease.id == UINT64_MAX);
+        assert_true(select->lease.id == LEASE_ID_MAX);
         if (kind == OP_TAKE || kind == OP_EXTEND) assert_true(select->lease.ends_ms == INT64_MIN);
         if (kind == OP_TAKE) assert_true(span_equal(select->lease.holder, S("holder")));
         assert_true(select->rank.given && select->rank.rank == UINT64_MAX);
@@ -496,6 +496,9 @@ static void test_every_member(void **state) {
         assert_memory_equal(select->rank.shares, shares, sizeof(shares));
         assert_int_equal(select->n_names, 2);
         check_spans(select->names, names, 2);
+        op.select.lease.id++;
+        in = unpack_of(flat(k->store, &op, &bytes));
+        assert_int_equal(opcodec_decode(k->store, &in, &k->scratch, &got, &k->error), ERROR_ERR);
         pack_free(&bytes);
         scratch_reset(&k->scratch);
     }

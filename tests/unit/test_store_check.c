@@ -444,8 +444,10 @@ static void test_once(void **state) {
     op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
     refuse(k, &op, "holder 'h' of a batch");
     op.select.rank.given = false;
-    op.select.once.held_until_ms = LEASE_NEVER;
+    op.select.once.held_until_ms = op.now_ms + ONCE_HOLD_MS + 1;
     refuse(k, &op, "holder 'h' of a batch, held until");
+    op.select.once.held_until_ms--;
+    accept(k, &op);
     op.select.once.held_until_ms = 0;
     refuse(k, &op, "holder 'h' of a batch, held until 0");
     op.select.lease = (struct op_lease){.id = 1, .ends_ms = 5000};
