@@ -27,10 +27,11 @@ struct keyindex_slot {
 
 struct keyindex {
     struct keyindex_page **directory; /* 2^depth entries; NULL while empty */
-    uint32_t depth;
-    uint32_t n_deepest; /* pages with one entry of the directory; counted from depth 1 on */
-    uint32_t count;     /* names: each value stands for one at most */
-    size_t bytes;       /* memory of pages and directory */
+    uint32_t depth : 6;
+    uint32_t n_deepest : 26; /* pages with one entry of the directory; counted from depth 1 on. With
+                                2^26 pages an index takes more than 200 GB */
+    uint32_t count;          /* names: each value stands for one at most */
+    size_t bytes;            /* memory of pages and directory */
 };
 
 /* Is `name` the one that `value` stands for? */
