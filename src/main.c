@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -39,6 +40,13 @@ static bool is_word(int argc, char **argv, const char *longer, const char *short
     return argc == 2 && (!strcmp(argv[1], longer) || !strcmp(argv[1], shorter));
 }
 
+/* On standard error too, which after daemon_begin is still the terminal's, until the server is
+ * ready. */
+static void report_failure(const struct error *e) {
+    log_warning("%s", e->text);
+    if (log_descriptor() != STDERR_FILENO) fprintf(stderr, "tq-server: %s\n", e->text);
+}
+
 int main(int argc, char **argv) {
     static struct server server;
     struct error e;
@@ -57,7 +65,7 @@ int main(int argc, char **argv) {
     crash_init(&server);
     if (!code) code = server_start(&server, &e);
     if (!code) code = server_run(&server, &e);
-    if (code) log_warning("%s", e.text);
+    if (code) report_failure(&e);
     server_free(&server);
     if (!code) log_notice("bye");
     return code ? 1 : 0;

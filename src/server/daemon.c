@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int ready_pipe = -1;
@@ -15,11 +17,19 @@ static void redirect_to_null(int fd, int flags) {
     close(null);
 }
 
-static void wait_for_child(int fd) {
+/* A child that fails says why itself; one that a signal ends can't. */
+static void wait_for_child(pid_t child, int fd) {
     char byte;
     ssize_t n;
+    int status;
     while ((n = read(fd, &byte, 1)) < 0 && errno == EINTR) continue;
-    _exit(n == 1 ? 0 : 1);
+    if (n == 1) _exit(0);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) _exit(1);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "tq-server: ended by signal %d (%s) before it was ready\n",
+                WTERMSIG(status), strsignal(WTERMSIG(status)));
+    _exit(1);
 }
 
 int daemon_begin(struct error *e) {
@@ -34,7 +44,7 @@ int daemon_begin(struct error *e) {
     }
     if (child > 0) {
         close(ends[1]);
-        wait_for_child(ends[0]);
+        wait_for_child(child, ends[0]);
     }
     close(ends[0]);
     ready_pipe = ends[1];

@@ -6,7 +6,8 @@
 
 /* Go on in a child that is the leader of a session of its own. The process that was started
  * waits until daemon_ready is called in the child and exits with 0, or with 1 when the child
- * dies before. Call it before anything is opened. */
+ * ends before, which keeps the terminal's standard error until then. Call it before anything is
+ * opened. */
 int daemon_begin(struct error *e);
 
 /* The child serves: the parent may go. Standard output and error are given up. Does nothing without

@@ -26,6 +26,32 @@ test "an option that does not exist stops the start, with file, line and name" {
     assert_match "*nosuch-option*" $said
 }
 
+# With a log file, the terminal hears of it too.
+foreach more {{} {--daemonize yes}} {
+    foreach {name arguments text} {
+        "an option" {--port 99999} "command line: option 'port': argument must be between 0 and 65535, got '99999'"
+        "a directory" {--dir /nosuch/directory} "option 'dir': '/nosuch/directory': No such file or directory"
+        "a socket" {--port 0 --unixsocket /nosuch/socket} "can't listen on '/nosuch/socket': No such file or directory"
+        "a log file" {--logfile /nosuch/log} "command line: option 'logfile': can't open the log file '/nosuch/log': *"
+    } {
+        test "a start that fails over $name says why on the terminal: --logfile $more" {
+            set id [launch [list --logfile here.log {*}$::more {*}$::arguments]]
+            assert_equal {exit 1} [wait_exit $id]
+            assert_match "*tq-server: $::text*" [server_output $id]
+            assert_match "*# $::text*" [read_file [file join $::server($id,dir) here.log]]
+        }
+    }
+}
+
+test "a server in the background that a signal ends before it is ready is told of" {
+    set id [launch {--daemonize yes --port 0 --unixsocket s --memory-prefault 8gb}]
+    set pid $::server($id,pid)
+    wait_until {[read_file /proc/$pid/task/$pid/children] ne ""}
+    signal_process KILL [string trim [read_file /proc/$pid/task/$pid/children]]
+    assert_equal {exit 1} [wait_exit $id]
+    assert_match "*tq-server: ended by signal 9 (Killed) before it was ready*" [server_output $id]
+}
+
 test "an option without a value stops the start, with file, line and name" {
     set said [assert_no_start {my.conf} {my.conf "# a comment\nmaxclients\n"}]
     assert_match "*my.conf*2*" $said
