@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/nearest.h"
 #include "server/config_value.h"
 
 struct config {
@@ -90,10 +91,20 @@ static int set_words(const struct config_option *o, const struct span *words, si
     return code ? code : option_apply(o, e);
 }
 
-static int load_option(struct config *c, struct span name, const struct span *words, size_t n,
-                       struct error *e) {
+static int unknown_option(const struct config *c, struct span name, const char *prefix,
+                          struct error *e) {
+    struct nearest nearest = nearest_to(name);
+    for (const struct config_option *o = NULL; (o = config_next(c, o));)
+        nearest_try(&nearest, span_of_string(o->name));
+    return error_set(e, ERROR_ERR, "unknown option %s%s", QUOTE(name),
+                     NEAREST_HINT(&nearest, prefix));
+}
+
+/* `prefix` is what stands in front of a name where it was given: "--", or nothing. */
+static int load_option(struct config *c, struct span name, const char *prefix,
+                       const struct span *words, size_t n, struct error *e) {
     const struct config_option *o = config_find(c, name);
-    if (!o) return error_set(e, ERROR_ERR, "unknown option %s", QUOTE(name));
+    if (!o) return unknown_option(c, name, prefix, e);
     struct error why;
     int code = set_words(o, words, n, &why);
     return code ? error_set(e, code, "option '%s': %s", o->name, why.text) : 0;
@@ -107,7 +118,8 @@ static int load_line(struct config *c, struct span line, struct error *e) {
         return error_set(e, ERROR_ERR, "the line holds a NUL byte");
     struct config_words words;
     int code = config_split(line, CONFIG_COMMENT, &words, e);
-    if (!code && words.n) code = load_option(c, words.words[0], words.words + 1, words.n - 1, e);
+    if (!code && words.n)
+        code = load_option(c, words.words[0], "", words.words + 1, words.n - 1, e);
     config_words_free(&words);
     return code;
 }
@@ -152,7 +164,7 @@ int config_load_words(struct config *c, size_t n, char *const *words, struct err
                              QUOTE(span_of_string(name)));
         if (code) break;
         struct error why;
-        code = load_option(c, span_of_string(name + 2), values, count, &why);
+        code = load_option(c, span_of_string(name + 2), "--", values, count, &why);
         if (code) error_set(e, code, "command line: %s", why.text);
     }
     mem_free(values);

@@ -56,10 +56,11 @@ static int bounds_check_ahead(const struct partition *p, uint64_t n, struct span
     uint64_t ahead = bounds->ahead && n ? bounds_ahead(p) : 0;
     if (!bounds->ahead || !n || ahead + n <= bounds->ahead) return 0;
     if (n > bounds->ahead)
-        return error_set(e, ERROR_FULL,
-                         "%llu new samples from %s on are more than MAXAHEAD %llu of partition %s",
-                         (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->ahead,
-                         QUOTE(p->name));
+        return error_set(
+            e, ERROR_FULL,
+            "%llu new samples from %s on are more than MAXAHEAD %llu of partition %s and can never "
+            "fit: write fewer at once",
+            (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->ahead, QUOTE(p->name));
     return error_set(
         e, ERROR_FULL,
         "partition %s is %llu samples ahead of task %s, MAXAHEAD is %llu, no room for %s",
@@ -73,10 +74,12 @@ static int bounds_check_samples(const struct partition *p, uint64_t n, struct sp
     int failed = bounds_check_end(p, n, key, e);
     if (failed || !bounds->samples || p->samples + n <= bounds->samples) return failed;
     if (n > bounds->samples)
-        return error_set(
-            e, ERROR_FULL,
-            "%llu new samples from %s on are more than MAXSAMPLES %llu of partition %s",
-            (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->samples, QUOTE(p->name));
+        return error_set(e, ERROR_FULL,
+                         "%llu new samples from %s on are more than MAXSAMPLES %llu of partition "
+                         "%s and can never "
+                         "fit: write fewer at once",
+                         (unsigned long long)n, QUOTE(key), (unsigned long long)bounds->samples,
+                         QUOTE(p->name));
     return error_set(e, ERROR_FULL,
                      "partition %s has %llu samples of MAXSAMPLES %llu, no room for %s",
                      QUOTE(p->name), (unsigned long long)p->samples,
@@ -115,6 +118,12 @@ static int bounds_check_bytes(const struct partition *p, struct bounds_bytes byt
     uint64_t present = partition_bytes(p);
     if (bytes.comes <= bytes.goes || present - bytes.goes + bytes.comes <= p->bounds->bytes)
         return 0;
+    if (bytes.comes > p->bounds->bytes)
+        return error_set(e, ERROR_FULL,
+                         "values of %llu bytes are more than MAXBYTES %llu of partition %s and can "
+                         "never fit: write fewer at once",
+                         (unsigned long long)bytes.comes, (unsigned long long)p->bounds->bytes,
+                         QUOTE(p->name));
     return error_set(
         e, ERROR_FULL, "partition %s has %llu bytes of MAXBYTES %llu, no room for %llu more",
         QUOTE(p->name), (unsigned long long)present, (unsigned long long)p->bounds->bytes,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/nearest.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -55,24 +56,77 @@ static bool dtype_parse_shape(struct span text, struct dtype *out) {
     return true;
 }
 
+/* What numpy, torch and others call the types. */
+static const char *const dtype_foreign[DTYPE_BASES] = {
+    [DTYPE_BOOL] = "bool_ boolean |b1",
+    [DTYPE_U8] = "uint8 byte u1 |u1",
+    [DTYPE_I8] = "int8 i1 |i1",
+    [DTYPE_U16] = "uint16 u2 <u2",
+    [DTYPE_I16] = "int16 short i2 <i2",
+    [DTYPE_U32] = "uint32 uint u4 <u4",
+    [DTYPE_I32] = "int32 int i4 <i4",
+    [DTYPE_U64] = "uint64 <u8",
+    [DTYPE_I64] = "int64 long <i8",
+    [DTYPE_F8E4M3] = "float8_e4m3fn float8_e4m3 f8_e4m3 float8 fp8",
+    [DTYPE_F8E5M2] = "float8_e5m2 f8_e5m2",
+    [DTYPE_F16] = "float16 half fp16 f2 <f2",
+    [DTYPE_BF16] = "bfloat16",
+    [DTYPE_F32] = "float32 float single fp32 f4 <f4",
+    [DTYPE_F64] = "float64 double fp64 f8 <f8",
+    [DTYPE_STR] = "string text utf8 utf-8",
+    [DTYPE_BYTES] = "binary blob object",
+};
+
+static bool dtype_list_has(const char *list, struct span word) {
+    for (size_t len; *list; list += len + (list[len] == ' ')) {
+        len = strcspn(list, " ");
+        if (len == word.len && !strncasecmp(list, word.ptr, len)) return true;
+    }
+    return false;
+}
+
+/* Name the type that is meant, by another name (torch.float32, <f4) or misspelt, or else all. */
+static int dtype_unknown(struct span text, struct span word, struct error *e) {
+    static const char *const prefixes[] = {"torch.", "numpy.", "np."};
+    char all[128];
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        size_t n = strlen(prefixes[i]);
+        if (word.len > n && !memcmp(word.ptr, prefixes[i], n))
+            word = span_of(word.ptr + n, word.len - n);
+    }
+    struct nearest nearest = nearest_to(word);
+    for (unsigned i = 0; i < DTYPE_BASES; i++) {
+        const char *name = dtype_bases[i].name;
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i ? " " : "", name);
+        if (dtype_list_has(dtype_foreign[i], word))
+            nearest = (struct nearest){.name = span_of_string(name)};
+        nearest_try(&nearest, span_of_string(name));
+    }
+    if (nearest.name.ptr)
+        return error_set(e, ERROR_ERR, "unknown type %s%s", QUOTE(text),
+                         NEAREST_HINT(&nearest, ""));
+    return error_set(e, ERROR_ERR, "unknown type %s, expected one of %s", QUOTE(text), all);
+}
+
 int dtype_parse(struct span text, struct dtype *out, struct error *e) {
     size_t name = 0;
-    while (name < text.len && text.ptr[name] != '[') name++;
+    while (name < text.len && text.ptr[name] != '[' && text.ptr[name] != '(') name++;
     struct dtype type = {.base = DTYPE_BASES};
     for (unsigned base = 0; base < DTYPE_BASES; base++)
         if (span_equal(span_of(text.ptr, name), span_of_string(dtype_bases[base].name)))
             type.base = (uint8_t)base;
-    if (type.base == DTYPE_BASES) return error_set(e, ERROR_ERR, "unknown type %s", QUOTE(text));
+    if (type.base == DTYPE_BASES) return dtype_unknown(text, span_of(text.ptr, name), e);
     if (name < text.len) {
         struct span shape = span_of(text.ptr + name + 1, text.len - name - 1);
         struct span large = dtype_large_size(shape);
         if (large.len && !dtype_is_variable(&type))
             return error_set(e, ERROR_ERR, "type %s: size %s is too large, sizes end at %u",
                              QUOTE(text), QUOTE(large), DTYPE_STAR - 1);
-        if (dtype_is_variable(&type) || !dtype_parse_shape(shape, &type))
+        if (dtype_is_variable(&type) || text.ptr[name] != '[' || !dtype_parse_shape(shape, &type))
             return error_set(e, ERROR_ERR,
-                             "type %s: expected up to %d sizes or * in brackets, and none for str "
-                             "and bytes",
+                             "type %s: expected up to %d sizes or * in brackets, as in f32[3,*], "
+                             "and none for str and bytes",
                              QUOTE(text), DTYPE_MAX_DIMS);
     }
     if (dtype_fixed_bytes(&type) > DTYPE_MAX_BYTES)

@@ -125,9 +125,11 @@ static int mput_check_shape(const struct mput *mput, const struct mput_column *c
     size_t each = dtype_is_variable(&column->type) ? 1 : dtype_stars(&column->type);
     size_t expected = mput->n * each * sizeof(uint32_t);
     if (column->shape.len == expected) return 0;
+    const char *hint = each ? "lengths are u32, little-endian, sample by sample"
+                            : "a fixed shape belongs into the type, as in f32[4]";
     return error_set(
-        e, ERROR_SCHEMA, "field %s: the shape of %zu samples of %s has %zu bytes, got %zu",
-        QUOTE(column->name), mput->n, DTYPE_NAME(&column->type), expected, column->shape.len);
+        e, ERROR_SCHEMA, "field %s: the shape of %zu samples of %s has %zu bytes, got %zu: %s",
+        QUOTE(column->name), mput->n, DTYPE_NAME(&column->type), expected, column->shape.len, hint);
 }
 
 static int mput_check_total(const struct mput *mput, const struct mput_column *column,

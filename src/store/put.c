@@ -66,21 +66,29 @@ static int put_read_text(const struct put_value *value, const struct dtype *fiel
     return 0;
 }
 
+/* Raw bytes that are no item of `type`: often a literal that was meant for TEXT. */
+static int put_wrong_length(const struct put *put, const struct put_value *value,
+                            const struct dtype *type, const struct dtype *field, struct error *e) {
+    char got[2 * DTYPE_TEXT_MAX + 128];
+    if (!value->typed && !dtype_shape_implied(type))
+        snprintf(got, sizeof(got), "%zu bytes without a type to tell their shape",
+                 value->bytes.len);
+    else
+        snprintf(got, sizeof(got),
+                 "%zu bytes%s%s (FIELDS takes raw bytes, %s%llu; TEXT takes literals such as 0.5)",
+                 value->bytes.len, value->typed ? " as " : "", value->typed ? DTYPE_NAME(type) : "",
+                 dtype_stars(type) ? "in multiples of " : "here ",
+                 (unsigned long long)dtype_fixed_bytes(type));
+    return plan_misfit(value->name, field, got, put->key, e);
+}
+
 /* What a raw value is: by the type given, else by the field's, else bytes. */
 static int put_read_raw(const struct put *put, const struct put_value *value,
                         const struct dtype *field, struct dtype *item, struct error *e) {
     static const struct dtype opaque = {.base = DTYPE_BYTES};
     const struct dtype *type = value->typed ? &value->type : field ? field : &opaque;
-    if (!dtype_of_length(type, value->bytes.len, item)) {
-        char got[DTYPE_TEXT_MAX + 96];
-        if (value->typed)
-            snprintf(got, sizeof(got), "%zu bytes as %s (FIELDS takes raw bytes, TEXT literals)",
-                     value->bytes.len, DTYPE_NAME(type));
-        else
-            snprintf(got, sizeof(got), "%zu bytes%s", value->bytes.len,
-                     dtype_shape_implied(type) ? "" : " without a type to tell their shape");
-        return plan_misfit(value->name, field ? field : type, got, put->key, e);
-    }
+    if (!dtype_of_length(type, value->bytes.len, item))
+        return put_wrong_length(put, value, type, field ? field : type, e);
     if (!dtype_bytes_valid(item->base, value->bytes))
         return plan_misfit(value->name, item,
                            item->base == DTYPE_BOOL ? "a byte that is neither 0 nor 1"

@@ -292,7 +292,8 @@ static void test_what_does_not_fit(void **state) {
     put_ok(k, kit_text(k, "p", "s", "ok:bool", "true"));
     put_ok(k, kit_text(k, "p", "s", "name:str", "x"));
     refuse_value(k, "score", SPAN_LITERAL("123"), false,
-                 "field 'score' is f32, got 3 bytes for sample 's9'");
+                 "field 'score' is f32, got 3 bytes (FIELDS takes raw bytes, here 4; TEXT takes "
+                 "literals such as 0.5) for sample 's9'");
     refuse_value(k, "score:i64[2]", SPAN_LITERAL("1234567812345678"), false,
                  "field 'score' is f32, got i64[2] for sample 's9'");
     refuse_value(k, "score:f32[1]", SPAN_LITERAL("1234"), false, "got f32[1]");

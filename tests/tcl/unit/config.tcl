@@ -26,6 +26,13 @@ test "an option that does not exist stops the start, with file, line and name" {
     assert_match "*nosuch-option*" $said
 }
 
+test "an option that is misspelt names the one that is meant" {
+    assert_match "*my.conf:1: unknown option 'max-clients': did you mean maxclients?*" \
+        [assert_no_start {my.conf} {my.conf "max-clients 5\n"}]
+    assert_match "*command line: unknown option 'prot': did you mean --port?*" \
+        [assert_no_start [list --prot [free_port]]]
+}
+
 # With a log file, the terminal hears of it too.
 foreach more {{} {--daemonize yes}} {
     foreach {name arguments text} {

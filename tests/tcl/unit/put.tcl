@@ -276,7 +276,7 @@ start_server {} {
         assert_refused "SCHEMA *" {r TQ.PUT p k TAGS 1 t y FIELDS 3 a 1 b 2 n:f32 [pack f32 1]}
         assert_refused "SCHEMA *" {r TQ.PUT p new TAGS 1 t y FIELDS 3 a 1 b 2 n toolong!!}
         assert_refused "ERR *" {r TQ.PUT p new GROUP g 4 TAGS 1 t y FIELDS 2 a 1 @b 2}
-        assert_error "SCHEMA *3 bytes as f32 (FIELDS takes raw bytes, TEXT literals) *" \
+        assert_error "SCHEMA *3 bytes as f32 (FIELDS takes raw bytes, here 4; TEXT takes literals such as 0.5) *" \
             {r TQ.PUT fresh new TAGS 1 t y FIELDS 2 a 1 b:f32 123}
         assert_equal 0 [r EXISTS fresh]
     }
