@@ -15,8 +15,7 @@
 #include "server/waiter.h"
 
 struct checkpoint_kind {
-    int (*parse)(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                 struct checkpoint_request *out, struct error *e);
+    const struct args_syntax *syntax;
     /* True: there is an answer, which has been written. */
     bool (*try)(struct client *c, const struct checkpoint_request *request, uint64_t *ticket);
     struct span queue;
@@ -58,7 +57,7 @@ static void checkpoint_park(struct client *c, const struct checkpoint_kind *kind
     struct error e;
     waiting->kind = kind;
     waiting->ticket = ticket;
-    if (kind->parse(c->argv, c->argc, &waiting->scratch, &waiting->request, &e))
+    if (args_parse(kind->syntax, c->argv, c->argc, &waiting->scratch, &waiting->request, &e))
         abort(); /* it parsed a moment ago */
     waiter_park(c, &checkpoint_waiter, waiting, &(struct waiter_lack){0}, WAITER_SERVER,
                 kind->queue, 0);
@@ -70,7 +69,8 @@ static void checkpoint_begin(struct client *c, const struct checkpoint_kind *kin
     uint64_t ticket = 0;
     /* Before anything is begun, since it can't be taken back where the client may not wait. */
     int failed = client_keep_argv(c, CLIENT_KEEP_PARKED, &e);
-    if (!failed) failed = kind->parse(c->argv, c->argc, &c->server->scratch, &request, &e);
+    if (!failed)
+        failed = args_parse(kind->syntax, c->argv, c->argc, &c->server->scratch, &request, &e);
     if (!failed) failed = catalog_check_name(request.name, &e);
     if (!failed && request.text.len > CATALOG_TEXT_MAX)
         failed = error_set(&e, ERROR_ERR, "META has %zu bytes, at most %d are kept",
@@ -107,13 +107,13 @@ static bool restore_try(struct client *c, const struct checkpoint_request *reque
 }
 
 static void checkpoint_run(struct client *c) {
-    static const struct checkpoint_kind kind = {request_checkpoint_parse, make_try,
+    static const struct checkpoint_kind kind = {&request_checkpoint_syntax, make_try,
                                                 SPAN_LITERAL("checkpoint")};
     checkpoint_begin(c, &kind);
 }
 
 static void restore_run(struct client *c) {
-    static const struct checkpoint_kind kind = {request_restore_parse, restore_try,
+    static const struct checkpoint_kind kind = {&request_restore_syntax, restore_try,
                                                 SPAN_LITERAL("restore")};
     checkpoint_begin(c, &kind);
 }
@@ -153,48 +153,27 @@ static void forget_run(struct client *c) {
         reply_status(&c->reply, "OK");
 }
 
-static const struct command_arg checkpoint_partitions_args[] = {
-    {.name = "n", .type = "integer"}, {.name = "partition", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg checkpoint_args[] = {
-    {.name = "name", .type = "string"},
-    {.name = "partitions",
-     .type = "block",
-     .token = "PARTITIONS",
-     .optional = 1,
-     .args = checkpoint_partitions_args},
-    {.name = "text", .type = "string", .token = "META", .optional = 1},
-    {0}};
-static const struct command_arg restore_args[] = {
-    {.name = "name", .type = "string"},
-    {.name = "partitions",
-     .type = "block",
-     .token = "PARTITIONS",
-     .optional = 1,
-     .args = checkpoint_partitions_args},
-    {.name = "replace", .type = "pure-token", .token = "REPLACE", .optional = 1},
-    {0}};
-static const struct command_arg forget_args[] = {{.name = "name", .type = "string"}, {0}};
-
-#define CHECKPOINT_COMMAND(NAME, SUMMARY, COMPLEXITY, ARITY, FLAGS, RUN, ARGS)                     \
+#define CHECKPOINT_COMMAND(NAME, SUMMARY, COMPLEXITY, ARITY, FLAGS, RUN, ...)                      \
     {                                                                                              \
-        .name = "tq." NAME, .summary = SUMMARY, .group = "checkpoints", .since = "0.1.0",          \
-        .complexity = COMPLEXITY, .arity = ARITY, .flags = FLAGS, .run = RUN, .args = ARGS,        \
+        .name = "tq." NAME, .summary = SUMMARY, .group = "checkpoints", .complexity = COMPLEXITY,  \
+        .arity = ARITY, .flags = FLAGS, .run = RUN, __VA_ARGS__                                    \
     }
 
 static const struct command checkpoint_commands[] = {
     CHECKPOINT_COMMAND("checkpoint", "Keep the store, or some partitions, on disk under a name",
                        "O(N) with N bytes held, in the background", -2,
                        COMMAND_ADMIN | COMMAND_BLOCKING | COMMAND_NOSCRIPT | COMMAND_NO_MULTI,
-                       checkpoint_run, checkpoint_args),
+                       checkpoint_run, .syntax = &request_checkpoint_syntax),
     CHECKPOINT_COMMAND("restore", "Bring partitions back as a checkpoint has them",
                        "O(N) with N bytes restored, between other work", -2,
                        COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_ADMIN | COMMAND_BLOCKING |
                            COMMAND_NOSCRIPT | COMMAND_NO_MULTI,
-                       restore_run, restore_args),
+                       restore_run, .syntax = &request_restore_syntax),
     CHECKPOINT_COMMAND("checkpoints", "What checkpoints there are, the oldest first",
-                       "O(N) with N checkpoints", 1, COMMAND_READONLY, checkpoints_run, NULL),
+                       "O(N) with N checkpoints", 1, COMMAND_READONLY, checkpoints_run,
+                       .usage = NULL),
     CHECKPOINT_COMMAND("forget", "Remove a checkpoint", "O(N) with N checkpoints", 2,
-                       COMMAND_ADMIN | COMMAND_NOSCRIPT, forget_run, forget_args),
+                       COMMAND_ADMIN | COMMAND_NOSCRIPT, forget_run, .usage = "name"),
     {0},
 };
 

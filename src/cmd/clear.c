@@ -1,6 +1,5 @@
 /* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
 #include "cmd/cmd.h"
-#include "cmd/docs.h"
 
 #include <stdlib.h>
 
@@ -123,7 +122,7 @@ static int clear_keep(struct client *c, struct clear *clear, const struct partit
         return 0;
     int failed = client_keep_argv(c, CLIENT_KEEP_TO_FREE, e);
     if (failed) return failed;
-    return request_clear_parse(c->argv, c->argc, &c->server->scratch, clear, e);
+    return args_parse(&request_clear_syntax, c->argv, c->argc, &c->server->scratch, clear, e);
 }
 
 static void clear_park(struct client *c, const struct clearing *clearing) {
@@ -135,7 +134,7 @@ static void clear_park(struct client *c, const struct clearing *clearing) {
     }
     struct clear_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     waiting->clearing = *clearing;
-    if (request_clear_parse(c->argv, c->argc, &waiting->scratch, &waiting->clear, &e))
+    if (args_parse(&request_clear_syntax, c->argv, c->argc, &waiting->scratch, &waiting->clear, &e))
         abort(); /* it parsed a moment ago */
     waiter_park(c, &clear_waiter, waiting, &lack, waiting->clear.select.partition, scan_queue(c),
                 0);
@@ -147,7 +146,7 @@ static void clear_run(struct client *c) {
     struct clearing clearing = {0};
     struct error e;
     bool more = false;
-    int failed = request_clear_parse(c->argv, c->argc, &s->scratch, &clear, &e);
+    int failed = args_parse(&request_clear_syntax, c->argv, c->argc, &s->scratch, &clear, &e);
     if (!failed && clear_is_sliced(c, &clear)) {
         const struct partition *p = store_find(s->store, clear.select.partition);
         clearing.serial = p->serial;
@@ -173,7 +172,7 @@ static void reset_run(struct client *c) {
     struct op op;
     size_t changed;
     struct error e;
-    if (request_reset_parse(c->argv, c->argc, &s->scratch, &reset, &e) ||
+    if (args_parse(&request_reset_syntax, c->argv, c->argc, &s->scratch, &reset, &e) ||
         reset_plan(s->store, &reset, s->now_ms, &s->scratch, &op, &e)) {
         reply_error(&c->reply, &e);
         return;
@@ -186,52 +185,26 @@ static void reset_run(struct client *c) {
         reply_integer(&c->reply, (int64_t)changed);
 }
 
-static const struct command_arg clear_names_args[] = {
-    {.name = "m", .type = "integer"}, {.name = "name", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg clear_what_args[] = {
-    {.name = "fields", .type = "block", .token = "FIELDS", .args = clear_names_args},
-    {.name = "tags", .type = "block", .token = "TAGS", .args = clear_names_args},
-    {0}};
-static const struct command_arg clear_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = docs_keys},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
-    {.name = "what", .type = "oneof", .optional = 1, .args = clear_what_args},
-    {0}};
-static const struct command_arg reset_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "task", .type = "string", .token = "TASK", .optional = 1},
-    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = docs_keys},
-    {0}};
-
 static const struct command clear_commands[] = {
     {
         .name = "tq.clear",
         .summary = "Drop a partition, or samples of it, or fields or tags of samples",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N) with N the samples named; a whole partition by chunk, not by cell",
         .arity = -2,
         .flags = COMMAND_WRITE,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = clear_run,
-        .args = clear_args,
+        .syntax = &request_clear_syntax,
     },
     {
         .name = "tq.reset",
         .summary = "Forget what tasks have consumed",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N) with N the keys; O(M/64) without, M the samples of the partition",
         .arity = -2,
         .flags = COMMAND_WRITE,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = reset_run,
-        .args = reset_args,
+        .syntax = &request_reset_syntax,
     },
     {0},
 };

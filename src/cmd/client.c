@@ -255,87 +255,45 @@ static void unblock_run(struct client *c) {
 
 /* ---- the table */
 
-static const struct command_arg name_args[] = {{.name = "connection-name", .type = "string"}, {0}};
-static const struct command_arg setinfo_choice[] = {
-    {.name = "libname", .type = "string", .token = "LIB-NAME"},
-    {.name = "libver", .type = "string", .token = "LIB-VER"},
-    {0}};
-static const struct command_arg setinfo_args[] = {
-    {.name = "attr", .type = "oneof", .args = setinfo_choice}, {0}};
-static const struct command_arg reply_choice[] = {
-    {.name = "on", .type = "pure-token", .token = "ON"},
-    {.name = "off", .type = "pure-token", .token = "OFF"},
-    {.name = "skip", .type = "pure-token", .token = "SKIP"},
-    {0}};
-static const struct command_arg reply_args[] = {
-    {.name = "mode", .type = "oneof", .args = reply_choice}, {0}};
-static const struct command_arg list_args[] = {
-    {.name = "type", .type = "string", .token = "TYPE", .optional = 1},
-    {.name = "client-id", .type = "integer", .token = "ID", .optional = 1, .multiple = 1},
-    {0}};
-static const struct command_arg kill_filters[] = {
-    {.name = "client-id", .type = "integer", .token = "ID"},
-    {.name = "type", .type = "string", .token = "TYPE"},
-    {.name = "ip:port", .type = "string", .token = "ADDR"},
-    {.name = "ip:port", .type = "string", .token = "LADDR"},
-    {.name = "username", .type = "string", .token = "USER"},
-    {.name = "seconds", .type = "integer", .token = "MAXAGE"},
-    {.name = "yes|no", .type = "string", .token = "SKIPME"},
-    {0}};
-static const struct command_arg kill_choice[] = {
-    {.name = "old-format", .type = "string"},
-    {.name = "filter", .type = "oneof", .multiple = 1, .args = kill_filters},
-    {0}};
-static const struct command_arg kill_args[] = {
-    {.name = "whom", .type = "oneof", .args = kill_choice}, {0}};
-static const struct command_arg unblock_choice[] = {
-    {.name = "timeout", .type = "pure-token", .token = "TIMEOUT"},
-    {.name = "error", .type = "pure-token", .token = "ERROR"},
-    {0}};
-static const struct command_arg unblock_args[] = {
-    {.name = "client-id", .type = "integer"},
-    {.name = "how", .type = "oneof", .optional = 1, .args = unblock_choice},
-    {0}};
-
 #define CLIENT_SUB(word, text, n, handler, docs, cost)                                             \
     {                                                                                              \
-        .name = word, .summary = text, .group = "connection", .since = "0.1.0",                    \
-        .complexity = cost, .arity = n,                                                            \
-        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT, .run = handler, .args = docs  \
+        .name = word, .summary = text, .group = "connection", .complexity = cost, .arity = n,      \
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT, .run = handler, .usage = docs \
     }
 
 static const struct command client_subcommands[] = {
     CLIENT_SUB("getname", "The name of this connection", 2, getname_run, NULL, "O(1)"),
     CLIENT_SUB("id", "The id of this connection", 2, id_run, NULL, "O(1)"),
     CLIENT_SUB("info", "What is known of this connection", 2, info_run, NULL, "O(1)"),
-    CLIENT_SUB("kill", "End connections", -3, kill_run, kill_args, "O(N) with N the clients"),
+    CLIENT_SUB("kill", "End connections", -3, kill_run,
+               "whom(old-format|filter(ID client-id=integer|TYPE type|ADDR ip:port|LADDR ip:port|"
+               "USER username|MAXAGE seconds=integer|SKIPME skipme(YES|NO))...)",
+               "O(N) with N the clients"),
     {
         .name = "list",
         .summary = "What is known of all connections, a line each",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(N) with N the clients",
         .arity = -2,
         .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT | COMMAND_TELLS,
         .run = list_run,
-        .args = list_args,
+        .usage = "[TYPE type] [ID client-id=integer...]",
     },
     {
         .name = "reply",
         .summary = "Have replies or do without",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 3,
         .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT | COMMAND_NO_MULTI,
         .run = reply_run,
-        .args = reply_args,
+        .usage = "mode(ON|OFF|SKIP)",
     },
     CLIENT_SUB("setinfo", "Tell the name and version of the client's library", 4, setinfo_run,
-               setinfo_args, "O(1)"),
-    CLIENT_SUB("setname", "Name this connection", 3, setname_run, name_args, "O(1)"),
-    CLIENT_SUB("unblock", "End the wait of a client that is parked", -3, unblock_run, unblock_args,
-               "O(N) with N the clients"),
+               "attr(LIB-NAME libname|LIB-VER libver)", "O(1)"),
+    CLIENT_SUB("setname", "Name this connection", 3, setname_run, "connection-name", "O(1)"),
+    CLIENT_SUB("unblock", "End the wait of a client that is parked", -3, unblock_run,
+               "client-id=integer [how(TIMEOUT|ERROR)]", "O(N) with N the clients"),
     {0},
 };
 
@@ -344,7 +302,6 @@ static const struct command client_commands[] = {
         .name = "client",
         .summary = "Commands about connections",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "Depends on subcommand",
         .arity = -2,
         .subcommands = client_subcommands,

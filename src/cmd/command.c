@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/glob.h"
+#include "request/usage.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/server.h"
@@ -88,8 +89,9 @@ static void reply_categories(struct reply *r, const struct command *command) {
 
 /* Where the keys are, in the words of Redis 7: by index, then a range. */
 static void reply_key_specs(struct reply *r, const struct command *command) {
-    reply_array(r, command->first_key ? 1 : 0);
-    if (!command->first_key) return;
+    int last = command_last_key(command);
+    reply_array(r, last ? 1 : 0);
+    if (!last) return;
     reply_map(r, 3);
     reply_text(r, "flags");
     reply_set(r, 1);
@@ -101,7 +103,7 @@ static void reply_key_specs(struct reply *r, const struct command *command) {
     reply_text(r, "spec");
     reply_map(r, 1);
     reply_text(r, "index");
-    reply_integer(r, command->first_key);
+    reply_integer(r, 1);
     reply_text(r, "find_keys");
     reply_map(r, 2);
     reply_text(r, "type");
@@ -109,10 +111,9 @@ static void reply_key_specs(struct reply *r, const struct command *command) {
     reply_text(r, "spec");
     reply_map(r, 3);
     reply_text(r, "lastkey"); /* counted from the first */
-    reply_integer(r, command->last_key < 0 ? command->last_key
-                                           : command->last_key - command->first_key);
+    reply_integer(r, last < 0 ? last : last - 1);
     reply_text(r, "keystep");
-    reply_integer(r, command->key_step);
+    reply_integer(r, 1);
     reply_text(r, "limit");
     reply_integer(r, 0);
 }
@@ -124,9 +125,9 @@ static void reply_entry(struct reply *r, struct found f) {
     reply_name(r, f);
     reply_integer(r, command->arity);
     reply_command_flags(r, command->flags);
-    reply_integer(r, command->first_key);
-    reply_integer(r, command->last_key);
-    reply_integer(r, command->key_step);
+    reply_integer(r, command_last_key(command) != 0);
+    reply_integer(r, command_last_key(command));
+    reply_integer(r, command_last_key(command) != 0);
     reply_categories(r, command);
     reply_array(r, 0); /* tips */
     reply_key_specs(r, command);
@@ -166,29 +167,29 @@ static void count_run(struct client *c) {
 
 /* ---- COMMAND DOCS */
 
-static void reply_args(struct reply *r, const struct command_arg *args);
+static void reply_args(struct reply *r, const struct usage *args);
 
-static void reply_arg(struct reply *r, const struct command_arg *arg) {
-    bool flags = arg->optional || arg->multiple;
-    bool is_key = !strcmp(arg->type, "key");
-    reply_map(r, 2 + (arg->token != NULL) + flags + is_key + (arg->args != NULL));
+static void reply_arg(struct reply *r, const struct usage *arg) {
+    bool flags = arg->is_optional || arg->is_multiple;
+    bool is_key = span_is(arg->type, "key");
+    reply_map(r, 2 + (arg->token.ptr != NULL) + flags + is_key + (arg->args != NULL));
     reply_text(r, "name");
-    reply_text(r, arg->name);
+    reply_bulk(r, arg->name);
     reply_text(r, "type");
-    reply_text(r, arg->type);
+    reply_bulk(r, arg->type);
     if (is_key) {
         reply_text(r, "key_spec_index");
         reply_integer(r, 0);
     }
-    if (arg->token) {
+    if (arg->token.ptr) {
         reply_text(r, "token");
-        reply_text(r, arg->token);
+        reply_bulk(r, arg->token);
     }
     if (flags) {
         reply_text(r, "flags");
-        reply_set(r, arg->optional + arg->multiple);
-        if (arg->optional) reply_status(r, "optional");
-        if (arg->multiple) reply_status(r, "multiple");
+        reply_set(r, (size_t)arg->is_optional + (size_t)arg->is_multiple);
+        if (arg->is_optional) reply_status(r, "optional");
+        if (arg->is_multiple) reply_status(r, "multiple");
     }
     if (arg->args) {
         reply_text(r, "arguments");
@@ -196,34 +197,34 @@ static void reply_arg(struct reply *r, const struct command_arg *arg) {
     }
 }
 
-static void reply_args(struct reply *r, const struct command_arg *args) {
-    size_t n = 0;
-    while (args[n].name) n++;
-    reply_array(r, n);
-    for (size_t i = 0; i < n; i++) reply_arg(r, &args[i]);
+static void reply_args(struct reply *r, const struct usage *args) {
+    reply_array(r, usage_count(args));
+    for (; args; args = args->next) reply_arg(r, args);
 }
 
-static void reply_docs(struct reply *r, struct found f) {
+static void reply_docs(struct client *c, struct found f) {
+    struct reply *r = &c->reply;
     const struct command *command = f.command;
+    const struct usage *args = command_usage(command, &c->server->scratch);
     size_t n = count_subcommands(command);
     reply_name(r, f);
-    reply_map(r, 4 + (command->args != NULL) + (n != 0));
+    reply_map(r, 4 + (args != NULL) + (n != 0));
     reply_text(r, "summary");
     reply_text(r, command->summary);
     reply_text(r, "since");
-    reply_text(r, command->since);
+    reply_text(r, "0.1.0"); /* so far all commands are of the first release */
     reply_text(r, "group");
     reply_text(r, command->group);
     reply_text(r, "complexity");
     reply_text(r, command->complexity);
-    if (command->args) {
+    if (args) {
         reply_text(r, "arguments");
-        reply_args(r, command->args);
+        reply_args(r, args);
     }
     if (!n) return;
     reply_text(r, "subcommands");
     reply_map(r, n);
-    for (size_t i = 0; i < n; i++) reply_docs(r, (struct found){command, &command->subcommands[i]});
+    for (size_t i = 0; i < n; i++) reply_docs(c, (struct found){command, &command->subcommands[i]});
 }
 
 static void docs_run(struct client *c) {
@@ -231,7 +232,7 @@ static void docs_run(struct client *c) {
     if (c->argc == 2) {
         reply_map(r, command_count());
         for (const struct command *each = NULL; (each = command_next(each));)
-            reply_docs(r, (struct found){NULL, each});
+            reply_docs(c, (struct found){NULL, each});
         return;
     }
     size_t known = 0;
@@ -239,7 +240,7 @@ static void docs_run(struct client *c) {
     reply_map(r, known);
     for (size_t i = 2; i < c->argc; i++) {
         struct found f = find(c->argv[i].bytes);
-        if (f.command) reply_docs(r, f);
+        if (f.command) reply_docs(c, f);
     }
 }
 
@@ -299,54 +300,39 @@ static void getkeys_run(struct client *c) {
         reply_errorf(&c->reply, ERROR_ERR, "Invalid command specified");
         return;
     }
-    if (!command->first_key) {
+    int last = command_last_key(command);
+    if (!last) {
         reply_errorf(&c->reply, ERROR_ERR, "The command has no key arguments");
         return;
     }
-    size_t arity = (size_t)abs(command->arity), first = (size_t)command->first_key;
-    if (argc <= first || (command->arity > 0 ? argc != arity : argc < arity)) {
+    size_t arity = (size_t)abs(command->arity);
+    if (argc < 2 || (command->arity > 0 ? argc != arity : argc < arity)) {
         reply_errorf(&c->reply, ERROR_ERR, "Invalid number of arguments specified for command");
         return;
     }
-    size_t last =
-        command->last_key < 0 ? argc - (size_t)-command->last_key : (size_t)command->last_key;
-    size_t step = (size_t)command->key_step;
-    reply_array(&c->reply, (last - first) / step + 1);
-    for (size_t i = first; i <= last; i += step) reply_bulk(&c->reply, c->argv[2 + i].bytes);
+    size_t n = last < 0 ? argc - 1 : 1;
+    reply_array(&c->reply, n);
+    for (size_t i = 1; i <= n; i++) reply_bulk(&c->reply, c->argv[2 + i].bytes);
 }
 
 /* ---- the table */
 
-static const struct command_arg names_args[] = {
-    {.name = "command-name", .type = "string", .optional = 1, .multiple = 1}, {0}};
-static const struct command_arg filter_choice[] = {
-    {.name = "module-name", .type = "string", .token = "MODULE"},
-    {.name = "pattern", .type = "pattern", .token = "PATTERN"},
-    {0}};
-static const struct command_arg list_args[] = {{.name = "filterby",
-                                                .type = "oneof",
-                                                .token = "FILTERBY",
-                                                .optional = 1,
-                                                .args = filter_choice},
-                                               {0}};
-static const struct command_arg getkeys_args[] = {
-    {.name = "command", .type = "string"},
-    {.name = "arg", .type = "string", .optional = 1, .multiple = 1},
-    {0}};
-
 #define COMMAND_SUB(word, text, n, handler, docs)                                                  \
     {                                                                                              \
-        .name = word, .summary = text, .group = "server", .since = "0.1.0",                        \
+        .name = word, .summary = text, .group = "server",                                          \
         .complexity = "O(N) with N the commands", .arity = n,                                      \
-        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS, .run = handler, .args = docs     \
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS, .run = handler, .usage = docs    \
     }
 
 static const struct command command_subcommands[] = {
     COMMAND_SUB("count", "How many commands there are", 2, count_run, NULL),
-    COMMAND_SUB("docs", "What commands do and which arguments they take", -2, docs_run, names_args),
-    COMMAND_SUB("getkeys", "Which arguments of a command are keys", -3, getkeys_run, getkeys_args),
-    COMMAND_SUB("info", "Arity, flags and keys of commands", -2, info_run, names_args),
-    COMMAND_SUB("list", "The names of commands", -2, list_run, list_args),
+    COMMAND_SUB("docs", "What commands do and which arguments they take", -2, docs_run,
+                "[command-name...]"),
+    COMMAND_SUB("getkeys", "Which arguments of a command are keys", -3, getkeys_run,
+                "command [arg...]"),
+    COMMAND_SUB("info", "Arity, flags and keys of commands", -2, info_run, "[command-name...]"),
+    COMMAND_SUB("list", "The names of commands", -2, list_run,
+                "[FILTERBY filterby(MODULE module-name|PATTERN pattern=pattern)]"),
     {0},
 };
 
@@ -355,7 +341,6 @@ static const struct command command_commands[] = {
         .name = "command",
         .summary = "Arity, flags and keys of all commands",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(N) with N the commands",
         .arity = -1,
         .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS,

@@ -156,85 +156,61 @@ static void quit_run(struct client *c) {
     client_close_after_reply(c);
 }
 
-static const struct command_arg message_optional[] = {
-    {.name = "message", .type = "string", .optional = 1}, {0}};
-static const struct command_arg message[] = {{.name = "message", .type = "string"}, {0}};
-static const struct command_arg select_args[] = {{.name = "index", .type = "integer"}, {0}};
-static const struct command_arg auth_args[] = {
-    {.name = "username", .type = "string", .optional = 1},
-    {.name = "password", .type = "string"},
-    {0}};
-static const struct command_arg hello_auth[] = {
-    {.name = "username", .type = "string"}, {.name = "password", .type = "string"}, {0}};
-static const struct command_arg hello_options[] = {
-    {.name = "protover", .type = "integer"},
-    {.name = "auth", .type = "block", .token = "AUTH", .optional = 1, .args = hello_auth},
-    {.name = "clientname", .type = "string", .token = "SETNAME", .optional = 1},
-    {0}};
-static const struct command_arg hello_args[] = {
-    {.name = "arguments", .type = "block", .optional = 1, .args = hello_options}, {0}};
-
 static const struct command connection_commands[] = {
     {
         .name = "ping",
         .summary = "Ask the server whether it is there",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
         .flags = COMMAND_FAST | COMMAND_STALE | COMMAND_SUBSCRIBED | COMMAND_TELLS,
         .run = ping_run,
-        .args = message_optional,
+        .usage = "[message]",
     },
     {
         .name = "echo",
         .summary = "Get back the argument",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 2,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS,
         .run = echo_run,
-        .args = message,
+        .usage = "message",
     },
     {
         .name = "hello",
         .summary = "Choose the version of the protocol, and learn whom one is talking to",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
         .run = hello_run,
-        .args = hello_args,
+        .usage = "[arguments(protover=integer [AUTH(username password)] [SETNAME clientname])]",
     },
     {
         .name = "auth",
         .summary = "Log in",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -2,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH | COMMAND_NOSCRIPT,
         .run = auth_run,
-        .args = auth_args,
+        .usage = "[username] password",
     },
     {
         .name = "select",
         .summary = "Choose the database, of which there is one",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 2,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE,
         .run = select_run,
-        .args = select_args,
+        .usage = "index=integer",
     },
     {
         .name = "reset",
         .summary = "Make the connection as it was when it was new",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 1,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH |
@@ -245,7 +221,6 @@ static const struct command connection_commands[] = {
         .name = "quit",
         .summary = "End the connection when what was asked before is answered",
         .group = "connection",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE | COMMAND_NOAUTH |

@@ -1,6 +1,5 @@
 /* TQ.CREATE, TQ.ALTER: what may be in a partition, and what becomes of samples that were had. */
 #include "cmd/cmd.h"
-#include "cmd/docs.h"
 
 #include "request/define.h"
 #include "server/client.h"
@@ -30,15 +29,12 @@ static int define_check_index_memory(struct server *s, const struct define *defi
         "INDEX: the new indexes need about %zu bytes, which 'maxmemory' does not leave", bytes);
 }
 
-static void define_run(struct client *c, bool alter) {
+static void define_run(struct client *c, const struct args_syntax *syntax) {
     struct server *s = c->server;
     struct define define;
     struct op op;
     struct error e;
-    int failed = request_define_parse(c->argv, c->argc, &s->scratch, &define, &e);
-    define.alter = alter;
-    if (!failed && alter && define.or_alter)
-        failed = error_set(&e, ERROR_ERR, "syntax error: OR ALTER belongs to TQ.CREATE");
+    int failed = args_parse(syntax, c->argv, c->argc, &s->scratch, &define, &e);
     if (!failed) failed = define_plan(s->store, &define, s->now_ms, &s->scratch, &op, &e);
     if (!failed) failed = server_check_new_partition(s, define.partition, &e);
     if (!failed) failed = define_check_index_memory(s, &define, &e);
@@ -54,55 +50,12 @@ static void define_run(struct client *c, bool alter) {
 }
 
 static void create_run(struct client *c) {
-    define_run(c, false);
+    define_run(c, &request_create_syntax);
 }
 
 static void alter_run(struct client *c) {
-    define_run(c, true);
+    define_run(c, &request_alter_syntax);
 }
-
-static const struct command_arg define_ahead_args[] = {
-    {.name = "task", .type = "string"}, {.name = "n", .type = "integer"}, {0}};
-static const struct command_arg define_retire_args[] = {
-    {.name = "n", .type = "integer"}, {.name = "task", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg define_index_args[] = {
-    {.name = "n", .type = "integer"}, {.name = "tag", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg define_field_args[] = {
-    {.name = "name", .type = "string"}, {.name = "type", .type = "string"}, {0}};
-static const struct command_arg define_fields_args[] = {
-    {.name = "m", .type = "integer"},
-    {.name = "field", .type = "block", .multiple = 1, .args = define_field_args},
-    {0}};
-#define DEFINE_CLAUSES                                                                             \
-    {.name = "n", .type = "integer", .token = "MAXSAMPLES", .optional = 1},                        \
-        {.name = "b", .type = "integer", .token = "MAXBYTES", .optional = 1},                      \
-        {.name = "ahead",                                                                          \
-         .type = "block",                                                                          \
-         .token = "MAXAHEAD",                                                                      \
-         .optional = 1,                                                                            \
-         .args = define_ahead_args},                                                               \
-        {.name = "retire",                                                                         \
-         .type = "block",                                                                          \
-         .token = "RETIRE",                                                                        \
-         .optional = 1,                                                                            \
-         .args = define_retire_args},                                                              \
-        {.name = "index",                                                                          \
-         .type = "block",                                                                          \
-         .token = "INDEX",                                                                         \
-         .optional = 1,                                                                            \
-         .args = define_index_args},                                                               \
-    {                                                                                              \
-        .name = "fields", .type = "block", .token = "FIELDS", .optional = 1,                       \
-        .args = define_fields_args                                                                 \
-    }
-
-static const struct command_arg create_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "or-alter", .type = "pure-token", .token = "OR ALTER", .optional = 1},
-    DEFINE_CLAUSES,
-    {0}};
-static const struct command_arg alter_args[] = {
-    {.name = "partition", .type = "key"}, DEFINE_CLAUSES, {0}};
 
 static const struct command define_commands[] = {
     {
@@ -110,32 +63,24 @@ static const struct command define_commands[] = {
         .summary =
             "Make a partition with bounds, declared fields, indexes, or tasks that retire samples",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N) with N the fields and tasks named; with OR ALTER, where the partition "
                       "exists, that of TQ.ALTER",
         .arity = -2,
         .flags = COMMAND_WRITE,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = create_run,
-        .args = create_args,
+        .syntax = &request_create_syntax,
     },
     {
         .name = "tq.alter",
         .summary = "Change bounds of a partition, declare fields or indexes, or name tasks that "
                    "retire samples",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N) with N the fields and tasks named; with RETIRE the samples; "
                       "a new index is built afterwards, O(M log M) with M the samples",
         .arity = -2,
         .flags = COMMAND_WRITE,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = alter_run,
-        .args = alter_args,
+        .syntax = &request_alter_syntax,
     },
     {0},
 };

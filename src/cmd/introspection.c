@@ -89,15 +89,6 @@ static void config_resetstat_run(struct client *c) {
 
 /* ---- the table */
 
-static const struct command_arg section_args[] = {
-    {.name = "section", .type = "string", .optional = 1, .multiple = 1}, {0}};
-static const struct command_arg get_args[] = {{.name = "pattern", .type = "pattern", .multiple = 1},
-                                              {0}};
-static const struct command_arg set_pair[] = {
-    {.name = "option", .type = "string"}, {.name = "value", .type = "string"}, {0}};
-static const struct command_arg set_args[] = {
-    {.name = "pair", .type = "block", .multiple = 1, .args = set_pair}, {0}};
-
 enum { CONFIG_FLAGS = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE };
 
 static const struct command config_subcommands[] = {
@@ -105,18 +96,16 @@ static const struct command config_subcommands[] = {
         .name = "get",
         .summary = "The values of options",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(N) with N the options",
         .arity = -3,
         .flags = CONFIG_FLAGS | COMMAND_TELLS,
         .run = config_get_run,
-        .args = get_args,
+        .usage = "pattern=pattern...",
     },
     {
         .name = "resetstat",
         .summary = "Begin counting anew",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(N) with N the commands",
         .arity = 2,
         .flags = CONFIG_FLAGS,
@@ -126,12 +115,11 @@ static const struct command config_subcommands[] = {
         .name = "set",
         .summary = "Set options, all of them or none",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(N) with N the options set",
         .arity = -4,
         .flags = CONFIG_FLAGS,
         .run = config_set_run,
-        .args = set_args,
+        .usage = "pair(option value)...",
     },
     {0},
 };
@@ -141,18 +129,16 @@ static const struct command introspection_commands[] = {
         .name = "info",
         .summary = "How the server is doing",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(N) with N the partitions and their fields",
         .arity = -1,
         .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS,
         .run = info_run,
-        .args = section_args,
+        .usage = "[section...]",
     },
     {
         .name = "time",
         .summary = "The server's clock: seconds since 1970, and microseconds",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 1,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE,
@@ -162,7 +148,6 @@ static const struct command introspection_commands[] = {
         .name = "config",
         .summary = "Commands about options",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "Depends on subcommand",
         .arity = -2,
         .subcommands = config_subcommands,

@@ -177,49 +177,33 @@ static void keys_run(struct client *c) {
 
 /* ---- the table */
 
-static const struct command_arg keys_arg[] = {{.name = "partition", .type = "key", .multiple = 1},
-                                              {0}};
-static const struct command_arg key_arg[] = {{.name = "partition", .type = "key"}, {0}};
-static const struct command_arg pattern_arg[] = {{.name = "pattern", .type = "pattern"}, {0}};
-static const struct command_arg scan_args[] = {
-    {.name = "cursor", .type = "integer"},
-    {.name = "pattern", .type = "pattern", .token = "MATCH", .optional = 1},
-    {.name = "count", .type = "integer", .token = "COUNT", .optional = 1},
-    {.name = "type", .type = "string", .token = "TYPE", .optional = 1},
-    {0}};
-static const struct command_arg flush_choice[] = {
-    {.name = "async", .type = "pure-token", .token = "ASYNC"},
-    {.name = "sync", .type = "pure-token", .token = "SYNC"},
-    {0}};
-static const struct command_arg flush_args[] = {
-    {.name = "flush-type", .type = "oneof", .optional = 1, .args = flush_choice}, {0}};
-
-#define KEYSPACE(word, text, n, how, last, handler, docs, cost)                                    \
+#define KEYSPACE(word, text, n, how, handler, docs, cost)                                          \
     {                                                                                              \
-        .name = word, .summary = text, .group = "generic", .since = "0.1.0", .complexity = cost,   \
-        .arity = n, .flags = how, .first_key = (last) != 0, .last_key = last,                      \
-        .key_step = (last) != 0, .run = handler, .args = docs                                      \
+        .name = word, .summary = text, .group = "generic", .complexity = cost, .arity = n,         \
+        .flags = how, .run = handler, .usage = docs                                                \
     }
 
 static const struct command keyspace_commands[] = {
-    KEYSPACE("dbsize", "How many partitions there are", 1, COMMAND_READONLY | COMMAND_FAST, 0,
+    KEYSPACE("dbsize", "How many partitions there are", 1, COMMAND_READONLY | COMMAND_FAST,
              dbsize_run, NULL, "O(1)"),
     KEYSPACE("exists", "How many of these partitions there are", -2,
-             COMMAND_READONLY | COMMAND_FAST, -1, exists_run, keys_arg, "O(N) with N the names"),
+             COMMAND_READONLY | COMMAND_FAST, exists_run, "partition=key...",
+             "O(N) with N the names"),
     KEYSPACE("type", "What a name stands for: partition, or none", 2,
-             COMMAND_READONLY | COMMAND_FAST, 1, type_run, key_arg, "O(1)"),
-    KEYSPACE("del", "Drop partitions with all their state", -2, COMMAND_WRITE, -1, del_run,
-             keys_arg, "O(N) with N the chunks of the partitions"),
-    KEYSPACE("unlink", "Drop partitions with all their state", -2, COMMAND_WRITE | COMMAND_FAST, -1,
-             del_run, keys_arg, "O(N) with N the chunks of the partitions"),
-    KEYSPACE("scan", "Partition names, some at a time", -2, COMMAND_READONLY, 0, scan_run,
-             scan_args, "O(N) with N the partitions examined"),
-    KEYSPACE("keys", "All partition names that match a pattern", 2, COMMAND_READONLY, 0, keys_run,
-             pattern_arg, "O(N) with N the partitions"),
-    KEYSPACE("flushall", "Drop all partitions", -1, COMMAND_WRITE, 0, flush_run, flush_args,
-             "O(N) with N the chunks of all partitions"),
-    KEYSPACE("flushdb", "Drop all partitions", -1, COMMAND_WRITE, 0, flush_run, flush_args,
-             "O(N) with N the chunks of all partitions"),
+             COMMAND_READONLY | COMMAND_FAST, type_run, "partition=key", "O(1)"),
+    KEYSPACE("del", "Drop partitions with all their state", -2, COMMAND_WRITE, del_run,
+             "partition=key...", "O(N) with N the chunks of the partitions"),
+    KEYSPACE("unlink", "Drop partitions with all their state", -2, COMMAND_WRITE | COMMAND_FAST,
+             del_run, "partition=key...", "O(N) with N the chunks of the partitions"),
+    KEYSPACE("scan", "Partition names, some at a time", -2, COMMAND_READONLY, scan_run,
+             "cursor=integer [MATCH pattern=pattern] [COUNT count=integer] [TYPE type]",
+             "O(N) with N the partitions examined"),
+    KEYSPACE("keys", "All partition names that match a pattern", 2, COMMAND_READONLY, keys_run,
+             "pattern=pattern", "O(N) with N the partitions"),
+    KEYSPACE("flushall", "Drop all partitions", -1, COMMAND_WRITE, flush_run,
+             "[flush-type(ASYNC|SYNC)]", "O(N) with N the chunks of all partitions"),
+    KEYSPACE("flushdb", "Drop all partitions", -1, COMMAND_WRITE, flush_run,
+             "[flush-type(ASYNC|SYNC)]", "O(N) with N the chunks of all partitions"),
     {0},
 };
 

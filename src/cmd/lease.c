@@ -1,6 +1,5 @@
 /* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were handed out for a time. */
 #include "cmd/cmd.h"
-#include "cmd/docs.h"
 
 #include <stdio.h>
 
@@ -35,7 +34,7 @@ static void ack_run(struct client *c) {
     struct lease_request request;
     struct op op = {0};
     struct error e;
-    int failed = request_ack_parse(c->argv, c->argc, &s->scratch, &request, &e);
+    int failed = args_parse(&request_ack_syntax, c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed && lease_reply_again(c, &request, false)) return;
     if (!failed) failed = lease_plan_ack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
     const struct commit_due due = {.n = op.select.n, .seqs = op.select.seqs};
@@ -47,7 +46,7 @@ static void nack_run(struct client *c) {
     struct lease_request request;
     struct op op;
     struct error e;
-    int failed = request_nack_parse(c->argv, c->argc, &s->scratch, &request, &e);
+    int failed = args_parse(&request_nack_syntax, c->argv, c->argc, &s->scratch, &request, &e);
     if (!failed && lease_reply_again(c, &request, true)) return;
     if (!failed) failed = lease_plan_nack(s->store, &request, s->now_ms, &s->scratch, &op, &e);
     /* The lease may go on, and the reply is remembered. */
@@ -58,12 +57,13 @@ static void nack_run(struct client *c) {
 
 static void extend_run(struct client *c) {
     struct server *s = c->server;
-    struct lease_request request;
-    int64_t lease_ms;
+    struct extend_request request;
     struct op op;
     struct error e;
-    int failed = request_extend_parse(c->argv, c->argc, &s->scratch, &request, &lease_ms, &e);
-    if (!failed) failed = lease_plan_extend(s->store, &request, lease_ms, s->now_ms, &op, &e);
+    int failed = args_parse(&request_extend_syntax, c->argv, c->argc, &s->scratch, &request, &e);
+    if (!failed)
+        failed =
+            lease_plan_extend(s->store, &request.lease, (int64_t)request.ms, s->now_ms, &op, &e);
     lease_commit(c, failed, &op, NULL, &e);
 }
 
@@ -93,53 +93,33 @@ static bool leases_concerns(const struct consumer *task, struct span only) {
 
 static void leases_run(struct client *c) {
     struct server *s = c->server;
-    struct span name, only;
+    struct leases_request request;
     struct error e;
-    if (request_leases_parse(c->argv, c->argc, &s->scratch, &name, &only, &e)) {
+    if (args_parse(&request_leases_syntax, c->argv, c->argc, &s->scratch, &request, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
-    const struct partition *p = store_find(s->store, name);
+    const struct partition *p = store_find(s->store, request.partition);
     if (!p) {
-        reply_errorf(&c->reply, ERROR_NOPART, "no partition %s", QUOTE(name));
+        reply_errorf(&c->reply, ERROR_NOPART, "no partition %s", QUOTE(request.partition));
         return;
     }
     size_t n = 0;
     for (size_t i = 0; i < p->tasks_count; i++)
-        if (leases_concerns(p->tasks[i], only)) n += p->tasks[i]->leases_count;
+        if (leases_concerns(p->tasks[i], request.task)) n += p->tasks[i]->leases_count;
     reply_array(&c->reply, n);
     for (size_t i = 0; i < p->tasks_count; i++) {
         const struct consumer *task = p->tasks[i];
-        const struct lease *lease = leases_concerns(task, only) ? lease_after(task, 0) : NULL;
+        const struct lease *lease =
+            leases_concerns(task, request.task) ? lease_after(task, 0) : NULL;
         for (; lease; lease = lease_after(task, lease->id)) leases_entry(c, lease);
     }
 }
 
-static const struct command_arg ack_args[] = {{.name = "partition", .type = "key"},
-                                              {.name = "task", .type = "string"},
-                                              {.name = "lease", .type = "string"},
-                                              {0}};
-static const struct command_arg nack_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "task", .type = "string"},
-    {.name = "lease", .type = "string"},
-    {.name = "keys", .type = "block", .token = "KEYS", .optional = 1, .args = docs_keys},
-    {0}};
-static const struct command_arg extend_args[] = {{.name = "partition", .type = "key"},
-                                                 {.name = "task", .type = "string"},
-                                                 {.name = "lease", .type = "string"},
-                                                 {.name = "ms", .type = "integer"},
-                                                 {0}};
-static const struct command_arg leases_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "task", .type = "string", .token = "TASK", .optional = 1},
-    {0}};
-
 #define LEASE_COMMAND(NAME, SUMMARY, COMPLEXITY, ARITY, FLAGS, RUN)                                \
     {                                                                                              \
-        .name = "tq." NAME, .summary = SUMMARY, .group = "samples", .since = "0.1.0",              \
-        .complexity = COMPLEXITY, .arity = ARITY, .flags = FLAGS, .first_key = 1, .last_key = 1,   \
-        .key_step = 1, .run = RUN##_run, .args = RUN##_args,                                       \
+        .name = "tq." NAME, .summary = SUMMARY, .group = "samples", .complexity = COMPLEXITY,      \
+        .arity = ARITY, .flags = FLAGS, .run = RUN##_run, .syntax = &request_##RUN##_syntax,       \
     }
 
 static const struct command lease_commands[] = {

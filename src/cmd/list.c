@@ -1,6 +1,5 @@
 /* TQ.LIST, TQ.COUNT: which samples there are. */
 #include "cmd/cmd.h"
-#include "cmd/docs.h"
 
 #include <stdio.h>
 
@@ -86,7 +85,7 @@ static void list_run(struct client *c) {
     }
     struct list list;
     struct error e;
-    if (request_list_parse(c->argv, c->argc, &c->server->scratch, &list, &e)) {
+    if (args_parse(&request_list_syntax, c->argv, c->argc, &c->server->scratch, &list, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
@@ -104,7 +103,7 @@ static void list_run(struct client *c) {
 static bool count_try(struct client *c, struct scan_need *need) {
     struct count count;
     struct error e;
-    if (request_count_parse(c->argv, c->argc, &c->server->scratch, &count, &e)) {
+    if (args_parse(&request_count_syntax, c->argv, c->argc, &c->server->scratch, &count, &e)) {
         reply_error(&c->reply, &e);
         return true;
     }
@@ -143,51 +142,27 @@ static void count_run(struct client *c) {
     scan_run(c, count_try);
 }
 
-static const struct command_arg list_args[] = {
-    {.name = "partition", .type = "key", .optional = 1},
-    {.name = "c", .type = "string", .token = "CURSOR", .optional = 1},
-    {.name = "n", .type = "integer", .token = "COUNT", .optional = 1},
-    {.name = "pattern", .type = "pattern", .token = "MATCH", .optional = 1},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
-    {.name = "with-tags", .type = "pure-token", .token = "WITH TAGS", .optional = 1},
-    {.name = "with-fields", .type = "pure-token", .token = "WITH FIELDS", .optional = 1},
-    {0}};
-static const struct command_arg count_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = docs_fields},
-    {.name = "task", .type = "string", .token = "TASK", .optional = 1},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
-    {0}};
-
 static const struct command list_commands[] = {
     {
         .name = "tq.list",
         .summary = "List partitions, or page through the samples of one in insertion order",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N) with N the samples examined, COUNT at most",
         .arity = -1,
         .flags = COMMAND_READONLY,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = list_run,
-        .args = list_args,
+        .syntax = &request_list_syntax,
     },
     {
         .name = "tq.count",
         .summary = "Count the samples that have fields, meet conditions and are left for a task",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(1) where at most one clause decides; else O(N/64) with N the samples not "
                       "yet consumed; with a WHERE not used lately O(N), in slices",
         .arity = -2,
         .flags = COMMAND_READONLY,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = count_run,
-        .args = count_args,
+        .syntax = &request_count_syntax,
     },
     {0},
 };

@@ -1,7 +1,6 @@
 /* TQ.MGET: samples out, by key. */
 #include "cmd/cmd.h"
 #include "cmd/columns.h"
-#include "cmd/docs.h"
 #include "cmd/render.h"
 
 #include "request/mget.h"
@@ -102,7 +101,7 @@ static void mget_run(struct client *c) {
     struct mget mget;
     struct mget_rows rows;
     struct error e;
-    if (request_mget_parse(c->argv, c->argc, &c->server->scratch, &mget, &e) ||
+    if (args_parse(&request_mget_syntax, c->argv, c->argc, &c->server->scratch, &mget, &e) ||
         mget_resolve(c, &mget, &rows, &e)) {
         reply_error(&c->reply, &e);
         return;
@@ -129,42 +128,16 @@ static void mget_run(struct client *c) {
     }
 }
 
-static const struct command_arg mget_as_args[] = {
-    {.name = "rows", .type = "pure-token", .token = "ROWS"},
-    {.name = "text", .type = "pure-token", .token = "TEXT"},
-    {.name = "columns", .type = "pure-token", .token = "COLUMNS"},
-    {0}};
-static const struct command_arg mget_missing_args[] = {
-    {.name = "error", .type = "pure-token", .token = "ERROR"},
-    {.name = "null", .type = "pure-token", .token = "NULL"},
-    {.name = "skip", .type = "pure-token", .token = "SKIP"},
-    {0}};
-static const struct command_arg mget_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "keys", .type = "block", .token = "KEYS", .args = docs_keys},
-    {.name = "fields", .type = "block", .token = "FIELDS", .optional = 1, .args = docs_fields},
-    {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = mget_as_args},
-    {.name = "missing",
-     .type = "oneof",
-     .token = "MISSING",
-     .optional = 1,
-     .args = mget_missing_args},
-    {0}};
-
 static const struct command mget_commands[] = {
     {
         .name = "tq.mget",
         .summary = "Read fields of samples by key",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N*M) with N keys and M fields",
         .arity = -5,
         .flags = COMMAND_READONLY,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = mget_run,
-        .args = mget_args,
+        .syntax = &request_mget_syntax,
     },
     {0},
 };

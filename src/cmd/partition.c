@@ -1,6 +1,5 @@
 /* TQ.EXPECT, TQ.SEAL, TQ.SCHEMA, TQ.STATUS: a partition as a whole. */
 #include "cmd/cmd.h"
-#include "cmd/docs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -286,65 +285,46 @@ static void status_run(struct client *c) {
     status_indexes(r, p);
 }
 
-static const struct command_arg expect_args[] = {
-    {.name = "partition", .type = "key"}, {.name = "n", .type = "integer"}, {0}};
-
 static const struct command partition_commands[] = {
     {
         .name = "tq.expect",
         .summary = "Say how many samples a partition will have had when it is complete",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 3,
         .flags = COMMAND_WRITE | COMMAND_FAST,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = expect_run,
-        .args = expect_args,
+        .usage = "partition=key n=integer",
     },
     {
         .name = "tq.seal",
         .summary = "Say that no more samples will come into a partition",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 2,
         .flags = COMMAND_WRITE | COMMAND_FAST,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = seal_run,
-        .args = docs_partition,
+        .usage = "partition=key",
     },
     {
         .name = "tq.schema",
         .summary = "The fields of a partition with type, produced cells and bytes",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N) with N the fields",
         .arity = 2,
         .flags = COMMAND_READONLY | COMMAND_FAST,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = schema_run,
-        .args = docs_partition,
+        .usage = "partition=key",
     },
     {
         .name = "tq.status",
         .summary = "How a partition stands: samples, fields produced, tasks, bounds",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N+M log M) with N the fields and M the tasks and parked calls",
         .arity = 2,
         .flags = COMMAND_READONLY,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = status_run,
-        .args = docs_partition,
+        .usage = "partition=key",
     },
     {0},
 };

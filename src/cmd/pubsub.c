@@ -162,19 +162,6 @@ static void numpat_run(struct client *c) {
 
 /* ---- the table */
 
-static const struct command_arg channels_arg[] = {
-    {.name = "channel", .type = "string", .multiple = 1}, {0}};
-static const struct command_arg optional_channels_arg[] = {
-    {.name = "channel", .type = "string", .optional = 1, .multiple = 1}, {0}};
-static const struct command_arg patterns_arg[] = {
-    {.name = "pattern", .type = "pattern", .multiple = 1}, {0}};
-static const struct command_arg optional_patterns_arg[] = {
-    {.name = "pattern", .type = "pattern", .optional = 1, .multiple = 1}, {0}};
-static const struct command_arg optional_pattern_arg[] = {
-    {.name = "pattern", .type = "pattern", .optional = 1}, {0}};
-static const struct command_arg publish_args[] = {
-    {.name = "channel", .type = "string"}, {.name = "message", .type = "string"}, {0}};
-
 enum {
     LISTEN_FLAGS = COMMAND_PUBSUB | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
     ASK_FLAGS = COMMAND_PUBSUB | COMMAND_LOADING | COMMAND_STALE,
@@ -182,42 +169,40 @@ enum {
 
 #define PUBSUB_ENTRY(word, text, n, more, handler, docs, cost)                                     \
     {                                                                                              \
-        .name = word, .summary = text, .group = "pubsub", .since = "0.1.0", .complexity = cost,    \
-        .arity = n, .flags = more, .run = handler, .args = docs                                    \
+        .name = word, .summary = text, .group = "pubsub", .complexity = cost, .arity = n,          \
+        .flags = more, .run = handler, .usage = docs                                               \
     }
 
 static const struct command pubsub_subcommands[] = {
     PUBSUB_ENTRY("channels", "The channels that somebody is subscribed to by name", -2,
-                 ASK_FLAGS | COMMAND_TELLS, channels_run, optional_pattern_arg,
+                 ASK_FLAGS | COMMAND_TELLS, channels_run, "[pattern=pattern]",
                  "O(N) with N the channels"),
     PUBSUB_ENTRY("numpat", "How many patterns somebody is subscribed to", 2, ASK_FLAGS, numpat_run,
                  NULL, "O(1)"),
     PUBSUB_ENTRY("numsub", "How many are subscribed to these channels by name", -2,
-                 ASK_FLAGS | COMMAND_TELLS, numsub_run, optional_channels_arg,
-                 "O(N) with N the names"),
+                 ASK_FLAGS | COMMAND_TELLS, numsub_run, "[channel...]", "O(N) with N the names"),
     {0},
 };
 
 static const struct command pubsub_commands[] = {
     PUBSUB_ENTRY("subscribe", "Listen to channels", -2, LISTEN_FLAGS | COMMAND_SUBSCRIBED,
-                 subscribe_run, channels_arg, "O(N) with N the names"),
+                 subscribe_run, "channel...", "O(N) with N the names"),
     PUBSUB_ENTRY("unsubscribe", "Listen no more to these channels, or to any", -1,
-                 LISTEN_FLAGS | COMMAND_SUBSCRIBED, unsubscribe_run, optional_channels_arg,
+                 LISTEN_FLAGS | COMMAND_SUBSCRIBED, unsubscribe_run, "[channel...]",
                  "O(N) with N the names"),
     PUBSUB_ENTRY("psubscribe", "Listen to all channels that match patterns", -2,
-                 LISTEN_FLAGS | COMMAND_SUBSCRIBED, psubscribe_run, patterns_arg,
+                 LISTEN_FLAGS | COMMAND_SUBSCRIBED, psubscribe_run, "pattern=pattern...",
                  "O(N) with N the patterns"),
     PUBSUB_ENTRY("punsubscribe", "Listen no more to these patterns, or to any", -1,
-                 LISTEN_FLAGS | COMMAND_SUBSCRIBED, punsubscribe_run, optional_patterns_arg,
+                 LISTEN_FLAGS | COMMAND_SUBSCRIBED, punsubscribe_run, "[pattern=pattern...]",
                  "O(N) with N the patterns"),
     PUBSUB_ENTRY("publish", "Send a message to all who listen to a channel", 3,
-                 ASK_FLAGS | COMMAND_FAST, publish_run, publish_args,
+                 ASK_FLAGS | COMMAND_FAST, publish_run, "channel message",
                  "O(N+M) with N the receivers and M the patterns of all clients"),
     {
         .name = "pubsub",
         .summary = "Commands about channels",
         .group = "pubsub",
-        .since = "0.1.0",
         .complexity = "Depends on subcommand",
         .arity = -2,
         .subcommands = pubsub_subcommands,

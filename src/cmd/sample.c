@@ -4,7 +4,6 @@
  * the input buffer and are parsed once more from there, into scratch of its own. */
 #include "cmd/cmd.h"
 #include "cmd/columns.h"
-#include "cmd/docs.h"
 #include "cmd/render.h"
 
 #include <stdio.h>
@@ -236,7 +235,8 @@ static struct sample_waiting *sample_keep(struct client *c, enum client_keep wha
                                           struct error *e) {
     if (client_keep_argv(c, what, e)) return NULL;
     struct sample_waiting *waiting = mem_calloc(1, sizeof(*waiting));
-    if (request_sample_parse(c->argv, c->argc, &waiting->scratch, &waiting->sample, e))
+    if (args_parse(&request_sample_syntax, c->argv, c->argc, &waiting->scratch, &waiting->sample,
+                   e))
         abort(); /* it parsed a moment ago */
     waiting->sample.take.evaluations = scan_limit(c);
     return waiting;
@@ -375,7 +375,8 @@ static void sample_run(struct client *c) {
     struct sample sample;
     struct error e;
     struct waiter_lack lack;
-    int failed = request_sample_parse(c->argv, c->argc, &c->server->scratch, &sample, &e);
+    int failed =
+        args_parse(&request_sample_syntax, c->argv, c->argc, &c->server->scratch, &sample, &e);
     sample.take.evaluations = scan_limit(c);
     if (failed || sample_finish(c, &sample.take, &e)) {
         reply_error(&c->reply, &e);
@@ -397,75 +398,17 @@ static void sample_run(struct client *c) {
     }
 }
 
-static const struct command_arg sample_random_args[] = {
-    {.name = "random", .type = "pure-token", .token = "RANDOM"},
-    {.name = "s", .type = "integer", .token = "SEED", .optional = 1},
-    {0}};
-static const struct command_arg sample_priority_args[] = {
-    {.name = "tag", .type = "string", .token = "PRIORITY"},
-    {.name = "p", .type = "double", .token = "EXPONENT", .optional = 1},
-    {.name = "s", .type = "integer", .token = "SEED", .optional = 1},
-    {0}};
-static const struct command_arg sample_group_args[] = {
-    {.name = "group", .type = "pure-token", .token = "GROUP"},
-    {.name = "n", .type = "integer", .optional = 1},
-    {0}};
-static const struct command_arg sample_balanced_args[] = {
-    {.name = "tag", .type = "string", .token = "BALANCED"},
-    {.name = "ranks", .type = "integer"},
-    {.name = "groups", .type = "block", .optional = 1, .args = sample_group_args},
-    {0}};
-static const struct command_arg sample_sampler_args[] = {
-    {.name = "sequential", .type = "pure-token", .token = "SEQUENTIAL"},
-    {.name = "lifo", .type = "pure-token", .token = "LIFO"},
-    {.name = "random", .type = "block", .args = sample_random_args},
-    {.name = "max", .type = "string", .token = "MAX"},
-    {.name = "min", .type = "string", .token = "MIN"},
-    {.name = "priority", .type = "block", .args = sample_priority_args},
-    {.name = "groups", .type = "block", .args = sample_group_args},
-    {.name = "balanced", .type = "block", .args = sample_balanced_args},
-    {0}};
-static const struct command_arg sample_as_args[] = {
-    {.name = "rows", .type = "pure-token", .token = "ROWS"},
-    {.name = "text", .type = "pure-token", .token = "TEXT"},
-    {.name = "columns", .type = "pure-token", .token = "COLUMNS"},
-    {.name = "keys", .type = "pure-token", .token = "KEYS"},
-    {0}};
-static const struct command_arg sample_once_args[] = {
-    {.name = "holder", .type = "string"}, {.name = "call", .type = "integer"}, {0}};
-static const struct command_arg sample_args[] = {
-    {.name = "partition", .type = "key"},
-    {.name = "task", .type = "string"},
-    {.name = "n", .type = "integer", .token = "COUNT"},
-    {.name = "fields", .type = "block", .token = "FIELDS", .args = docs_fields},
-    {.name = "sampler", .type = "oneof", .token = "BY", .optional = 1, .args = sample_sampler_args},
-    {.name = "where", .type = "block", .token = "WHERE", .optional = 1, .args = docs_where},
-    {.name = "r", .type = "integer", .token = "RANK", .optional = 1},
-    {.name = "b", .type = "integer", .token = "BATCH", .optional = 1},
-    {.name = "d", .type = "integer", .token = "DONE", .optional = 1},
-    {.name = "k", .type = "integer", .token = "ATLEAST", .optional = 1},
-    {.name = "keep", .type = "pure-token", .token = "KEEP", .optional = 1},
-    {.name = "lease-ms", .type = "integer", .token = "LEASE", .optional = 1},
-    {.name = "once", .type = "block", .token = "ONCE", .optional = 1, .args = sample_once_args},
-    {.name = "ms", .type = "integer", .token = "BLOCK", .optional = 1},
-    {.name = "as", .type = "oneof", .token = "AS", .optional = 1, .args = sample_as_args},
-    {0}};
-
 static const struct command sample_commands[] = {
     {
         .name = "tq.sample",
         .summary =
             "Take samples that are complete in the fields and mark them consumed by the task",
         .group = "samples",
-        .since = "0.1.0",
         .complexity = "O(N*M) with N samples taken and M fields",
         .arity = -8,
         .flags = COMMAND_WRITE | COMMAND_BLOCKING,
-        .first_key = 1,
-        .last_key = 1,
-        .key_step = 1,
         .run = sample_run,
-        .args = sample_args,
+        .syntax = &request_sample_syntax,
     },
     {0},
 };

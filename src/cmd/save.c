@@ -40,15 +40,11 @@ static void bgrewriteaof_run(struct client *c) {
                                       : "Background append only file rewriting started");
 }
 
-static const struct command_arg bgsave_args[] = {
-    {.name = "schedule", .type = "pure-token", .token = "SCHEDULE", .optional = 1}, {0}};
-
 static const struct command save_commands[] = {
     {
         .name = "save",
         .summary = "Write a snapshot while everything waits",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(N) with N bytes held",
         .arity = 1,
         .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_NO_MULTI,
@@ -58,18 +54,16 @@ static const struct command save_commands[] = {
         .name = "bgsave",
         .summary = "Write a snapshot in the background",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
         .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT,
         .run = bgsave_run,
-        .args = bgsave_args,
+        .usage = "[SCHEDULE]",
     },
     {
         .name = "lastsave",
         .summary = "When the last snapshot was written, in seconds since 1970",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 1,
         .flags = COMMAND_FAST | COMMAND_LOADING | COMMAND_STALE,
@@ -79,7 +73,6 @@ static const struct command save_commands[] = {
         .name = "bgrewriteaof",
         .summary = "Begin the op log anew with a snapshot, in the background",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 1,
         .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT,

@@ -46,28 +46,17 @@ static void shutdown_run(struct client *c) {
     client_close_after_reply(c); /* what it pipelined behind is not run */
 }
 
-static const struct command_arg shutdown_save_args[] = {
-    {.name = "nosave", .type = "pure-token", .token = "NOSAVE"},
-    {.name = "save", .type = "pure-token", .token = "SAVE"},
-    {0}};
-static const struct command_arg shutdown_args[] = {
-    {.name = "save", .type = "oneof", .optional = 1, .args = shutdown_save_args},
-    {.name = "now", .type = "pure-token", .token = "NOW", .optional = 1},
-    {.name = "force", .type = "pure-token", .token = "FORCE", .optional = 1},
-    {0}};
-
 static const struct command shutdown_commands[] = {
     {
         .name = "shutdown",
         .summary = "End the server, after a snapshot where that is configured or asked for",
         .group = "server",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = -1,
         .flags =
             COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_NO_MULTI,
         .run = shutdown_run,
-        .args = shutdown_args,
+        .usage = "[save(NOSAVE|SAVE)] [NOW] [FORCE]",
     },
     {0},
 };

@@ -71,9 +71,6 @@ static void unwatch_run(struct client *c) {
     reply_status(&c->reply, "OK");
 }
 
-static const struct command_arg watch_args[] = {{.name = "partition", .type = "key", .multiple = 1},
-                                                {0}};
-
 enum {
     FLAGS = COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
 };
@@ -83,7 +80,6 @@ static const struct command transaction_commands[] = {
         .name = "multi",
         .summary = "Begin to keep commands, to run them together",
         .group = "transactions",
-        .since = "0.1.0",
         .complexity = "O(1)",
         .arity = 1,
         .flags = FLAGS | COMMAND_FAST | COMMAND_AT_ONCE,
@@ -93,7 +89,6 @@ static const struct command transaction_commands[] = {
         .name = "exec",
         .summary = "Run the commands kept since MULTI, with nothing of others between them",
         .group = "transactions",
-        .since = "0.1.0",
         .complexity = "Depends on the commands",
         .arity = 1,
         .flags = FLAGS | COMMAND_AT_ONCE | COMMAND_EXEC,
@@ -103,7 +98,6 @@ static const struct command transaction_commands[] = {
         .name = "discard",
         .summary = "Forget the commands kept since MULTI",
         .group = "transactions",
-        .since = "0.1.0",
         .complexity = "O(N) with N the commands kept",
         .arity = 1,
         .flags = FLAGS | COMMAND_FAST | COMMAND_AT_ONCE,
@@ -113,21 +107,16 @@ static const struct command transaction_commands[] = {
         .name = "watch",
         .summary = "Have EXEC run nothing if anything is done to these partitions before it",
         .group = "transactions",
-        .since = "0.1.0",
         .complexity = "O(N) with N the partitions",
         .arity = -2,
         .flags = FLAGS | COMMAND_FAST | COMMAND_AT_ONCE,
-        .first_key = 1,
-        .last_key = -1,
-        .key_step = 1,
         .run = watch_run,
-        .args = watch_args,
+        .usage = "partition=key...",
     },
     {
         .name = "unwatch",
         .summary = "Watch no partition any more",
         .group = "transactions",
-        .since = "0.1.0",
         .complexity = "O(N) with N the partitions watched",
         .arity = 1,
         .flags = FLAGS | COMMAND_FAST,

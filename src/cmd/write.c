@@ -29,6 +29,10 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
     return failed;
 }
 
+static const struct args_block *write_block(const struct write_kind *kind, const void *request) {
+    return (const struct args_block *)((const char *)request + kind->block);
+}
+
 static bool write_may_pass(const struct error *e) {
     return e->passes || e->code == ERROR_OOM;
 }
@@ -109,14 +113,14 @@ static int write_park(struct client *c, const struct write_kind *kind, const str
                       struct error *e) {
     if (client_keep_argv(c, CLIENT_KEEP_PARKED, e)) return ERROR_OOM;
     struct write_waiting *waiting = mem_calloc(1, sizeof(*waiting));
-    struct args_block block;
     waiting->kind = kind;
     waiting->error = *why;
-    waiting->request = scratch_zalloc(&waiting->scratch, 1, kind->size);
-    if (kind->parse(c->argv, c->argc, &waiting->scratch, waiting->request, &block, e))
+    waiting->request = scratch_alloc(&waiting->scratch, 1, kind->syntax->size);
+    if (args_parse(kind->syntax, c->argv, c->argc, &waiting->scratch, waiting->request, e))
         abort(); /* it parsed a moment ago */
     struct waiter_lack lack = write_lack(c, why);
-    waiter_park(c, &write_waiter, waiting, &lack, lack.partition, lack.queue, block.ms);
+    waiter_park(c, &write_waiter, waiting, &lack, lack.partition, lack.queue,
+                write_block(kind, waiting->request)->ms);
     return 0;
 }
 
@@ -139,16 +143,15 @@ static bool write_has_to_queue(struct client *c, const struct write_kind *kind, 
 
 void write_run(struct client *c, const struct write_kind *kind) {
     struct server *s = c->server;
-    struct args_block block;
     struct error e;
-    void *request = scratch_zalloc(&s->scratch, 1, kind->size);
-    int failed = kind->parse(c->argv, c->argc, &s->scratch, request, &block, &e);
-    block.given = block.given && client_may_wait(c);
-    bool parks = !failed && block.given && write_has_to_queue(c, kind, request, &e);
+    void *request = scratch_alloc(&s->scratch, 1, kind->syntax->size);
+    int failed = args_parse(kind->syntax, c->argv, c->argc, &s->scratch, request, &e);
+    bool may_wait = write_block(kind, request)->given && client_may_wait(c);
+    bool parks = !failed && may_wait && write_has_to_queue(c, kind, request, &e);
     if (!failed && !parks) {
         failed = write_try(c, kind, request, WRITE_VALUES_FIRST, &e);
         if (!failed) return;
-        parks = block.given && write_may_pass(&e);
+        parks = may_wait && write_may_pass(&e);
         s->metrics.refused_oom += !parks && e.code == ERROR_OOM;
     }
     struct error why = e;

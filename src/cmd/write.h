@@ -11,9 +11,8 @@ struct reply;
 
 /* What TQ.PUT and TQ.MPUT differ in. */
 struct write_kind {
-    size_t size; /* of the request, which parse fills in */
-    int (*parse)(const struct resp_arg *argv, size_t argc, struct scratch *scratch, void *request,
-                 struct args_block *block, struct error *e);
+    const struct args_syntax *syntax;
+    size_t block; /* the struct args_block is so many bytes into the request */
     /* *held: there is nothing to do. */
     int (*plan)(const struct store *s, const void *request, enum write_order order, int64_t now_ms,
                 struct scratch *scratch, struct op *op, bool *held, struct error *e);

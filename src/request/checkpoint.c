@@ -13,35 +13,23 @@ static int checkpoint_partitions(struct args *a, void *request) {
                                          a->scratch, a->error);
 }
 
-static int checkpoint_meta(struct args *a, void *request) {
-    return args_bytes(a, "the text of META", &((struct checkpoint_request *)request)->text);
+static int checkpoint_head(struct args *a, void *request) {
+    return args_bytes(a, "the checkpoint's name", &((struct checkpoint_request *)request)->name);
 }
 
-static int checkpoint_replace(struct args *a, void *request) {
-    (void)a;
-    ((struct checkpoint_request *)request)->replace = true;
-    return 0;
-}
+#define CHECKPOINT_PARTITIONS                                                                      \
+    ARGS_CLAUSE("PARTITIONS", "(n=integer partition...)", checkpoint_partitions)
 
-static int checkpoint_parse(struct args *a, const struct args_clause *table, size_t n,
-                            struct checkpoint_request *out) {
-    *out = (struct checkpoint_request){0};
-    int failed = args_bytes(a, "the checkpoint's name", &out->name);
-    return failed ? failed : args_clauses(a, table, n, out);
-}
+static const struct args_clause checkpoint_clauses[] = {
+    CHECKPOINT_PARTITIONS,
+    ARGS_MEMBER("META", "text", args_value, struct checkpoint_request, text),
+    {0}};
+static const struct args_clause restore_clauses[] = {
+    CHECKPOINT_PARTITIONS,
+    ARGS_MEMBER("REPLACE", "", args_flag, struct checkpoint_request, replace),
+    {0}};
 
-int request_checkpoint_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                             struct checkpoint_request *out, struct error *e) {
-    static const struct args_clause table[] = {{"PARTITIONS", checkpoint_partitions, false},
-                                               {"META", checkpoint_meta, false}};
-    struct args a = args_open(argv, argc, scratch, e);
-    return checkpoint_parse(&a, table, sizeof(table) / sizeof(table[0]), out);
-}
-
-int request_restore_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                          struct checkpoint_request *out, struct error *e) {
-    static const struct args_clause table[] = {{"PARTITIONS", checkpoint_partitions, false},
-                                               {"REPLACE", checkpoint_replace, false}};
-    struct args a = args_open(argv, argc, scratch, e);
-    return checkpoint_parse(&a, table, sizeof(table) / sizeof(table[0]), out);
-}
+const struct args_syntax request_checkpoint_syntax = {sizeof(struct checkpoint_request), "name",
+                                                      checkpoint_head, checkpoint_clauses, NULL};
+const struct args_syntax request_restore_syntax = {sizeof(struct checkpoint_request), "name",
+                                                   checkpoint_head, restore_clauses, NULL};

@@ -1,65 +1,45 @@
 /* See clear.h. */
 #include "request/clear.h"
 
-static int clear_keys(struct args *a, void *request) {
-    struct select *select = &((struct clear *)request)->select;
+static int select_head(struct args *a, void *select) {
+    return args_partition(a, &((struct select *)select)->partition);
+}
+
+static int select_keys(struct args *a, void *out) {
+    struct select *select = out;
     return args_keys(a, &select->n_keys, &select->keys);
-}
-
-static int clear_where(struct args *a, void *request) {
-    return args_where(a, &((struct clear *)request)->select.where);
-}
-
-static int clear_what(struct args *a, struct clear *clear, enum select_names what) {
-    if (clear->what != SELECT_SAMPLES)
-        return error_set(a->error, ERROR_ERR, "syntax error: FIELDS and TAGS exclude each other");
-    clear->what = what;
-    return 0;
 }
 
 static int clear_fields(struct args *a, void *request) {
     struct clear *clear = request;
-    int failed = clear_what(a, clear, SELECT_FIELDS);
-    return failed ? failed : args_fields(a, &clear->n_names, &clear->names);
+    clear->what = SELECT_FIELDS;
+    return args_fields(a, &clear->n_names, &clear->names);
 }
 
 static int clear_tags(struct args *a, void *request) {
     struct clear *clear = request;
-    int failed = clear_what(a, clear, SELECT_TAGS);
-    return failed ? failed : args_tags(a, &clear->n_names, &clear->names);
+    clear->what = SELECT_TAGS;
+    return args_tags(a, &clear->n_names, &clear->names);
 }
 
-int request_clear_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                        struct clear *out, struct error *e) {
-    static const struct args_clause table[] = {
-        {"KEYS", clear_keys, false},
-        {"WHERE", clear_where, false},
-        {"FIELDS", clear_fields, false},
-        {"TAGS", clear_tags, false},
-    };
-    *out = (struct clear){0};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->select.partition);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    return failed;
-}
+#define CLEAR_NAMES "(m=integer name...)"
 
-static int reset_keys(struct args *a, void *request) {
-    struct select *select = &((struct reset *)request)->select;
-    return args_keys(a, &select->n_keys, &select->keys);
-}
+static const struct args_clause clear_clauses[] = {
+    ARGS_CLAUSE("KEYS", ARGS_KEYS, select_keys),
+    ARGS_MEMBER("WHERE", ARGS_WHERE, args_where, struct clear, select.where),
+    ARGS_CLAUSE("FIELDS", CLEAR_NAMES, clear_fields, .choice = "what"),
+    ARGS_CLAUSE("TAGS", CLEAR_NAMES, clear_tags, .choice = "what"),
+    {0}};
 
-static int reset_task(struct args *a, void *request) {
-    return args_task(a, &((struct reset *)request)->task);
-}
+static const struct args_clause reset_clauses[] = {
+    ARGS_MEMBER("TASK", "task", args_task, struct reset, task),
+    ARGS_CLAUSE("KEYS", ARGS_KEYS, select_keys),
+    {0}};
 
-int request_reset_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                        struct reset *out, struct error *e) {
-    static const struct args_clause table[] = {{"KEYS", reset_keys, false},
-                                               {"TASK", reset_task, false}};
-    *out = (struct reset){0};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->select.partition);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    return failed;
-}
+const struct args_syntax request_clear_syntax = {sizeof(struct clear), "partition=key", select_head,
+                                                 clear_clauses, NULL};
+const struct args_syntax request_reset_syntax = {sizeof(struct reset), "partition=key", select_head,
+                                                 reset_clauses, NULL};
+
+_Static_assert(offsetof(struct clear, select) == 0 && offsetof(struct reset, select) == 0,
+               "what both select comes first");

@@ -3,28 +3,20 @@
 
 #include "store/tagindex.h"
 
-static int define_samples(struct args *a, void *request) {
-    struct define *define = request;
-    define->sets_samples = true;
-    return args_number(a, "MAXSAMPLES", 0, PARTITION_SAMPLES_MAX, &define->bounds.samples);
+static int create_head(struct args *a, void *request) {
+    return args_partition(a, &((struct define *)request)->partition);
 }
 
-static int define_bytes(struct args *a, void *request) {
-    struct define *define = request;
-    define->sets_bytes = true;
-    return args_number(a, "MAXBYTES", 0, INT64_MAX, &define->bounds.bytes);
+static int alter_head(struct args *a, void *request) {
+    ((struct define *)request)->alter = true;
+    return create_head(a, request);
 }
 
 static int define_ahead(struct args *a, void *request) {
     struct define *define = request;
-    define->sets_ahead = true;
-    if (args_left(a) < 2)
-        return error_set(a->error, ERROR_ERR, "syntax error: MAXAHEAD task n: %s",
-                         args_left(a) ? "n is missing" : "task and n are missing");
     int failed = args_task(a, &define->bounds.ahead_task);
-    return failed
-               ? failed
-               : args_number(a, "MAXAHEAD task n", 0, PARTITION_SAMPLES_MAX, &define->bounds.ahead);
+    return failed ? failed
+                  : args_number(a, "MAXAHEAD's n", 0, PARTITION_SAMPLES_MAX, &define->bounds.ahead);
 }
 
 /* A list that may be empty: 0 stands for none from now on. */
@@ -42,13 +34,11 @@ static int define_list(struct args *a, const char *what, uint64_t max, size_t *n
 
 static int define_retire(struct args *a, void *request) {
     struct define *define = request;
-    define->sets_retire = true;
     return define_list(a, "RETIRE", UINT32_MAX, &define->bounds.n_retire, &define->bounds.retire);
 }
 
 static int define_index(struct args *a, void *request) {
     struct define *define = request;
-    define->sets_indexes = true;
     return define_list(a, "INDEX", TAGINDEX_MAX, &define->bounds.n_indexes,
                        &define->bounds.indexes);
 }
@@ -67,28 +57,34 @@ static int define_fields(struct args *a, void *request) {
     return 0;
 }
 
-static int define_or_alter(struct args *a, void *request) {
-    ((struct define *)request)->or_alter = true;
-    if (args_accept(a, "ALTER")) return 0;
-    return error_set(a->error, ERROR_ERR, "syntax error: expected ALTER after OR");
-}
-
 /* Known, and refused by name: there is nothing to stripe over. */
 static int define_stripes(struct args *a, void *request) {
     (void)request;
     return error_set(a->error, ERROR_ERR, "STRIPES needs shards, and this server has none");
 }
 
-int request_define_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                         struct define *out, struct error *e) {
-    static const struct args_clause table[] = {
-        {"MAXSAMPLES", define_samples, false}, {"MAXBYTES", define_bytes, false},
-        {"MAXAHEAD", define_ahead, false},     {"RETIRE", define_retire, false},
-        {"FIELDS", define_fields, false},      {"STRIPES", define_stripes, false},
-        {"OR", define_or_alter, false},        {"INDEX", define_index, false},
-    };
-    *out = (struct define){0};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->partition);
-    return failed ? failed : args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
+static int define_finish(struct args *a, void *request) {
+    struct define *define = request;
+    define->sets_samples = args_has(a, "MAXSAMPLES");
+    define->sets_bytes = args_has(a, "MAXBYTES");
+    define->sets_ahead = args_has(a, "MAXAHEAD");
+    define->sets_retire = args_has(a, "RETIRE");
+    define->sets_indexes = args_has(a, "INDEX");
+    return 0;
 }
+
+static const struct args_clause define_clauses[] = {
+    ARGS_MEMBER("OR ALTER", "", args_flag, struct define, or_alter), /* of TQ.CREATE only */
+    ARGS_NUMBER("MAXSAMPLES", "n", struct define, bounds.samples, 0, PARTITION_SAMPLES_MAX),
+    ARGS_NUMBER("MAXBYTES", "b", struct define, bounds.bytes, 0, INT64_MAX),
+    ARGS_CLAUSE("MAXAHEAD", "ahead(task n=integer)", define_ahead),
+    ARGS_CLAUSE("RETIRE", "(n=integer task...)", define_retire),
+    ARGS_CLAUSE("INDEX", "(n=integer tag...)", define_index),
+    ARGS_CLAUSE("FIELDS", "(m=integer field(name type)...)", define_fields),
+    ARGS_CLAUSE("STRIPES", "n=integer", define_stripes, .is_hidden = true),
+    {0}};
+
+const struct args_syntax request_create_syntax = {sizeof(struct define), "partition=key",
+                                                  create_head, define_clauses, define_finish};
+const struct args_syntax request_alter_syntax = {sizeof(struct define), "partition=key", alter_head,
+                                                 define_clauses + 1, define_finish};

@@ -1,22 +1,20 @@
-/* TQ.ACK partition task lease
- * TQ.NACK partition task lease [KEYS n key …]
- * TQ.EXTEND partition task lease ms
- * TQ.LEASES partition [TASK task] */
+/* TQ.ACK, TQ.NACK, TQ.EXTEND and TQ.LEASES: their arguments are in lease.c. */
 #ifndef TQ_REQUEST_LEASE_H
 #define TQ_REQUEST_LEASE_H
 
 #include "request/args.h"
 #include "store/lease.h"
 
-int request_ack_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                      struct lease_request *out, struct error *e);
-int request_nack_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct lease_request *out, struct error *e);
-int request_extend_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                         struct lease_request *out, int64_t *lease_ms, struct error *e);
+struct extend_request {
+    struct lease_request lease;
+    uint64_t ms;
+};
 
-/* task->ptr is NULL where none was given. */
-int request_leases_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                         struct span *partition, struct span *task, struct error *e);
+struct leases_request {
+    struct span partition, task; /* task.ptr NULL: of all tasks */
+};
+
+extern const struct args_syntax request_ack_syntax, request_nack_syntax, request_extend_syntax,
+    request_leases_syntax;
 
 #endif

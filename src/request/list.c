@@ -3,14 +3,13 @@
 
 #include "base/glob.h"
 
-enum { LIST_COUNT_DEFAULT = 1000 };
+/* ---- TQ.LIST ------------------------------------------------------------------------------ */
 
-static int list_cursor(struct args *a, void *request) {
-    return args_number(a, "CURSOR", 0, UINT64_MAX, &((struct list *)request)->cursor);
-}
-
-static int list_count(struct args *a, void *request) {
-    return args_number(a, "COUNT", 1, UINT32_MAX, &((struct list *)request)->count);
+static int list_head(struct args *a, void *request) {
+    enum { COUNT_DEFAULT = 1000 };
+    struct list *list = request;
+    list->count = COUNT_DEFAULT;
+    return args_partition(a, &list->partition);
 }
 
 static int list_match(struct args *a, void *request) {
@@ -20,35 +19,24 @@ static int list_match(struct args *a, void *request) {
     return failed ? failed : glob_check(list->match, a->error);
 }
 
-static int list_where(struct args *a, void *request) {
-    return args_where(a, &((struct list *)request)->where);
-}
+static const struct args_clause list_clauses[] = {
+    ARGS_CLAUSE("CURSOR", "c", args_integer, .member = offsetof(struct list, cursor),
+                .max = UINT64_MAX), /* a string to clients */
+    ARGS_NUMBER("COUNT", "n", struct list, count, 1, UINT32_MAX),
+    ARGS_CLAUSE("MATCH", "pattern=pattern", list_match),
+    ARGS_MEMBER("WHERE", ARGS_WHERE, args_where, struct list, where),
+    ARGS_MEMBER("WITH TAGS", "", args_flag, struct list, with_tags),
+    ARGS_MEMBER("WITH FIELDS", "", args_flag, struct list, with_fields),
+    {0}};
 
-static int list_with(struct args *a, void *request) {
-    struct list *list = request;
-    bool *with = NULL;
-    if (args_accept(a, "TAGS"))
-        with = &list->with_tags;
-    else if (args_accept(a, "FIELDS"))
-        with = &list->with_fields;
-    else
-        return error_set(a->error, ERROR_ERR, "WITH: expected TAGS or FIELDS");
-    if (*with) return error_set(a->error, ERROR_ERR, "syntax error: the same WITH is there twice");
-    *with = true;
-    return 0;
-}
+/* Without a partition, partitions are listed: cmd/list.c. */
+const struct args_syntax request_list_syntax = {sizeof(struct list), "[partition=key]", list_head,
+                                                list_clauses, NULL};
 
-int request_list_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct list *out, struct error *e) {
-    static const struct args_clause table[] = {
-        {"CURSOR", list_cursor, false}, {"COUNT", list_count, false}, {"MATCH", list_match, false},
-        {"WHERE", list_where, false},   {"WITH", list_with, true},
-    };
-    *out = (struct list){.count = LIST_COUNT_DEFAULT};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->partition);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    return failed;
+/* ---- TQ.COUNT ----------------------------------------------------------------------------- */
+
+static int count_head(struct args *a, void *request) {
+    return args_partition(a, &((struct count *)request)->partition);
 }
 
 static int count_fields(struct args *a, void *request) {
@@ -56,22 +44,11 @@ static int count_fields(struct args *a, void *request) {
     return args_fields(a, &count->n_fields, &count->fields);
 }
 
-static int count_task(struct args *a, void *request) {
-    return args_task(a, &((struct count *)request)->task);
-}
+static const struct args_clause count_clauses[] = {
+    ARGS_CLAUSE("FIELDS", ARGS_FIELDS, count_fields),
+    ARGS_MEMBER("TASK", "task", args_task, struct count, task),
+    ARGS_MEMBER("WHERE", ARGS_WHERE, args_where, struct count, where),
+    {0}};
 
-static int count_where(struct args *a, void *request) {
-    return args_where(a, &((struct count *)request)->where);
-}
-
-int request_count_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                        struct count *out, struct error *e) {
-    static const struct args_clause table[] = {{"FIELDS", count_fields, false},
-                                               {"TASK", count_task, false},
-                                               {"WHERE", count_where, false}};
-    *out = (struct count){0};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->partition);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    return failed;
-}
+const struct args_syntax request_count_syntax = {sizeof(struct count), "partition=key", count_head,
+                                                 count_clauses, NULL};

@@ -1,5 +1,4 @@
-/* TQ.LIST partition [CURSOR c] [COUNT n] [MATCH pattern] [WHERE …] [WITH TAGS] [WITH FIELDS]
- * TQ.COUNT partition [FIELDS m field …] [TASK task] [WHERE …] */
+/* TQ.LIST and TQ.COUNT: their clauses are in list.c. */
 #ifndef TQ_REQUEST_LIST_H
 #define TQ_REQUEST_LIST_H
 
@@ -21,9 +20,6 @@ struct count {
     struct where where;
 };
 
-int request_list_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct list *out, struct error *e);
-int request_count_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                        struct count *out, struct error *e);
+extern const struct args_syntax request_list_syntax, request_count_syntax;
 
 #endif

@@ -1,11 +1,12 @@
-/* TQ.MGET partition KEYS n key … [FIELDS m field …] [AS ROWS|TEXT|COLUMNS]
- * [MISSING ERROR|NULL|SKIP] */
+/* TQ.MGET: its clauses are in mget.c. */
 #ifndef TQ_REQUEST_MGET_H
 #define TQ_REQUEST_MGET_H
 
+#include "request/args.h"
 #include "request/form.h"
 
-enum missing { MISSING_DEFAULT, MISSING_NULL, MISSING_ERROR, MISSING_SKIP };
+/* In the order of the usage of MISSING. */
+enum missing { MISSING_ERROR, MISSING_NULL, MISSING_SKIP, MISSING_DEFAULT };
 
 struct mget {
     struct span partition;
@@ -15,7 +16,6 @@ struct mget {
     enum missing missing; /* never MISSING_DEFAULT */
 };
 
-int request_mget_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct mget *out, struct error *e);
+extern const struct args_syntax request_mget_syntax;
 
 #endif

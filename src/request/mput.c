@@ -1,44 +1,46 @@
 /* See mput.h. */
 #include "request/mput.h"
 
-struct mput_clauses {
-    struct mput *mput;
-    struct args_block *block;
-};
+/* KEYS comes first: lists of other clauses are as long as that of the keys. */
+static int mput_head(struct args *a, void *request) {
+    struct mput *mput = request;
+    return args_partition_keys(a, &mput->partition, &mput->n, &mput->keys);
+}
 
-/* n plain arguments, one for each key: no count of their own. */
-static int mput_each(struct args *a, const char *what, size_t n, const struct span **out) {
-    if (args_left(a) < n)
-        return error_set(a->error, ERROR_ERR, "%s: expected one for each of the %zu keys, got %zu",
-                         what, n, args_left(a));
+/* n plain arguments, one for each key: no count of their own. They have to be there. */
+static const struct span *mput_each(struct args *a, size_t n) {
     struct span *items = scratch_alloc(a->scratch, n, sizeof(*items));
     for (size_t i = 0; i < n; i++) items[i] = a->argv[a->at++].bytes;
-    *out = items;
-    return 0;
+    return items;
 }
 
 static int mput_groups(struct args *a, void *request) {
-    struct mput *mput = ((struct mput_clauses *)request)->mput;
+    struct mput *mput = request;
     int failed = args_number(a, "GROUPS' size", 1, GROUP_SIZE_MAX, &mput->group_size);
-    return failed ? failed : mput_each(a, "GROUPS", mput->n, &mput->group_ids);
+    if (failed) return failed;
+    if (args_left(a) < mput->n)
+        return args_fail(a,
+                         "GROUPS: expected an id for each of the %zu keys, but only %zu follow%s",
+                         mput->n, args_left(a), args_left(a) == 1 ? "s" : "");
+    mput->group_ids = mput_each(a, mput->n);
+    return 0;
 }
 
 static int mput_tags(struct args *a, void *request) {
-    struct mput *mput = ((struct mput_clauses *)request)->mput;
+    struct mput *mput = request;
     int failed = args_count(a, "TAGS", 1 + mput->n, &mput->n_tags);
     if (failed) return failed;
     struct mput_tag *tags = scratch_alloc(a->scratch, mput->n_tags, sizeof(*tags));
     for (size_t i = 0; i < mput->n_tags; i++) {
         tags[i].name = a->argv[a->at++].bytes;
-        failed = mput_each(a, "TAGS", mput->n, &tags[i].values);
-        if (failed) return failed;
+        tags[i].values = mput_each(a, mput->n);
     }
     mput->tags = tags;
     return 0;
 }
 
 static int mput_columns(struct args *a, void *request) {
-    struct mput *mput = ((struct mput_clauses *)request)->mput;
+    struct mput *mput = request;
     int failed = args_count(a, "COLUMNS", 4, &mput->n_columns);
     if (failed) return failed;
     struct mput_column *columns = scratch_zalloc(a->scratch, mput->n_columns, sizeof(*columns));
@@ -55,41 +57,15 @@ static int mput_columns(struct args *a, void *request) {
     return 0;
 }
 
-static int mput_nx(struct args *a, void *request) {
-    struct mput *mput = ((struct mput_clauses *)request)->mput;
-    if (mput->only)
-        return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
-    mput->only = PUT_NX;
-    return 0;
-}
+static const struct args_clause mput_clauses[] = {
+    ARGS_ENUM("NX", struct mput, only, PUT_NX, .choice = "only"),
+    ARGS_ENUM("XX", struct mput, only, PUT_XX, .choice = "only"),
+    ARGS_CLAUSE("GROUPS", "(size=integer id...)", mput_groups),
+    ARGS_CLAUSE("TAGS", "(m=integer tag(name value...)...)", mput_tags),
+    ARGS_CLAUSE("COLUMNS", "(c=integer column(name type shape payload)...)", mput_columns),
+    ARGS_MEMBER("BLOCK", ARGS_BLOCK, args_block, struct mput_request, block),
+    {0}};
 
-static int mput_xx(struct args *a, void *request) {
-    struct mput *mput = ((struct mput_clauses *)request)->mput;
-    if (mput->only)
-        return error_set(a->error, ERROR_ERR, "syntax error: NX and XX exclude each other");
-    mput->only = PUT_XX;
-    return 0;
-}
-
-static int mput_block(struct args *a, void *request) {
-    return args_block(a, ((struct mput_clauses *)request)->block);
-}
-
-int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct mput *out, struct args_block *block, struct error *e) {
-    static const struct args_clause table[] = {
-        {"COLUMNS", mput_columns, false}, {"TAGS", mput_tags, false},
-        {"GROUPS", mput_groups, false},   {"NX", mput_nx, false},
-        {"XX", mput_xx, false},           {"BLOCK", mput_block, false},
-    };
-    *out = (struct mput){0};
-    *block = (struct args_block){0};
-    struct mput_clauses clauses = {out, block};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->partition);
-    if (!failed && !args_accept(&a, "KEYS"))
-        failed = error_set(e, ERROR_ERR, "syntax error: KEYS has to follow the partition");
-    if (!failed) failed = args_keys(&a, &out->n, &out->keys);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), &clauses);
-    return failed; /* with KEYS alone, those that are missing are made */
-}
+/* With KEYS alone, the samples that are missing are made. */
+const struct args_syntax request_mput_syntax = {
+    sizeof(struct mput_request), "partition=key KEYS" ARGS_KEYS, mput_head, mput_clauses, NULL};

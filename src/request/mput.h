@@ -1,4 +1,4 @@
-/* TQ.MPUT partition KEYS n key … [GROUPS size id …] [TAGS m {name value×n} …] [COLUMNS c {name type shape payload} …] [BLOCK ms] */
+/* TQ.MPUT: its clauses are in mput.c. */
 #ifndef TQ_REQUEST_MPUT_H
 #define TQ_REQUEST_MPUT_H
 
@@ -6,7 +6,11 @@
 #include "store/mput.h"
 
 /* Payloads that landed name their chunk (resp_arg.landing); the arguments keep it. */
-int request_mput_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                       struct mput *out, struct args_block *block, struct error *e);
+struct mput_request {
+    struct mput mput;
+    struct args_block block;
+};
+
+extern const struct args_syntax request_mput_syntax;
 
 #endif

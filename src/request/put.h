@@ -1,4 +1,4 @@
-/* TQ.PUT partition key [GROUP id size] [NX|XX] [IF tag value] [TAGS …] [FIELDS …] [TEXT …] [BLOCK ms] */
+/* TQ.PUT: its clauses are in put.c. */
 #ifndef TQ_REQUEST_PUT_H
 #define TQ_REQUEST_PUT_H
 
@@ -6,7 +6,11 @@
 #include "store/put.h"
 
 /* Values that landed name their chunk (resp_arg.landing); the arguments keep it. */
-int request_put_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                      struct put *out, struct args_block *block, struct error *e);
+struct put_request {
+    struct put put;
+    struct args_block block;
+};
+
+extern const struct args_syntax request_put_syntax;
 
 #endif

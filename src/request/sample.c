@@ -4,12 +4,16 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/nearest.h"
 #include "base/number.h"
 #include "store/names.h"
 
-static int sample_count(struct args *a, void *request) {
-    return args_number(a, "COUNT", 1, PARTITION_SAMPLES_MAX,
-                       &((struct sample *)request)->take.count);
+static int sample_head(struct args *a, void *request) {
+    struct take *take = &((struct sample *)request)->take;
+    take->sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"));
+    take->args.exponent = 1;
+    int failed = args_partition(a, &take->partition);
+    return failed ? failed : args_task(a, &take->task);
 }
 
 static int sample_fields(struct args *a, void *request) {
@@ -30,13 +34,16 @@ static int by_ranks(struct args *a, struct sampler_args *out) {
 
 static int by_unknown(struct args *a, struct span name) {
     const struct sampler *sampler;
+    struct nearest nearest = nearest_to(name);
     char names[160];
     size_t len = 0;
-    for (size_t i = 0; (sampler = sampler_at(i)) && len < sizeof(names); i++)
+    for (size_t i = 0; (sampler = sampler_at(i)) && len < sizeof(names); i++) {
         len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
                                 sampler->name);
-    return error_set(a->error, ERROR_ERR, "BY: unknown sampler %s, expected one of %s", QUOTE(name),
-                     names);
+        nearest_try(&nearest, span_of_string(sampler->name));
+    }
+    return error_set(a->error, ERROR_ERR, "BY: unknown sampler %s, expected one of %s%s",
+                     QUOTE(name), names, NEAREST_HINT(&nearest, ""));
 }
 
 /* What is no number belongs to the next clause. */
@@ -101,47 +108,7 @@ static int sample_by(struct args *a, void *request) {
     return failed;
 }
 
-/* ---- the other clauses -------------------------------------------------------------------- */
-
-static int sample_where(struct args *a, void *request) {
-    return args_where(a, &((struct sample *)request)->take.where);
-}
-
-static int sample_at_least(struct args *a, void *request) {
-    return args_number(a, "ATLEAST", 1, PARTITION_SAMPLES_MAX,
-                       &((struct sample *)request)->take.at_least);
-}
-
-static int sample_keep(struct args *a, void *request) {
-    (void)a;
-    ((struct sample *)request)->take.keep = true;
-    return 0;
-}
-
-static int sample_rank(struct args *a, void *request) {
-    struct sample *sample = request;
-    sample->has_rank = true;
-    return args_number(a, "RANK", 0, UINT64_MAX, &sample->take.rank);
-}
-
-static int sample_batch(struct args *a, void *request) {
-    struct sample *sample = request;
-    sample->has_batch = true;
-    return args_number(a, "BATCH", 0, UINT64_MAX, &sample->take.batch);
-}
-
-static int sample_done(struct args *a, void *request) {
-    struct sample *sample = request;
-    sample->has_done = true;
-    return args_number(a, "DONE", 0, UINT64_MAX, &sample->take.done);
-}
-
-static int sample_lease(struct args *a, void *request) {
-    uint64_t ms = 0;
-    int failed = args_number(a, "LEASE", 1, ARGS_TIME_MAX, &ms);
-    ((struct sample *)request)->take.lease_ms = (int64_t)ms;
-    return failed;
-}
+/* ---- ONCE --------------------------------------------------------------------------------- */
 
 static int sample_once(struct args *a, void *request) {
     struct op_once *once = &((struct sample *)request)->take.once;
@@ -151,14 +118,6 @@ static int sample_once(struct args *a, void *request) {
         return error_set(a->error, ERROR_ERR, "ONCE: a holder has 1 to %d bytes, got %zu",
                          ONCE_HOLDER_MAX, once->holder.len);
     return args_number(a, "the number of the call behind ONCE", 0, UINT64_MAX, &once->number);
-}
-
-static int sample_block(struct args *a, void *request) {
-    return args_block(a, &((struct sample *)request)->block);
-}
-
-static int sample_as(struct args *a, void *request) {
-    return form_parse(a, true, &((struct sample *)request)->form);
 }
 
 /* COUNT (0: left out), sampler and WHERE as bytes: two calls with the same bytes ask for the
@@ -204,8 +163,6 @@ struct span request_sample_selection(const struct take *take, struct scratch *sc
 
 /* What only shows once all clauses are known. */
 static int sample_check(struct take *take, struct error *e) {
-    if (!take->count) return error_set(e, ERROR_ERR, "syntax error: COUNT is missing");
-    if (!take->n_fields) return error_set(e, ERROR_ERR, "syntax error: FIELDS is missing");
     if (!take->at_least) take->at_least = take->count;
     if (take->at_least > take->count)
         return error_set(e, ERROR_ERR, "ATLEAST %llu is more than COUNT %llu",
@@ -215,23 +172,24 @@ static int sample_check(struct take *take, struct error *e) {
     return 0;
 }
 
-static int sample_check_rank(struct sample *sample, struct scratch *scratch, struct error *e) {
-    struct take *take = &sample->take;
-    if (sample->has_rank != sample->has_batch)
+static int sample_check_rank(struct args *a, struct take *take) {
+    struct error *e = a->error;
+    bool has_rank = args_has(a, "RANK"), has_done = args_has(a, "DONE");
+    if (has_rank != args_has(a, "BATCH"))
         return error_set(e, ERROR_ERR, "syntax error: RANK and BATCH need each other");
-    if (sample->has_done && !sample->has_rank)
+    if (has_done && !has_rank)
         return error_set(e, ERROR_ERR, "syntax error: DONE needs RANK and BATCH");
-    if (!sample->has_rank) return 0;
+    if (!has_rank) return 0;
     if (take->lease_ms || take->keep)
         return error_set(e, ERROR_ERR, "syntax error: RANK does not go with %s",
                          take->keep ? "KEEP" : "LEASE");
-    if (sample->has_done && take->done >= take->batch)
+    if (has_done && take->done >= take->batch)
         return error_set(e, ERROR_ERR, "DONE %llu is not below BATCH %llu",
                          (unsigned long long)take->done, (unsigned long long)take->batch);
     take->ranked = true;
     take->finishes = take->batch > 0;
-    if (!sample->has_done && take->batch) take->done = take->batch - 1;
-    take->how = sample_how(take, take->count, scratch);
+    if (!has_done && take->batch) take->done = take->batch - 1;
+    take->how = sample_how(take, take->count, a->scratch);
     return 0;
 }
 
@@ -258,30 +216,35 @@ static int sample_check_once(struct take *take, struct scratch *scratch, struct 
     return 0;
 }
 
-int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                         struct sample *out, struct error *e) {
-    static const struct args_clause table[] = {
-        {"COUNT", sample_count, false},
-        {"FIELDS", sample_fields, false},
-        {"BY", sample_by, false},
-        {"WHERE", sample_where, false},
-        {"ATLEAST", sample_at_least, false},
-        {"KEEP", sample_keep, false},
-        {"RANK", sample_rank, false},
-        {"BATCH", sample_batch, false},
-        {"DONE", sample_done, false},
-        {"LEASE", sample_lease, false},
-        {"ONCE", sample_once, false},
-        {"BLOCK", sample_block, false},
-        {"AS", sample_as, false},
-    };
-    *out = (struct sample){.take.sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
-                           .take.args.exponent = 1};
-    struct args a = args_open(argv, argc, scratch, e);
-    int failed = args_partition(&a, &out->take.partition);
-    if (!failed) failed = args_task(&a, &out->take.task);
-    if (!failed) failed = args_clauses(&a, table, sizeof(table) / sizeof(table[0]), out);
-    if (!failed) failed = sample_check(&out->take, e);
-    if (!failed) failed = sample_check_rank(out, scratch, e);
-    return failed ? failed : sample_check_once(&out->take, scratch, e);
+static int sample_finish(struct args *a, void *request) {
+    struct take *take = &((struct sample *)request)->take;
+    int failed = sample_check(take, a->error);
+    if (!failed) failed = sample_check_rank(a, take);
+    return failed ? failed : sample_check_once(take, a->scratch, a->error);
 }
+
+/* What a sampler takes behind its name is in its own file, store/sampler_*.c. */
+#define SAMPLE_BY                                                                                  \
+    "sampler(SEQUENTIAL|LIFO|random(RANDOM [SEED s=integer])|MAX tag|MIN tag|"                     \
+    "priority(PRIORITY tag [EXPONENT p=double] [SEED s=integer])|groups(GROUP [n=integer])|"       \
+    "balanced(BALANCED tag ranks=integer [groups(GROUP [n=integer])]))"
+
+static const struct args_clause sample_clauses[] = {
+    ARGS_NUMBER("COUNT", "n", struct sample, take.count, 1, PARTITION_SAMPLES_MAX,
+                .is_required = true),
+    ARGS_CLAUSE("FIELDS", ARGS_FIELDS, sample_fields, .is_required = true),
+    ARGS_CLAUSE("BY", SAMPLE_BY, sample_by),
+    ARGS_MEMBER("WHERE", ARGS_WHERE, args_where, struct sample, take.where),
+    ARGS_NUMBER("RANK", "r", struct sample, take.rank, 0, UINT64_MAX),
+    ARGS_NUMBER("BATCH", "b", struct sample, take.batch, 0, UINT64_MAX),
+    ARGS_NUMBER("DONE", "d", struct sample, take.done, 0, UINT64_MAX),
+    ARGS_NUMBER("ATLEAST", "k", struct sample, take.at_least, 1, PARTITION_SAMPLES_MAX),
+    ARGS_MEMBER("KEEP", "", args_flag, struct sample, take.keep),
+    ARGS_NUMBER("LEASE", "lease-ms", struct sample, take.lease_ms, 1, ARGS_TIME_MAX),
+    ARGS_CLAUSE("ONCE", "(holder call=integer)", sample_once),
+    ARGS_MEMBER("BLOCK", ARGS_BLOCK, args_block, struct sample, block),
+    ARGS_MEMBER("AS", "(ROWS|TEXT|COLUMNS|KEYS)", args_choice, struct sample, form),
+    {0}};
+
+const struct args_syntax request_sample_syntax = {sizeof(struct sample), "partition=key task",
+                                                  sample_head, sample_clauses, sample_finish};

@@ -1,8 +1,8 @@
-/* TQ.SAMPLE partition task COUNT n FIELDS m field … [BY sampler] [WHERE …] [RANK r BATCH b [DONE
- * d]] [ATLEAST k] [KEEP] [LEASE ms] [ONCE holder n] [BLOCK ms] [AS ROWS|TEXT|COLUMNS|KEYS] */
+/* TQ.SAMPLE: its clauses are in sample.c. */
 #ifndef TQ_REQUEST_SAMPLE_H
 #define TQ_REQUEST_SAMPLE_H
 
+#include "request/args.h"
 #include "request/form.h"
 #include "store/take.h"
 
@@ -10,11 +10,9 @@ struct sample {
     struct take take;
     enum form form;
     struct args_block block;
-    bool has_rank, has_batch, has_done;
 };
 
-int request_sample_parse(const struct resp_arg *argv, size_t argc, struct scratch *scratch,
-                         struct sample *out, struct error *e);
+extern const struct args_syntax request_sample_syntax;
 
 /* Sampler and WHERE as bytes: calls with the same bytes choose alike. In `scratch`. */
 struct span request_sample_selection(const struct take *take, struct scratch *scratch);

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/nearest.h"
+#include "request/args.h"
 #include "server/client.h"
 #include "server/pubsub.h"
 #include "server/server.h"
@@ -94,6 +96,19 @@ const char *command_full_name(const struct command *container, const struct comm
     return out;
 }
 
+int command_last_key(const struct command *command) {
+    static const char key[] = "partition=key";
+    const char *line = command->syntax ? command->syntax->head : command->usage;
+    if (line && *line == '[') line++;
+    if (!line || strncmp(line, key, strlen(key)) != 0) return 0;
+    return strncmp(line + strlen(key), "...", strlen("...")) ? 1 : -1;
+}
+
+struct usage *command_usage(const struct command *command, struct scratch *scratch) {
+    if (command->syntax) return args_usage(command->syntax, scratch);
+    return command->usage ? usage_parse(command->usage, scratch) : NULL;
+}
+
 /* ---- statistics */
 
 static void entry_write_stats(const struct entry *entry, struct text *out) {
@@ -124,14 +139,25 @@ void command_reset_stats(void) {
 
 /* ---- dispatch */
 
+#define ARITY_TEXT "wrong number of arguments for '%s' command"
+
 enum { UNKNOWN_ARGS_SHOWN = 128 }; /* bytes of arguments in the error, as in Redis */
 
+static bool is_of_tq(struct span name) {
+    return name.len > 3 && !strncasecmp(name.ptr, "tq.", 3);
+}
+
+/* Redis' text; for a TQ command followed by the one that is meant. */
 static int unknown_command(const struct client *c, struct error *e) {
+    struct span name = c->argv[0].bytes;
+    struct nearest nearest = nearest_to(name);
     struct text args = {0};
+    for (size_t i = 0; is_of_tq(name) && i < n_entries; i++)
+        nearest_try(&nearest, span_of_string(entries[i]->command->name));
     for (size_t i = 1; i < c->argc && args.len < UNKNOWN_ARGS_SHOWN; i++)
         text_printf(&args, "%s ", QUOTE(c->argv[i].bytes));
-    error_set(e, ERROR_ERR, "unknown command %s, with args beginning with: %s",
-              QUOTE(c->argv[0].bytes), args.len ? args.ptr : "");
+    error_set(e, ERROR_ERR, "unknown command %s, with args beginning with: %s%s", QUOTE(name),
+              args.len ? args.ptr : "", NEAREST_HINT(&nearest, ""));
     text_free(&args);
     return ERROR_ERR;
 }
@@ -167,7 +193,7 @@ static int entry_descend(struct client *c, struct entry **entry, struct error *e
     if (!container->n_subcommands) return 0;
     if (c->argc < 2) {
         if (command->run) return 0;
-        return error_set(e, ERROR_ERR, "wrong number of arguments for '%s' command", command->name);
+        return error_set(e, ERROR_ERR, ARITY_TEXT, command->name);
     }
     struct span name = c->argv[1].bytes;
     for (size_t i = 0; i < container->n_subcommands; i++) {
@@ -199,14 +225,33 @@ static bool needs_memory(const struct client *c, const struct command *command) 
     return (flags & COMMAND_DENYOOM) && !(command->flags & COMMAND_BLOCKING);
 }
 
+/* Redis' text; for a TQ command followed by what is missing, as its parser says it. */
+static int refuse_arity(struct client *c, const struct entry *entry, struct error *e) {
+    static const char known[] = "syntax error: ";
+    const struct command *command = entry->command;
+    const struct args_syntax *syntax = command->syntax;
+    struct scratch *scratch = &c->server->scratch;
+    char name[COMMAND_NAME_MAX], usage[USAGE_TEXT_MAX];
+    struct error why;
+    command_full_name(entry->container, command, name);
+    if (!is_of_tq(span_of_string(name))) return error_set(e, ERROR_ERR, ARITY_TEXT, name);
+    if (syntax && args_parse(syntax, c->argv, c->argc, scratch,
+                             scratch_alloc(scratch, 1, syntax->size), &why))
+        error_set(e, ERROR_ERR, ARITY_TEXT ": %s", name,
+                  why.text + (strncmp(why.text, known, strlen(known)) ? 0 : strlen(known)));
+    else
+        error_set(e, ERROR_ERR, ARITY_TEXT ": expected %.*s %s", name, SPAN_ARG(c->argv[0].bytes),
+                  usage_print(command_usage(command, scratch), usage));
+    scratch_reset(scratch);
+    return ERROR_ERR;
+}
+
 /* What a command has to pass before it runs or is queued. */
 static int check_gates(struct client *c, const struct entry *entry, struct error *e) {
     const struct command *command = entry->command;
     char name[COMMAND_NAME_MAX];
     size_t arity = (size_t)abs(command->arity);
-    if (command->arity > 0 ? c->argc != arity : c->argc < arity)
-        return error_set(e, ERROR_ERR, "wrong number of arguments for '%s' command",
-                         command_full_name(entry->container, command, name));
+    if (command->arity > 0 ? c->argc != arity : c->argc < arity) return refuse_arity(c, entry, e);
     if (c->server->persistence.loading && !(command->flags & COMMAND_LOADING))
         return error_set(e, ERROR_LOADING, "tq is loading the dataset in memory");
     if (c->transaction && (command->flags & COMMAND_NO_MULTI))

@@ -13,8 +13,11 @@
 #include "base/span.h"
 #include "server/text.h"
 
+struct args_syntax;
 struct client;
+struct scratch;
 struct server;
+struct usage;
 
 enum command_flag {
     COMMAND_WRITE = 1 << 0,
@@ -35,27 +38,16 @@ enum command_flag {
     COMMAND_EXEC = 1 << 14,       /* runs what was queued, and is held to what that is held to */
 };
 
-/* One argument for COMMAND DOCS, which redis-cli turns into hints as one types. */
-struct command_arg {
-    const char *name;
-    const char
-        *type; /* "key", "string", "integer", "double", "pattern", "oneof", "block", "pure-token" */
-    const char *token; /* the keyword before it, or NULL */
-    unsigned optional : 1, multiple : 1;
-    const struct command_arg *args; /* of a oneof or block: ended by a NULL name; else NULL */
-};
-
 struct command {
     const char *name;    /* lower case: "tq.put"; of a subcommand its own part: "list" */
     const char *summary; /* one sentence, no full stop */
     const char *group; /* "samples", "connection", "server", "generic", "pubsub", "transactions" */
-    const char *since;
     const char *complexity;
     int arity;                         /* as in Redis: with the name; -n means at least n */
     unsigned flags;                    /* enum command_flag */
-    int first_key, last_key, key_step; /* 1,1,1 for a partition at argv[1]; 0 for none */
     void (*run)(struct client *c);     /* NULL for a container of subcommands */
-    const struct command_arg *args;    /* ended by a NULL name; may be NULL */
+    const char *usage;                 /* the arguments, as in request/usage.h; NULL: none */
+    const struct args_syntax *syntax;  /* says them and parses them; then usage is NULL */
     const struct command *subcommands; /* ended by a NULL name; may be NULL */
 };
 
@@ -76,6 +68,12 @@ size_t command_count(void); /* subcommands are not counted */
 /* "ping", or "client|list" where there is a container. Returns `out`. */
 const char *command_full_name(const struct command *container, const struct command *command,
                               char out[static COMMAND_NAME_MAX]);
+
+/* Partitions are the arguments from the first up to this one: 1, or -1 for all; 0: none is. */
+int command_last_key(const struct command *command);
+
+/* The arguments, in `scratch`; NULL: none. */
+struct usage *command_usage(const struct command *command, struct scratch *scratch);
 
 /* INFO's commandstats, and CONFIG RESETSTAT. */
 void command_write_stats(struct text *out);

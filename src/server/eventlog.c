@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "request/args.h"
 #include "server/changes.h"
 #include "server/client.h"
 #include "server/command.h"
@@ -173,8 +174,8 @@ static bool eventlog_refusal(enum error_code code, enum eventlog_kind *kind) {
 
 /* Does the command name a task behind its partition? */
 static bool eventlog_has_task(const struct command *command) {
-    const struct command_arg *args = command->args;
-    return args && args[0].name && args[1].name && !args[1].token && !strcmp(args[1].name, "task");
+    static const char head[] = "partition=key task";
+    return command->syntax && !strncmp(command->syntax->head, head, sizeof(head) - 1);
 }
 
 void eventlog_refused(struct client *c, const struct error *e) {
@@ -188,7 +189,7 @@ void eventlog_refused(struct client *c, const struct error *e) {
         return;
     }
     const struct command *command = c->command;
-    if (command && command->first_key == 1 && c->argc > 1)
+    if (command && command_last_key(command) && c->argc > 1)
         snprintf(where, sizeof(where), "partition %s%s%s: ", QUOTE(c->argv[1].bytes),
                  eventlog_has_task(command) && c->argc > 2 ? ", task " : "",
                  eventlog_has_task(command) && c->argc > 2 ? QUOTE(c->argv[2].bytes) : "");

@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "cmd/cmd.h"
 #include "kit/source.h"
+#include "request/args.h"
 #include "server/command.h"
 #include "wire/request_writer.h"
 #include "wire/resp.h"
@@ -120,6 +122,8 @@ struct request {
     struct source *source;
     struct span argv[ARGS_MAX];
     size_t argc;
+    struct scratch scratch; /* what the arguments are in, in part */
+    bool is_valid;          /* with values that parse */
 };
 
 static void add(struct request *r, struct span arg) {
@@ -137,41 +141,48 @@ static void add_value(struct request *r) {
     add(r, span_of(bytes + source_below(r->source, 256), len));
 }
 
-static void add_words(struct request *r, const char *words) {
-    for (; *words; words += strspn(words, " ")) {
-        size_t len = strcspn(words, " ");
-        add(r, span_of(words, len));
-        words += len;
+static void add_words(struct request *r, struct span words) {
+    for (size_t at = 0, len; at < words.len; at += len + 1) {
+        const char *blank = memchr(words.ptr + at, ' ', words.len - at);
+        len = blank ? (size_t)(blank - words.ptr) - at : words.len - at;
+        add(r, span_of(words.ptr + at, len));
     }
 }
 
+/* A value that every clause takes, as a count and as a name. */
+static void add_valid(struct request *r, struct span name) {
+    add(r, span_is(name, "type") ? SPAN_LITERAL("u8")
+           : span_is(name, "op") ? SPAN_LITERAL("=")
+                                 : SPAN_LITERAL("1"));
+}
+
 /* One of the ways to say what the documentation of an argument allows. */
-static void add_documented(struct request *r, const struct command_arg *arg) {
-    size_t times = arg->multiple ? 1 + source_below(r->source, 3) : 1, n = 0;
-    if (arg->optional && source_once_in(r->source, 2)) return;
+static void add_documented(struct request *r, const struct usage *arg) {
+    size_t times = arg->is_multiple && !r->is_valid ? 1 + source_below(r->source, 3) : 1;
+    bool is_needed = r->is_valid && span_is(arg->type, "key"); /* TQ.LIST of a partition */
+    if (arg->is_optional && !is_needed && source_once_in(r->source, 2)) return;
     while (times-- && r->argc < ARGS_MAX / 2) {
-        if (arg->token) add_words(r, arg->token);
-        if (!arg->args) {
-            if (strcmp(arg->type, "pure-token")) add_value(r);
-            continue;
-        }
-        bool is_choice = !strcmp(arg->type, "oneof");
-        while (arg->args[n].name) n++;
-        size_t chosen = is_choice ? source_below(r->source, n) : 0;
-        for (size_t i = chosen; i < (is_choice ? chosen + 1 : n); i++)
-            add_documented(r, &arg->args[i]);
+        if (arg->token.ptr) add_words(r, arg->token);
+        const struct usage *each = arg->args;
+        bool is_choice = span_is(arg->type, "oneof");
+        if (is_choice)
+            for (size_t n = source_below(r->source, usage_count(each)); n; n--) each = each->next;
+        for (; each; each = is_choice ? NULL : each->next) add_documented(r, each);
+        if (arg->args || span_is(arg->type, "pure-token")) continue;
+        r->is_valid ? add_valid(r, arg->name) : add_value(r);
     }
 }
 
 static void make_request(struct request *r, const struct command *container,
                          const struct command *command) {
     r->argc = 0;
+    scratch_reset(&r->scratch);
     if (container) add(r, span_of_string(container->name));
     add(r, span_of_string(command->name));
-    for (const struct command_arg *arg = command->args; arg && arg->name; arg++)
+    for (const struct usage *arg = command_usage(command, &r->scratch); arg; arg = arg->next)
         add_documented(r, arg);
     size_t least = (size_t)(command->arity < 0 ? -command->arity : command->arity);
-    while (r->argc < least) add_value(r);
+    while (!r->is_valid && r->argc < least) add_value(r);
 }
 
 /* ---- written and parsed again -------------------------------------------------------------- */
@@ -252,9 +263,95 @@ static void test_every_command_is_parsed_again(void **state) {
                 check_request(&s, &r);
             }
         }
+        scratch_free(&r.scratch);
     }
     assert_true(command_count() > 50);
     assert_true(n > 0);
+}
+
+/* What COMMAND DOCS tells is what is parsed. */
+static void test_documented_arguments_are_parsed(void **state) {
+    (void)state;
+    size_t n = 0;
+    for (uint64_t seed = 0; seed < test_rounds(200); seed++) {
+        struct source s = source_of_seed(seed);
+        struct request r = {.source = &s, .is_valid = true};
+        for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
+            struct resp_arg argv[ARGS_MAX] = {0};
+            struct error e = {0};
+            if (!c->syntax) continue;
+            make_request(&r, NULL, c);
+            for (size_t i = 0; i < r.argc; i++) argv[i].bytes = r.argv[i];
+            struct args_syntax syntax = *c->syntax;
+            syntax.finish = NULL; /* which clauses go together is not documented */
+            void *request = scratch_alloc(&r.scratch, 1, syntax.size);
+            if (args_parse(&syntax, argv, r.argc, &r.scratch, request, &e))
+                fail_msg("seed %llu, %s: %s", (unsigned long long)seed, c->name, e.text);
+            n++;
+        }
+        scratch_free(&r.scratch);
+    }
+    assert_true(n > 1000);
+}
+
+/* ---- usage -------------------------------------------------------------------------------- */
+
+static void check_usage(const char *line, const char *expected) {
+    struct scratch scratch = {0};
+    char text[USAGE_TEXT_MAX];
+    assert_string_equal(usage_print(usage_parse(line, &scratch), text), expected);
+    scratch_free(&scratch);
+}
+
+static void test_usage_for_people(void **state) {
+    (void)state;
+    check_usage("", "");
+    check_usage("partition=key key [NX]", "partition key [NX]");
+    check_usage("FIELDS(m=integer field...)", "FIELDS m field ...");
+    check_usage("TEXT(n=integer field(name[:type] value)...)", "TEXT n {name[:type] value} ...");
+    check_usage("TAGS(m=integer tag(name value...)...) [KEEP]",
+                "TAGS m {name value ...} ... [KEEP]");
+    check_usage("[only(NX|XX)] [WITH TAGS]", "[NX|XX] [WITH TAGS]");
+    check_usage("BY sampler(LIFO|random(RANDOM [SEED s=integer])|MAX tag)",
+                "BY LIFO|RANDOM [SEED s]|MAX tag");
+    char line[2 * USAGE_TEXT_MAX], text[USAGE_TEXT_MAX];
+    struct scratch scratch = {0};
+    memset(line, 'a', sizeof(line));
+    line[sizeof(line) - 1] = line[100] = '\0';
+    strcpy(line + 95, "b c");
+    memset(line + 98, 'd', sizeof(line) - 99);
+    usage_print(usage_parse(line, &scratch), text);
+    assert_int_equal(strlen(text), USAGE_TEXT_MAX - 1);
+    assert_string_equal(text + USAGE_TEXT_MAX - 1 - strlen("d…"), "d…");
+    scratch_free(&scratch);
+}
+
+static void check_nearest(const char *word, const char *expected) {
+    static const char *const names[] = {"FIELDS", "TAGS", "TEXT", "AS", "BLOCK", "maxmemory"};
+    struct nearest n = nearest_to(span_of_string(word));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        nearest_try(&n, span_of_string(names[i]));
+    if (!expected) assert_null(n.name.ptr);
+    if (expected) assert_true(n.name.ptr && span_is(n.name, expected));
+}
+
+static void test_nearest_name(void **state) {
+    (void)state;
+    check_nearest("FEILDS", "FIELDS"); /* swapped */
+    check_nearest("field", "FIELDS");
+    check_nearest("FIELDSS", "FIELDS");
+    check_nearest("FIALDS", "FIELDS");
+    check_nearest("TAG", "TAGS");
+    check_nearest("TEXTS", "TEXT");
+    check_nearest("BLOK", "BLOCK");
+    check_nearest("mxamemroy", "maxmemory");
+    check_nearest("FIEL", "FIELDS");
+    check_nearest("FIE", NULL); /* three left out */
+    check_nearest("TAXS", "TAGS");
+    check_nearest("TXXS", NULL); /* half of the name */
+    check_nearest("IS", NULL);
+    check_nearest("", NULL);
+    check_nearest("a word that is longer than any name there is anywhere", NULL);
 }
 
 int main(void) {
@@ -263,6 +360,9 @@ int main(void) {
         cmocka_unit_test(test_large_arguments_by_reference),
         cmocka_unit_test(test_another_number_of_arguments_aborts),
         cmocka_unit_test(test_every_command_is_parsed_again),
+        cmocka_unit_test(test_documented_arguments_are_parsed),
+        cmocka_unit_test(test_usage_for_people),
+        cmocka_unit_test(test_nearest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

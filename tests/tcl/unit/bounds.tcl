@@ -294,7 +294,7 @@ start_server {} {
         assert_equal OK [r TQ.CREATE either MAXSAMPLES 2 or alter]
         assert_equal 1 [r TQ.PUT either b TAGS 1 x 1]
         assert_error "ERR *OR*" {r TQ.CREATE either OR MAXSAMPLES 2}
-        assert_error "ERR *OR ALTER*" {r TQ.ALTER either OR ALTER MAXSAMPLES 2}
+        assert_error "ERR *unknown clause 'OR', expected one of *" {r TQ.ALTER either OR ALTER MAXSAMPLES 2}
         assert_error "NOPART *" {r TQ.ALTER neither MAXSAMPLES 2}
     }
 
@@ -367,11 +367,11 @@ start_server {} {
     test "what is wrong with bounds is said" {
         foreach {arguments pattern} {
             {MAXSAMPLES} ERR* {MAXSAMPLES x} "ERR *MAXSAMPLES*" {MAXSAMPLES -1} "ERR *MAXSAMPLES*"
-            {MAXBYTES 99999999999999999999} "ERR *MAXBYTES*" {MAXAHEAD} "ERR *MAXAHEAD task n: task and n are missing"
-            {MAXAHEAD 4096} "ERR *MAXAHEAD task n: n is missing"
-            {MAXAHEAD 4096 t} "ERR MAXAHEAD task n: expected an integer from 0 to *, got 't'"
+            {MAXBYTES 99999999999999999999} "ERR *MAXBYTES*" {MAXAHEAD} "ERR *the task is missing: the clause is MAXAHEAD task n"
+            {MAXAHEAD 4096} "ERR *MAXAHEAD's n is missing: the clause is MAXAHEAD task n"
+            {MAXAHEAD 4096 t} "ERR MAXAHEAD's n: expected an integer from 0 to *, got 't': the clause is MAXAHEAD task n"
             {MAXAHEAD @t 1} "ERR *task*"
-            {RETIRE} "ERR *RETIRE*" {RETIRE t} "ERR RETIRE: expected an integer from 0 to *, got 't'"
+            {RETIRE} "ERR *RETIRE*" {RETIRE t} "ERR RETIRE: expected an integer from 0 to *, got 't': the clause is RETIRE n task ..."
             {RETIRE 2 a} "ERR *RETIRE*" {RETIRE 1 {a b}} "ERR *task*"
             {FIELDS 1 x} "ERR *FIELDS*" {FIELDS 1 x nosuch} "*nosuch*" {FIELDS 1 @x f32} "ERR *field*"
             {FIELDS 2 x f32 x f32} "ERR *twice*" {STRIPES 4} "ERR STRIPES*" {NOSUCH 1} "ERR *"

@@ -101,12 +101,12 @@ start_server {} {
         assert_refused "ERR INDEX: tag 'v' is named twice" {r TQ.CREATE p INDEX 2 v v}
         assert_refused "ERR *INDEX*" {r TQ.CREATE p INDEX 2 v}
         assert_refused "ERR *INDEX*" {r TQ.CREATE p INDEX -1 v}
-        assert_refused "ERR INDEX: expected an integer from 0 to 64, got 'v'" {r TQ.CREATE p INDEX v}
+        assert_refused "ERR INDEX: expected an integer from 0 to 64, got 'v': the clause is INDEX n tag ..." {r TQ.CREATE p INDEX v}
         assert_refused "ERR *INDEX*" {r TQ.CREATE p INDEX}
         assert_refused "ERR *INDEX is there twice" {r TQ.CREATE p INDEX 1 v INDEX 1 w}
         set many {}
         for {set i 0} {$i < 65} {incr i} {lappend many t$i}
-        assert_refused "ERR INDEX: expected an integer from 0 to 64, got '65'" {r TQ.CREATE p INDEX 65 {*}$many}
+        assert_refused "ERR INDEX: expected an integer from 0 to 64, got '65': *" {r TQ.CREATE p INDEX 65 {*}$many}
         assert_equal {} [r TQ.LIST]
     }
 

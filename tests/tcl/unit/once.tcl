@@ -69,7 +69,7 @@ start_server {} {
         foreach n {-1 x "" 18446744073709551616} {
             assert_refused "ERR the number of the call behind ONCE: expected an integer*" {once $n 1}
         }
-        assert_refused "ERR syntax error: the number of the call behind ONCE is missing" \
+        assert_refused "ERR syntax error: the number of the call behind ONCE is missing: *" \
             {r TQ.SAMPLE p t COUNT 1 FIELDS 1 f ONCE h}
         assert_refused "ERR *ONCE*" {once 1 1 ONCE h 1}
         assert_equal k1 [take p t 1 ONCE [string repeat \0 64] 1]

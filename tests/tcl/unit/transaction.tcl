@@ -60,7 +60,7 @@ start_server {} {
     test "a command refused between MULTI and EXEC aborts the transaction" {
         foreach {pattern words} {
             "ERR unknown command*" {NOSUCH}
-            "ERR wrong number of arguments for 'tq.put' command" {TQ.PUT p}
+            "ERR wrong number of arguments for 'tq.put' command: *" {TQ.PUT p}
             "ERR unknown subcommand*" {CLIENT NOSUCH}
             "ERR unknown subcommand*" {CLIENT HELP}
             "ERR wrong number of arguments for 'watch' command" {WATCH}
