@@ -36,6 +36,7 @@ struct wait_partition {
     uint64_t arrived;           /* samples that changed, since there are waiters here */
     struct thresholds counting; /* queues without `filters` that are not due, by `arrived` */
     uint64_t ops;               /* counts ops, to ask each queue once about each */
+    uint32_t group_size;        /* of the partition, at the last op */
     struct span name;
 };
 
@@ -242,14 +243,26 @@ static void entry_gain(void *context, struct filter_entry *entry) {
     queue_gain(TABLE_ENTRY(entry, struct wait_queue, entry), context);
 }
 
-/* Each head is asked in an ended partition, and about samples that come back without being named;
- * else those with conditions only about samples that meet one of these. */
+/* Does the op concern calls whatever the samples that it names? Samples come back without being
+ * named, a rank is done with batches that were not asked for yet, or groups have another size, of
+ * which a COUNT may be no multiple. */
+static bool waiting_concerns_all(struct wait_partition *p, const struct partition *data,
+                                 const struct op *op) {
+    bool is_release = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    bool is_resized = data->groups->size != p->group_size;
+    p->group_size = data->groups->size;
+    return partition_is_ended(data) || (is_release && op->select.all) || op->kind == OP_DONE ||
+           is_resized;
+}
+
+/* Each head is asked in an ended partition, and where the op concerns all; else those with
+ * conditions only about samples that meet one of these. */
 static void waiting_ask(struct server *s, struct wait_partition *p, const struct op *op) {
     const struct partition *data = store_find(s->store, p->name);
     bool is_put = op->kind == OP_PUT, is_release = op->kind == OP_RELEASE || op->kind == OP_NACK;
     struct wait_queue *q;
     p->ops++;
-    if (!data || partition_is_ended(data) || (is_release && op->select.all)) {
+    if (!data || waiting_concerns_all(p, data, op)) {
         TAILQ_FOREACH(q, &p->queues, siblings)
         if (q->filters) queue_gain(q, op);
         return;

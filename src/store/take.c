@@ -2,6 +2,7 @@
 #include "store/take.h"
 
 #include "store/bounds.h"
+#include "store/samplers.h"
 #include "store/tagindex.h"
 
 /* Sealed or all written, and everything there has the fields: nothing more can become ready. */
@@ -253,7 +254,8 @@ static bool take_counts(const struct partition *p, const struct take *take, uint
  * groups is known, the next change may show that its COUNT is wrong. */
 static void take_wait(const struct take *take, const struct partition *p, uint64_t lacks,
                       struct taken *out) {
-    bool size_unknown = take->sampler->check && !take->args.number && (!p || !p->groups->size);
+    bool has_groups = take->sampler == &sampler_group || take->args.groups;
+    bool size_unknown = has_groups && !take->args.number && (!p || !p->groups->size);
     out->lacks = size_unknown ? 1 : lacks;
     out->counts = !size_unknown && p && take_counts(p, take, lacks);
 }

@@ -342,6 +342,20 @@ static void test_a_group_counts_once(void **state) {
     none_waits(k);
 }
 
+/* BALANCED without groups lacks samples. */
+static void test_balanced_counts_samples(void **state) {
+    struct kit *k = *state;
+    put(k, "ab", NULL, 0);
+    one_waits(k, take_balanced("t", 3, false, 0)); /* of each of two ranks */
+    assert_int_equal(c.missing, 4);
+    put(k, "c", NULL, 0);
+    put(k, "a", NULL, 0);
+    assert_int_equal(c.woken, 0);
+    put(k, "def", NULL, 0);
+    assert_int_equal(c.woken, 1);
+    none_waits(k);
+}
+
 /* Members of two groups come in turns in one op. */
 static void test_groups_that_interleave_count_once(void **state) {
     struct kit *k = *state;
@@ -478,6 +492,7 @@ int main(void) {
         cmocka_unit_test(test_no_call_sleeps_that_could_go),
         KIT_TEST(test_what_completes_no_group_wakes_none),
         KIT_TEST(test_a_group_counts_once),
+        KIT_TEST(test_balanced_counts_samples),
         KIT_TEST(test_groups_that_interleave_count_once),
         KIT_TEST(test_what_completes_no_run_wakes_none),
         KIT_TEST(test_runs_that_join),

@@ -977,6 +977,25 @@ static void test_a_write_that_waited_for_memory_waits_for_room(void **state) {
     machine_finish();
 }
 
+/* What makes a waiting call an error reaches it also where its WHERE is in a filter: its rank is done
+ * with the batch; groups have another size. */
+static void test_a_choosy_call_hears_that_it_is_wrong(void **state) {
+    (void)state;
+    machine_begin(false);
+    ask_text("TQ.PUT p a GROUP g 2 TAGS 1 v 1 FIELDS 1 f some");
+    ask_peer(&peers[0], "TQ.SAMPLE p t COUNT 4 FIELDS 1 f WHERE 1 v = 9 RANK 0 BATCH 3 BLOCK 0");
+    rest();
+    ask_text("TQ.SAMPLE p t COUNT 4 FIELDS 1 f WHERE 1 v = 9 RANK 0 BATCH 9");
+    assert_int_equal(waiter_count(&server), 0);
+    ask_peer(&peers[1], "TQ.SAMPLE p t COUNT 4 FIELDS 1 f BY GROUP WHERE 1 v = 9 BLOCK 0");
+    rest();
+    ask_text("TQ.CLEAR p KEYS 1 a");
+    assert_int_equal(waiter_count(&server), 1);
+    ask_text("TQ.PUT p b GROUP h 3 TAGS 1 v 1 FIELDS 1 f some");
+    assert_int_equal(waiter_count(&server), 0);
+    machine_finish();
+}
+
 /* A call that is choosy hides nothing from those behind it. */
 static void test_a_choosy_call_does_not_hold_up_others(void **state) {
     (void)state;
@@ -2042,6 +2061,7 @@ int main(void) {
         cmocka_unit_test(test_a_write_that_waited_for_room_waits_for_memory),
         cmocka_unit_test(test_a_write_that_waited_for_memory_waits_for_room),
         cmocka_unit_test(test_a_thread_that_can_not_be_started_is_an_error),
+        cmocka_unit_test(test_a_choosy_call_hears_that_it_is_wrong),
         cmocka_unit_test(test_a_choosy_call_does_not_hold_up_others),
         cmocka_unit_test(test_a_write_asks_only_heads_whose_condition_it_meets),
         cmocka_unit_test(test_a_nack_asks_only_heads_whose_condition_it_meets),
