@@ -1,4 +1,4 @@
-/* TQ.CLEAR, TQ.RESET: samples go, or are to be had once more. */
+/* TQ.CLEAR, TQ.RESET: samples go, or can be consumed once more. */
 #include "cmd/cmd.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* TQ.CREATE, TQ.ALTER: what may be in a partition, and what becomes of samples that were had. */
+/* TQ.CREATE, TQ.ALTER: what may be in a partition, and which consumed samples are cleared. */
 #include "cmd/cmd.h"
 
 #include "request/define.h"

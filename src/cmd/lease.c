@@ -87,7 +87,7 @@ static void leases_entry(struct client *c, const struct lease *lease) {
     reply_integer(r, lease->ends_ms > now ? lease->ends_ms - now : 0);
 }
 
-static bool leases_concerns(const struct consumer *task, struct span only) {
+static bool leases_concerns(const struct task *task, struct span only) {
     return !only.ptr || span_equal(task->name, only);
 }
 
@@ -109,7 +109,7 @@ static void leases_run(struct client *c) {
         if (leases_concerns(p->tasks[i], request.task)) n += p->tasks[i]->leases_count;
     reply_array(&c->reply, n);
     for (size_t i = 0; i < p->tasks_count; i++) {
-        const struct consumer *task = p->tasks[i];
+        const struct task *task = p->tasks[i];
         const struct lease *lease =
             leases_concerns(task, request.task) ? lease_after(task, 0) : NULL;
         for (; lease; lease = lease_after(task, lease->id)) leases_entry(c, lease);

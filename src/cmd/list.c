@@ -118,7 +118,7 @@ static bool count_try(struct client *c, struct scan_need *need) {
         reply_integer(&c->reply, (int64_t)range.n);
         return true;
     }
-    struct consumer *task = count.task.ptr ? partition_task(p, count.task) : NULL;
+    struct task *task = count.task.ptr ? partition_task(p, count.task) : NULL;
     struct ready_query query = {.partition = p,
                                 .task = task,
                                 .n_fields = count.n_fields,

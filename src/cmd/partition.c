@@ -69,7 +69,7 @@ static void schema_run(struct client *c) {
  * are parked. */
 struct status_task {
     struct span name;      /* borrowed from the partition, a waiter's queue or asks.h */
-    struct consumer *task; /* NULL: it never had a sample */
+    struct task *task;     /* NULL: it never got a sample */
     uint64_t waiting;      /* parked calls */
     bool has_fields;
     struct span fields; /* a NUL before each name */
@@ -150,7 +150,7 @@ static struct status_task **status_tasks(struct server *s, const struct partitio
 
 /* Seconds since the oldest sample was made that the task has not consumed; null where it consumed
  * all. */
-static void status_oldest(struct client *c, const struct partition *p, struct consumer *task) {
+static void status_oldest(struct client *c, const struct partition *p, struct task *task) {
     static const struct where all = {0};
     struct ready ready;
     struct ready_query query = {.partition = p, .task = task, .where = &all};

@@ -292,7 +292,7 @@ static int sample_finish(struct client *c, const struct take *take, struct error
     enum { RANK_BYTES = 64 };
     /* A rank that is done with any batch is done with batch 0; a later number takes its place. */
     const struct partition *p = store_find(s->store, take->partition);
-    const struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    const struct task *task = p ? partition_task(p, take->task) : NULL;
     bool is_new = !task || !ranks_is_done(&task->ranks, take->rank, 0);
     if (!failed && !n && is_new) failed = server_check_beyond(s, false, RANK_BYTES, e);
     const struct commit_due due = {.n = n, .seqs = seqs};

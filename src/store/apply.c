@@ -41,21 +41,20 @@ static size_t apply_put(struct partition *p, const struct op *op) {
 }
 
 /* What ranks get is held until they are done with it. */
-static void apply_ranks(struct partition *p, struct consumer *task,
-                        const struct op_select *select) {
+static void apply_ranks(struct partition *p, struct task *task, const struct op_select *select) {
     const struct op_rank *rank = &select->rank;
     ranks_remember(&task->ranks, p, select);
     for (size_t r = 0; r < (rank->shares ? rank->n_shares : 1); r++) {
         if (ranks_is_done(&task->ranks, rank->shares ? r : rank->rank, rank->batch)) continue;
         size_t end = rank->shares ? rank->shares[r + 1] : select->n;
         for (size_t i = rank->shares ? rank->shares[r] : 0; i < end; i++)
-            consumer_hold(task, select->seqs[i]);
+            task_hold(task, select->seqs[i]);
     }
 }
 
 static size_t apply_take(struct leases *leases, struct partition *p, const struct op *op) {
     const struct op_select *select = &op->select;
-    struct consumer *task = partition_task(p, select->task);
+    struct task *task = partition_task(p, select->task);
     if (!task) task = partition_add_task(p, select->task);
     size_t taken = select->lease.id ? lease_give(leases, p, task, op) : 0;
     for (size_t i = 0; !select->lease.id && i < select->n; i++)
@@ -67,36 +66,36 @@ static size_t apply_take(struct leases *leases, struct partition *p, const struc
 
 /* Batches up to this one hold their samples no longer. */
 static void apply_done(struct partition *p, const struct op_select *select) {
-    struct consumer *task = partition_task(p, select->task);
+    struct task *task = partition_task(p, select->task);
     struct scratch scratch = {0};
     uint64_t *seqs;
     if (!task) task = partition_add_task(p, select->task);
     size_t n =
         ranks_list_unfinished(&task->ranks, select->rank.rank, select->rank.batch, &scratch, &seqs);
-    for (size_t i = 0; i < n; i++) consumer_unhold(task, seqs[i]);
+    for (size_t i = 0; i < n; i++) task_unhold(task, seqs[i]);
     ranks_finish(&task->ranks, select->rank.rank, select->rank.batch);
     scratch_free(&scratch);
 }
 
-/* How many samples of a piece some task of [0, n) has had. */
-static size_t consumed_by_any(struct consumer *const *tasks, size_t n, uint64_t number) {
+/* How many samples of a piece some task of [0, n) has consumed. */
+static size_t consumed_by_any(struct task *const *tasks, size_t n, uint64_t number) {
     uint64_t any[SPINE_WORDS] = {0};
     for (size_t i = 0; i < n; i++) {
-        const struct consumer_piece *piece = consumer_piece(tasks[i], number);
+        const struct task_piece *piece = task_piece(tasks[i], number);
         for (unsigned w = 0; piece && w < SPINE_WORDS; w++) any[w] |= piece->consumed[w];
     }
     return bits_count(any, SPINE_WORDS);
 }
 
-static void apply_drop_task(struct leases *leases, struct partition *p, struct consumer *task) {
+static void apply_drop_task(struct leases *leases, struct partition *p, struct task *task) {
     lease_drop_all(leases, task);
     once_drop_task(leases, p, task);
     partition_drop_task(p, task);
 }
 
 /* Whole tasks go, with all that is remembered of them. */
-static size_t apply_reset_all(struct leases *leases, struct partition *p, struct consumer *only) {
-    struct consumer *const *tasks = only ? &only : p->tasks;
+static size_t apply_reset_all(struct leases *leases, struct partition *p, struct task *only) {
+    struct task *const *tasks = only ? &only : p->tasks;
     size_t n = only ? 1 : p->tasks_count, changed = 0;
     for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++)
         changed += consumed_by_any(tasks, n, number);
@@ -112,7 +111,7 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
 
 static size_t apply_reset(struct leases *leases, struct partition *p,
                           const struct op_select *select) {
-    struct consumer *only = NULL;
+    struct task *only = NULL;
     if (select->task.ptr && !(only = partition_task(p, select->task))) return 0;
     if (select->all) return apply_reset_all(leases, p, only);
     size_t changed = 0;
@@ -123,11 +122,11 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
     once_forget(leases, p, only, sorted, select->n);
     mem_free(sorted);
     for (size_t i = 0; i < select->n; i++) {
-        bool had = false;
+        bool was_consumed = false;
         for (size_t t = 0; t < p->tasks_count; t++)
             if (!only || p->tasks[t] == only)
-                had |= partition_forget(p, p->tasks[t], select->seqs[i]);
-        changed += had;
+                was_consumed |= partition_forget(p, p->tasks[t], select->seqs[i]);
+        changed += was_consumed;
     }
     tagindexes_touch(p, select->seqs, select->n);
     return changed;

@@ -46,7 +46,7 @@ static uint64_t bounds_count_ahead(const struct partition *p, const struct op_pu
 /* Samples that the task has still to consume. A group that lost a member never completes again:
  * what is left of it holds nobody back. */
 static uint64_t bounds_ahead(const struct partition *p) {
-    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
+    const struct task *task = partition_task(p, p->bounds->ahead_task);
     return p->samples - (task ? task->consumed : 0) - p->stranded;
 }
 
@@ -175,19 +175,20 @@ int bounds_check_take(const struct partition *p, struct span task, uint64_t at_l
 /* By a rank or by ONCE, of any task. */
 static bool retire_is_held(const struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->tasks_count; i++)
-        if (p->tasks[i]->held && consumer_is_held(p->tasks[i], seq)) return true;
+        if (p->tasks[i]->held && task_is_held(p->tasks[i], seq)) return true;
     return false;
 }
 
 static bool retire_is_done(const struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->bounds->n_retire; i++) {
-        const struct consumer *task = partition_task(p, p->bounds->retire[i]);
-        if (!task || !consumer_has_had(task, seq)) return false;
+        const struct task *task = partition_task(p, p->bounds->retire[i]);
+        if (!task || !task_has_consumed(task, seq)) return false;
     }
     return !retire_is_held(p, seq);
 }
 
-/* The members of a group go together, when all have come and all were had; a broken group waits for no one. */
+/* The members of a group go together, when all exist and all were consumed. A broken group is not
+ * waited for. */
 static bool retire_group_is_done(const struct partition *p, const struct group *group) {
     if (group->members < group->size && !group->broken) return false;
     for (uint32_t i = 0; i < group->members; i++)
@@ -200,8 +201,8 @@ static int retire_compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Of the groups that samples were had of, in any order and with repetitions, those that are done; returns how many members
- * they have. */
+/* Of the groups of consumed samples, in any order and with repetitions, those that are done;
+ * returns how many members they have. */
 static uint64_t retire_groups(const struct partition *p, uint32_t *groups, size_t *n) {
     uint64_t members = 0;
     size_t kept = 0;

@@ -48,10 +48,9 @@ int check_distinct(struct span partition, const uint64_t *seqs, size_t n, struct
 /* ---- taking ------------------------------------------------------------------------------- */
 
 /* Neither consumed nor leased. */
-static int check_left(const struct consumer *task, const struct op_select *select,
-                      struct error *e) {
+static int check_left(const struct task *task, const struct op_select *select, struct error *e) {
     for (size_t i = 0; task && i < select->n; i++)
-        if (consumer_has_had(task, select->seqs[i]) || consumer_is_leased(task, select->seqs[i]))
+        if (task_has_consumed(task, select->seqs[i]) || task_is_leased(task, select->seqs[i]))
             return error_set(e, ERROR_ERR, "task %s has had sample %llu", QUOTE(task->name),
                              (unsigned long long)select->seqs[i]);
     return 0;
@@ -119,7 +118,7 @@ static int check_confirm(const struct partition *p, const struct op_once *once, 
 static int check_take(const struct store *s, const struct partition *p, const struct op *op,
                       struct scratch *scratch, struct error *e) {
     const struct op_select *select = &op->select;
-    const struct consumer *task = partition_task(p, select->task);
+    const struct task *task = partition_task(p, select->task);
     int failed = names_check_word("task", select->task, e);
     if (failed) return failed;
     if (!task && p->tasks_count >= PARTITION_TASKS_MAX)
@@ -136,7 +135,7 @@ static int check_take(const struct store *s, const struct partition *p, const st
 }
 
 static int check_hand(const struct partition *p, const struct op_select *select, struct error *e) {
-    const struct consumer *task = partition_task(p, select->task);
+    const struct task *task = partition_task(p, select->task);
     const struct op_rank *rank = &select->rank;
     if (task && rank->given && ranks_find(&task->ranks, rank->rank, rank->batch)) return 0;
     return error_set(e, ERROR_ERR, "task %s has no batch %llu of rank %llu", QUOTE(select->task),
@@ -164,7 +163,7 @@ static int check_held(const struct lease *lease, const struct op_select *select,
     qsort(held, lease->n, sizeof(*held), seq_compare);
     for (size_t i = 0; i < select->n; i++) {
         uint64_t seq = select->seqs[i];
-        if (consumer_is_leased(lease->task, seq) &&
+        if (task_is_leased(lease->task, seq) &&
             bsearch(&seq, held, lease->n, sizeof(*held), seq_compare))
             continue;
         return error_set(e, ERROR_ERR, "lease %llu does not hold sample %llu",
@@ -187,7 +186,7 @@ static int check_nack(const struct partition *p, const struct lease *lease,
 static int check_lease(const struct partition *p, const struct op *op, struct scratch *scratch,
                        struct error *e) {
     const struct op_select *select = &op->select;
-    const struct consumer *task = partition_task(p, select->task);
+    const struct task *task = partition_task(p, select->task);
     const struct lease *lease = task ? lease_find(task, select->lease.id) : NULL;
     if (!lease)
         return error_set(e, ERROR_NOLEASE, "task %s has no lease %llu", QUOTE(select->task),

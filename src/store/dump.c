@@ -116,7 +116,7 @@ static void dump_fields(struct dump *d) {
 static void dump_tasks(struct dump *d) {
     pack_varint(&d->head, d->p->tasks_count);
     for (size_t i = 0; i < d->p->tasks_count; i++) {
-        const struct consumer *t = d->p->tasks[i];
+        const struct task *t = d->p->tasks[i];
         pack_span(&d->head, t->name);
         pack_varint(&d->head, t->consumed);
         pack_varint(&d->head, t->leases_count);
@@ -335,7 +335,7 @@ static int dump_consumed(struct dump *d, size_t task) {
 
 /* Leases and batches: the task's index comes first, and there are as many as the head holds. */
 static int dump_leases(struct dump *d, size_t task) {
-    const struct consumer *t = d->p->tasks[task];
+    const struct task *t = d->p->tasks[task];
     int failed = 0;
     const struct lease *lease = lease_after(t, 0);
     while (!failed && lease) {
@@ -407,7 +407,7 @@ static int dump_done(struct dump *d, size_t task) {
     return failed;
 }
 
-static size_t dump_task_index(const struct dump *d, const struct consumer *task) {
+static size_t dump_task_index(const struct dump *d, const struct task *task) {
     size_t at = 0;
     while (d->p->tasks[at] != task) at++;
     return at;

@@ -46,7 +46,7 @@ uint64_t ended_keys(const struct span *keys, size_t n, struct scratch *scratch) 
     return sum < ENDED_KEYS_MIN ? ENDED_KEYS_MIN : sum;
 }
 
-const struct ended_reply *ended_find(const struct ended *ended, const struct consumer *task,
+const struct ended_reply *ended_find(const struct ended *ended, const struct task *task,
                                      uint64_t lease, uint64_t request) {
     struct ended_id id = {lease, request, (uintptr_t)task};
     struct span name = ended_id_span(&id);
@@ -81,7 +81,7 @@ void ended_add(struct ended *ended, const struct ended_reply *reply) {
     keyindex_add(&ended->index, ended_hash(reply), (uint32_t)at);
 }
 
-void ended_drop_task(struct ended *ended, const struct consumer *task) {
+void ended_drop_task(struct ended *ended, const struct task *task) {
     struct ended kept = {0};
     size_t others = 0;
     while (others < ended->n && ended_at(ended, others)->task != task) others++;

@@ -12,7 +12,7 @@
 #include "base/span.h"
 #include "store/keyindex.h"
 
-struct consumer;
+struct task;
 struct scratch;
 
 enum { ENDED_MAX = 65536 };
@@ -25,7 +25,7 @@ enum { ENDED_MAX = 65536 };
 struct ended_reply {
     uint64_t lease;
     uint64_t request; /* ENDED_ACK, ENDED_NACK, or ended_keys of its keys */
-    const struct consumer *task;
+    const struct task *task;
     uint64_t samples; /* the reply */
 };
 
@@ -40,7 +40,7 @@ struct ended {
 uint64_t ended_keys(const struct span *keys, size_t n, struct scratch *scratch);
 
 /* NULL: not remembered. */
-const struct ended_reply *ended_find(const struct ended *ended, const struct consumer *task,
+const struct ended_reply *ended_find(const struct ended *ended, const struct task *task,
                                      uint64_t lease, uint64_t request);
 
 /* The i-th oldest; i < n. */
@@ -54,7 +54,7 @@ size_t ended_bytes(const struct ended *ended);
 void ended_add(struct ended *ended, const struct ended_reply *reply);
 
 /* Forgets the replies about leases of the task. Time: all replies. */
-void ended_drop_task(struct ended *ended, const struct consumer *task);
+void ended_drop_task(struct ended *ended, const struct task *task);
 
 void ended_free(struct ended *ended); /* empty again */
 

@@ -61,7 +61,7 @@ static void heap_remove(struct leases *leases, struct lease *lease) {
 /* ---- of a task ---------------------------------------------------------------------------- */
 
 /* Where the lease stands among those of its task, or would. */
-static size_t task_place(const struct consumer *task, uint64_t id) {
+static size_t lease_slot_place(const struct task *task, uint64_t id) {
     size_t low = 0, high = task->n_lease_slots;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -73,14 +73,14 @@ static size_t task_place(const struct consumer *task, uint64_t id) {
     return low;
 }
 
-struct lease *lease_find(const struct consumer *task, uint64_t id) {
-    size_t at = task_place(task, id);
+struct lease *lease_find(const struct task *task, uint64_t id) {
+    size_t at = lease_slot_place(task, id);
     if (at == task->n_lease_slots || task->lease_slots[at].id != id) return NULL;
     return task->lease_slots[at].lease;
 }
 
-struct lease *lease_after(const struct consumer *task, uint64_t id) {
-    for (size_t at = task_place(task, id + 1); at < task->n_lease_slots; at++)
+struct lease *lease_after(const struct task *task, uint64_t id) {
+    for (size_t at = lease_slot_place(task, id + 1); at < task->n_lease_slots; at++)
         if (task->lease_slots[at].lease) return task->lease_slots[at].lease;
     return NULL;
 }
@@ -106,7 +106,7 @@ static void lease_end_slot(struct leases *leases, struct lease_slot *slot) {
 }
 
 /* Once more slots have ended than not they are taken out: O(1) for each that ends, on average. */
-static void task_squeeze(struct consumer *task) {
+static void lease_slots_squeeze(struct task *task) {
     size_t kept = 0;
     if (task->n_lease_slots / 2 < task->leases_count) return;
     for (size_t at = 0; at < task->n_lease_slots; at++)
@@ -115,14 +115,14 @@ static void task_squeeze(struct consumer *task) {
 }
 
 static void lease_end_now(struct leases *leases, struct lease *lease) {
-    struct consumer *task = lease->task;
-    lease_end_slot(leases, &task->lease_slots[task_place(task, lease->id)]);
-    task_squeeze(task);
+    struct task *task = lease->task;
+    lease_end_slot(leases, &task->lease_slots[lease_slot_place(task, lease->id)]);
+    lease_slots_squeeze(task);
 }
 
 uint64_t lease_samples(const struct lease *lease) {
     uint64_t n = 0;
-    for (size_t i = 0; i < lease->n; i++) n += consumer_is_leased(lease->task, lease->seqs[i]);
+    for (size_t i = 0; i < lease->n; i++) n += task_is_leased(lease->task, lease->seqs[i]);
     return n;
 }
 
@@ -138,7 +138,7 @@ static int lease_resolve(const struct store *s, const struct lease_request *requ
                          struct error *e) {
     const struct partition *p = store_find(s, request->partition);
     if (!p) return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(request->partition));
-    const struct consumer *task = partition_task(p, request->task);
+    const struct task *task = partition_task(p, request->task);
     uint64_t id = 0;
     *lease = task && number_parse_u64(request->id, &id) ? lease_find(task, id) : NULL;
     if (!*lease)
@@ -155,7 +155,7 @@ static int lease_resolve(const struct store *s, const struct lease_request *requ
 bool lease_answered(const struct store *s, const struct lease_request *request, bool is_nack,
                     struct scratch *scratch, uint64_t *samples) {
     const struct partition *p = store_find(s, request->partition);
-    const struct consumer *task = p ? partition_task(p, request->task) : NULL;
+    const struct task *task = p ? partition_task(p, request->task) : NULL;
     uint64_t id, what = is_nack ? ENDED_NACK : ENDED_ACK;
     if (!task || !p->ended->n || !number_parse_u64(request->id, &id)) return false;
     if (request->keys) what = ended_keys(request->keys, request->n_keys, scratch);
@@ -187,7 +187,7 @@ static void lease_select(const struct partition *p, const struct lease *lease,
     out->n = 0;
     for (size_t i = 0; i < request->n_keys; i++) {
         uint64_t seq = partition_find(p, request->keys[i]);
-        if (seq == SEQ_NONE || !consumer_is_leased(lease->task, seq)) continue;
+        if (seq == SEQ_NONE || !task_is_leased(lease->task, seq)) continue;
         if (!bsearch(&seq, held, lease->n, sizeof(*held), seq_compare)) continue;
         seqs[out->n++] = seq;
     }
@@ -237,7 +237,7 @@ static void lease_begin(struct leases *leases, struct lease *lease) {
     leases->overhead += lease_bytes(lease);
 }
 
-struct lease *lease_load(struct consumer *task, const struct lease *what) {
+struct lease *lease_load(struct task *task, const struct lease *what) {
     struct lease *lease = mem_alloc(sizeof(*lease));
     *lease = *what;
     lease->task = task;
@@ -250,7 +250,7 @@ struct lease *lease_load(struct consumer *task, const struct lease *what) {
     return lease;
 }
 
-size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
+size_t lease_give(struct leases *leases, struct partition *p, struct task *task,
                   const struct op *op) {
     const struct op_select *select = &op->select;
     struct lease *lease = lease_load(task, &(struct lease){.id = select->lease.id,
@@ -260,17 +260,17 @@ size_t lease_give(struct leases *leases, struct partition *p, struct consumer *t
                                                            .ends_ms = select->lease.ends_ms,
                                                            .seqs = (uint64_t *)select->seqs,
                                                            .n = select->n});
-    for (size_t i = 0; i < lease->n; i++) consumer_lease(task, lease->seqs[i]);
+    for (size_t i = 0; i < lease->n; i++) task_lease(task, lease->seqs[i]);
     lease_begin(leases, lease);
     return lease->n;
 }
 
-void lease_adopt_all(struct leases *leases, struct consumer *task) {
+void lease_adopt_all(struct leases *leases, struct task *task) {
     for (size_t at = 0; at < task->n_lease_slots; at++)
         lease_begin(leases, task->lease_slots[at].lease);
 }
 
-void lease_discard_all(struct consumer *task) {
+void lease_discard_all(struct task *task) {
     for (size_t i = 0; i < task->n_lease_slots; i++) lease_free(task->lease_slots[i].lease);
     task->n_lease_slots = task->leases_count = 0;
 }
@@ -290,7 +290,7 @@ size_t lease_ack(struct leases *leases, struct partition *p, const struct op_sel
     struct lease *lease = lease_of(p, select);
     size_t n = 0;
     for (size_t i = 0; i < lease->n; i++)
-        if (consumer_release(lease->task, lease->seqs[i]))
+        if (task_unlease(lease->task, lease->seqs[i]))
             n += partition_consume(p, lease->task, lease->seqs[i]);
     lease_remember(p, lease, ENDED_ACK, n);
     lease_end_now(leases, lease);
@@ -302,7 +302,7 @@ static void lease_forget_released(struct leases *leases, struct lease *lease) {
     size_t kept = 0;
     leases->overhead -= lease_bytes(lease);
     for (size_t i = 0; i < lease->n; i++)
-        if (consumer_is_leased(lease->task, lease->seqs[i])) lease->seqs[kept++] = lease->seqs[i];
+        if (task_is_leased(lease->task, lease->seqs[i])) lease->seqs[kept++] = lease->seqs[i];
     lease->n = kept;
     leases->overhead += lease_bytes(lease);
     if (kept == 0) lease_end_now(leases, lease);
@@ -311,7 +311,7 @@ static void lease_forget_released(struct leases *leases, struct lease *lease) {
 static size_t lease_give_back(const struct lease *lease, const struct op_select *select) {
     const uint64_t *seqs = select->all ? lease->seqs : select->seqs;
     size_t n = select->all ? lease->n : select->n, released = 0;
-    for (size_t i = 0; i < n; i++) released += consumer_release(lease->task, seqs[i]);
+    for (size_t i = 0; i < n; i++) released += task_unlease(lease->task, seqs[i]);
     tagindexes_touch(lease->partition, seqs, n);
     return released;
 }
@@ -348,10 +348,10 @@ size_t lease_extend(struct leases *leases, struct partition *p, const struct op_
     return lease_samples(lease);
 }
 
-void lease_drop_all(struct leases *leases, struct consumer *task) {
+void lease_drop_all(struct leases *leases, struct task *task) {
     for (size_t at = 0; at < task->n_lease_slots; at++) {
         struct lease *lease = task->lease_slots[at].lease;
-        for (size_t i = 0; lease && i < lease->n; i++) consumer_release(task, lease->seqs[i]);
+        for (size_t i = 0; lease && i < lease->n; i++) task_unlease(task, lease->seqs[i]);
         if (lease) lease_end_slot(leases, &task->lease_slots[at]);
     }
     task->n_lease_slots = 0;

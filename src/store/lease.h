@@ -17,7 +17,7 @@
 #include "base/span.h"
 #include "store/once.h"
 
-struct consumer;
+struct task;
 struct op;
 struct op_select;
 struct partition;
@@ -33,7 +33,7 @@ struct store;
 struct lease {
     uint64_t id; /* 1 to LEASE_ID_MAX */
     struct partition *partition;
-    struct consumer *task;
+    struct task *task;
     struct span holder;        /* who took it, for people; owned */
     int64_t given_ms, ends_ms; /* on the clock of op.now_ms */
     uint64_t *seqs; /* as handed out; those cleared or given back meanwhile are no longer leased */
@@ -58,11 +58,11 @@ struct leases {
 };
 
 /* The lease of a task, NULL where there is none (any more). */
-struct lease *lease_find(const struct consumer *task, uint64_t id);
+struct lease *lease_find(const struct task *task, uint64_t id);
 
 /* The task's lease with the next higher id, NULL where there is none: from 0 on, all of them. Time:
  * O(log n), and for all of them together O(n log n). */
-struct lease *lease_after(const struct consumer *task, uint64_t id);
+struct lease *lease_after(const struct task *task, uint64_t id);
 
 /* Its samples that are still leased. */
 uint64_t lease_samples(const struct lease *lease);
@@ -102,7 +102,7 @@ static inline int64_t lease_end(int64_t now_ms, int64_t lease_ms) {
 
 /* ---- changing: for store_apply alone; each returns how many samples it concerned ---- */
 
-size_t lease_give(struct leases *leases, struct partition *p, struct consumer *task,
+size_t lease_give(struct leases *leases, struct partition *p, struct task *task,
                   const struct op *op);
 size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select);
 size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select);
@@ -110,19 +110,19 @@ size_t lease_nack(struct leases *leases, struct partition *p, const struct op_se
 size_t lease_extend(struct leases *leases, struct partition *p, const struct op_select *select);
 
 /* The task goes, and its leases with it. */
-void lease_drop_all(struct leases *leases, struct consumer *task);
+void lease_drop_all(struct leases *leases, struct task *task);
 
 /* ---- loading ---- */
 
 /* A lease of a task that is in no store yet, behind those it has: in no heap until its partition is adopted. What it points at is
  * copied; samples are marked by the caller. */
-struct lease *lease_load(struct consumer *task, const struct lease *what);
+struct lease *lease_load(struct task *task, const struct lease *what);
 
 /* The task's leases begin to run. Theirs ids may be those of leases in other partitions: a lease is looked up in its task. */
-void lease_adopt_all(struct leases *leases, struct consumer *task);
+void lease_adopt_all(struct leases *leases, struct task *task);
 
 /* The task never came into a store: its leases go. */
-void lease_discard_all(struct consumer *task);
+void lease_discard_all(struct task *task);
 
 void leases_free(struct leases *leases); /* when no lease is left */
 

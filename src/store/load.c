@@ -80,7 +80,7 @@ static int load_check_columns(const struct load *l, const struct column_set *set
 
 static int load_check_tasks(const struct load *l, struct error *e) {
     for (size_t i = 0; i < l->p->tasks_count; i++) {
-        const struct consumer *t = l->p->tasks[i];
+        const struct task *t = l->p->tasks[i];
         const struct load_task *expected = &l->counts.tasks[i];
         if (t->consumed != expected->consumed || t->leases_count != expected->leases ||
             t->ranks.n != expected->ranks ||
@@ -132,7 +132,7 @@ void load_extend_leases(const struct op *op, int64_t ms) {
     if (ms <= 0) return; /* the clock was set back: they keep the end that they were given */
     for (size_t i = 0; i < op->adopt.n; i++)
         for (size_t t = 0; t < op->adopt.partitions[i]->tasks_count; t++) {
-            const struct consumer *task = op->adopt.partitions[i]->tasks[t];
+            const struct task *task = op->adopt.partitions[i]->tasks[t];
             for (struct lease *lease = lease_after(task, 0); lease;
                  lease = lease_after(task, lease->id))
                 extend_lease(lease, ms);
@@ -342,7 +342,7 @@ static int load_partition(struct load *l, struct unpack *u, struct error *e) {
 
 /* ---- what tasks remember ------------------------------------------------------------------- */
 
-int load_find_task(struct load *l, struct unpack *u, struct consumer **out, struct error *e) {
+int load_find_task(struct load *l, struct unpack *u, struct task **out, struct error *e) {
     uint64_t task = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
         return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->tasks_count);
@@ -366,20 +366,20 @@ int load_seqs(struct load *l, struct unpack *u, uint64_t **out, size_t *n, struc
 }
 
 /* Those alive are leased, by this one only. */
-static int load_lease_samples(struct load *l, struct consumer *task, const struct lease *lease,
+static int load_lease_samples(struct load *l, struct task *task, const struct lease *lease,
                               struct error *e) {
     for (size_t i = 0; i < lease->n; i++) {
         uint64_t seq = lease->seqs[i];
         if (!partition_alive(l->p, seq)) continue;
-        if (consumer_has_had(task, seq) || consumer_is_leased(task, seq))
+        if (task_has_consumed(task, seq) || task_is_leased(task, seq))
             return load_bad(l, e, "task %s: sample %s of lease %llu is consumed or leased already",
                             QUOTE(task->name), QUOTE(partition_key(l->p, seq)), U(lease->id));
-        consumer_lease(task, seq);
+        task_lease(task, seq);
     }
     return 0;
 }
 
-static int load_lease(struct load *l, struct consumer *task, struct unpack *u, struct error *e) {
+static int load_lease(struct load *l, struct task *task, struct unpack *u, struct error *e) {
     struct lease lease = {.id = unpack_varint(u), .partition = l->p};
     lease.given_ms = unpack_signed(u);
     lease.ends_ms = unpack_signed(u);
@@ -401,7 +401,7 @@ static int load_lease(struct load *l, struct consumer *task, struct unpack *u, s
 }
 
 static int load_leases(struct load *l, struct unpack *u, struct error *e) {
-    struct consumer *task;
+    struct task *task;
     int failed = load_find_task(l, u, &task, e);
     while (!failed && unpack_left(u)) failed = load_lease(l, task, u, e);
     return failed;
@@ -462,7 +462,7 @@ static int load_once(struct load *l, struct unpack *u, struct error *e) {
                         U(entry.number), QUOTE(entry.holder));
     once_load(l->p, &entry);
     for (size_t i = 0; entry.held_until_ms && i < entry.n; i++)
-        if (partition_alive(l->p, entry.seqs[i])) consumer_hold(entry.task, entry.seqs[i]);
+        if (partition_alive(l->p, entry.seqs[i])) task_hold(entry.task, entry.seqs[i]);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #define U(number) ((unsigned long long)(number))
 
 int load_done(struct load *l, struct unpack *u, struct error *e) {
-    struct consumer *task;
+    struct task *task;
     int failed = load_find_task(l, u, &task, e);
     while (!failed && unpack_left(u)) {
         uint64_t rank = unpack_varint(u), batch = unpack_varint(u);
@@ -27,7 +27,7 @@ struct load_block {
     size_t n;
 };
 
-static void load_end_block(struct consumer *task, struct load_block *block) {
+static void load_end_block(struct task *task, struct load_block *block) {
     if (block->n) ranks_load(&task->ranks, block->batch, block->how, block->loads, block->n);
     block->n = 0;
 }
@@ -40,8 +40,8 @@ static bool load_block_takes(const struct load_block *block, uint64_t rank, uint
 
 /* A fingerprint is shared within a block only: were it shared among all blocks, a short section
  * could ask for much memory. */
-static int load_batch(struct load *l, struct consumer *task, struct load_block *block,
-                      struct unpack *u, struct error *e) {
+static int load_batch(struct load *l, struct task *task, struct load_block *block, struct unpack *u,
+                      struct error *e) {
     struct rank_load load = {.rank = unpack_varint(u)};
     uint64_t batch = unpack_varint(u), *seqs;
     unsigned flags = unpack_u8(u);
@@ -61,12 +61,12 @@ static int load_batch(struct load *l, struct consumer *task, struct load_block *
     block->loads[block->n++] = load;
     if (ranks_is_done(&task->ranks, load.rank, batch)) return 0;
     for (size_t i = 0; i < load.n; i++)
-        if (partition_alive(l->p, seqs[i])) consumer_hold(task, seqs[i]);
+        if (partition_alive(l->p, seqs[i])) task_hold(task, seqs[i]);
     return 0;
 }
 
 int load_ranks(struct load *l, struct unpack *u, struct error *e) {
-    struct consumer *task;
+    struct task *task;
     struct load_block block = {.n = 0};
     int failed = load_find_task(l, u, &task, e);
     while (!failed && unpack_left(u)) failed = load_batch(l, task, &block, u, e);

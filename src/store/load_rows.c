@@ -347,15 +347,15 @@ int load_consumed(struct load *l, struct unpack *u, struct error *e) {
     uint64_t task = unpack_varint(u);
     if (u->bad || task >= l->p->tasks_count)
         return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->tasks_count);
-    struct consumer *t = l->p->tasks[task];
+    struct task *t = l->p->tasks[task];
     int failed = load_alive_set(l, u, e);
     if (!failed) failed = load_head_ends(l, u, e);
     for (size_t i = 0; !failed && i < RANGE_PIECES; i++) {
-        const struct consumer_piece *had = consumer_piece(t, spine_number(l->rows.base) + i);
-        for (size_t w = 0; had && w < SPINE_WORDS; w++)
-            if ((had->consumed[w] | had->leased[w]) & l->rows.bits[i * SPINE_WORDS + w])
+        const struct task_piece *marks = task_piece(t, spine_number(l->rows.base) + i);
+        for (size_t w = 0; marks && w < SPINE_WORDS; w++)
+            if ((marks->consumed[w] | marks->leased[w]) & l->rows.bits[i * SPINE_WORDS + w])
                 return load_bad(l, e, "task %s has consumed a sample twice", QUOTE(t->name));
     }
-    if (!failed) consumer_load(t, &l->rows);
+    if (!failed) task_load(t, &l->rows);
     return failed;
 }

@@ -66,7 +66,7 @@ void load_make_pages(struct load *l, size_t n);
 
 /* Reads which task a section is about. Fails before all rows are loaded: a seq without a row has
  * been cleared. */
-int load_find_task(struct load *l, struct unpack *u, struct consumer **out, struct error *e);
+int load_find_task(struct load *l, struct unpack *u, struct task **out, struct error *e);
 
 /* The seqs are valid until the section ends. */
 int load_seqs(struct load *l, struct unpack *u, uint64_t **out, size_t *n, struct error *e);

@@ -59,14 +59,14 @@ static void once_hold(struct leases *leases, struct once *entry, const struct op
     entry->held_until_ms = op->select.once.held_until_ms;
     for (size_t i = 0; i < entry->n; i++)
         if (partition_alive(entry->partition, entry->seqs[i]))
-            consumer_hold(entry->task, entry->seqs[i]);
+            task_hold(entry->task, entry->seqs[i]);
     once_bound(leases, op->now_ms);
     once_queue(leases, entry);
 }
 
 static void once_release(struct leases *leases, struct once *entry) {
     if (!entry->held_until_ms) return;
-    for (size_t i = 0; i < entry->n; i++) consumer_unhold(entry->task, entry->seqs[i]);
+    for (size_t i = 0; i < entry->n; i++) task_unhold(entry->task, entry->seqs[i]);
     TAILQ_REMOVE(&leases->holds, entry, holds);
     entry->held_until_ms = 0;
 }
@@ -158,8 +158,7 @@ static void once_speaks(struct once *entry, uint64_t number) {
 
 /* ---- changing ----------------------------------------------------------------------------- */
 
-void once_take(struct leases *leases, struct partition *p, struct consumer *task,
-               const struct op *op) {
+void once_take(struct leases *leases, struct partition *p, struct task *task, const struct op *op) {
     const struct op_select *select = &op->select;
     struct once *entry = once_find(p, select->once.holder);
     if (!entry && p->onces->n == ONCE_MAX) once_drop(leases, TAILQ_FIRST(&p->onces->order));
@@ -187,7 +186,7 @@ void once_confirm(struct leases *leases, struct partition *p, const struct op_on
     once_speaks(entry, what->number);
 }
 
-void once_forget(struct leases *leases, struct partition *p, const struct consumer *task,
+void once_forget(struct leases *leases, struct partition *p, const struct task *task,
                  const uint64_t *sorted, size_t n) {
     for (size_t i = 0; n && i < p->onces->n; i++) {
         struct once *entry = p->onces->table[i];
@@ -200,7 +199,7 @@ void once_forget(struct leases *leases, struct partition *p, const struct consum
     }
 }
 
-void once_drop_task(struct leases *leases, struct partition *p, const struct consumer *task) {
+void once_drop_task(struct leases *leases, struct partition *p, const struct task *task) {
     for (size_t i = p->onces->n; i-- > 0;)
         if (!task || p->onces->table[i]->task == task) once_drop(leases, p->onces->table[i]);
 }

@@ -3,7 +3,7 @@
  *
  * A holder names one consumer, which numbers its calls. A partition keeps one entry a holder: the
  * highest number that arrived, and what the call with that number took. The next number says that
- * the reply arrived. Until then the samples are held (consumer_hold), so that RETIRE leaves them
+ * the reply arrived. Until then the samples are held (task_hold), so that RETIRE leaves them
  * alone, but no longer than ONCE_HOLD_MS. A leased batch needs no hold: the entry names the lease.
  *
  * Time ends no hold by itself: the server asks once_plan_expiry which one is over and applies the
@@ -21,7 +21,7 @@
 #include "base/span.h"
 #include "store/keyindex.h"
 
-struct consumer;
+struct task;
 struct lease;
 struct leases;
 struct op;
@@ -37,7 +37,7 @@ struct once {
     struct partition *partition;
     struct span holder;         /* owned */
     uint64_t number;            /* the highest that arrived */
-    struct consumer *task;      /* of the last call that took a batch */
+    struct task *task;          /* of the last call that took a batch */
     struct checksum128 request; /* of the other arguments of the call with that number */
     uint64_t lease;             /* that it took; 0: none */
     uint64_t *seqs;             /* that it consumed, as handed out; some may be cleared; owned */
@@ -87,19 +87,18 @@ bool once_plan_expiry(const struct store *s, int64_t now_ms, struct scratch *scr
 /* ---- changing: for store_apply alone ---- */
 
 /* OP_TAKE: the holder's call took these samples, which were consumed or leased just now. */
-void once_take(struct leases *leases, struct partition *p, struct consumer *task,
-               const struct op *op);
+void once_take(struct leases *leases, struct partition *p, struct task *task, const struct op *op);
 
 /* OP_CONFIRM: a higher number arrived, or the hold of this number ends. */
 void once_confirm(struct leases *leases, struct partition *p, const struct op_once *what);
 
 /* The samples (ascending) are not consumed by the task any more (NULL: by any task): they leave
  * the batches. An entry that loses its last living sample so has taken nothing. */
-void once_forget(struct leases *leases, struct partition *p, const struct consumer *task,
+void once_forget(struct leases *leases, struct partition *p, const struct task *task,
                  const uint64_t *sorted, size_t n);
 
 /* The entries of the task (NULL: all) go. */
-void once_drop_task(struct leases *leases, struct partition *p, const struct consumer *task);
+void once_drop_task(struct leases *leases, struct partition *p, const struct task *task);
 
 /* The partition leaves the store: its holds end by no op any more. */
 void once_leave(struct leases *leases, struct partition *p);

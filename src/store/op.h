@@ -27,7 +27,7 @@ struct partition;
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_TAKE,    /* a task consumes samples, or leases them */
-    OP_HAND,    /* a batch decided before is had by its rank */
+    OP_HAND,    /* a rank fetches a batch that was decided before */
     OP_ACK,     /* leased samples are consumed */
     OP_RELEASE, /* leased samples come back: the lease ran out */
     OP_EXTEND,  /* a lease ends later */
@@ -55,8 +55,8 @@ struct op_put {
     size_t n;
     const uint64_t *seqs; /* n */
     size_t n_new;
-    const uint64_t
-        *new_seqs; /* n_new: those of seqs that are made, from the partition's next seq on */
+    /* n_new: those of seqs that are made, from the partition's next seq on */
+    const uint64_t *new_seqs;
     const struct span *keys;      /* n_new */
     const struct span *group_ids; /* n or NULL; a NULL ptr where the sample joins none */
     const uint32_t *group_sizes;  /* n or NULL */
@@ -88,8 +88,8 @@ struct op_rank {
     uint64_t rank, batch;
     struct span how; /* COUNT, sampler and WHERE, as bytes to compare */
     size_t n_shares; /* with shares: how many ranks */
-    const size_t
-        *shares; /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
+    /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
+    const size_t *shares;
 };
 
 /* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE,

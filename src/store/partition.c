@@ -217,8 +217,8 @@ void partition_join(struct partition *p, uint64_t seq, struct span group, uint32
     if (*number != GROUP_NONE) return;
     *number = groups_join(groups_own(&p->groups), group, size, seq);
     if (p->bounds->ahead && groups_get(p->groups, *number)->broken) {
-        const struct consumer *task = partition_task(p, p->bounds->ahead_task);
-        p->stranded += !task || !consumer_has_had(task, seq);
+        const struct task *task = partition_task(p, p->bounds->ahead_task);
+        p->stranded += !task || !task_has_consumed(task, seq);
     }
 }
 
@@ -248,17 +248,17 @@ uint32_t partition_group(const struct partition *p, uint64_t seq) {
 
 /* ---- tasks -------------------------------------------------------------------------------- */
 
-struct consumer *partition_task(const struct partition *p, struct span name) {
+struct task *partition_task(const struct partition *p, struct span name) {
     for (size_t i = 0; i < p->tasks_count; i++)
         if (span_equal(p->tasks[i]->name, name)) return p->tasks[i];
     return NULL;
 }
 
-struct consumer *partition_add_task(struct partition *p, struct span name) {
+struct task *partition_add_task(struct partition *p, struct span name) {
     size_t capacity = p->tasks_capacity;
     p->tasks = mem_grow(p->tasks, &capacity, p->tasks_count + 1, sizeof(*p->tasks));
     p->tasks_capacity = (uint32_t)capacity;
-    return p->tasks[p->tasks_count++] = consumer_new(name);
+    return p->tasks[p->tasks_count++] = task_new(name);
 }
 
 /* What indexes have taken or freed since mem_used() was `before` is not of tasks: the caller counts
@@ -267,12 +267,12 @@ static void partition_except(struct partition *p, size_t before) {
     p->task_bytes -= (int64_t)(mem_used() - before);
 }
 
-void partition_drop_task(struct partition *p, struct consumer *task) {
+void partition_drop_task(struct partition *p, struct task *task) {
     size_t at = 0;
     while (p->tasks[at] != task) at++;
     memmove(p->tasks + at, p->tasks + at + 1, (--p->tasks_count - at) * sizeof(*p->tasks));
     if (p->ended->n) ended_drop_task(ended_own(&p->ended), task);
-    consumer_free(task);
+    task_free(task);
     partition_count_stranded(p);
     size_t before = mem_used();
     tagindexes_touch_all(p);
@@ -281,17 +281,17 @@ void partition_drop_task(struct partition *p, struct consumer *task) {
 
 /* ---- samples of broken groups ------------------------------------------------------------- */
 
-static uint64_t partition_count_members(const struct group *group, const struct consumer *task) {
+static uint64_t partition_count_members(const struct group *group, const struct task *task) {
     uint64_t n = 0;
     for (uint32_t i = 0; i < group->members; i++)
-        n += !task || !consumer_has_had(task, group->seqs[i]);
+        n += !task || !task_has_consumed(task, group->seqs[i]);
     return n;
 }
 
 void partition_count_stranded(struct partition *p) {
     p->stranded = 0;
     if (!p->bounds->ahead || !p->groups->broken) return;
-    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
+    const struct task *task = partition_task(p, p->bounds->ahead_task);
     for (size_t i = 0; i < p->groups->end; i++) {
         const struct group *group = p->groups->table[i];
         if (group && group->broken) p->stranded += partition_count_members(group, task);
@@ -299,22 +299,21 @@ void partition_count_stranded(struct partition *p) {
 }
 
 /* Does it count in p->stranded whether the task has consumed the sample? */
-static bool partition_strands(const struct partition *p, const struct consumer *task,
-                              uint64_t seq) {
+static bool partition_strands(const struct partition *p, const struct task *task, uint64_t seq) {
     if (!p->bounds->ahead || !p->groups->broken || !span_equal(task->name, p->bounds->ahead_task))
         return false;
     uint32_t group = partition_group(p, seq);
     return group != GROUP_NONE && groups_get(p->groups, group)->broken;
 }
 
-bool partition_consume(struct partition *p, struct consumer *task, uint64_t seq) {
-    if (!consumer_take(task, seq)) return false;
+bool partition_consume(struct partition *p, struct task *task, uint64_t seq) {
+    if (!task_consume(task, seq)) return false;
     p->stranded -= partition_strands(p, task, seq);
     return true;
 }
 
-bool partition_forget(struct partition *p, struct consumer *task, uint64_t seq) {
-    if (!consumer_forget(task, seq)) return false;
+bool partition_forget(struct partition *p, struct task *task, uint64_t seq) {
+    if (!task_forget(task, seq)) return false;
     p->stranded += partition_strands(p, task, seq);
     return true;
 }
@@ -323,9 +322,9 @@ bool partition_forget(struct partition *p, struct consumer *task, uint64_t seq) 
 static void partition_leave(struct partition *p, uint64_t seq, uint32_t number) {
     const struct group *group = groups_get(p->groups, number);
     if (p->bounds->ahead) {
-        const struct consumer *task = partition_task(p, p->bounds->ahead_task);
+        const struct task *task = partition_task(p, p->bounds->ahead_task);
         if (!group->broken) p->stranded += partition_count_members(group, task);
-        p->stranded -= !task || !consumer_has_had(task, seq);
+        p->stranded -= !task || !task_has_consumed(task, seq);
     }
     groups_leave(groups_own(&p->groups), number, seq);
 }
@@ -440,7 +439,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     if (group != GROUP_NONE) partition_leave(p, seq, group);
     for (size_t i = 0; i < p->fields.count; i++) column_clear(p->fields.columns[i], seq);
     for (size_t i = 0; i < p->tags.count; i++) column_clear(p->tags.columns[i], seq);
-    for (size_t i = 0; i < p->tasks_count; i++) consumer_clear(p->tasks[i], seq);
+    for (size_t i = 0; i < p->tasks_count; i++) task_clear(p->tasks[i], seq);
     column_clear(&p->keys, seq);
 
     struct row_piece *piece = partition_rows(p, seq);
@@ -449,7 +448,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     if (--piece->count > 0) return;
     uint64_t number = spine_number(seq);
     size_t before = mem_used();
-    for (size_t i = 0; i < p->tasks_count; i++) consumer_drop_piece(p->tasks[i], number);
+    for (size_t i = 0; i < p->tasks_count; i++) task_drop_piece(p->tasks[i], number);
     p->task_bytes -= (int64_t)(before - mem_used());
     spine_set(&p->rows, number, NULL);
     row_piece_free(p, piece);
@@ -478,7 +477,7 @@ bool partition_shrink(struct partition *p, size_t *steps) {
         !onces_shrink(p->onces, steps))
         return false;
     for (size_t i = 0; i < p->tasks_count; i++)
-        if (!consumer_shrink(p->tasks[i], steps)) return false;
+        if (!task_shrink(p->tasks[i], steps)) return false;
     for (; p->rows.count && *steps; --*steps) {
         uint64_t number = spine_end(&p->rows) - 1;
         struct row_piece *piece = spine_get(&p->rows, number);
@@ -497,7 +496,7 @@ void partition_free(struct partition *p) {
     column_set_free(&p->fields);
     column_set_free(&p->tags);
     groups_drop(&p->groups);
-    for (size_t i = 0; i < p->tasks_count; i++) consumer_free(p->tasks[i]);
+    for (size_t i = 0; i < p->tasks_count; i++) task_free(p->tasks[i]);
     mem_free(p->tasks);
     ended_drop(&p->ended);
     onces_free(p->onces);
@@ -543,7 +542,7 @@ uint64_t partition_overhead(const struct partition *p) {
     bytes += tagindexes_overhead(p);
     bytes += ended_bytes(p->ended) + p->onces->bytes + p->onces->index.bytes;
     for (size_t i = 0; i < p->tasks_count; i++) {
-        const struct consumer *task = p->tasks[i];
+        const struct task *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +
                  task->ranks.done_index.bytes;
     }

@@ -1,8 +1,8 @@
 /* A partition: a named table of samples with everything that belongs to it.
  *
- * Rows are numbered by `seq` in insertion order for as long as the partition lives. What is kept per sample is spread
- * over spines that share this numbering: the keys, each field and each tag (columns), each task (consumers),
- * and here who is alive, its group, and when it was written. */
+ * Rows are numbered by `seq` in insertion order for as long as the partition lives. What is kept
+ * per sample is spread over spines that share this numbering: the keys, each field and each tag
+ * (columns), each task, and here who is alive, its group, and when it was written. */
 #ifndef TQ_STORE_PARTITION_H
 #define TQ_STORE_PARTITION_H
 
@@ -11,12 +11,12 @@
 
 #include "base/span.h"
 #include "store/column.h"
-#include "store/consumer.h"
 #include "store/ended.h"
 #include "store/group.h"
 #include "store/keyindex.h"
 #include "store/once.h"
 #include "store/spine.h"
+#include "store/task.h"
 
 enum {
     PARTITION_FIELDS_MAX = 4096,
@@ -83,7 +83,7 @@ struct partition {
     struct column keys;
     struct column_set fields, tags;
     const struct groups *groups; /* never NULL; changed through groups_own */
-    struct consumer **tasks;
+    struct task **tasks;
     uint32_t tasks_count, tasks_capacity;
     const struct ended *ended; /* replies to TQ.ACK and TQ.NACK; never NULL; see ended_own */
     struct onces *onces; /* batches of ONCE; never NULL */
@@ -123,7 +123,7 @@ struct span partition_key(const struct partition *p, uint64_t seq);
 bool column_is_spare(const struct column *c);
 
 struct column *column_set_find(const struct column_set *set, struct span name);
-struct consumer *partition_task(const struct partition *p, struct span name);
+struct task *partition_task(const struct partition *p, struct span name);
 uint32_t partition_group(const struct partition *p, uint64_t seq); /* GROUP_NONE */
 
 /* When a sample alive was made, in seconds since 1970. */
@@ -173,16 +173,16 @@ void partition_add(struct partition *p, const uint64_t *seqs, const struct span 
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size);
 struct column *partition_add_column(struct partition *p, struct column_set *set, struct span name,
                                     const struct dtype *type);
-struct consumer *partition_add_task(struct partition *p, struct span name);
-void partition_drop_task(struct partition *p, struct consumer *task);
+struct task *partition_add_task(struct partition *p, struct span name);
+void partition_drop_task(struct partition *p, struct task *task);
 /* The names are copied. */
 void partition_bound(struct partition *p, const struct bounds *bounds);
 
 /* Mark as consumed by the task; true when it was not. */
-bool partition_consume(struct partition *p, struct consumer *task, uint64_t seq);
+bool partition_consume(struct partition *p, struct task *task, uint64_t seq);
 
-/* consumer_forget. */
-bool partition_forget(struct partition *p, struct consumer *task, uint64_t seq);
+/* task_forget. */
+bool partition_forget(struct partition *p, struct task *task, uint64_t seq);
 
 /* Counts p->stranded anew. Time: the groups. */
 void partition_count_stranded(struct partition *p);

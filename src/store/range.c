@@ -34,7 +34,7 @@ static const uint64_t *bits_of_cells(const void *context, uint64_t number) {
 }
 
 static const uint64_t *bits_consumed(const void *context, uint64_t number) {
-    const struct consumer_piece *piece = consumer_piece(context, number);
+    const struct task_piece *piece = task_piece(context, number);
     return piece ? piece->consumed : NULL;
 }
 
@@ -46,6 +46,6 @@ bool range_of_cells(struct range *range, const struct column *c, uint64_t base) 
     return range_fill(range, base, bits_of_cells, c);
 }
 
-bool range_of_consumed(struct range *range, const struct consumer *t, uint64_t base) {
+bool range_of_consumed(struct range *range, const struct task *t, uint64_t base) {
     return range_fill(range, base, bits_consumed, t);
 }

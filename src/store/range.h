@@ -14,7 +14,7 @@
 #include "store/spine.h"
 
 struct column;
-struct consumer;
+struct task;
 struct partition;
 
 enum {
@@ -35,7 +35,7 @@ static inline uint64_t range_base(uint64_t seq) {
 /* Of the range at `base`: the samples alive, those with a cell, those consumed by the task. False where there are none. */
 bool range_of_alive(struct range *range, const struct partition *p, uint64_t base);
 bool range_of_cells(struct range *range, const struct column *c, uint64_t base);
-bool range_of_consumed(struct range *range, const struct consumer *t, uint64_t base);
+bool range_of_consumed(struct range *range, const struct task *t, uint64_t base);
 
 /* The first row meant from `row` on, RANGE_ROWS where there is none. */
 static inline size_t range_next(const struct range *range, size_t row) {

@@ -21,9 +21,9 @@ bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WO
         if (!produced) return false;
         for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= produced[w];
     }
-    const struct consumer_piece *had = r->task ? consumer_piece(r->task, number) : NULL;
-    for (unsigned w = 0; had && w < SPINE_WORDS; w++)
-        words[w] &= ~(had->consumed[w] | had->leased[w]);
+    const struct task_piece *marks = r->task ? task_piece(r->task, number) : NULL;
+    for (unsigned w = 0; marks && w < SPINE_WORDS; w++)
+        words[w] &= ~(marks->consumed[w] | marks->leased[w]);
     if (!bits_any(words, SPINE_WORDS)) return false;
     if (!r->matches) return true;
     if (!ready_evaluate(r, number, words)) {
@@ -41,22 +41,22 @@ uint64_t ready_word(const struct ready *r, uint64_t number, unsigned word) {
         const uint64_t *produced = column_bits(r->fields[i], number);
         bits &= produced ? produced[word] : 0;
     }
-    const struct consumer_piece *had = r->task ? consumer_piece(r->task, number) : NULL;
-    return had ? bits & ~(had->consumed[word] | had->leased[word]) : bits;
+    const struct task_piece *marks = r->task ? task_piece(r->task, number) : NULL;
+    return marks ? bits & ~(marks->consumed[word] | marks->leased[word]) : bits;
 }
 
 /* Move the hint over pieces that will never have anything for the task: all that lives there is consumed, and no new
  * sample can come into them. */
-static void ready_move_hint(struct consumer *task, const struct partition *p) {
+static void ready_move_hint(struct task *task, const struct partition *p) {
     uint64_t last = spine_number(p->next_seq), end = spine_end(&p->rows);
     if (task->hint < p->rows.first) task->hint = p->rows.first;
     for (; task->hint < end && task->hint < last; task->hint++) {
         const struct row_piece *rows = spine_get(&p->rows, task->hint);
         if (!rows) continue;
-        const struct consumer_piece *had = consumer_piece(task, task->hint);
-        if (!had) return;
+        const struct task_piece *marks = task_piece(task, task->hint);
+        if (!marks) return;
         uint64_t left = 0;
-        for (unsigned w = 0; w < SPINE_WORDS; w++) left |= rows->alive[w] & ~had->consumed[w];
+        for (unsigned w = 0; w < SPINE_WORDS; w++) left |= rows->alive[w] & ~marks->consumed[w];
         if (left) return;
     }
     if (task->hint < last) task->hint = last; /* at once, however many samples were cleared */
@@ -175,14 +175,14 @@ uint64_t ready_previous(struct ready *r) {
 
 uint64_t ready_bound(const struct ready *r, bool *exact) {
     const struct partition *p = r->partition;
-    uint64_t had = r->task ? r->task->consumed + r->task->leased : 0, most = p->samples - had;
+    uint64_t used = r->task ? r->task->consumed + r->task->leased : 0, most = p->samples - used;
     size_t partial = 0; /* fields that not every sample has */
     for (size_t i = 0; i < r->n_fields; i++) {
         uint64_t produced = r->fields[i] ? r->fields[i]->produced : 0;
         if (produced < p->samples) partial++;
         if (produced < most) most = produced;
     }
-    *exact = most == 0 || (r->where.where->n == 0 && (!partial || (partial == 1 && !had)));
+    *exact = most == 0 || (r->where.where->n == 0 && (!partial || (partial == 1 && !used)));
     return most;
 }
 
@@ -203,9 +203,9 @@ bool ready_is_left(const struct ready *r, uint64_t seq) {
     if (!partition_alive(r->partition, seq)) return false;
     for (size_t i = 0; i < r->n_fields; i++)
         if (!r->fields[i] || !column_has(r->fields[i], seq)) return false;
-    const struct consumer_piece *had = r->task ? consumer_piece(r->task, spine_number(seq)) : NULL;
+    const struct task_piece *marks = r->task ? task_piece(r->task, spine_number(seq)) : NULL;
     unsigned row = spine_row(seq);
-    return !had || !(bits_get(had->consumed, row) || bits_get(had->leased, row));
+    return !marks || !(bits_get(marks->consumed, row) || bits_get(marks->leased, row));
 }
 
 bool ready_has(const struct ready *r, uint64_t seq) {

@@ -1,7 +1,8 @@
-/* Which samples qualify: alive, produced in all the fields asked for, not yet had by the task, admitted by WHERE.
+/* Which samples qualify: alive, produced in all the fields asked for, not yet consumed or leased by
+ * the task, admitted by WHERE.
  *
- * Sixty-four samples are decided with a few ANDs; WHERE is asked only of what is left. Scans begin where the task's
- * hint says that something may be left. */
+ * Sixty-four samples are decided with a few ANDs; WHERE is asked only of what is left. Scans begin
+ * where the task's hint says that something may be left. */
 #ifndef TQ_STORE_READY_H
 #define TQ_STORE_READY_H
 
@@ -16,7 +17,7 @@
 /* What is asked: borrowed for as long as the struct ready lives. */
 struct ready_query {
     const struct partition *partition;
-    struct consumer *task; /* NULL: consumption does not matter. Its hint may be moved on */
+    struct task *task; /* NULL: consumption does not matter. Its hint may be moved on */
     size_t n_fields;
     const struct span *fields;
     const struct where *where;
@@ -39,7 +40,7 @@ struct ready_limit {
 
 struct ready {
     const struct partition *partition;
-    struct consumer *task;
+    struct task *task;
     size_t n_fields;
     const struct column **fields;
     bool impossible; /* a field that no sample has */

@@ -18,7 +18,7 @@ enum section_kind {
     SECTION_ROWS = 3,     /* of a range: who is alive, written when; payload: keys */
     SECTION_GROUPS = 4,   /* of a range: which group each is in; payload: group ids */
     SECTION_COLUMN = 5,   /* of a range: cells of a field or tag; payload: values */
-    SECTION_CONSUMED = 6, /* of a range: what a task has had */
+    SECTION_CONSUMED = 6, /* of a range: what a task has consumed */
     SECTION_LEASES = 7,   /* of a task */
     SECTION_RANKS = 8,    /* batches of a task's ranks */
     SECTION_DONE = 9,     /* which batches a task's ranks are done with */

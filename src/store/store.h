@@ -48,10 +48,10 @@ struct partition *store_find(const struct store *s, struct span name);
 
 size_t store_partitions(const struct store *s);
 
-/* How much memory ops about tasks (samples that are taken, leases, ranks, holders, names in
- * bounds) have taken, less what they and the clearing of samples have given back of it. Indexes are
- * not in it. Counted from the time at which a partition came into the store, whatever it brought
- * with it: only differences mean something. */
+/* How much memory ops about tasks (samples that are taken, leases, ranks, holders, names in bounds)
+ * have taken, less what they and the clearing of samples have given back of it. Indexes are not in
+ * it. Counted from the time at which a partition came into the store, whatever it brought with it:
+ * only differences mean something. */
 int64_t store_task_bytes(const struct store *s);
 
 /* Walk over partitions: *cursor is 0 to begin and 0 again at the end, when NULL is returned. A partition present throughout

@@ -166,15 +166,15 @@ static struct tag_index *tagindex_keep(struct partition *p, struct span name) {
 }
 
 void tagindexes_declare(struct partition *p, const struct span *tags, size_t n) {
-    size_t had = p->n_indexes, at = n;
-    while (p->indexes && p->indexes[had]) had++; /* to be freed */
+    size_t n_before = p->n_indexes, at = n;
+    while (p->indexes && p->indexes[n_before]) n_before++; /* to be freed */
     struct tag_index **indexes =
-        n + had ? mem_calloc(n + had + 1, sizeof(struct tag_index *)) : NULL;
+        n + n_before ? mem_calloc(n + n_before + 1, sizeof(struct tag_index *)) : NULL;
     for (size_t i = 0; i < n; i++) {
         indexes[i] = tagindex_keep(p, tags[i]);
         if (!indexes[i]) indexes[i] = tagindex_new(p, tags[i]);
     }
-    for (size_t i = 0; i < had; i++)
+    for (size_t i = 0; i < n_before; i++)
         if (p->indexes[i]) indexes[at++] = p->indexes[i];
     mem_free(p->indexes);
     p->indexes = indexes;

@@ -15,8 +15,8 @@ static bool take_is_complete(const struct partition *p, const struct take *take)
     return true;
 }
 
-static int take_check(const struct take *take, const struct partition *p,
-                      const struct consumer *task, struct error *e) {
+static int take_check(const struct take *take, const struct partition *p, const struct task *task,
+                      struct error *e) {
     if (take->count > PARTITION_SAMPLES_MAX)
         return error_set(e, ERROR_ERR, "COUNT %llu is more than a partition can hold",
                          (unsigned long long)take->count);
@@ -64,12 +64,11 @@ static void take_make_op(const struct store *s, const struct take *take, int64_t
 /* ---- rank batches ------------------------------------------------------------------------- */
 
 /* What is left of a batch that was decided before: samples alive and, with a task, leased. */
-static void take_living(const struct partition *p, const struct consumer *leased,
-                        const uint64_t *from, size_t n, struct scratch *scratch,
-                        struct taken *out) {
+static void take_living(const struct partition *p, const struct task *leased, const uint64_t *from,
+                        size_t n, struct scratch *scratch, struct taken *out) {
     uint64_t *seqs = scratch_alloc(scratch, n, sizeof(*seqs));
     for (size_t i = 0; i < n; i++)
-        if (partition_alive(p, from[i]) && (!leased || consumer_is_leased(leased, from[i])))
+        if (partition_alive(p, from[i]) && (!leased || task_is_leased(leased, from[i])))
             seqs[out->n++] = from[i];
     out->outcome = TAKE_BATCH;
     out->seqs = seqs;
@@ -92,7 +91,7 @@ static void take_remembered(const struct take *take, const struct partition *p,
 }
 
 /* Was the batch decided for another rank, and so for all? */
-static bool take_is_split(const struct take *take, const struct consumer *task) {
+static bool take_is_split(const struct take *take, const struct task *task) {
     return take->sampler->needs_rank && ranks_have_any(&task->ranks, take->args.ranks, take->batch);
 }
 
@@ -113,9 +112,9 @@ static int take_refuse_again(const struct take *take, bool is_done, bool was_giv
 }
 
 /* *done: the batch was decided before, *out says what it is. */
-static int take_again(const struct take *take, const struct partition *p,
-                      const struct consumer *task, int64_t now_ms, struct scratch *scratch,
-                      struct taken *out, bool *done, struct error *e) {
+static int take_again(const struct take *take, const struct partition *p, const struct task *task,
+                      int64_t now_ms, struct scratch *scratch, struct taken *out, bool *done,
+                      struct error *e) {
     const struct rank_batch *batch = ranks_find(&task->ranks, take->rank, take->batch);
     *done = batch && rank_batch_lives(batch, p);
     if (!*done) {
@@ -134,7 +133,7 @@ static int take_again(const struct take *take, const struct partition *p,
 bool take_plan_done(const struct store *s, const struct take *take, int64_t now_ms,
                     struct scratch *scratch, struct op *op, uint64_t **seqs, size_t *n) {
     const struct partition *p = store_find(s, take->partition);
-    const struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    const struct task *task = p ? partition_task(p, take->task) : NULL;
     *n = 0;
     if (!p || !take->finishes) return false;
     if (task && ranks_is_done(&task->ranks, take->rank, take->done)) return false;
@@ -293,7 +292,7 @@ static void take_cut(const struct take *take, const struct partition *p, const s
 /* ---- the plan ----------------------------------------------------------------------------- */
 
 /* What was decided for the rank's batch, or for the holder's call, before: then *done. */
-static int take_repeat(const struct take *take, struct partition *p, struct consumer *task,
+static int take_repeat(const struct take *take, struct partition *p, struct task *task,
                        int64_t now_ms, struct scratch *scratch, struct taken *out, bool *done,
                        struct error *e) {
     if (take->ranked && task) return take_again(take, p, task, now_ms, scratch, out, done, e);
@@ -304,7 +303,7 @@ static int take_repeat(const struct take *take, struct partition *p, struct cons
 int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
               struct scratch *scratch, struct taken *out, struct error *e) {
     struct partition *p = store_find(s, take->partition);
-    struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    struct task *task = p ? partition_task(p, take->task) : NULL;
     *out = (struct taken){.outcome = TAKE_WAIT, .partition = p};
     take_wait(take, p, take->at_least, out);
     int failed = take_check(take, p, task, e);
@@ -363,7 +362,7 @@ int take_plan(const struct store *s, const struct take *take, int64_t now_ms,
 /* The op changes what a task consumed or leased, and nothing for the call: it is another task, or
  * the call's own task still holds leases, so that the stream does not end. */
 static bool take_is_untouched(const struct take *take, const struct op *op,
-                              const struct consumer *task) {
+                              const struct task *task) {
     switch (op->kind) {
     case OP_TAKE:
     case OP_ACK:
@@ -390,7 +389,7 @@ static bool take_is_ending(const struct take *take, const struct partition *p,
 uint64_t take_gains(const struct store *s, const struct take *take, const struct op *op,
                     struct scratch *scratch) {
     struct partition *p = store_find(s, take->partition);
-    struct consumer *task = p ? partition_task(p, take->task) : NULL;
+    struct task *task = p ? partition_task(p, take->task) : NULL;
     if (!p) return TAKE_EVERYTHING;
     if (take_is_untouched(take, op, task)) return 0;
     if (take_is_ending(take, p, op)) return TAKE_EVERYTHING;

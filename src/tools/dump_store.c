@@ -7,7 +7,7 @@
 static void dump_tasks(struct json *j, const struct partition *p) {
     json_begin(j, "tasks", '{');
     for (size_t i = 0; i < p->tasks_count; i++) {
-        const struct consumer *t = p->tasks[i];
+        const struct task *t = p->tasks[i];
         json_name(j, t->name);
         json_begin(j, NULL, '{');
         json_number(j, "consumed", t->consumed);
@@ -64,8 +64,8 @@ static void dump_cells(struct json *j, const char *what, const struct column_set
     json_end(j, '}');
 }
 
-static void dump_consumers(struct json *j, const char *what, const struct partition *p,
-                           uint64_t seq, bool (*concerns)(const struct consumer *t, uint64_t seq)) {
+static void dump_tasks_with(struct json *j, const char *what, const struct partition *p,
+                            uint64_t seq, bool (*concerns)(const struct task *t, uint64_t seq)) {
     json_begin(j, what, '[');
     for (size_t i = 0; i < p->tasks_count; i++)
         if (concerns(p->tasks[i], seq)) json_text(j, NULL, p->tasks[i]->name);
@@ -83,8 +83,8 @@ static void dump_sample(const struct partition *p, uint64_t seq, struct scratch 
     if (group != GROUP_NONE) json_text(&j, "group", groups_get(p->groups, group)->id);
     dump_cells(&j, "tags", &p->tags, seq, scratch);
     dump_cells(&j, "fields", &p->fields, seq, scratch);
-    dump_consumers(&j, "consumed", p, seq, consumer_has_had);
-    dump_consumers(&j, "leased", p, seq, consumer_is_leased);
+    dump_tasks_with(&j, "consumed", p, seq, task_has_consumed);
+    dump_tasks_with(&j, "leased", p, seq, task_is_leased);
     json_end(&j, '}');
     json_line(&j);
     scratch_reset(scratch);

@@ -70,7 +70,7 @@ static void look(const struct store *s) {
     uint64_t cursor = 0, leases = 0;
     for (struct partition *p; (p = store_next(s, &cursor));)
         for (size_t t = 0; t < p->tasks_count; t++) {
-            const struct consumer *task = p->tasks[t];
+            const struct task *task = p->tasks[t];
             uint64_t held = 0;
             for (const struct lease *l = lease_after(task, 0); l; l = lease_after(task, l->id))
                 held += lease_samples(l);

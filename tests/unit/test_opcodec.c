@@ -224,7 +224,7 @@ static void test_calls_of_a_holder(void **state) {
     const struct once *entry = once_find(there, S("h"));
     assert_true(entry->number == 1 && entry->n == 3 && entry->request.high == UINT64_MAX);
     assert_true(entry->held_until_ms == pair->kit.now_ms + ONCE_HOLD_MS);
-    assert_true(consumer_is_held(entry->task, entry->seqs[2]));
+    assert_true(task_is_held(entry->task, entry->seqs[2]));
     second.partition = S("p");
     assert_true(take_plan_confirm(pair->kit.store, &second, pair->kit.now_ms, &pair->kit.scratch,
                                   &op, &seqs, &n));

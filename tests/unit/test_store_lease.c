@@ -57,7 +57,7 @@ static size_t expire(struct kit *k) {
     return n;
 }
 
-static struct consumer *task(struct kit *k) {
+static struct task *task(struct kit *k) {
     return partition_task(kit_partition(k, "p"), SPAN_LITERAL("t"));
 }
 
@@ -177,7 +177,7 @@ static void test_the_last_replies_are_remembered(void **state) {
 
 static void test_replies_of_one_task_are_forgotten(void **state) {
     struct kit *k = *state;
-    static const struct consumer one, two;
+    static const struct task one, two;
     struct ended ended = {0};
     (void)k;
     for (uint64_t i = 0; i < ENDED_MAX + 10; i++)
@@ -459,12 +459,12 @@ static void test_a_batch_outlives_a_bound(void **state) {
 
 /* p->stranded is counted with each op; here it is counted one by one. */
 static uint64_t count_stranded(const struct partition *p) {
-    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
+    const struct task *task = partition_task(p, p->bounds->ahead_task);
     uint64_t n = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
         uint32_t group = partition_group(p, seq);
         if (p->bounds->ahead && group != GROUP_NONE && groups_get(p->groups, group)->broken)
-            n += !task || !consumer_has_had(task, seq);
+            n += !task || !task_has_consumed(task, seq);
     }
     return n;
 }
@@ -524,7 +524,8 @@ static void test_samples_of_broken_groups_are_counted(void **state) {
 
 /* ---- RETIRE ------------------------------------------------------------------------------- */
 
-/* A group that loses a member waits for it no longer: the others, which were all had, are due. */
+/* A group that loses a member waits for it no longer: the others, which were all consumed, are
+ * due. */
 static void test_who_is_left_alone_retires(void **state) {
     struct kit *k = *state;
     const struct span tasks[] = {SPAN_LITERAL("t")};

@@ -244,7 +244,7 @@ static void test_a_count_goes_on_from_where_the_scan_is(void **state) {
     assert_int_equal(ready_count(&ready), 0);
 }
 
-/* The hint skips what a task has had; what comes back or comes new is seen all the same. */
+/* The hint skips what a task has consumed; what comes back or comes new is seen all the same. */
 static void test_the_hint_hides_nothing(void **state) {
     struct kit *k = *state;
     struct span field = SPAN_LITERAL("a"), key;

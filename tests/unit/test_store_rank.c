@@ -49,7 +49,7 @@ static int single(struct kit *k, uint64_t rank, uint64_t batch, struct taken *ta
     return kit_take(k, &take, taken);
 }
 
-static struct consumer *task_of(struct kit *k) {
+static struct task *task_of(struct kit *k) {
     return partition_task(kit_partition(k, "p"), SPAN_LITERAL("t"));
 }
 
@@ -102,16 +102,16 @@ static void test_ranks_of_a_split_share_entries(void **state) {
 static void test_slices_are_forgotten_one_by_one(void **state) {
     struct kit *k = *state;
     struct taken taken;
-    uint64_t had[130];
+    uint64_t first[130];
     fill(k, 130);
     for (uint64_t rank = 0; rank < 130; rank++) {
         assert_int_equal(balanced(k, rank, 0, 130, &taken), 0);
-        had[rank] = taken.seqs[0];
+        first[rank] = taken.seqs[0];
     }
     for (uint64_t i = 0; i < 130; i++) {
         uint64_t rank = i * 37 % 130;
         assert_non_null(ranks_find(ranks_of(k), rank, 0));
-        reset_seq(k, had[rank]);
+        reset_seq(k, first[rank]);
         assert_null(ranks_find(ranks_of(k), rank, 0));
         assert_int_equal(ranks_of(k)->n, 129 - i);
         bool any = ranks_have_any(ranks_of(k), 130, 0);
@@ -127,18 +127,18 @@ static void test_slices_are_forgotten_one_by_one(void **state) {
 static void test_single_ranks_share_a_block(void **state) {
     struct kit *k = *state;
     struct taken taken;
-    uint64_t had[64];
+    uint64_t first[64];
     fill(k, 200);
     for (uint64_t i = 0; i < 64; i++) {
         uint64_t rank = i * 29 % 64;
         assert_int_equal(single(k, rank, 5, &taken), 0);
         assert_false(taken.remembered);
-        had[rank] = taken.seqs[0];
+        first[rank] = taken.seqs[0];
     }
     assert_int_equal(ranks_of(k)->n_blocks, 1);
     for (uint64_t rank = 0; rank < 64; rank++) {
         assert_int_equal(single(k, rank, 5, &taken), 0);
-        assert_int_equal(taken.seqs[0], had[rank]);
+        assert_int_equal(taken.seqs[0], first[rank]);
     }
     assert_int_equal(single(k, 64, 6, &taken), 0);
     assert_true(ranks_have_any(ranks_of(k), 65, 6));
@@ -233,11 +233,11 @@ static void test_a_load_holds_no_samples_of_batches_that_are_done(void **state) 
     enum { N = 4, RANK = 3, DONE = 1 };
     struct kit *k = *state, copy;
     struct taken taken;
-    uint64_t had[N];
+    uint64_t first[N];
     fill(k, N);
     for (uint64_t batch = 0; batch < N; batch++) {
         assert_int_equal(single(k, RANK, batch, &taken), 0);
-        had[batch] = taken.seqs[0];
+        first[batch] = taken.seqs[0];
     }
     finish(k, RANK, DONE);
     struct tape tape = tape_record(k->store, k->now_ms);
@@ -245,8 +245,8 @@ static void test_a_load_holds_no_samples_of_batches_that_are_done(void **state) 
     assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);
     for (uint64_t batch = 0; batch < N; batch++) {
         assert_non_null(ranks_find(ranks_of(&copy), RANK, batch));
-        assert_true(consumer_is_held(task_of(k), had[batch]) == (batch > DONE));
-        assert_true(consumer_is_held(task_of(&copy), had[batch]) == (batch > DONE));
+        assert_true(task_is_held(task_of(k), first[batch]) == (batch > DONE));
+        assert_true(task_is_held(task_of(&copy), first[batch]) == (batch > DONE));
     }
     assert_int_equal(task_of(&copy)->held, task_of(k)->held);
     tape_free(&tape);

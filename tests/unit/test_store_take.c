@@ -353,7 +353,7 @@ static void test_a_change_counts_as_far_as_it_is_of_use(void **state) {
     take.where = (struct where){1, &seven};
     assert_int_equal(gains(k, &take, OP_PUT, "abcd"), 1);
     assert_string_equal(next(k, "t", 2), "ab");
-    assert_int_equal(gains(k, &take, OP_PUT, "abcd"), 0); /* it has had b */
+    assert_int_equal(gains(k, &take, OP_PUT, "abcd"), 0); /* it has consumed b */
     take.where.n = 0;
     assert_int_equal(gains(k, &take, OP_RELEASE, "abc"), 1);
     assert_int_equal(gains(k, &take, OP_TAKE, "abc"), 0);

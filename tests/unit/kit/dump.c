@@ -49,21 +49,21 @@ static void dump_sample(FILE *out, const struct partition *p, uint64_t seq) {
     dump_cells(out, "f", &p->fields, seq);
     dump_cells(out, "t", &p->tags, seq);
     for (size_t i = 0; i < p->tasks_count; i++) {
-        if (consumer_has_had(p->tasks[i], seq)) fprintf(out, " had%zu", i);
-        if (consumer_is_leased(p->tasks[i], seq)) fprintf(out, " leased%zu", i);
-        if (consumer_is_held(p->tasks[i], seq)) fprintf(out, " held%zu", i);
+        if (task_has_consumed(p->tasks[i], seq)) fprintf(out, " had%zu", i);
+        if (task_is_leased(p->tasks[i], seq)) fprintf(out, " leased%zu", i);
+        if (task_is_held(p->tasks[i], seq)) fprintf(out, " held%zu", i);
     }
     fputc('\n', out);
 }
 
 /* ---- tasks -------------------------------------------------------------------------------- */
 
-static void dump_lease(FILE *out, const struct consumer *task, const struct lease *lease) {
+static void dump_lease(FILE *out, const struct task *task, const struct lease *lease) {
     fprintf(out, "  lease %llu of %lld to %lld", U(lease->id), (long long)lease->given_ms,
             (long long)lease->ends_ms);
     dump_span(out, " by ", lease->holder);
     for (size_t i = 0; i < lease->n; i++)
-        if (consumer_is_leased(task, lease->seqs[i])) fprintf(out, " %llu", U(lease->seqs[i]));
+        if (task_is_leased(task, lease->seqs[i])) fprintf(out, " %llu", U(lease->seqs[i]));
     fputc('\n', out);
 }
 
@@ -97,7 +97,7 @@ static void dump_batches(FILE *out, const struct partition *p, const struct rank
         fprintf(out, "  rank %llu done %llu\n", U(ranks->done[i].rank), U(ranks->done[i].batch));
 }
 
-static void dump_task(FILE *out, const struct partition *p, const struct consumer *task) {
+static void dump_task(FILE *out, const struct partition *p, const struct task *task) {
     dump_span(out, " task ", task->name);
     fprintf(out, " consumed %llu leased %llu\n", U(task->consumed), U(task->leased));
     for (const struct lease *l = lease_after(task, 0); l; l = lease_after(task, l->id))

@@ -280,16 +280,16 @@ unsigned model_reset(struct model *m, const struct reset *reset, size_t *changed
     }
     for (size_t i = 0; i < p->n; i++) {
         struct model_sample *sample = p->samples[i];
-        bool had = false;
+        bool was_consumed = false;
         if (!is_selected(&reset->select, p, sample)) continue;
         for (size_t t = 0; t < p->n_tasks; t++) {
             if (!concerned[t]) continue;
-            had |= sample->had[t];
-            sample->had[t] = false;
+            was_consumed |= sample->consumed[t];
+            sample->consumed[t] = false;
             model_unbatch(p, t, sample->seq, true);
             model_unonce(p, t, sample->seq, true);
         }
-        *changed += had;
+        *changed += was_consumed;
     }
     return 0;
 }

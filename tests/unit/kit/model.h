@@ -39,7 +39,7 @@ struct model_sample {
     struct span key; /* owned */
     uint64_t seq;
     size_t group; /* index, or MODEL_NO_GROUP */
-    bool had[MODEL_TASKS];
+    bool consumed[MODEL_TASKS];
     uint64_t lease[MODEL_TASKS]; /* that holds it for this task; 0: none */
     struct model_cell fields[MODEL_COLUMNS], tags[MODEL_COLUMNS];
 };

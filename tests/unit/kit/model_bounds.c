@@ -23,7 +23,7 @@ static uint64_t ahead_of(const struct model_partition *p, struct span task) {
     for (size_t i = 0; i < p->n; i++) {
         size_t group = p->samples[i]->group;
         if (group != MODEL_NO_GROUP && p->groups[group].broken) continue;
-        ahead += t == p->n_tasks || !p->samples[i]->had[t];
+        ahead += t == p->n_tasks || !p->samples[i]->consumed[t];
     }
     return ahead;
 }
@@ -155,7 +155,7 @@ static bool is_awaited(const struct model_partition *p, uint64_t seq) {
 static bool is_done(const struct model_partition *p, const struct model_sample *sample) {
     for (size_t i = 0; i < p->bounds.n_retire; i++) {
         size_t task = model_task(p, p->bounds.retire[i]);
-        if (task == p->n_tasks || !sample->had[task]) return false;
+        if (task == p->n_tasks || !sample->consumed[task]) return false;
     }
     return !is_awaited(p, sample->seq) && !model_holds(p, sample->seq);
 }

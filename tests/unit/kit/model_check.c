@@ -52,13 +52,13 @@ static void check_columns(const struct column_set *set, const struct model_colum
 
 /* Samples of broken groups that the task of MAXAHEAD has not consumed, one by one. */
 static void check_stranded(const struct partition *p) {
-    const struct consumer *task = partition_task(p, p->bounds->ahead_task);
+    const struct task *task = partition_task(p, p->bounds->ahead_task);
     uint64_t n = 0;
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++) {
         uint32_t group = partition_group(p, seq);
         if (!p->bounds->ahead || group == GROUP_NONE || !groups_get(p->groups, group)->broken)
             continue;
-        n += !task || !consumer_has_had(task, seq);
+        n += !task || !task_has_consumed(task, seq);
     }
     EXPECT(p->stranded == n, "%llu, expected %llu", U(p->stranded), U(n));
 }

@@ -1,19 +1,18 @@
-/* What tasks have had, hold and were promised, in the store and in the model. */
+/* What tasks have consumed, hold and were promised, in the store and in the model. */
 #include "fail.h"
 #include "model_check.h"
 
 #define U(number) (unsigned long long)(number)
 
-static void check_bits(const struct model_partition *expected, size_t task,
-                       const struct consumer *t) {
+static void check_bits(const struct model_partition *expected, size_t task, const struct task *t) {
     uint64_t consumed = 0, leased = 0;
     for (size_t k = 0; k < expected->n; k++) {
         const struct model_sample *sample = expected->samples[k];
-        bool had = t && consumer_has_had(t, sample->seq);
-        bool is_leased = t && consumer_is_leased(t, sample->seq);
-        EXPECT(had == sample->had[task], "task %zu, seq %llu", task, U(sample->seq));
+        bool is_consumed = t && task_has_consumed(t, sample->seq);
+        bool is_leased = t && task_is_leased(t, sample->seq);
+        EXPECT(is_consumed == sample->consumed[task], "task %zu, seq %llu", task, U(sample->seq));
         EXPECT(is_leased == (sample->lease[task] > 0), "task %zu, seq %llu", task, U(sample->seq));
-        consumed += had;
+        consumed += is_consumed;
         leased += is_leased;
     }
     EXPECT((t ? t->consumed : 0) == consumed, "task %zu", task);
@@ -21,7 +20,7 @@ static void check_bits(const struct model_partition *expected, size_t task,
 }
 
 static void check_lease(const struct model_partition *expected, const struct model_lease *lease,
-                        const struct consumer *t) {
+                        const struct task *t) {
     const struct lease *l = t ? lease_find(t, lease->id) : NULL;
     EXPECT(l, "lease %llu", U(lease->id));
     EXPECT(l->given_ms == lease->given_ms && l->ends_ms == lease->ends_ms, "lease %llu",
@@ -39,7 +38,7 @@ static void check_lease(const struct model_partition *expected, const struct mod
 }
 
 static void check_batch(const struct partition *p, const struct model_batch *batch,
-                        const struct consumer *t, bool may_lack) {
+                        const struct task *t, bool may_lack) {
     const struct rank_batch *b = t ? ranks_find(&t->ranks, batch->rank, batch->batch) : NULL;
     size_t n = 0;
     if (!b && may_lack) return;
@@ -60,8 +59,7 @@ static bool may_lack(const struct model_partition *expected, const struct model_
 }
 
 /* No more of them than there should be, and no fewer. */
-static void check_ranks(const struct model_partition *expected, size_t task,
-                        const struct consumer *t) {
+static void check_ranks(const struct model_partition *expected, size_t task, const struct task *t) {
     size_t least = 0, most = 0;
     for (size_t i = 0; i < expected->n_batches; i++) {
         if (expected->batches[i].task != task) continue;

@@ -89,7 +89,8 @@ unsigned model_ack(struct model *m, const struct lease_request *request, size_t 
     const struct model_lease *lease = &p->leases[at];
     *changed = count(p, lease);
     for (size_t i = 0; i < p->n; i++)
-        if (p->samples[i]->lease[lease->task] == lease->id) p->samples[i]->had[lease->task] = true;
+        if (p->samples[i]->lease[lease->task] == lease->id)
+            p->samples[i]->consumed[lease->task] = true;
     remember(p, lease, false, request, *changed);
     model_end_lease(p, at);
     return 0;

@@ -135,8 +135,7 @@ void model_check_onces(const struct partition *p, const struct model_partition *
         size_t n = 0;
         for (size_t s = 0; s < entry->n; s++) {
             bool alive = partition_alive(p, entry->seqs[s]);
-            EXPECT(consumer_is_held(entry->task, entry->seqs[s]) ==
-                       (alive && once->held_until_ms > 0),
+            EXPECT(task_is_held(entry->task, entry->seqs[s]) == (alive && once->held_until_ms > 0),
                    "holder %zu, seq %llu", i, U(entry->seqs[s]));
             if (!alive) continue;
             EXPECT(n < once->n && once->seqs[n] == entry->seqs[s], "holder %zu, seq %llu", i,

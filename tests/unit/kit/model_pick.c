@@ -35,19 +35,19 @@ static long double worth(const struct model_partition *p, const struct model_sam
 /* Again and again the best of those that are left. */
 static void pick_best(struct model_partition *p, const struct take *take, struct model_answer *a,
                       int sign) {
-    bool *had = calloc(p->n + 1, sizeof(*had));
+    bool *picked = calloc(p->n + 1, sizeof(*picked));
     for (size_t best; a->total < most(take); a->seqs[a->total++] = p->samples[best]->seq) {
         best = p->n;
         for (size_t i = 0; i < p->n; i++) {
-            if (had[i] || !model_ready_for(p, p->samples[i], take)) continue;
+            if (picked[i] || !model_ready_for(p, p->samples[i], take)) continue;
             if (best == p->n || worth(p, p->samples[i], take->args.tag, sign) >
                                     worth(p, p->samples[best], take->args.tag, sign))
                 best = i;
         }
         if (best == p->n) break;
-        had[best] = true;
+        picked[best] = true;
     }
-    free(had);
+    free(picked);
 }
 
 /* n ready samples whose seqs follow each other; from the oldest on, none twice. */

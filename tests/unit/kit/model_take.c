@@ -80,7 +80,7 @@ bool model_is_ready(const struct model_partition *p, const struct model_sample *
                     const struct where *where) {
     if (!p || !sample || !has_fields(p, sample, fields, n_fields)) return false;
     size_t t = task.ptr ? model_task(p, task) : p->n_tasks;
-    if (t < p->n_tasks && (sample->had[t] || sample->lease[t])) return false;
+    if (t < p->n_tasks && (sample->consumed[t] || sample->lease[t])) return false;
     return model_admits(p, sample, where);
 }
 

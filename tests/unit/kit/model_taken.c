@@ -247,7 +247,7 @@ void model_took(struct model *m, const struct take *take, const struct taken *ta
         lend(m, p, task, &taken->op);
         return;
     }
-    for (size_t i = 0; i < select->n; i++) model_by_seq(p, select->seqs[i])->had[task] = true;
+    for (size_t i = 0; i < select->n; i++) model_by_seq(p, select->seqs[i])->consumed[task] = true;
     if (!take->ranked) return;
     uint64_t ranks = model_is_by(take, "BALANCED") ? take->args.ranks : 1;
     size_t each = select->n / ranks;

@@ -67,9 +67,9 @@ const char *kit_type(struct kit *k, const char *partition, const char *field); /
 /* The sample's own type in that field, in scratch. */
 const char *kit_item(struct kit *k, const char *partition, const char *key, const char *field);
 
-/* All that the store holds, as bytes on the heap (give back with kit_dump_free): two stores whose dumps
- * are equal hold the same: samples, what tasks have had, leases, rank batches, bounds, expectations. Figures of memory are
- * left out. */
+/* All that the store holds, as bytes on the heap (give back with kit_dump_free): two stores whose
+ * dumps are equal hold the same: samples, what tasks have consumed, leases, rank batches, bounds,
+ * expectations. Figures of memory are left out. */
 struct span kit_dump(const struct store *s);
 void kit_dump_free(struct span dump);
 

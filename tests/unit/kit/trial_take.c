@@ -49,7 +49,7 @@ static void forget_with_store(struct trial *t, struct span partition) {
     for (size_t i = expected ? expected->n_batches : 0; i-- > 0;) {
         const struct model_batch *batch = &expected->batches[i];
         if (batch->n || !model_is_done(expected, batch->task, batch->rank, batch->batch)) continue;
-        const struct consumer *task = partition_task(p, expected->tasks[batch->task]);
+        const struct task *task = partition_task(p, expected->tasks[batch->task]);
         if (!task || !ranks_find(&task->ranks, batch->rank, batch->batch))
             model_drop_batch(expected, i);
     }
