@@ -77,14 +77,14 @@ static void apply_done(struct partition *p, const struct op_select *select) {
     scratch_free(&scratch);
 }
 
-/* How many samples of a piece some task of [0, n) has consumed. */
+/* How many samples of a block some task of [0, n) has consumed. */
 static size_t consumed_by_any(struct task *const *tasks, size_t n, uint64_t number) {
-    uint64_t any[SPINE_WORDS] = {0};
+    uint64_t any[BLOCK_WORDS] = {0};
     for (size_t i = 0; i < n; i++) {
-        const struct task_piece *piece = task_piece(tasks[i], number);
-        for (unsigned w = 0; piece && w < SPINE_WORDS; w++) any[w] |= piece->consumed[w];
+        const struct task_block *block = task_block(tasks[i], number);
+        for (unsigned w = 0; block && w < BLOCK_WORDS; w++) any[w] |= block->consumed[w];
     }
-    return bits_count(any, SPINE_WORDS);
+    return bits_count(any, BLOCK_WORDS);
 }
 
 static void apply_drop_task(struct leases *leases, struct partition *p, struct task *task) {
@@ -97,7 +97,7 @@ static void apply_drop_task(struct leases *leases, struct partition *p, struct t
 static size_t apply_reset_all(struct leases *leases, struct partition *p, struct task *only) {
     struct task *const *tasks = only ? &only : p->tasks;
     size_t n = only ? 1 : p->tasks_count, changed = 0;
-    for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++)
+    for (uint64_t number = p->rows.first; number < blockindex_end(&p->rows); number++)
         changed += consumed_by_any(tasks, n, number);
     if (only) {
         apply_drop_task(leases, p, only);

@@ -21,12 +21,12 @@ static int bounds_check_end(const struct partition *p, uint64_t n, struct span k
                          "more from %s on",
                          QUOTE(p->name), (unsigned long long)p->expected,
                          (unsigned long long)p->written, (unsigned long long)n, QUOTE(key));
-    uint64_t first = p->samples ? p->rows.first : spine_number(p->next_seq);
+    uint64_t first = p->samples ? p->rows.first : block_number(p->next_seq);
     uint64_t next = partition_seq_behind(p->next_seq, n);
     if (partition_can_span(first, next)) return 0;
     return error_set(e, ERROR_FULL,
                      "partition %s can't have samples %llu to %llu at once, no room for %s",
-                     QUOTE(p->name), (unsigned long long)(first * SPINE_ROWS),
+                     QUOTE(p->name), (unsigned long long)(first * BLOCK_ROWS),
                      (unsigned long long)next - 1, QUOTE(key));
 }
 

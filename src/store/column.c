@@ -50,52 +50,52 @@ void column_init(struct column *c, struct span name, const struct dtype *type,
     };
 }
 
-/* How many sizes the piece keeps of a cell. */
-static unsigned piece_kept(const struct column *c, const struct column_piece *piece) {
-    return column_sizes_kept(&c->types[piece->version]);
+/* How many sizes the block keeps of a cell. */
+static unsigned block_kept(const struct column *c, const struct column_block *block) {
+    return column_sizes_kept(&c->types[block->version]);
 }
 
-static size_t piece_bytes(const struct column *c, const struct column_piece *piece) {
-    size_t cell = sizeof(struct cell) + piece_kept(c, piece) * sizeof(uint32_t);
-    size_t rows = piece->capacity > 1 ? piece->capacity : 0;
-    return sizeof(*piece) + rows * cell + rowbits_bytes(piece->produced);
+static size_t block_bytes(const struct column *c, const struct column_block *block) {
+    size_t cell = sizeof(struct cell) + block_kept(c, block) * sizeof(uint32_t);
+    size_t rows = block->capacity > 1 ? block->capacity : 0;
+    return sizeof(*block) + rows * cell + rowbits_bytes(block->produced);
 }
 
-/* Where the type of the piece keeps sizes. */
-static uint32_t *piece_sizes(struct column_piece *piece) {
-    return piece->capacity == 1 ? &piece->size : piece->sizes;
+/* Where the type of the block keeps sizes. */
+static uint32_t *block_sizes(struct column_block *block) {
+    return block->capacity == 1 ? &block->size : block->sizes;
 }
 
 /* Room for so many rows, more than there are. */
-static void piece_grow(struct column *c, struct column_piece *piece, unsigned capacity) {
-    unsigned kept = piece_kept(c, piece);
+static void block_grow(struct column *c, struct column_block *block, unsigned capacity) {
+    unsigned kept = block_kept(c, block);
     if (kept > 1 && capacity == 1) capacity = 2;
-    c->home->overhead -= piece_bytes(c, piece);
+    c->home->overhead -= block_bytes(c, block);
     if (capacity > 1) {
-        struct column_piece old = *piece;
+        struct column_block old = *block;
         bool is_array = old.capacity > 1;
-        piece->cells = mem_realloc(is_array ? old.cells : NULL, capacity * sizeof(old.cell));
-        piece->sizes = NULL;
+        block->cells = mem_realloc(is_array ? old.cells : NULL, capacity * sizeof(old.cell));
+        block->sizes = NULL;
         if (kept)
-            piece->sizes =
+            block->sizes =
                 mem_realloc(is_array ? old.sizes : NULL, capacity * kept * sizeof(old.size));
         if (old.capacity == 1) {
-            piece->cells[0] = old.cell;
-            if (kept) piece->sizes[0] = old.size;
+            block->cells[0] = old.cell;
+            if (kept) block->sizes[0] = old.size;
         }
     }
-    piece->capacity = (uint16_t)capacity;
-    c->home->overhead += piece_bytes(c, piece);
+    block->capacity = (uint16_t)capacity;
+    c->home->overhead += block_bytes(c, block);
 }
 
-static void piece_free(struct column *c, struct column_piece *piece) {
-    c->home->overhead -= piece_bytes(c, piece);
-    rowbits_free(piece->produced);
-    if (piece->capacity > 1) {
-        mem_free(piece->cells);
-        mem_free(piece->sizes);
+static void block_free(struct column *c, struct column_block *block) {
+    c->home->overhead -= block_bytes(c, block);
+    rowbits_free(block->produced);
+    if (block->capacity > 1) {
+        mem_free(block->cells);
+        mem_free(block->sizes);
     }
-    mem_free(piece);
+    mem_free(block);
 }
 
 /* A cell less is alive in the chunk, or the column writes to it no longer. */
@@ -140,22 +140,22 @@ void column_home_close(struct column_home *home) {
 }
 
 bool column_shrink(struct column *c, size_t *steps) {
-    for (; c->spine.count && *steps; --*steps) {
-        uint64_t number = spine_end(&c->spine) - 1;
-        struct column_piece *piece = spine_get(&c->spine, number);
-        if (piece) piece_free(c, piece);
-        spine_set(&c->spine, number, NULL);
+    for (; c->blocks.count && *steps; --*steps) {
+        uint64_t number = blockindex_end(&c->blocks) - 1;
+        struct column_block *block = blockindex_get(&c->blocks, number);
+        if (block) block_free(c, block);
+        blockindex_set(&c->blocks, number, NULL);
     }
-    return c->spine.count == 0;
+    return c->blocks.count == 0;
 }
 
 void column_free(struct column *c) {
     column_close(c);
-    for (uint64_t number = c->spine.first; number < spine_end(&c->spine); number++) {
-        struct column_piece *piece = spine_get(&c->spine, number);
-        if (piece) piece_free(c, piece);
+    for (uint64_t number = c->blocks.first; number < blockindex_end(&c->blocks); number++) {
+        struct column_block *block = blockindex_get(&c->blocks, number);
+        if (block) block_free(c, block);
     }
-    spine_free(&c->spine);
+    blockindex_free(&c->blocks);
     column_free_types(c);
     if (c->name && c->name[0] != '@') mem_free((void *)c->name);
     c->name = NULL;
@@ -204,11 +204,11 @@ static void chunk_add_cell(struct chunk *chunk, struct column *c, uint64_t seq, 
 }
 
 void column_drop(struct column *c) {
-    for (uint64_t number = c->spine.first; number < spine_end(&c->spine); number++) {
-        struct column_piece *piece = spine_get(&c->spine, number);
-        if (!piece) continue;
-        for (unsigned row = 0; row < piece->capacity; row++)
-            if (bits_get(piece->produced, row)) cell_drop(c, column_cells(piece) + row);
+    for (uint64_t number = c->blocks.first; number < blockindex_end(&c->blocks); number++) {
+        struct column_block *block = blockindex_get(&c->blocks, number);
+        if (!block) continue;
+        for (unsigned row = 0; row < block->capacity; row++)
+            if (bits_get(block->produced, row)) cell_drop(c, column_cells(block) + row);
     }
     column_free(c);
 }
@@ -227,63 +227,63 @@ void column_widen(struct column *c, const struct dtype *type) {
     c->version++;
 }
 
-static struct dtype piece_item_type(const struct column *c, struct column_piece *piece,
+static struct dtype block_item_type(const struct column *c, struct column_block *block,
                                     unsigned row) {
-    const struct dtype *type = &c->types[piece->version];
-    unsigned kept = piece_kept(c, piece);
+    const struct dtype *type = &c->types[block->version];
+    unsigned kept = block_kept(c, block);
     struct dtype item;
-    bool known = kept ? dtype_of_sizes(type, piece_sizes(piece) + row * kept, &item)
-                      : dtype_of_length(type, column_cells(piece)[row].length, &item);
+    bool known = kept ? dtype_of_sizes(type, block_sizes(block) + row * kept, &item)
+                      : dtype_of_length(type, column_cells(block)[row].length, &item);
     assert(known);
     (void)known;
     return item;
 }
 
-/* Bring a piece's shapes into the layout of the current type. At most once a piece and type. */
-static void piece_upgrade(struct column *c, struct column_piece *piece) {
-    if (piece->version == c->version) return;
+/* Bring a block's shapes into the layout of the current type. At most once a block and type. */
+static void block_upgrade(struct column *c, struct column_block *block) {
+    if (block->version == c->version) return;
     const struct dtype *type = column_type(c);
     unsigned kept = column_sizes_kept(type);
-    if (kept > 1 && piece->capacity == 1) piece_grow(c, piece, 2);
-    uint32_t *sizes = kept ? mem_calloc((size_t)piece->capacity * kept, sizeof(*sizes)) : NULL;
-    for (unsigned row = 0; kept && row < piece->capacity; row++) {
-        if (!bits_get(piece->produced, row)) continue;
-        struct dtype item = piece_item_type(c, piece, row);
+    if (kept > 1 && block->capacity == 1) block_grow(c, block, 2);
+    uint32_t *sizes = kept ? mem_calloc((size_t)block->capacity * kept, sizeof(*sizes)) : NULL;
+    for (unsigned row = 0; kept && row < block->capacity; row++) {
+        if (!bits_get(block->produced, row)) continue;
+        struct dtype item = block_item_type(c, block, row);
         for (unsigned i = 0, star = 0; i < type->dimensions; i++)
             if (type->shape[i] == DTYPE_STAR) sizes[row * kept + star++] = item.shape[i];
     }
-    c->home->overhead -= piece_bytes(c, piece);
-    if (piece->capacity > 1) {
-        mem_free(piece->sizes);
-        piece->sizes = sizes;
-    } else if (piece->capacity == 1) {
-        if (kept) piece->size = sizes[0];
+    c->home->overhead -= block_bytes(c, block);
+    if (block->capacity > 1) {
+        mem_free(block->sizes);
+        block->sizes = sizes;
+    } else if (block->capacity == 1) {
+        if (kept) block->size = sizes[0];
         mem_free(sizes);
     }
-    piece->version = c->version;
-    c->home->overhead += piece_bytes(c, piece);
+    block->version = c->version;
+    c->home->overhead += block_bytes(c, block);
 }
 
 struct dtype column_item_type(const struct column *c, uint64_t seq) {
-    return piece_item_type(c, spine_get(&c->spine, spine_number(seq)), spine_row(seq));
+    return block_item_type(c, blockindex_get(&c->blocks, block_number(seq)), block_row(seq));
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* The piece of a seq, in the current layout and with room for its row. */
-static struct column_piece *column_piece_for(struct column *c, uint64_t seq) {
-    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
-    if (!piece) {
-        piece = mem_calloc(1, sizeof(*piece));
-        piece->produced = rowbits_none();
-        piece->version = c->version;
-        c->home->overhead += sizeof(*piece);
-        spine_set(&c->spine, spine_number(seq), piece);
+/* The block of a seq, in the current layout and with space for its row. */
+static struct column_block *column_block_for(struct column *c, uint64_t seq) {
+    struct column_block *block = blockindex_get(&c->blocks, block_number(seq));
+    if (!block) {
+        block = mem_calloc(1, sizeof(*block));
+        block->produced = rowbits_none();
+        block->version = c->version;
+        c->home->overhead += sizeof(*block);
+        blockindex_set(&c->blocks, block_number(seq), block);
     }
-    unsigned row = spine_row(seq);
-    if (row >= piece->capacity) piece_grow(c, piece, spine_capacity(row));
-    piece_upgrade(c, piece);
-    return piece;
+    unsigned row = block_row(seq);
+    if (row >= block->capacity) block_grow(c, block, block_capacity(row));
+    block_upgrade(c, block);
+    return block;
 }
 
 static uint32_t open_size_next(const struct column *c) {
@@ -370,17 +370,17 @@ static char *column_room(struct column *c, size_t len, size_t most, struct chunk
 }
 
 static void column_set(struct column *c, uint64_t seq, struct cell cell, const uint32_t *sizes) {
-    struct column_piece *piece = column_piece_for(c, seq);
-    unsigned row = spine_row(seq);
-    if (bits_get(piece->produced, row)) {
-        cell_drop(c, column_cells(piece) + row);
+    struct column_block *block = column_block_for(c, seq);
+    unsigned row = block_row(seq);
+    if (bits_get(block->produced, row)) {
+        cell_drop(c, column_cells(block) + row);
     } else {
-        c->home->overhead += rowbits_set(&piece->produced, row);
-        piece->count++;
+        c->home->overhead += rowbits_set(&block->produced, row);
+        block->count++;
     }
-    column_cells(piece)[row] = cell;
+    column_cells(block)[row] = cell;
     unsigned kept = column_sizes_kept(column_type(c));
-    if (kept) memcpy(piece_sizes(piece) + row * kept, sizes, kept * sizeof(*sizes));
+    if (kept) memcpy(block_sizes(block) + row * kept, sizes, kept * sizeof(*sizes));
     c->bytes += cell.length;
     c->produced++;
 }
@@ -443,27 +443,27 @@ struct column_loading {
     size_t at;
 };
 
-static void piece_load(struct column *c, struct column_piece *piece, const uint64_t *bits,
+static void block_load(struct column *c, struct column_block *block, const uint64_t *bits,
                        struct column_loading *l) {
     unsigned kept = column_sizes_kept(column_type(c));
-    struct cell *cells = column_cells(piece);
-    for (unsigned w = 0; w < SPINE_WORDS; w++) {
+    struct cell *cells = column_cells(block);
+    for (unsigned w = 0; w < BLOCK_WORDS; w++) {
         for (uint64_t left = bits[w]; left; left &= left - 1, l->at++) {
             unsigned row = w * 64 + bits_lowest(left);
             uint32_t length = l->values->lengths ? l->values->lengths[l->at] : l->each;
             cells[row] = length ? (struct cell){l->chunk, l->offset, length} : (struct cell){0};
             if (kept)
-                memcpy(piece_sizes(piece) + row * kept, l->values->sizes + l->at * kept,
+                memcpy(block_sizes(block) + row * kept, l->values->sizes + l->at * kept,
                        kept * sizeof(uint32_t));
             l->offset += length;
         }
     }
-    c->home->overhead += rowbits_add(&piece->produced, bits);
-    piece->count = (uint16_t)bits_count(piece->produced, SPINE_WORDS);
+    c->home->overhead += rowbits_add(&block->produced, bits);
+    block->count = (uint16_t)bits_count(block->produced, BLOCK_WORDS);
 }
 
-static unsigned piece_last_row(const uint64_t *bits) {
-    unsigned w = SPINE_WORDS - 1;
+static unsigned block_last_row(const uint64_t *bits) {
+    unsigned w = BLOCK_WORDS - 1;
     while (!bits[w]) w--;
     return w * 64 + bits_highest(bits[w]);
 }
@@ -479,9 +479,9 @@ static void chunk_add_range(struct chunk *chunk, struct column *c, const struct 
     chunk->live = v->payload.len;
     chunk->first = range->base + range_next(range, 0);
     chunk->last = range->base;
-    for (size_t i = 0; i < RANGE_PIECES; i++)
-        if (bits_any(range->bits + i * SPINE_WORDS, SPINE_WORDS))
-            chunk->last = range->base + i * SPINE_ROWS + SPINE_ROWS - 1;
+    for (size_t i = 0; i < RANGE_BLOCKS; i++)
+        if (bits_any(range->bits + i * BLOCK_WORDS, BLOCK_WORDS))
+            chunk->last = range->base + i * BLOCK_ROWS + BLOCK_ROWS - 1;
     chunk->others_count = 0;
 }
 
@@ -493,11 +493,11 @@ void column_load(struct column *c, const struct range *range, size_t n,
         l.offset = (uint32_t)(v->payload.ptr - v->adopt->memory);
         chunk_add_range(v->adopt, c, range, v, n);
     }
-    for (size_t i = 0; i < RANGE_PIECES; i++) {
-        const uint64_t *bits = range->bits + i * SPINE_WORDS;
-        if (!bits_any(bits, SPINE_WORDS)) continue;
-        uint64_t seq = range->base + i * SPINE_ROWS + piece_last_row(bits);
-        piece_load(c, column_piece_for(c, seq), bits, &l);
+    for (size_t i = 0; i < RANGE_BLOCKS; i++) {
+        const uint64_t *bits = range->bits + i * BLOCK_WORDS;
+        if (!bits_any(bits, BLOCK_WORDS)) continue;
+        uint64_t seq = range->base + i * BLOCK_ROWS + block_last_row(bits);
+        block_load(c, column_block_for(c, seq), bits, &l);
     }
     c->produced += n;
     c->bytes += v->payload.len;
@@ -506,9 +506,9 @@ void column_load(struct column *c, const struct range *range, size_t n,
 /* ---- reading and clearing ----------------------------------------------------------------- */
 
 const struct cell *column_cell(const struct column *c, uint64_t seq) {
-    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
-    unsigned row = spine_row(seq);
-    return piece && bits_get(piece->produced, row) ? column_cells(piece) + row : NULL;
+    struct column_block *block = blockindex_get(&c->blocks, block_number(seq));
+    unsigned row = block_row(seq);
+    return block && bits_get(block->produced, row) ? column_cells(block) + row : NULL;
 }
 
 bool column_has(const struct column *c, uint64_t seq) {
@@ -527,21 +527,21 @@ bool column_get(const struct column *c, uint64_t seq, struct span *value) {
 }
 
 bool column_clear(struct column *c, uint64_t seq) {
-    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
-    unsigned row = spine_row(seq);
-    if (!piece || !bits_get(piece->produced, row)) return false;
-    cell_drop(c, column_cells(piece) + row);
-    c->home->overhead += rowbits_clear(&piece->produced, row);
-    if (--piece->count == 0) {
-        spine_set(&c->spine, spine_number(seq), NULL);
-        piece_free(c, piece);
+    struct column_block *block = blockindex_get(&c->blocks, block_number(seq));
+    unsigned row = block_row(seq);
+    if (!block || !bits_get(block->produced, row)) return false;
+    cell_drop(c, column_cells(block) + row);
+    c->home->overhead += rowbits_clear(&block->produced, row);
+    if (--block->count == 0) {
+        blockindex_set(&c->blocks, block_number(seq), NULL);
+        block_free(c, block);
     }
     return true;
 }
 
 int column_move(struct column *c, uint64_t seq) {
-    struct column_piece *piece = spine_get(&c->spine, spine_number(seq));
-    struct cell *cell = column_cells(piece) + spine_row(seq), old = *cell;
+    struct column_block *block = blockindex_get(&c->blocks, block_number(seq));
+    struct cell *cell = column_cells(block) + block_row(seq), old = *cell;
     int failed = arena_reserve(c->home->arena, column_reserve(c, old.length), NULL);
     if (failed) return failed;
     struct chunk *from = arena_chunk(c->home->arena, old.chunk), *to;

@@ -1,12 +1,13 @@
 /* A column: one field, or one tag, or the keys, of all samples of a partition.
  *
- * A cell says where its value lies: (chunk, offset, length). Values written one by one are appended to the
- * column's open chunk, so that what was written in a row lies in a row and can be read out as one range; a
- * large value that arrived in a chunk of its own is adopted, not copied. A produced bit a sample says whether there
- * is a value; 64 samples are asked at once.
+ * A cell says where its value lies: (chunk, offset, length). Values written one by one are appended
+ * to the column's open chunk, so that what was written in a row lies in a row and can be read out
+ * as one range; a large value that arrived in a chunk of its own is adopted, not copied. A produced
+ * bit a sample says whether there is a value; 64 samples are asked at once.
  *
- * A dense column that meets an item of another size becomes ragged. Cells written before keep meaning what they
- * meant: a column remembers its earlier types, a piece of cells knows under which one its shapes were kept. */
+ * A dense column that meets an item of another size becomes ragged. Cells written before keep
+ * meaning what they meant: a column remembers its earlier types, a block of cells names the one
+ * under which its shapes were kept. */
 #ifndef TQ_STORE_COLUMN_H
 #define TQ_STORE_COLUMN_H
 
@@ -16,15 +17,15 @@
 #include "base/bits.h"
 #include "base/span.h"
 #include "store/arena.h"
+#include "store/blockindex.h"
 #include "store/dtype.h"
 #include "store/range.h"
-#include "store/spine.h"
 
 struct cell {
     uint32_t chunk, offset, length; /* chunk 0: an empty value */
 };
 
-struct column_piece {
+struct column_block {
     const uint64_t *produced; /* rowbits.h */
     uint16_t count;    /* produced cells */
     uint16_t capacity; /* rows in cells (and sizes) */
@@ -42,8 +43,8 @@ struct column_piece {
 };
 
 /* By row; where it is produced. */
-static inline struct cell *column_cells(struct column_piece *piece) {
-    return piece->capacity == 1 ? &piece->cell : piece->cells;
+static inline struct cell *column_cells(struct column_block *block) {
+    return block->capacity == 1 ? &block->cell : block->cells;
 }
 
 /* Widening turns one size into `*` at a time at least: never more types than dimensions + 1. */
@@ -60,14 +61,14 @@ struct column_home {
     struct chunk *small; /* pinned; NULL: none */
     uint32_t small_used;
     bool shares;     /* it is that of a partition: see compact.c */
-    size_t overhead; /* bytes of the columns' pieces; partition.c adds its own */
+    size_t overhead; /* bytes of the columns' blocks; partition.c adds its own */
 };
 
 /* A partition of one sample has several: fields are in an order that leaves no holes. */
 struct column {
     const char *name; /* `name_len` bytes; owned, unless it begins with @: the server's own */
     const struct dtype *types; /* `version` + 1 of them, owned where they are not constants */
-    struct spine spine;
+    struct blockindex blocks;
     uint64_t produced; /* cells */
     uint64_t bytes;    /* of their values */
 
@@ -89,9 +90,8 @@ struct column_values {
     const struct span *items; /* n spans, when payload.ptr is NULL */
     const uint32_t *lengths;  /* n; NULL: all of payload.len / n bytes */
     const uint32_t *sizes; /* n × stars of the column's type, or NULL where shapes are implied */
-    struct chunk
-        *adopt; /* the payload lies in this chunk: it becomes the column's memory. The caller keeps
-                                 its pin */
+    /* the payload lies in this chunk: it becomes the column's memory. The caller keeps its pin */
+    struct chunk *adopt;
 };
 
 /* The total of the values' bytes. */
@@ -101,8 +101,8 @@ size_t column_values_bytes(const struct column_values *v, size_t n);
 void column_init(struct column *c, struct span name, const struct dtype *type,
                  struct column_home *home);
 
-/* Pieces, name and the open chunk's pin. Cells are not visited: their chunks go with the partition's list
- * (chunk_list_release), or were dropped before. */
+/* Blocks, name and the open chunk's pin. Cells are not visited: their chunks go with the
+ * partition's list (chunk_list_release), or were dropped before. */
 void column_free(struct column *c);
 
 /* Release the chunk that the column writes to. The next write opens another. */
@@ -111,7 +111,7 @@ void column_close(struct column *c);
 /* The same for the one that columns share. */
 void column_home_close(struct column_home *home);
 
-/* The first part of column_free, in slices: frees at most *steps pieces and takes them off *steps.
+/* The first part of column_free, in slices: frees at most *steps blocks and takes them off *steps.
  * True when none is left. The column is not read any more. */
 bool column_shrink(struct column *c, size_t *steps);
 
@@ -128,8 +128,9 @@ void column_widen(struct column *c, const struct dtype *type);
 /* Write n cells; overwritten ones are dropped. Memory was reserved (column_reserve). */
 void column_put(struct column *c, const uint64_t *seqs, size_t n, const struct column_values *v);
 
-/* Write the cells of a range, `n` of them, none of which is there: what column_put does for samples one by one goes piece by
- * piece. The payload is adopted, the caller keeps its pin; it is NULL where all values are empty. */
+/* Write the cells of a range, `n` of them, none of which is there: what column_put does for samples
+ * one by one goes block by block. The payload is adopted, the caller keeps its pin; it is NULL
+ * where all values are empty. */
 void column_load(struct column *c, const struct range *range, size_t n,
                  const struct column_values *v);
 
@@ -160,10 +161,10 @@ bool column_clear(struct column *c, uint64_t seq);
  * place. ERROR_OOM where there is none. */
 int column_move(struct column *c, uint64_t seq);
 
-/* Produced bits of piece `number`, NULL where none. */
+/* Produced bits of block `number`, NULL where none. */
 static inline const uint64_t *column_bits(const struct column *c, uint64_t number) {
-    const struct column_piece *piece = spine_get(&c->spine, number);
-    return piece ? piece->produced : NULL;
+    const struct column_block *block = blockindex_get(&c->blocks, number);
+    return block ? block->produced : NULL;
 }
 
 #endif

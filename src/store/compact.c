@@ -25,9 +25,9 @@ static const struct partition *compact_partition(const struct chunk *chunk) {
 }
 
 /* The blocks that have the rows of the chunk's cells. */
-static const struct spine *compact_spine(const struct chunk *chunk) {
+static const struct blockindex *compact_blocks(const struct chunk *chunk) {
     const struct partition *p = compact_partition(chunk);
-    return p ? &p->rows : &chunk->column->spine;
+    return p ? &p->rows : &chunk->column->blocks;
 }
 
 /* The columns that may have cells in the chunk: its own, or those of the partition one after the
@@ -46,22 +46,22 @@ static struct column *compact_column(const struct chunk *chunk, size_t i) {
 /* The seqs of a run of which low halves are known: seqs with cells lie within 2^32 of the first
  * block. The last seq counts: earlier ones may lie before that block. False where the last one does
  * too: then nothing of the run is alive. */
-static bool compact_run(const struct spine *spine, struct chunk_run run, uint64_t *first,
+static bool compact_run(const struct blockindex *blocks, struct chunk_run run, uint64_t *first,
                         uint64_t *last) {
-    uint64_t base = spine->first * SPINE_ROWS;
+    uint64_t base = blocks->first * BLOCK_ROWS;
     *last = base + (uint32_t)(run.last - (uint32_t)base);
     *first = *last - (uint32_t)(run.last - run.first);
-    return spine_number(*last) < spine_end(spine);
+    return block_number(*last) < blockindex_end(blocks);
 }
 
 /* Replace the runs by one that spans them, if it has at most JOIN_SPREAD times their seqs: then the
  * chunk can be emptied together with others of these rows. False where the runs lie apart. */
 static bool compact_join(struct chunk *chunk, struct compact_budget *budget) {
-    const struct spine *spine = compact_spine(chunk);
+    const struct blockindex *blocks = compact_blocks(chunk);
     uint64_t first = chunk->first, last = chunk->last, seqs = last + 1 - first, from, to;
     compact_spend(&budget->rows, chunk->others_count / RUNS_A_ROW);
     for (uint32_t i = 0; i < chunk->others_count; i++) {
-        if (!compact_run(spine, chunk->others[i], &from, &to)) continue;
+        if (!compact_run(blocks, chunk->others[i], &from, &to)) continue;
         seqs += to + 1 - from;
         if (from < first) first = from;
         if (to > last) last = to;
@@ -78,7 +78,7 @@ static bool compact_next_run(struct chunk *chunk, struct arena_sweep *sweep) {
     while (chunk->others_count) {
         struct chunk_run run = chunk->others[--chunk->others_count];
         sweep->column = 0;
-        if (compact_run(compact_spine(chunk), run, &sweep->next, &sweep->last)) return true;
+        if (compact_run(compact_blocks(chunk), run, &sweep->next, &sweep->last)) return true;
     }
     return false;
 }
@@ -124,13 +124,13 @@ static void compact_begin(struct arena *arena, struct chunk *chunk, uint64_t lar
  * the budget or the memory ends before: then what is left is found by calling again. */
 static bool compact_block(struct column *c, uint64_t first, uint64_t last,
                           struct compact_budget *budget) {
-    struct column_piece *piece = spine_get(&c->spine, spine_number(first));
-    if (!piece) return true;
-    const struct cell *cells = column_cells(piece);
-    unsigned row = spine_row(first), end = spine_row(last) + 1;
-    compact_spend(&budget->rows, piece->count < end - row ? piece->count : end - row);
+    struct column_block *block = blockindex_get(&c->blocks, block_number(first));
+    if (!block) return true;
+    const struct cell *cells = column_cells(block);
+    unsigned row = block_row(first), end = block_row(last) + 1;
+    compact_spend(&budget->rows, block->count < end - row ? block->count : end - row);
     for (unsigned w = row / 64; w <= (end - 1) / 64; w++) {
-        uint64_t left = piece->produced[w] & range_mask(w, row, end);
+        uint64_t left = block->produced[w] & range_mask(w, row, end);
         for (; left; left &= left - 1) {
             unsigned at = w * 64 + bits_lowest(left);
             if (!cells[at].chunk) continue;
@@ -149,9 +149,9 @@ static bool compact_block(struct column *c, uint64_t first, uint64_t last,
  * compact_block. */
 static bool compact_advance(const struct chunk *chunk, struct arena_sweep *sweep,
                             struct compact_budget *budget) {
-    const struct spine *spine = compact_spine(chunk);
-    uint64_t begin = spine->first * SPINE_ROWS, end = spine_end(spine) * SPINE_ROWS;
-    uint64_t next = sweep->next < begin ? begin : sweep->next, last = next | (SPINE_ROWS - 1);
+    const struct blockindex *blocks = compact_blocks(chunk);
+    uint64_t begin = blocks->first * BLOCK_ROWS, end = blockindex_end(blocks) * BLOCK_ROWS;
+    uint64_t next = sweep->next < begin ? begin : sweep->next, last = next | (BLOCK_ROWS - 1);
     if (last > sweep->last) last = sweep->last;
     compact_spend(&budget->rows, 1);
     struct column *c = compact_column(chunk, sweep->column);

@@ -92,12 +92,12 @@ static int load_head_ends(const struct load *l, const struct unpack *u, struct e
 /* The seq that stands for "none" is given to no sample. */
 static int load_check_seqs(const struct load *l, struct error *e) {
     uint64_t first = l->rows.base + l->first, end = l->rows.base + l->end;
-    uint64_t oldest = l->p->samples ? l->p->rows.first : spine_number(first);
+    uint64_t oldest = l->p->samples ? l->p->rows.first : block_number(first);
     if (first < l->rows_end)
         return load_bad(l, e, "row %llu comes after row %llu", U(first), U(l->rows_end - 1));
     if (!partition_can_span(oldest, l->p->next_seq))
         return load_bad(l, e, "rows from %llu to %llu are more than a partition can hold",
-                        U(oldest * SPINE_ROWS), U(l->p->next_seq));
+                        U(oldest * BLOCK_ROWS), U(l->p->next_seq));
     size_t last = RANGE_ROWS - 1;
     if ((uint32_t)(l->rows.base + last) == KEYINDEX_NONE && bits_get(l->rows.bits, last))
         return load_bad(l, e, "row %llu is never given out", U(end - 1));
@@ -296,10 +296,10 @@ static int load_find_column(struct load *l, struct unpack *u, struct error *e) {
 }
 
 static int load_check_new(struct load *l, struct error *e) {
-    for (size_t i = 0; i < RANGE_PIECES; i++) {
-        const uint64_t *there = column_bits(l->column, spine_number(l->rows.base) + i);
-        for (size_t w = 0; there && w < SPINE_WORDS; w++)
-            if (there[w] & l->rows.bits[i * SPINE_WORDS + w])
+    for (size_t i = 0; i < RANGE_BLOCKS; i++) {
+        const uint64_t *there = column_bits(l->column, block_number(l->rows.base) + i);
+        for (size_t w = 0; there && w < BLOCK_WORDS; w++)
+            if (there[w] & l->rows.bits[i * BLOCK_WORDS + w])
                 return load_bad(l, e, "a value of column %s comes twice",
                                 QUOTE(column_name(l->column)));
     }
@@ -350,10 +350,10 @@ int load_consumed(struct load *l, struct unpack *u, struct error *e) {
     struct task *t = l->p->tasks[task];
     int failed = load_alive_set(l, u, e);
     if (!failed) failed = load_head_ends(l, u, e);
-    for (size_t i = 0; !failed && i < RANGE_PIECES; i++) {
-        const struct task_piece *marks = task_piece(t, spine_number(l->rows.base) + i);
-        for (size_t w = 0; marks && w < SPINE_WORDS; w++)
-            if ((marks->consumed[w] | marks->leased[w]) & l->rows.bits[i * SPINE_WORDS + w])
+    for (size_t i = 0; !failed && i < RANGE_BLOCKS; i++) {
+        const struct task_block *marks = task_block(t, block_number(l->rows.base) + i);
+        for (size_t w = 0; marks && w < BLOCK_WORDS; w++)
+            if ((marks->consumed[w] | marks->leased[w]) & l->rows.bits[i * BLOCK_WORDS + w])
                 return load_bad(l, e, "task %s has consumed a sample twice", QUOTE(t->name));
     }
     if (!failed) task_load(t, &l->rows);

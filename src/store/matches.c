@@ -10,14 +10,14 @@
 #include "store/tagindex.h"
 
 struct match_block {
-    uint64_t words[SPINE_WORDS];
+    uint64_t words[BLOCK_WORDS];
     uint16_t rows; /* those below have been asked */
 };
 
 struct match_set {
     struct span where; /* as bytes; owned */
     uint64_t hash;     /* of them */
-    struct spine blocks;
+    struct blockindex blocks;
     size_t n_blocks;
     size_t bytes;           /* all that it takes */
     uint64_t journal_at;    /* entries before this one have been read */
@@ -65,15 +65,15 @@ static struct match_sets *matches_of(const struct partition *p) {
 static void match_set_count(struct match_set *set, size_t blocks) {
     set->n_blocks += blocks;
     size_t before = set->bytes;
-    set->bytes = sizeof(*set) + set->where.len + spine_overhead(&set->blocks) +
+    set->bytes = sizeof(*set) + set->where.len + blockindex_overhead(&set->blocks) +
                  set->n_blocks * sizeof(struct match_block);
     if (set->all) matches_count(set->all, set->bytes - before);
 }
 
 static void match_set_forget(struct match_set *set) {
-    for (uint64_t number = set->blocks.first; number < spine_end(&set->blocks); number++)
-        mem_free(spine_get(&set->blocks, number));
-    spine_free(&set->blocks);
+    for (uint64_t number = set->blocks.first; number < blockindex_end(&set->blocks); number++)
+        mem_free(blockindex_get(&set->blocks, number));
+    blockindex_free(&set->blocks);
     match_set_count(set, 0 - set->n_blocks);
     set->filled = set->known = set->asked = 0;
 }
@@ -84,11 +84,11 @@ static void match_set_free(struct match_set *set) {
     mem_free(set);
 }
 
-/* A spine begins with a block as long as it has any. */
+/* A block index begins with a block as long as it has any. */
 static void match_set_drop_first(struct match_set *set) {
     uint64_t number = set->blocks.first;
-    mem_free(spine_get(&set->blocks, number));
-    spine_set(&set->blocks, number, NULL);
+    mem_free(blockindex_get(&set->blocks, number));
+    blockindex_set(&set->blocks, number, NULL);
     match_set_count(set, (size_t)-1);
 }
 
@@ -99,7 +99,7 @@ static void match_set_slide(struct match_set *set, const struct partition *p) {
 
 static void match_set_ask(struct match_block *block, const struct where_bound *bound,
                           uint64_t seq) {
-    unsigned row = spine_row(seq);
+    unsigned row = block_row(seq);
     if (where_admits(bound, seq))
         bits_set(block->words, row);
     else
@@ -108,16 +108,16 @@ static void match_set_ask(struct match_block *block, const struct where_bound *b
 
 /* The rows of a block that there are. */
 static unsigned match_rows(const struct partition *p, uint64_t number) {
-    uint64_t begin = number * SPINE_ROWS;
-    return (unsigned)(p->next_seq - begin < SPINE_ROWS ? p->next_seq - begin : SPINE_ROWS);
+    uint64_t begin = number * BLOCK_ROWS;
+    return (unsigned)(p->next_seq - begin < BLOCK_ROWS ? p->next_seq - begin : BLOCK_ROWS);
 }
 
 /* An empty one where there is none. */
 static struct match_block *match_set_block(struct match_set *set, uint64_t number) {
-    struct match_block *block = spine_get(&set->blocks, number);
+    struct match_block *block = blockindex_get(&set->blocks, number);
     if (block) return block;
     block = mem_calloc(1, sizeof(*block));
-    spine_set(&set->blocks, number, block);
+    blockindex_set(&set->blocks, number, block);
     match_set_count(set, 1);
     return block;
 }
@@ -132,14 +132,14 @@ static void match_set_catch_up(struct match_set *set, const struct match_sets *a
     }
     for (; set->journal_at < all->journal_end; set->journal_at++) {
         uint64_t seq = all->journal[set->journal_at % all->journal_capacity];
-        uint64_t number = spine_number(seq);
-        struct match_block *block = spine_get(&set->blocks, number);
+        uint64_t number = block_number(seq);
+        struct match_block *block = blockindex_get(&set->blocks, number);
         if (!block && number < set->known && partition_alive(all->partition, seq) &&
             where_admits(bound, seq)) {
             block = match_set_block(set, number);
-            block->rows = SPINE_ROWS;
+            block->rows = BLOCK_ROWS;
         }
-        if (block && spine_row(seq) < block->rows) match_set_ask(block, bound, seq);
+        if (block && block_row(seq) < block->rows) match_set_ask(block, bound, seq);
     }
 }
 
@@ -157,7 +157,7 @@ static void match_set_run(void *context, const struct order_key *keys, size_t n)
     for (size_t i = 0; i < n; i++) {
         uint64_t seq = tagindex_seq(m->partition, keys[i]);
         if (m->is_exact || where_admits(m->bound, seq))
-            bits_set(match_set_block(m->set, spine_number(seq))->words, spine_row(seq));
+            bits_set(match_set_block(m->set, block_number(seq))->words, block_row(seq));
     }
 }
 
@@ -167,23 +167,23 @@ static bool match_set_index(struct match_set *set, const struct partition *p,
                             const struct where_bound *bound, bool needs_all) {
     enum { EXACT = 4 }; /* bits set in the time of an evaluation */
     struct tagindex_range range;
-    if (set->known || !p->n_indexes || !spine_end(&p->rows)) return false;
+    if (set->known || !p->n_indexes || !blockindex_end(&p->rows)) return false;
     if (!tagindex_range(p, bound->where, &range)) return false;
     uint64_t cost = range.is_exact ? range.n / EXACT : range.n * bound->where->n;
     if (cost > MATCHES_AT_ONCE || (!needs_all && cost > set->asked)) return false;
     match_set_forget(set);
-    set->known = spine_end(&p->rows);
+    set->known = blockindex_end(&p->rows);
     tagindex_each(&range, match_set_run, &(struct match_indexing){set, p, bound, range.is_exact});
     match_set_block(set, set->known - 1); /* the last block may get more samples */
-    for (uint64_t number = set->blocks.first; number < spine_end(&set->blocks); number++) {
-        struct match_block *block = spine_get(&set->blocks, number);
+    for (uint64_t number = set->blocks.first; number < blockindex_end(&set->blocks); number++) {
+        struct match_block *block = blockindex_get(&set->blocks, number);
         if (block) block->rows = (uint16_t)match_rows(p, number);
     }
     return true;
 }
 
 bool matches_has_none(const struct match_set *set, uint64_t number) {
-    return number < set->known && !spine_get(&set->blocks, number);
+    return number < set->known && !blockindex_get(&set->blocks, number);
 }
 
 /* ---- asking ------------------------------------------------------------------------------- */
@@ -193,14 +193,14 @@ bool matches_has_none(const struct match_set *set, uint64_t number) {
 static uint64_t match_block_fill(struct match_block *block, const struct partition *p,
                                  const struct where_bound *bound, uint64_t number, unsigned rows,
                                  uint64_t most) {
-    const struct row_piece *piece = spine_get(&p->rows, number);
+    const struct row_block *row_block = blockindex_get(&p->rows, number);
     uint64_t begin = *bound->cost;
-    for (unsigned w = block->rows / 64; piece && w * 64 < rows; w++) {
-        uint64_t left = piece->alive[w];
+    for (unsigned w = block->rows / 64; row_block && w * 64 < rows; w++) {
+        uint64_t left = row_block->alive[w];
         if (w == block->rows / 64) left &= ~UINT64_C(0) << block->rows % 64;
         for (; left; left &= left - 1) {
             unsigned bit = bits_lowest(left);
-            if (where_admits(bound, number * SPINE_ROWS + w * 64 + bit))
+            if (where_admits(bound, number * BLOCK_ROWS + w * 64 + bit))
                 block->words[w] |= UINT64_C(1) << bit;
         }
         if (*bound->cost - begin < most || (w + 1) * 64 >= rows) continue;
@@ -212,13 +212,13 @@ static uint64_t match_block_fill(struct match_block *block, const struct partiti
 }
 
 bool matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
-                 uint64_t number, uint64_t words[SPINE_WORDS], uint64_t *evaluations) {
-    struct match_block *block = spine_get(&set->blocks, number);
+                 uint64_t number, uint64_t words[BLOCK_WORDS], uint64_t *evaluations) {
+    struct match_block *block = blockindex_get(&set->blocks, number);
     unsigned rows = match_rows(p, number);
     if ((!block || block->rows < rows) && match_set_index(set, p, bound, !*evaluations))
-        block = spine_get(&set->blocks, number);
+        block = blockindex_get(&set->blocks, number);
     if (matches_has_none(set, number)) {
-        memset(words, 0, SPINE_WORDS * sizeof(*words));
+        memset(words, 0, BLOCK_WORDS * sizeof(*words));
         return true;
     }
     if (!block || block->rows < rows) {
@@ -232,7 +232,7 @@ bool matches_and(struct match_set *set, const struct partition *p, const struct 
             return matches_and(set, p, bound, number, words, evaluations);
         }
     }
-    for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= block->words[w];
+    for (unsigned w = 0; w < BLOCK_WORDS; w++) words[w] &= block->words[w];
     return true;
 }
 
@@ -379,7 +379,7 @@ bool matches_fill(struct match_set *set, uint64_t evaluations) {
     enum { BLOCK_COST = 16 }; /* of a block that is filled already, in evaluations */
     if (!set->all) return true;
     const struct partition *p = set->all->partition;
-    uint64_t end = spine_end(&p->rows), spent = 0;
+    uint64_t end = blockindex_end(&p->rows), spent = 0;
     if (set->filled >= end && set->journal_at == set->all->journal_end) return true;
     struct scratch scratch = {0};
     struct where where;
@@ -388,7 +388,7 @@ bool matches_fill(struct match_set *set, uint64_t evaluations) {
     match_set_index(set, p, &bound, true);
     if (set->filled < p->rows.first) set->filled = p->rows.first;
     for (; set->filled < end && spent < evaluations; set->filled++, spent += BLOCK_COST) {
-        if (!spine_get(&p->rows, set->filled) || matches_has_none(set, set->filled)) continue;
+        if (!blockindex_get(&p->rows, set->filled) || matches_has_none(set, set->filled)) continue;
         struct match_block *block = match_set_block(set, set->filled);
         unsigned rows = match_rows(p, set->filled);
         if (block->rows < rows)

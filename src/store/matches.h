@@ -2,7 +2,7 @@
  *
  * A consumer that streams with WHERE version >= 7, or a call that is tried again and again until
  * its samples come, would ask each ready sample for its tags at every try. The answers change only
- * with the tags. So the answers to a WHERE are kept, a bit a sample, in blocks of SPINE_ROWS that
+ * with the tags. So the answers to a WHERE are kept, a bit a sample, in blocks of BLOCK_ROWS that
  * are filled when they are first asked for; 64 samples are then decided by one AND.
  *
  * Where an index (tagindex.h) has a range for the WHERE, a set asks the samples of the range alone,
@@ -31,7 +31,7 @@
 #include <sys/queue.h>
 
 #include "base/scratch.h"
-#include "store/spine.h"
+#include "store/blockindex.h"
 #include "store/where.h"
 
 enum {
@@ -77,7 +77,7 @@ bool matches_has_none(const struct match_set *set, uint64_t number);
  * above. What it evaluates is taken from *evaluations; false where that is 0 and an evaluation is
  * needed: then the words are as they were. */
 bool matches_and(struct match_set *set, const struct partition *p, const struct where_bound *bound,
-                 uint64_t number, uint64_t words[SPINE_WORDS], uint64_t *evaluations);
+                 uint64_t number, uint64_t words[BLOCK_WORDS], uint64_t *evaluations);
 
 /* ---- filling in slices ---- */
 

@@ -107,13 +107,13 @@ static void column_set_free(struct column_set *set) {
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-static struct row_piece *partition_rows(const struct partition *p, uint64_t seq) {
-    return spine_get(&p->rows, spine_number(seq));
+static struct row_block *partition_rows(const struct partition *p, uint64_t seq) {
+    return blockindex_get(&p->rows, block_number(seq));
 }
 
 bool partition_alive(const struct partition *p, uint64_t seq) {
-    const struct row_piece *piece = partition_rows(p, seq);
-    return piece && bits_get(piece->alive, spine_row(seq));
+    const struct row_block *block = partition_rows(p, seq);
+    return block && bits_get(block->alive, block_row(seq));
 }
 
 struct span partition_key(const struct partition *p, uint64_t seq) {
@@ -124,7 +124,7 @@ struct span partition_key(const struct partition *p, uint64_t seq) {
 
 /* The seq whose low 32 bits are known: all that live lie within 2^32 of each other. */
 static uint64_t partition_widen_seq(const struct partition *p, uint32_t low) {
-    uint64_t first = p->rows.first * SPINE_ROWS;
+    uint64_t first = p->rows.first * BLOCK_ROWS;
     return first + (uint32_t)(low - (uint32_t)first);
 }
 
@@ -143,54 +143,54 @@ uint64_t partition_find(const struct partition *p, struct span key) {
 }
 
 uint32_t partition_written(const struct partition *p, uint64_t seq) {
-    return partition_rows(p, seq)->written[spine_row(seq)];
+    return partition_rows(p, seq)->written[block_row(seq)];
 }
 
 uint64_t partition_next(const struct partition *p, uint64_t seq) {
-    if (seq < p->rows.first * SPINE_ROWS) seq = p->rows.first * SPINE_ROWS;
-    for (uint64_t number = spine_number(seq); number < spine_end(&p->rows); number++) {
-        const struct row_piece *piece = spine_get(&p->rows, number);
-        unsigned word = number == spine_number(seq) ? spine_row(seq) / 64 : 0;
-        uint64_t mask = number == spine_number(seq) ? ~UINT64_C(0) << (seq % 64) : ~UINT64_C(0);
-        for (; piece && word < SPINE_WORDS; word++, mask = ~UINT64_C(0))
-            if (piece->alive[word] & mask)
-                return number * SPINE_ROWS + word * 64 + bits_lowest(piece->alive[word] & mask);
+    if (seq < p->rows.first * BLOCK_ROWS) seq = p->rows.first * BLOCK_ROWS;
+    for (uint64_t number = block_number(seq); number < blockindex_end(&p->rows); number++) {
+        const struct row_block *block = blockindex_get(&p->rows, number);
+        unsigned word = number == block_number(seq) ? block_row(seq) / 64 : 0;
+        uint64_t mask = number == block_number(seq) ? ~UINT64_C(0) << (seq % 64) : ~UINT64_C(0);
+        for (; block && word < BLOCK_WORDS; word++, mask = ~UINT64_C(0))
+            if (block->alive[word] & mask)
+                return number * BLOCK_ROWS + word * 64 + bits_lowest(block->alive[word] & mask);
     }
     return SEQ_NONE;
 }
 
-/* The piece with this number, with room for its rows up to `row`. */
-static struct row_piece *partition_rows_for(struct partition *p, uint64_t number, unsigned row) {
-    struct row_piece *piece = spine_get(&p->rows, number);
-    if (!piece) {
-        piece = mem_calloc(1, sizeof(*piece));
-        piece->alive = rowbits_none();
-        p->home.overhead += sizeof(*piece);
-        spine_set(&p->rows, number, piece);
+/* The block with this number, with space for its rows up to `row`. */
+static struct row_block *partition_rows_for(struct partition *p, uint64_t number, unsigned row) {
+    struct row_block *block = blockindex_get(&p->rows, number);
+    if (!block) {
+        block = mem_calloc(1, sizeof(*block));
+        block->alive = rowbits_none();
+        p->home.overhead += sizeof(*block);
+        blockindex_set(&p->rows, number, block);
     }
-    if (row < piece->capacity) return piece;
-    unsigned capacity = spine_capacity(row);
-    piece->written = mem_realloc(piece->written, capacity * sizeof(*piece->written));
-    if (piece->groups) {
-        piece->groups = mem_realloc(piece->groups, capacity * sizeof(*piece->groups));
-        memset(piece->groups + piece->capacity, 0xff,
-               (capacity - piece->capacity) * sizeof(*piece->groups));
-        p->home.overhead += (capacity - piece->capacity) * sizeof(*piece->groups);
+    if (row < block->capacity) return block;
+    unsigned capacity = block_capacity(row);
+    block->written = mem_realloc(block->written, capacity * sizeof(*block->written));
+    if (block->groups) {
+        block->groups = mem_realloc(block->groups, capacity * sizeof(*block->groups));
+        memset(block->groups + block->capacity, 0xff,
+               (capacity - block->capacity) * sizeof(*block->groups));
+        p->home.overhead += (capacity - block->capacity) * sizeof(*block->groups);
     }
-    p->home.overhead += (capacity - piece->capacity) * sizeof(*piece->written);
-    piece->capacity = (uint16_t)capacity;
-    return piece;
+    p->home.overhead += (capacity - block->capacity) * sizeof(*block->written);
+    block->capacity = (uint16_t)capacity;
+    return block;
 }
 
 static void partition_add_row(struct partition *p, uint64_t seq, uint32_t now_s) {
     assert(seq == p->next_seq);
     p->next_seq = partition_seq_after(seq);
     p->written++;
-    unsigned row = spine_row(seq);
-    struct row_piece *piece = partition_rows_for(p, spine_number(seq), row);
-    p->home.overhead += rowbits_set(&piece->alive, row);
-    piece->count++;
-    piece->written[row] = now_s;
+    unsigned row = block_row(seq);
+    struct row_block *block = partition_rows_for(p, block_number(seq), row);
+    p->home.overhead += rowbits_set(&block->alive, row);
+    block->count++;
+    block->written[row] = now_s;
     p->samples++;
 }
 
@@ -203,17 +203,17 @@ void partition_add(struct partition *p, const uint64_t *seqs, const struct span 
     column_put(&p->keys, seqs, n, &(struct column_values){.items = keys});
 }
 
-/* Where the piece keeps its samples' groups; they are in none at first. */
-static uint32_t *partition_groups_of(struct partition *p, struct row_piece *piece) {
-    if (piece->groups) return piece->groups;
-    piece->groups = mem_alloc(piece->capacity * sizeof(*piece->groups));
-    memset(piece->groups, 0xff, piece->capacity * sizeof(*piece->groups));
-    p->home.overhead += piece->capacity * sizeof(*piece->groups);
-    return piece->groups;
+/* Where the block keeps its samples' groups; they are in none at first. */
+static uint32_t *partition_groups_of(struct partition *p, struct row_block *block) {
+    if (block->groups) return block->groups;
+    block->groups = mem_alloc(block->capacity * sizeof(*block->groups));
+    memset(block->groups, 0xff, block->capacity * sizeof(*block->groups));
+    p->home.overhead += block->capacity * sizeof(*block->groups);
+    return block->groups;
 }
 
 void partition_join(struct partition *p, uint64_t seq, struct span group, uint32_t size) {
-    uint32_t *number = partition_groups_of(p, partition_rows(p, seq)) + spine_row(seq);
+    uint32_t *number = partition_groups_of(p, partition_rows(p, seq)) + block_row(seq);
     if (*number != GROUP_NONE) return;
     *number = groups_join(groups_own(&p->groups), group, size, seq);
     if (p->bounds->ahead && groups_get(p->groups, *number)->broken) {
@@ -242,8 +242,8 @@ bool partition_any_alive(const struct partition *p, const uint64_t *seqs, size_t
 }
 
 uint32_t partition_group(const struct partition *p, uint64_t seq) {
-    const struct row_piece *piece = partition_rows(p, seq);
-    return piece && piece->groups ? piece->groups[spine_row(seq)] : GROUP_NONE;
+    const struct row_block *block = partition_rows(p, seq);
+    return block && block->groups ? block->groups[block_row(seq)] : GROUP_NONE;
 }
 
 /* ---- tasks -------------------------------------------------------------------------------- */
@@ -367,20 +367,20 @@ void partition_bound(struct partition *p, const struct bounds *bounds) {
 /* ---- loading ------------------------------------------------------------------------------ */
 
 void partition_load_rows(struct partition *p, const struct range *range, const uint32_t *written) {
-    struct row_piece *piece = NULL;
+    struct row_block *block = NULL;
     uint64_t number = 0;
     for (size_t at = range_next(range, 0); at < RANGE_ROWS; at = range_next(range, at + 1)) {
-        unsigned row = spine_row(at);
-        if (!piece || number != spine_number(range->base + at)) {
-            const uint64_t *bits = range->bits + at / SPINE_ROWS * SPINE_WORDS;
-            unsigned w = SPINE_WORDS - 1;
+        unsigned row = block_row(at);
+        if (!block || number != block_number(range->base + at)) {
+            const uint64_t *bits = range->bits + at / BLOCK_ROWS * BLOCK_WORDS;
+            unsigned w = BLOCK_WORDS - 1;
             while (!bits[w]) w--;
-            number = spine_number(range->base + at);
-            piece = partition_rows_for(p, number, w * 64 + bits_highest(bits[w]));
+            number = block_number(range->base + at);
+            block = partition_rows_for(p, number, w * 64 + bits_highest(bits[w]));
         }
-        p->home.overhead += rowbits_set(&piece->alive, row);
-        piece->count++;
-        piece->written[row] = *written++;
+        p->home.overhead += rowbits_set(&block->alive, row);
+        block->count++;
+        block->written[row] = *written++;
         p->samples++;
     }
 }
@@ -409,20 +409,20 @@ uint64_t partition_load_index(struct partition *p, const struct keyindex_slot *s
 }
 
 void partition_load_member(struct partition *p, uint64_t seq, uint32_t group) {
-    partition_groups_of(p, partition_rows(p, seq))[spine_row(seq)] = group;
+    partition_groups_of(p, partition_rows(p, seq))[block_row(seq)] = group;
     groups_add(groups_own(&p->groups), group, seq);
 }
 
 /* ---- clearing ----------------------------------------------------------------------------- */
 
-static void row_piece_free(struct partition *p, struct row_piece *piece) {
-    p->home.overhead -= sizeof(*piece) + piece->capacity * sizeof(*piece->written);
-    if (piece->groups) p->home.overhead -= piece->capacity * sizeof(*piece->groups);
-    p->home.overhead -= rowbits_bytes(piece->alive);
-    rowbits_free(piece->alive);
-    mem_free(piece->written);
-    mem_free(piece->groups);
-    mem_free(piece);
+static void row_block_free(struct partition *p, struct row_block *block) {
+    p->home.overhead -= sizeof(*block) + block->capacity * sizeof(*block->written);
+    if (block->groups) p->home.overhead -= block->capacity * sizeof(*block->groups);
+    p->home.overhead -= rowbits_bytes(block->alive);
+    rowbits_free(block->alive);
+    mem_free(block->written);
+    mem_free(block->groups);
+    mem_free(block);
 }
 
 void partition_prefetch(const struct partition *p, const uint64_t *seqs, size_t n) {
@@ -442,16 +442,16 @@ void partition_clear(struct partition *p, uint64_t seq) {
     for (size_t i = 0; i < p->tasks_count; i++) task_clear(p->tasks[i], seq);
     column_clear(&p->keys, seq);
 
-    struct row_piece *piece = partition_rows(p, seq);
-    p->home.overhead += rowbits_clear(&piece->alive, spine_row(seq));
+    struct row_block *block = partition_rows(p, seq);
+    p->home.overhead += rowbits_clear(&block->alive, block_row(seq));
     p->samples--;
-    if (--piece->count > 0) return;
-    uint64_t number = spine_number(seq);
+    if (--block->count > 0) return;
+    uint64_t number = block_number(seq);
     size_t before = mem_used();
-    for (size_t i = 0; i < p->tasks_count; i++) task_drop_piece(p->tasks[i], number);
+    for (size_t i = 0; i < p->tasks_count; i++) task_drop_block(p->tasks[i], number);
     p->task_bytes -= (int64_t)(before - mem_used());
-    spine_set(&p->rows, number, NULL);
-    row_piece_free(p, piece);
+    blockindex_set(&p->rows, number, NULL);
+    row_block_free(p, block);
 }
 
 void partition_release(struct partition *p) {
@@ -479,10 +479,10 @@ bool partition_shrink(struct partition *p, size_t *steps) {
     for (size_t i = 0; i < p->tasks_count; i++)
         if (!task_shrink(p->tasks[i], steps)) return false;
     for (; p->rows.count && *steps; --*steps) {
-        uint64_t number = spine_end(&p->rows) - 1;
-        struct row_piece *piece = spine_get(&p->rows, number);
-        if (piece) row_piece_free(p, piece);
-        spine_set(&p->rows, number, NULL);
+        uint64_t number = blockindex_end(&p->rows) - 1;
+        struct row_block *block = blockindex_get(&p->rows, number);
+        if (block) row_block_free(p, block);
+        blockindex_set(&p->rows, number, NULL);
     }
     return p->rows.count == 0;
 }
@@ -500,11 +500,11 @@ void partition_free(struct partition *p) {
     mem_free(p->tasks);
     ended_drop(&p->ended);
     onces_free(p->onces);
-    for (uint64_t number = p->rows.first; number < spine_end(&p->rows); number++) {
-        struct row_piece *piece = spine_get(&p->rows, number);
-        if (piece) row_piece_free(p, piece);
+    for (uint64_t number = p->rows.first; number < blockindex_end(&p->rows); number++) {
+        struct row_block *block = blockindex_get(&p->rows, number);
+        if (block) row_block_free(p, block);
     }
-    spine_free(&p->rows);
+    blockindex_free(&p->rows);
     keyindex_free(&p->index);
     bounds_free(p->bounds);
     mem_free((void *)p->name.ptr);
@@ -528,14 +528,14 @@ uint64_t partition_live(const struct partition *p) {
 static uint64_t column_set_overhead(const struct column_set *set) {
     uint64_t bytes = set->index ? set->index->bytes : 0;
     for (size_t i = 0; i < set->count; i++)
-        bytes += sizeof(struct column) + spine_overhead(&set->columns[i]->spine);
+        bytes += sizeof(struct column) + blockindex_overhead(&set->columns[i]->blocks);
     return bytes;
 }
 
 uint64_t partition_overhead(const struct partition *p) {
     uint64_t bytes = sizeof(*p) + p->home.overhead + p->index.bytes +
-                     spine_overhead(&p->keys.spine) + groups_overhead(p->groups) +
-                     spine_overhead(&p->rows);
+                     blockindex_overhead(&p->keys.blocks) + groups_overhead(p->groups) +
+                     blockindex_overhead(&p->rows);
     if (p->bounds != &bounds_none) bytes += sizeof(*p->bounds);
     bytes += column_set_overhead(&p->fields) + column_set_overhead(&p->tags);
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);

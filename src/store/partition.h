@@ -1,8 +1,8 @@
 /* A partition: a named table of samples with everything that belongs to it.
  *
  * Rows are numbered by `seq` in insertion order for as long as the partition lives. What is kept
- * per sample is spread over spines that share this numbering: the keys, each field and each tag
- * (columns), each task, and here who is alive, its group, and when it was written. */
+ * per sample is spread over block indexes that share this numbering: the keys, each field and each
+ * tag (columns), each task, and here who is alive, its group, and when it was written. */
 #ifndef TQ_STORE_PARTITION_H
 #define TQ_STORE_PARTITION_H
 
@@ -10,12 +10,12 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "store/blockindex.h"
 #include "store/column.h"
 #include "store/ended.h"
 #include "store/group.h"
 #include "store/keyindex.h"
 #include "store/once.h"
-#include "store/spine.h"
 #include "store/task.h"
 
 enum {
@@ -37,7 +37,7 @@ int seq_compare(const void *a, const void *b);
 /* Takes the seqs that are in `sorted` (ascending) out of the list; returns how many stay. */
 size_t seqs_without(uint64_t *seqs, size_t n, const uint64_t *sorted, size_t n_sorted);
 
-struct row_piece {
+struct row_block {
     const uint64_t *alive; /* rowbits.h */
     uint16_t count;    /* alive */
     uint16_t capacity; /* rows in written (and groups) */
@@ -78,7 +78,7 @@ struct partition {
     struct partition *dropped; /* the next one that the store has dropped and not yet freed */
     struct column_home home;
 
-    struct spine rows;     /* struct row_piece */
+    struct blockindex rows; /* struct row_block */
     struct keyindex index; /* key → low 32 bits of seq */
     struct column keys;
     struct column_set fields, tags;
@@ -151,9 +151,9 @@ static inline uint64_t partition_seq_behind(uint64_t seq, uint64_t n) {
 
 /* Can a partition have samples from this block of rows on, and `next_seq`? Seqs alive have to
  * differ in their low 32 bits. A write that breaks this is refused, and so is a snapshot. */
-static inline bool partition_can_span(uint64_t first_piece, uint64_t next_seq) {
+static inline bool partition_can_span(uint64_t first_block, uint64_t next_seq) {
     return next_seq <= PARTITION_SEQ_MAX &&
-           next_seq - first_piece * SPINE_ROWS < PARTITION_SAMPLES_MAX;
+           next_seq - first_block * BLOCK_ROWS < PARTITION_SAMPLES_MAX;
 }
 
 /* Bytes of field values. */

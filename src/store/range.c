@@ -5,28 +5,29 @@
 
 #include "store/partition.h"
 
-/* The bits of the piece with this number, NULL where there is none. */
+/* The bits of the block with this number, NULL where there is none. */
 typedef const uint64_t *range_bits(const void *context, uint64_t number);
 
 static bool range_fill(struct range *range, uint64_t base, range_bits *bits_of,
                        const void *context) {
     bool any = false;
     range->base = base;
-    for (size_t i = 0; i < RANGE_PIECES; i++) {
-        const uint64_t *bits = bits_of(context, spine_number(base) + i);
-        uint64_t *out = range->bits + i * SPINE_WORDS;
+    for (size_t i = 0; i < RANGE_BLOCKS; i++) {
+        const uint64_t *bits = bits_of(context, block_number(base) + i);
+        uint64_t *out = range->bits + i * BLOCK_WORDS;
         if (bits)
-            memcpy(out, bits, SPINE_WORDS * sizeof(*out));
+            memcpy(out, bits, BLOCK_WORDS * sizeof(*out));
         else
-            memset(out, 0, SPINE_WORDS * sizeof(*out));
-        any |= bits && bits_any(bits, SPINE_WORDS);
+            memset(out, 0, BLOCK_WORDS * sizeof(*out));
+        any |= bits && bits_any(bits, BLOCK_WORDS);
     }
     return any;
 }
 
 static const uint64_t *bits_alive(const void *context, uint64_t number) {
-    const struct row_piece *piece = spine_get(&((const struct partition *)context)->rows, number);
-    return piece ? piece->alive : NULL;
+    const struct row_block *block =
+        blockindex_get(&((const struct partition *)context)->rows, number);
+    return block ? block->alive : NULL;
 }
 
 static const uint64_t *bits_of_cells(const void *context, uint64_t number) {
@@ -34,8 +35,8 @@ static const uint64_t *bits_of_cells(const void *context, uint64_t number) {
 }
 
 static const uint64_t *bits_consumed(const void *context, uint64_t number) {
-    const struct task_piece *piece = task_piece(context, number);
-    return piece ? piece->consumed : NULL;
+    const struct task_block *block = task_block(context, number);
+    return block ? block->consumed : NULL;
 }
 
 bool range_of_alive(struct range *range, const struct partition *p, uint64_t base) {

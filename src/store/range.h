@@ -1,8 +1,9 @@
-/* A range: 64 pieces of the spine, of which some rows are meant.
+/* A range: 64 blocks, of which some rows are meant.
  *
- * Snapshots are written and read by ranges that begin at multiples of RANGE_ROWS, whatever lies before or behind, so that
- * what did not change between two snapshots is cut the same way in both. The rows meant are bits: those alive, those
- * with a cell in some column, those that a task has consumed. */
+ * Snapshots are written and read by ranges that begin at multiples of RANGE_ROWS, whatever lies
+ * before or behind, so that what did not change between two snapshots is cut the same way in both.
+ * The rows meant are bits: those alive, those with a cell in some column, those that a task has
+ * consumed. */
 #ifndef TQ_STORE_RANGE_H
 #define TQ_STORE_RANGE_H
 
@@ -11,15 +12,15 @@
 #include <stdint.h>
 
 #include "base/bits.h"
-#include "store/spine.h"
+#include "store/blockindex.h"
 
 struct column;
 struct task;
 struct partition;
 
 enum {
-    RANGE_PIECES = 64,
-    RANGE_ROWS = RANGE_PIECES * SPINE_ROWS,
+    RANGE_BLOCKS = 64,
+    RANGE_ROWS = RANGE_BLOCKS * BLOCK_ROWS,
     RANGE_WORDS = RANGE_ROWS / 64,
 };
 

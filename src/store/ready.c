@@ -1,8 +1,8 @@
 /* See ready.h. */
 #include "store/ready.h"
 
-/* The samples of the piece that WHERE admits; false where the limit was reached before. */
-static bool ready_evaluate(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
+/* The samples of the block that WHERE admits; false where the limit was reached before. */
+static bool ready_evaluate(const struct ready *r, uint64_t number, uint64_t words[BLOCK_WORDS]) {
     uint64_t *left = &r->limit->left, most = UINT64_MAX;
     if (!r->limit->is_whole || !*left)
         return matches_and(r->matches, r->partition, &r->where, number, words, left);
@@ -12,51 +12,51 @@ static bool ready_evaluate(const struct ready *r, uint64_t number, uint64_t word
     return true;
 }
 
-bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]) {
-    const struct row_piece *rows = spine_get(&r->partition->rows, number);
+bool ready_block(const struct ready *r, uint64_t number, uint64_t words[BLOCK_WORDS]) {
+    const struct row_block *rows = blockindex_get(&r->partition->rows, number);
     if (!rows || (r->matches && matches_has_none(r->matches, number))) return false;
-    memcpy(words, rows->alive, SPINE_WORDS * sizeof(*words));
+    memcpy(words, rows->alive, BLOCK_WORDS * sizeof(*words));
     for (size_t i = 0; i < r->n_fields; i++) {
         const uint64_t *produced = column_bits(r->fields[i], number);
         if (!produced) return false;
-        for (unsigned w = 0; w < SPINE_WORDS; w++) words[w] &= produced[w];
+        for (unsigned w = 0; w < BLOCK_WORDS; w++) words[w] &= produced[w];
     }
-    const struct task_piece *marks = r->task ? task_piece(r->task, number) : NULL;
-    for (unsigned w = 0; marks && w < SPINE_WORDS; w++)
+    const struct task_block *marks = r->task ? task_block(r->task, number) : NULL;
+    for (unsigned w = 0; marks && w < BLOCK_WORDS; w++)
         words[w] &= ~(marks->consumed[w] | marks->leased[w]);
-    if (!bits_any(words, SPINE_WORDS)) return false;
+    if (!bits_any(words, BLOCK_WORDS)) return false;
     if (!r->matches) return true;
     if (!ready_evaluate(r, number, words)) {
         if (!r->limit->is_cut) r->limit->cut_at = number;
         r->limit->is_cut = true;
         return false;
     }
-    return bits_any(words, SPINE_WORDS);
+    return bits_any(words, BLOCK_WORDS);
 }
 
 uint64_t ready_word(const struct ready *r, uint64_t number, unsigned word) {
-    const struct row_piece *rows = spine_get(&r->partition->rows, number);
+    const struct row_block *rows = blockindex_get(&r->partition->rows, number);
     uint64_t bits = rows ? rows->alive[word] : 0;
     for (size_t i = 0; bits && i < r->n_fields; i++) {
         const uint64_t *produced = column_bits(r->fields[i], number);
         bits &= produced ? produced[word] : 0;
     }
-    const struct task_piece *marks = r->task ? task_piece(r->task, number) : NULL;
+    const struct task_block *marks = r->task ? task_block(r->task, number) : NULL;
     return marks ? bits & ~(marks->consumed[word] | marks->leased[word]) : bits;
 }
 
-/* Move the hint over pieces that will never have anything for the task: all that lives there is consumed, and no new
- * sample can come into them. */
+/* Move the hint over blocks that will never have anything for the task: all that lives there is
+ * consumed, and no new sample can come into them. */
 static void ready_move_hint(struct task *task, const struct partition *p) {
-    uint64_t last = spine_number(p->next_seq), end = spine_end(&p->rows);
+    uint64_t last = block_number(p->next_seq), end = blockindex_end(&p->rows);
     if (task->hint < p->rows.first) task->hint = p->rows.first;
     for (; task->hint < end && task->hint < last; task->hint++) {
-        const struct row_piece *rows = spine_get(&p->rows, task->hint);
+        const struct row_block *rows = blockindex_get(&p->rows, task->hint);
         if (!rows) continue;
-        const struct task_piece *marks = task_piece(task, task->hint);
+        const struct task_block *marks = task_block(task, task->hint);
         if (!marks) return;
         uint64_t left = 0;
-        for (unsigned w = 0; w < SPINE_WORDS; w++) left |= rows->alive[w] & ~marks->consumed[w];
+        for (unsigned w = 0; w < BLOCK_WORDS; w++) left |= rows->alive[w] & ~marks->consumed[w];
         if (left) return;
     }
     if (task->hint < last) task->hint = last; /* at once, however many samples were cleared */
@@ -65,7 +65,7 @@ static void ready_move_hint(struct task *task, const struct partition *p) {
 /* To the oldest sample. */
 static void ready_begin(struct ready *r) {
     r->number = r->first;
-    r->word = r->impossible || !ready_piece(r, r->first, r->words) ? SPINE_WORDS : 0;
+    r->word = r->impossible || !ready_block(r, r->first, r->words) ? BLOCK_WORDS : 0;
 }
 
 void ready_open(struct ready *r, const struct ready_query *query, struct scratch *scratch) {
@@ -78,10 +78,10 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
     r->limit = scratch_zalloc(scratch, 1, sizeof(*r->limit));
     r->limit->left = query->evaluations ? query->evaluations : UINT64_MAX;
     r->limit->waste = query->evaluations ? WASTE * query->evaluations : UINT64_MAX;
-    r->limit->is_whole = query->whole_pieces;
+    r->limit->is_whole = query->whole_blocks;
     if (!query->lookup) r->matches = matches_use(query->partition, &r->where, scratch);
     r->fields = scratch_alloc(scratch, query->n_fields, sizeof(*r->fields));
-    uint64_t first = query->partition->rows.first, end = spine_end(&query->partition->rows);
+    uint64_t first = query->partition->rows.first, end = blockindex_end(&query->partition->rows);
     if (query->first > first) first = query->first;
     for (size_t i = 0; i < query->n_fields; i++) {
         const struct column *field = column_set_find(&query->partition->fields, query->fields[i]);
@@ -90,8 +90,8 @@ void ready_open(struct ready *r, const struct ready_query *query, struct scratch
             r->impossible = true;
             continue;
         }
-        if (field->spine.first > first) first = field->spine.first;
-        if (spine_end(&field->spine) < end) end = spine_end(&field->spine);
+        if (field->blocks.first > first) first = field->blocks.first;
+        if (blockindex_end(&field->blocks) < end) end = blockindex_end(&field->blocks);
     }
     if (r->task) {
         ready_move_hint(r->task, query->partition);
@@ -115,7 +115,7 @@ void ready_rescan(struct ready *scan, const struct ready *r, struct scratch *scr
 static bool ready_advance(struct ready *r) {
     if (r->impossible) return false;
     while (!ready_is_cut(r)) {
-        for (; r->word < SPINE_WORDS; r->word++)
+        for (; r->word < BLOCK_WORDS; r->word++)
             if (r->words[r->word]) return true;
         do {
             if (ready_is_cut(r)) return false;
@@ -123,7 +123,7 @@ static bool ready_advance(struct ready *r) {
                 r->impossible = true;
                 return false;
             }
-        } while (!ready_piece(r, r->number, r->words));
+        } while (!ready_block(r, r->number, r->words));
         r->word = 0;
     }
     return false;
@@ -132,7 +132,7 @@ static bool ready_advance(struct ready *r) {
 uint64_t ready_next(struct ready *r) {
     while (ready_advance(r)) {
         uint64_t *word = &r->words[r->word];
-        uint64_t seq = r->number * SPINE_ROWS + r->word * 64 + bits_lowest(*word);
+        uint64_t seq = r->number * BLOCK_ROWS + r->word * 64 + bits_lowest(*word);
         *word &= *word - 1;
         if (r->matches || where_admits(&r->where, seq)) return seq;
     }
@@ -151,8 +151,8 @@ static bool ready_retreat(struct ready *r) {
                 r->impossible = true;
                 return false;
             }
-        } while (!ready_piece(r, --r->number, r->words));
-        r->word = SPINE_WORDS;
+        } while (!ready_block(r, --r->number, r->words));
+        r->word = BLOCK_WORDS;
     }
     return false;
 }
@@ -167,7 +167,7 @@ uint64_t ready_previous(struct ready *r) {
         uint64_t *word = &r->words[r->word - 1];
         unsigned bit = bits_highest(*word);
         *word &= ~(UINT64_C(1) << bit);
-        uint64_t seq = r->number * SPINE_ROWS + (r->word - 1) * 64 + bit;
+        uint64_t seq = r->number * BLOCK_ROWS + (r->word - 1) * 64 + bit;
         if (r->matches || where_admits(&r->where, seq)) return seq;
     }
     return SEQ_NONE;
@@ -193,8 +193,8 @@ uint64_t ready_count(struct ready *r) {
         return count;
     }
     while (ready_advance(r)) {
-        count += bits_count(r->words + r->word, SPINE_WORDS - r->word);
-        r->word = SPINE_WORDS;
+        count += bits_count(r->words + r->word, BLOCK_WORDS - r->word);
+        r->word = BLOCK_WORDS;
     }
     return count;
 }
@@ -203,8 +203,8 @@ bool ready_is_left(const struct ready *r, uint64_t seq) {
     if (!partition_alive(r->partition, seq)) return false;
     for (size_t i = 0; i < r->n_fields; i++)
         if (!r->fields[i] || !column_has(r->fields[i], seq)) return false;
-    const struct task_piece *marks = r->task ? task_piece(r->task, spine_number(seq)) : NULL;
-    unsigned row = spine_row(seq);
+    const struct task_block *marks = r->task ? task_block(r->task, block_number(seq)) : NULL;
+    unsigned row = block_row(seq);
     return !marks || !(bits_get(marks->consumed, row) || bits_get(marks->leased, row));
 }
 

@@ -23,18 +23,18 @@ struct ready_query {
     const struct where *where;
     bool lookup;          /* only ready_has is going to be asked: of a few samples, or by a walk */
     uint64_t evaluations; /* of WHERE at the most, where the partition is large; 0: no limit */
-    bool whole_pieces;    /* a piece that is begun is evaluated to its end, beyond that limit */
-    uint64_t first;       /* samples of pieces before this one do not matter */
+    bool whole_blocks;    /* a block that is begun is evaluated to its end, beyond that limit */
+    uint64_t first;       /* samples of blocks before this one do not matter */
 };
 
 /* Counts evaluations of WHERE, as where_admits does. */
 struct ready_limit {
     uint64_t left;
     bool is_cut;
-    uint64_t cut_at; /* the first piece that was not evaluated */
+    uint64_t cut_at; /* the first block that was not evaluated */
     uint64_t view;   /* number of the view that a walk of an index made or found; 0: no walk */
     bool rescans;    /* ready_rescan was called */
-    bool is_whole;   /* as whole_pieces of the query */
+    bool is_whole;   /* as whole_blocks of the query */
     uint64_t waste;  /* what a walk may cost where it does not get on: see struct order_walk */
 };
 
@@ -49,11 +49,11 @@ struct ready {
     struct where_bound where;
     struct ready_limit *limit;   /* in scratch */
     struct match_set *matches;   /* the answers to `where`, or NULL: each sample is asked */
-    uint64_t first, end;         /* pieces outside of these have nothing */
-    uint64_t number;             /* the piece that `words` is about */
+    uint64_t first, end;         /* blocks outside of these have nothing */
+    uint64_t number;             /* the block that `words` is about */
     unsigned word;               /* words below it are used up; backwards, from it on */
     uint64_t words
-        [SPINE_WORDS]; /* candidates not yet returned; without `matches`, WHERE not yet asked */
+        [BLOCK_WORDS]; /* candidates not yet returned; without `matches`, WHERE not yet asked */
 };
 
 /* A scan from the oldest sample; `scratch` keeps what it needs. Valid until the next change. */
@@ -75,11 +75,11 @@ uint64_t ready_next(struct ready *r);
 /* The next one going back from the newest. A scan goes one way: forward or backward. */
 uint64_t ready_previous(struct ready *r);
 
-/* The candidates of one piece, without `matches` WHERE not asked, wherever the scan is; `number`
+/* The candidates of one block, without `matches` WHERE not asked, wherever the scan is; `number`
  * from first to end - 1. False when there are none. */
-bool ready_piece(const struct ready *r, uint64_t number, uint64_t words[SPINE_WORDS]);
+bool ready_block(const struct ready *r, uint64_t number, uint64_t words[BLOCK_WORDS]);
 
-/* The 64 samples of a word of this piece that qualify but for WHERE, which is not asked. */
+/* The 64 samples of a word of this block that qualify but for WHERE, which is not asked. */
 uint64_t ready_word(const struct ready *r, uint64_t number, unsigned word);
 
 /* Does this sample qualify but for WHERE, which is not asked? */

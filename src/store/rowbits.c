@@ -8,7 +8,7 @@
 #define FIRST(n)                                                                                   \
     { (UINT64_C(1) << (n)) - 1 }
 
-const uint64_t rowbits_first[ROWBITS_SHARED + 1][SPINE_WORDS] = {
+const uint64_t rowbits_first[ROWBITS_SHARED + 1][BLOCK_WORDS] = {
     FIRST(0), FIRST(1),  FIRST(2),  FIRST(3),  FIRST(4),  FIRST(5),  FIRST(6),  FIRST(7), FIRST(8),
     FIRST(9), FIRST(10), FIRST(11), FIRST(12), FIRST(13), FIRST(14), FIRST(15), FIRST(16)};
 
@@ -43,7 +43,7 @@ void rowbits_clear_shared(const uint64_t **bits, unsigned row) {
 
 size_t rowbits_add(const uint64_t **bits, const uint64_t *more) {
     size_t before = rowbits_bytes(*bits);
-    if (*bits == rowbits_none() && !bits_any(more + 1, SPINE_WORDS - 1)) {
+    if (*bits == rowbits_none() && !bits_any(more + 1, BLOCK_WORDS - 1)) {
         for (size_t n = 1; n <= ROWBITS_SHARED; n++)
             if (more[0] == rowbits_first[n][0]) {
                 *bits = rowbits_first[n];
@@ -51,7 +51,7 @@ size_t rowbits_add(const uint64_t **bits, const uint64_t *more) {
             }
     }
     uint64_t *own = rowbits_own(bits);
-    for (size_t w = 0; w < SPINE_WORDS; w++) own[w] |= more[w];
+    for (size_t w = 0; w < BLOCK_WORDS; w++) own[w] |= more[w];
     return rowbits_bytes(*bits) - before;
 }
 

@@ -11,12 +11,12 @@
 #include <stdint.h>
 
 #include "base/bits.h"
-#include "store/spine.h"
+#include "store/blockindex.h"
 
 enum { ROWBITS_SHARED = 16 };
 
 /* Entry n: the first n rows have a bit. */
-extern const uint64_t rowbits_first[ROWBITS_SHARED + 1][SPINE_WORDS];
+extern const uint64_t rowbits_first[ROWBITS_SHARED + 1][BLOCK_WORDS];
 
 /* No bit set; what a new block begins with. */
 static inline const uint64_t *rowbits_none(void) {
@@ -55,7 +55,7 @@ static inline size_t rowbits_clear(const uint64_t **bits, unsigned row) {
     return 0;
 }
 
-/* Set all of these, SPINE_WORDS words. Returns the same. */
+/* Set all of these, BLOCK_WORDS words. Returns the same. */
 size_t rowbits_add(const uint64_t **bits, const uint64_t *more);
 
 void rowbits_free(const uint64_t *bits);

@@ -45,7 +45,7 @@ static struct priority_word *priority_word(const struct priority_draw *d, uint64
  * *all that of what is ready. */
 static uint64_t priority_candidates(const struct priority_draw *d, uint64_t word, double *sum,
                                     double *all) {
-    uint64_t left = ready_word(d->ready, word / SPINE_WORDS, word % SPINE_WORDS);
+    uint64_t left = ready_word(d->ready, word / BLOCK_WORDS, word % BLOCK_WORDS);
     uint64_t picked = priority_word(d, word)->picked, candidates = 0;
     *sum = *all = 0;
     for (; left; left &= left - 1) {

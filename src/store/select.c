@@ -36,7 +36,7 @@ static void select_scan(const struct select *select, const struct partition *p,
     out->seqs = seqs;
 }
 
-/* With so many conditions a piece of the match set may cost more than a slice has: samples are
+/* With so many conditions a block of the match set may cost more than a slice has: samples are
  * evaluated one by one, and a slice may end behind any of them. */
 static void select_slice_one_by_one(const struct select *select, const struct partition *p,
                                     struct scratch *scratch, struct op_select *out) {
@@ -44,7 +44,7 @@ static void select_slice_one_by_one(const struct select *select, const struct pa
     struct where_bound where = where_bind(&select->where, p, scratch);
     size_t room = slice->samples < p->samples ? slice->samples : p->samples;
     uint64_t *seqs = scratch_alloc(scratch, room, sizeof(*seqs));
-    uint64_t seq = p->samples ? slice->from : slice->end, first = p->rows.first * SPINE_ROWS;
+    uint64_t seq = p->samples ? slice->from : slice->end, first = p->rows.first * BLOCK_ROWS;
     if (seq < first) seq = first;
     for (uint64_t looked_at = 0; seq < slice->end && out->n < room; seq++, looked_at++) {
         if (looked_at + *where.cost >= slice->evaluations) break;
@@ -65,16 +65,16 @@ static void select_slice(const struct select *select, const struct partition *p,
     }
     struct ready_query query = {.partition = p,
                                 .where = &select->where,
-                                .first = spine_number(slice->from),
+                                .first = block_number(slice->from),
                                 .evaluations = slice->evaluations,
-                                .whole_pieces = true}; /* so that each slice gets on */
+                                .whole_blocks = true}; /* so that each slice gets on */
     size_t room = slice->samples < p->samples ? slice->samples : p->samples;
     uint64_t *seqs = scratch_alloc(scratch, room, sizeof(*seqs)), seq;
     struct ready ready;
     ready_open(&ready, &query, scratch);
     while ((seq = ready_next(&ready)) < slice->end && out->n < room)
         if (seq >= slice->from) seqs[out->n++] = seq;
-    uint64_t cut = ready.limit->cut_at * SPINE_ROWS; /* of the piece that holds `from`, maybe */
+    uint64_t cut = ready.limit->cut_at * BLOCK_ROWS; /* of the block that holds `from`, maybe */
     if (cut < slice->from) cut = slice->from;
     if (seq < slice->end)
         slice->from = seq; /* there was no room for it */

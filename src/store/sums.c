@@ -8,8 +8,8 @@
 
 enum { SUMS_FANOUT = 64, SUMS_SPARSE = 16 };
 
-struct sums_piece {
-    double totals[SPINE_WORDS]; /* of the words */
+struct sums_block {
+    double totals[BLOCK_WORDS]; /* of the words */
     unsigned n;                 /* weights above 0 */
     unsigned capacity;
     double *weights;
@@ -18,61 +18,61 @@ struct sums_piece {
 /* ---- weights ------------------------------------------------------------------------------ */
 
 double sums_weight(const struct sums *s, uint64_t seq) {
-    const struct sums_piece *piece = spine_get(&s->pieces, spine_number(seq));
-    return piece && spine_row(seq) < piece->capacity ? piece->weights[spine_row(seq)] : 0;
+    const struct sums_block *block = blockindex_get(&s->blocks, block_number(seq));
+    return block && block_row(seq) < block->capacity ? block->weights[block_row(seq)] : 0;
 }
 
 static double sums_total(const struct sums *s, uint64_t word) {
-    const struct sums_piece *piece = spine_get(&s->pieces, word / SPINE_WORDS);
-    return piece ? piece->totals[word % SPINE_WORDS] : 0;
+    const struct sums_block *block = blockindex_get(&s->blocks, word / BLOCK_WORDS);
+    return block ? block->totals[word % BLOCK_WORDS] : 0;
 }
 
-static struct sums_piece *sums_piece_for(struct sums *s, uint64_t seq) {
-    struct sums_piece *piece = spine_get(&s->pieces, spine_number(seq));
-    if (!piece) {
-        piece = mem_calloc(1, sizeof(*piece));
-        s->bytes += sizeof(*piece);
-        s->n_pieces++;
-        spine_set(&s->pieces, spine_number(seq), piece);
+static struct sums_block *sums_block_for(struct sums *s, uint64_t seq) {
+    struct sums_block *block = blockindex_get(&s->blocks, block_number(seq));
+    if (!block) {
+        block = mem_calloc(1, sizeof(*block));
+        s->bytes += sizeof(*block);
+        s->n_blocks++;
+        blockindex_set(&s->blocks, block_number(seq), block);
     }
-    if (spine_row(seq) < piece->capacity) return piece;
-    unsigned capacity = spine_capacity(spine_row(seq));
-    piece->weights = mem_realloc(piece->weights, capacity * sizeof(*piece->weights));
-    memset(piece->weights + piece->capacity, 0,
-           (capacity - piece->capacity) * sizeof(*piece->weights));
-    s->bytes += (capacity - piece->capacity) * sizeof(*piece->weights);
-    piece->capacity = capacity;
-    return piece;
+    if (block_row(seq) < block->capacity) return block;
+    unsigned capacity = block_capacity(block_row(seq));
+    block->weights = mem_realloc(block->weights, capacity * sizeof(*block->weights));
+    memset(block->weights + block->capacity, 0,
+           (capacity - block->capacity) * sizeof(*block->weights));
+    s->bytes += (capacity - block->capacity) * sizeof(*block->weights);
+    block->capacity = capacity;
+    return block;
 }
 
-static void sums_piece_free(struct sums *s, uint64_t number) {
-    struct sums_piece *piece = spine_get(&s->pieces, number);
-    if (piece) {
-        s->bytes -= sizeof(*piece) + piece->capacity * sizeof(*piece->weights);
-        s->n_pieces--;
-        mem_free(piece->weights);
-        mem_free(piece);
+static void sums_block_free(struct sums *s, uint64_t number) {
+    struct sums_block *block = blockindex_get(&s->blocks, number);
+    if (block) {
+        s->bytes -= sizeof(*block) + block->capacity * sizeof(*block->weights);
+        s->n_blocks--;
+        mem_free(block->weights);
+        mem_free(block);
     }
-    spine_set(&s->pieces, number, NULL);
+    blockindex_set(&s->blocks, number, NULL);
 }
 
-static double sums_of_word(const struct sums_piece *piece, unsigned word) {
+static double sums_of_word(const struct sums_block *block, unsigned word) {
     double sum = 0;
-    for (unsigned i = word * 64; i < (word + 1) * 64 && i < piece->capacity; i++)
-        sum += piece->weights[i];
+    for (unsigned i = word * 64; i < (word + 1) * 64 && i < block->capacity; i++)
+        sum += block->weights[i];
     return sum;
 }
 
 void sums_set(struct sums *s, uint64_t seq, double weight) {
-    unsigned row = spine_row(seq);
+    unsigned row = block_row(seq);
     if (weight == 0 && sums_weight(s, seq) == 0) return;
-    struct sums_piece *piece = sums_piece_for(s, seq);
-    bool was = piece->weights[row] > 0, is = weight > 0;
-    piece->weights[row] = weight;
-    piece->n += (unsigned)is - (unsigned)was;
+    struct sums_block *block = sums_block_for(s, seq);
+    bool was = block->weights[row] > 0, is = weight > 0;
+    block->weights[row] = weight;
+    block->n += (unsigned)is - (unsigned)was;
     s->n_positive += (uint64_t)is - (uint64_t)was;
-    piece->totals[row / 64] = sums_of_word(piece, row / 64);
-    if (!piece->n) sums_piece_free(s, spine_number(seq));
+    block->totals[row / 64] = sums_of_word(block, row / 64);
+    if (!block->n) sums_block_free(s, block_number(seq));
     sums_touch(s, seq);
 }
 
@@ -167,12 +167,12 @@ static void sums_view_make(struct sums *s, struct sums_view *v, size_t n) {
 
 /* Every bound is the sum of all weights. There is room for half as many words more. */
 static void sums_view_build(struct sums *s, struct sums_view *v, uint64_t end) {
-    uint64_t first = s->pieces.count ? s->pieces.first * SPINE_WORDS : end;
+    uint64_t first = s->blocks.count ? s->blocks.first * BLOCK_WORDS : end;
     sums_view_clear(s, v);
     v->base = first < end ? first : end;
     v->n = (size_t)(end - v->base);
     v->number = ++s->clock;
-    sums_view_make(s, v, v->n + v->n / 2 + SPINE_WORDS);
+    sums_view_make(s, v, v->n + v->n / 2 + BLOCK_WORDS);
     for (size_t i = 0; i < v->n; i++) v->levels[0][i] = sums_total(s, v->base + i);
     size_t size = v->room;
     for (unsigned level = 1; level < v->n_levels; level++) {
@@ -221,10 +221,10 @@ static struct sums_view *sums_view_place(struct sums *s) {
 
 struct sums_view *sums_view(struct sums *s, struct span key, uint64_t end_seq, uint64_t samples) {
     uint64_t hash = hash_bytes(key), end = (end_seq + 63) / 64;
-    uint64_t first = s->pieces.count ? s->pieces.first * SPINE_WORDS : end;
+    uint64_t first = s->blocks.count ? s->blocks.first * BLOCK_WORDS : end;
     struct sums_view *v = NULL;
-    uint64_t pieces = samples / SPINE_ROWS + s->n_pieces + 1;
-    if (end > first && end - first > SUMS_SPARSE * SPINE_WORDS * pieces) return NULL;
+    uint64_t blocks = samples / BLOCK_ROWS + s->n_blocks + 1;
+    if (end > first && end - first > SUMS_SPARSE * BLOCK_WORDS * blocks) return NULL;
     for (size_t i = 0; i < s->n_views && !v; i++)
         if (s->views[i].hash == hash && span_equal(s->views[i].key, key)) v = &s->views[i];
     if (!v) {
@@ -242,9 +242,9 @@ struct sums_view *sums_view(struct sums *s, struct span key, uint64_t end_seq, u
 
 bool sums_shrink(struct sums *s, size_t *steps) {
     sums_touch_all(s);
-    for (; s->pieces.count; --*steps) {
+    for (; s->blocks.count; --*steps) {
         if (!*steps) return false;
-        sums_piece_free(s, s->pieces.first);
+        sums_block_free(s, s->blocks.first);
     }
     return true;
 }
@@ -252,5 +252,5 @@ bool sums_shrink(struct sums *s, size_t *steps) {
 void sums_free(struct sums *s) {
     size_t all = SIZE_MAX;
     sums_shrink(s, &all);
-    spine_free(&s->pieces);
+    blockindex_free(&s->blocks);
 }

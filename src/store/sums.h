@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
-#include "store/spine.h"
+#include "store/blockindex.h"
 
 enum { SUMS_VIEWS = 16, SUMS_LEVELS = 6 };
 
@@ -32,8 +32,8 @@ struct sums_view {
 
 /* A zeroed one is empty. */
 struct sums {
-    struct spine pieces;
-    size_t n_pieces;
+    struct blockindex blocks;
+    size_t n_blocks;
     uint64_t n_positive; /* samples with a weight above 0 */
     struct sums_view views[SUMS_VIEWS];
     size_t n_views;

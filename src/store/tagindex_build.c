@@ -293,14 +293,15 @@ static size_t tagindex_fixed(struct span name) {
  * seqs count, whatever is alive in them. */
 static size_t tagindex_room(const struct partition *p, bool is_sum, uint64_t samples, uint64_t from,
                             uint64_t end) {
-    enum { ENTRY_BYTES = 35 /* at worst, in order of falling numbers */, PIECE_BYTES = 256 };
+    enum { ENTRY_BYTES = 35 /* at worst, in order of falling numbers */, BLOCK_BYTES = 256 };
     enum { LEAF = 63, LEAF_BYTES = 1024, NODES_BYTES = 1024 + 2560 /* from two leaves on */ };
-    size_t pieces = 0, nodes = samples > LEAF ? LEAF_BYTES + NODES_BYTES : LEAF_BYTES;
+    size_t blocks = 0, nodes = samples > LEAF ? LEAF_BYTES + NODES_BYTES : LEAF_BYTES;
     if (!is_sum) return samples ? samples * ENTRY_BYTES + nodes : 0;
-    if (from < p->rows.first * SPINE_ROWS) from = p->rows.first * SPINE_ROWS;
-    for (uint64_t at = spine_number(from); at < spine_end(&p->rows) && at * SPINE_ROWS < end; at++)
-        pieces += spine_get(&p->rows, at) != NULL;
-    return pieces * (SPINE_ROWS * sizeof(double) + PIECE_BYTES);
+    if (from < p->rows.first * BLOCK_ROWS) from = p->rows.first * BLOCK_ROWS;
+    for (uint64_t at = block_number(from); at < blockindex_end(&p->rows) && at * BLOCK_ROWS < end;
+         at++)
+        blocks += blockindex_get(&p->rows, at) != NULL;
+    return blocks * (BLOCK_ROWS * sizeof(double) + BLOCK_BYTES);
 }
 
 static bool tagindexes_have(const struct partition *p, struct span name) {

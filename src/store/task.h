@@ -1,7 +1,7 @@
 /* A task of a partition: which samples it has consumed.
  *
- * One bit a sample for consumed, leased and held by a rank each, in pieces that appear when the
- * task first consumes or leases one of their samples. A hint remembers the piece before which
+ * One bit a sample for consumed, leased and held by a rank each, in blocks that appear when the
+ * task first consumes or leases one of their samples. A hint remembers the block before which
  * everything is consumed or cleared, so that a scan does not visit consumed samples. */
 #ifndef TQ_STORE_TASK_H
 #define TQ_STORE_TASK_H
@@ -11,25 +11,25 @@
 
 #include "base/bits.h"
 #include "base/span.h"
+#include "store/blockindex.h"
 #include "store/range.h"
 #include "store/rank.h"
-#include "store/spine.h"
 
 struct lease_slot;
 
-struct task_piece {
-    uint64_t consumed[SPINE_WORDS];
-    uint64_t leased[SPINE_WORDS];
-    uint64_t held[SPINE_WORDS]; /* RETIRE leaves it alone */
+struct task_block {
+    uint64_t consumed[BLOCK_WORDS];
+    uint64_t leased[BLOCK_WORDS];
+    uint64_t held[BLOCK_WORDS]; /* RETIRE leaves it alone */
 };
 
 struct task {
     struct span name; /* owned */
-    struct spine spine;
+    struct blockindex blocks;
     uint64_t consumed; /* samples alive that it has consumed */
     uint64_t leased;
     uint64_t held;                  /* by ranks and by ONCE: see task_hold */
-    uint64_t hint;                  /* no sample of an earlier piece is left for it */
+    uint64_t hint;                  /* no sample of an earlier block is left for it */
     struct lease_slot *lease_slots; /* by id, ascending; see lease.h */
     size_t n_lease_slots, lease_slots_capacity;
     size_t leases_count; /* those that have not ended */
@@ -40,8 +40,8 @@ struct task {
 struct task *task_new(struct span name);
 void task_free(struct task *t); /* its leases have gone before */
 
-/* The first part of task_free, in slices: frees at most *steps pieces and takes them off
- * *steps. True when none is left. The task is not read any more. */
+/* The first part of task_free, in slices: frees at most *steps blocks and takes them off *steps.
+ * True when none is left. The task is not read any more. */
 bool task_shrink(struct task *t, size_t *steps);
 
 /* Mark as consumed; true when it was not. */
@@ -69,26 +69,26 @@ bool task_clear(struct task *t, uint64_t seq);
  * consumed. The caller takes it out of rank batches (ranks_forget). */
 bool task_forget(struct task *t, uint64_t seq);
 
-static inline const struct task_piece *task_piece(const struct task *t, uint64_t number) {
-    return spine_get(&t->spine, number);
+static inline const struct task_block *task_block(const struct task *t, uint64_t number) {
+    return blockindex_get(&t->blocks, number);
 }
 
 static inline bool task_has_consumed(const struct task *t, uint64_t seq) {
-    const struct task_piece *piece = task_piece(t, spine_number(seq));
-    return piece && bits_get(piece->consumed, spine_row(seq));
+    const struct task_block *block = task_block(t, block_number(seq));
+    return block && bits_get(block->consumed, block_row(seq));
 }
 
 static inline bool task_is_leased(const struct task *t, uint64_t seq) {
-    const struct task_piece *piece = task_piece(t, spine_number(seq));
-    return piece && bits_get(piece->leased, spine_row(seq));
+    const struct task_block *block = task_block(t, block_number(seq));
+    return block && bits_get(block->leased, block_row(seq));
 }
 
 static inline bool task_is_held(const struct task *t, uint64_t seq) {
-    const struct task_piece *piece = task_piece(t, spine_number(seq));
-    return piece && bits_get(piece->held, spine_row(seq));
+    const struct task_block *block = task_block(t, block_number(seq));
+    return block && bits_get(block->held, block_row(seq));
 }
 
-/* The piece holds no sample any more: its bits may go. */
-void task_drop_piece(struct task *t, uint64_t number);
+/* The block has no sample any more: its bits may go. */
+void task_drop_block(struct task *t, uint64_t number);
 
 #endif

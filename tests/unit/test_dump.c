@@ -377,7 +377,7 @@ static void test_holes_and_ranges(void **state) {
     struct kit *k = *state;
     fill_fast(k, 0, 150000, 8);
     for (int i = 0; i < 20; i++) take(k, "t", 3000, i % 3 ? 0 : 100000);
-    clear_some(k, 0, 1500, 1);      /* the first piece goes */
+    clear_some(k, 0, 1500, 1);      /* the first block goes */
     clear_some(k, 3000, 60000, 7);  /* here and there */
     clear_some(k, 65000, 90000, 1); /* across a boundary */
     clear_some(k, 149000, 150000, 1);

@@ -180,7 +180,7 @@ static void test_dense_becomes_ragged(void **state) {
     assert_item(&f, 0, "u8[3]");
     assert_item(&f, 1, "u8[2]");
     assert_item(&f, 2, "u8[0]");
-    assert_item(&f, 1500, "u8[3]"); /* its piece has not been written since */
+    assert_item(&f, 1500, "u8[3]"); /* its block has not been written since */
     assert_value(&f, 1500, "def", 3);
     close_column(&f);
 }
@@ -232,10 +232,10 @@ static void test_star_beside_nothing(void **state) {
     close_column(&f);
 }
 
-/* The only cell of a piece lies in the piece itself, with its size. */
+/* The only cell of a block lies in the block itself, with its size. */
 static void test_a_cell_alone_keeps_its_shape(void **state) {
     (void)state;
-    enum { OTHER = SPINE_ROWS, THIRD = 2 * SPINE_ROWS };
+    enum { OTHER = BLOCK_ROWS, THIRD = 2 * BLOCK_ROWS };
     struct fixture f;
     open_column(&f, "f32[0,5]");
     put(&f, 0, "", 0, NULL);

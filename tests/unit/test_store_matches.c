@@ -189,7 +189,7 @@ static void test_take_asks_for_slices(void **state) {
     matches_release(set);
 }
 
-enum { BLOCK_COST = 8 * SPINE_ROWS }; /* more than a block of any of the WHEREs */
+enum { BLOCK_COST = 8 * BLOCK_ROWS }; /* more than a block of any of the WHEREs */
 
 enum { CONDITIONS = 200 };
 
@@ -307,7 +307,7 @@ static void test_slices_are_not_in_vain(void **state) {
     for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
     struct partition *p = kit_partition(k, "p");
     for (int i = 0; i < WHERES; i++) sets[i] = matches_hold(p, &wheres[i], &k->scratch);
-    for (unsigned round = 0; round < SAMPLES / SPINE_ROWS + 1; round++) {
+    for (unsigned round = 0; round < SAMPLES / BLOCK_ROWS + 1; round++) {
         for (int i = 0; i < WHERES; i++) full[i] = matches_fill(sets[i], BLOCK_COST);
         put_many(k, 0, round % 2 ? "1" : "2");
         erase(k, &s, round);
@@ -352,7 +352,7 @@ static void test_memory_follows_use(void **state) {
     for (int i = 0; i < SETS; i++) assert_true(matches_fill(sets[i], BLOCK_COST));
     size_t held = matches_overhead(p->matches);
     for (int i = 0; i < SETS; i++) matches_release(sets[i]);
-    enum { A_SET = SPINE_ROWS / 8 };
+    enum { A_SET = BLOCK_ROWS / 8 };
     size_t gone = held - matches_overhead(p->matches);
     assert_in_range(gone, (SETS - MATCHES_SETS_MAX) * A_SET, (SETS - MATCHES_SETS_MAX) * 4 * A_SET);
 }

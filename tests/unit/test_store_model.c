@@ -124,7 +124,7 @@ static void test_broad(void **state) {
           2000);
 }
 
-/* Samples in several pieces of every spine. */
+/* Samples in several blocks of every block index. */
 static void test_long(void **state) {
     (void)state;
     walks(4,

@@ -115,19 +115,19 @@ static void test_newest_first(void **state) {
     assert_string_equal(picked(k, "LIFO", by_tag, 2), "ec");
 }
 
-static void test_newest_first_over_pieces_and_holes(void **state) {
+static void test_newest_first_over_blocks_and_holes(void **state) {
     struct kit *k = *state;
     char key[16];
     put_many(k, 5000);
     for (unsigned i = 0; i < 5000;
-         i++) { /* pieces 1 and 3 go whole, of the others every third stays */
+         i++) { /* blocks 1 and 3 go whole, of the others every third stays */
         snprintf(key, sizeof(key), "k%u", i);
-        if (i / SPINE_ROWS % 2 || i % 3) kit_clear_key(k, "p", key);
+        if (i / BLOCK_ROWS % 2 || i % 3) kit_clear_key(k, "p", key);
     }
     struct picks picks = pick(k, "LIFO", by_tag, 5000);
     size_t n = 0;
     for (unsigned i = 5000; i-- > 0;)
-        if (i / SPINE_ROWS % 2 == 0 && i % 3 == 0) assert_int_equal(picks.seqs[n++], i);
+        if (i / BLOCK_ROWS % 2 == 0 && i % 3 == 0) assert_int_equal(picks.seqs[n++], i);
     assert_int_equal(picks.n, n);
 }
 
@@ -176,7 +176,8 @@ static void test_nothing_to_pick_from(void **state) {
     }
 }
 
-/* Each of 2,100 samples over three pieces with holes is as likely as the others, at each place of the batch. */
+/* Each of 2,100 samples over three blocks with holes is as likely as the others, at each place of
+ * the batch. */
 static void test_random_is_uniform(void **state) {
     struct kit *k = *state;
     static unsigned times[2100], first[2100];
@@ -658,7 +659,7 @@ static void test_balanced_refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_newest_first),
-        KIT_TEST(test_newest_first_over_pieces_and_holes),
+        KIT_TEST(test_newest_first_over_blocks_and_holes),
         KIT_TEST(test_lifo_asks_where),
         KIT_TEST(test_a_seed_decides),
         KIT_TEST(test_random_picks_are_distinct),
