@@ -21,24 +21,24 @@
 #include "store/bounds.h"
 
 /* In rows and columns. What is ready has its fields; what a rank gets again may lack one that was not asked for then. */
-static int sample_render(struct client *c, const struct sample *sample, const struct taken *taken,
-                         struct error *e) {
-    const struct partition *p = taken->partition;
-    const struct take *take = &sample->take;
-    const struct column **columns = render_columns(c, p, take->n_fields, take->fields);
+static int sample_render(struct client *c, const struct sample *sample,
+                         const struct sampled *sampled, struct error *e) {
+    const struct partition *p = sampled->partition;
+    const struct sample_call *call = &sample->call;
+    const struct column **columns = render_columns(c, p, call->n_fields, call->fields);
     if (sample->form == FORM_COLUMNS) {
         struct columns batch;
-        int failed = columns_open(c, p, taken->seqs, taken->n, columns, take->fields,
-                                  take->n_fields, &batch, e);
+        int failed = columns_open(c, p, sampled->seqs, sampled->n, columns, call->fields,
+                                  call->n_fields, &batch, e);
         if (!failed) columns_write(c, &batch);
         return failed;
     }
-    reply_array(&c->reply, taken->n);
-    for (size_t i = 0; i < taken->n; i++) {
-        uint64_t seq = taken->seqs[i];
-        if (sample->form != FORM_KEYS) reply_array(&c->reply, 1 + take->n_fields);
+    reply_array(&c->reply, sampled->n);
+    for (size_t i = 0; i < sampled->n; i++) {
+        uint64_t seq = sampled->seqs[i];
+        if (sample->form != FORM_KEYS) reply_array(&c->reply, 1 + call->n_fields);
         reply_bulk(&c->reply, partition_key(p, seq));
-        for (size_t f = 0; sample->form != FORM_KEYS && f < take->n_fields; f++)
+        for (size_t f = 0; sample->form != FORM_KEYS && f < call->n_fields; f++)
             render_value(c, columns[f], seq, sample->form);
     }
     return 0;
@@ -52,80 +52,82 @@ static void sample_write_lease(struct client *c, uint64_t lease) {
 }
 
 /* A reply that the client may not have waiting would close it, with the samples consumed: nothing
- * is taken for it. This spares the writing of most of those; what it does not see is taken back
+ * is sampled for it. This spares the writing of most of those; what it does not see is taken back
  * when it is written. */
 static int sample_check_reply(struct client *c, const struct sample *sample,
-                              const struct taken *taken, struct error *e) {
-    const struct take *take = &sample->take;
+                              const struct sampled *sampled, struct error *e) {
+    const struct sample_call *call = &sample->call;
     if (sample->form == FORM_KEYS || sample->form == FORM_TEXT) return 0;
     const struct column **columns =
-        render_columns(c, taken->partition, take->n_fields, take->fields);
+        render_columns(c, sampled->partition, call->n_fields, call->fields);
     return client_check_reply(
-        c, render_estimate(c, taken->partition, taken->seqs, taken->n, columns, take->n_fields), e);
+        c,
+        render_estimate(c, sampled->partition, sampled->seqs, sampled->n, columns, call->n_fields),
+        e);
 }
 
 /* What a batch of `n` samples leaves: the first one of a task makes the task, the first one of a
  * holder its entry. While memory is full neither may take ever more; what has consumed before may
  * go on for longer. */
-static int sample_check_memory(struct client *c, const struct take *take, size_t n,
+static int sample_check_memory(struct client *c, const struct sample_call *call, size_t n,
                                struct error *e) {
     enum { TASK_BYTES = 800, /* with the bits of one block of samples */ BATCH_BYTES = 256 };
     struct server *s = c->server;
-    const struct partition *p = store_find(s->store, take->partition);
+    const struct partition *p = store_find(s->store, call->partition);
     if (!p) return 0;
-    bool remembers = take->lease_ms || take->ranked || take->once.holder.ptr;
-    bool is_new = !partition_task(p, take->task);
-    size_t bytes = is_new ? TASK_BYTES + take->task.len : 0;
-    if (remembers) bytes += BATCH_BYTES + take->holder.len + n * sizeof(uint64_t);
-    if (take->once.holder.ptr && !once_find(p, take->once.holder)) is_new = true;
-    return server_check_beyond(s, !is_new || bounds_name_task(p, take->task), bytes, e);
+    bool remembers = call->lease_ms || call->ranked || call->once.holder.ptr;
+    bool is_new = !partition_task(p, call->task);
+    size_t bytes = is_new ? TASK_BYTES + call->task.len : 0;
+    if (remembers) bytes += BATCH_BYTES + call->holder.len + n * sizeof(uint64_t);
+    if (call->once.holder.ptr && !once_find(p, call->once.holder)) is_new = true;
+    return server_check_beyond(s, !is_new || bounds_name_task(p, call->task), bytes, e);
 }
 
 /* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
- * more samples have to be looked at than a turn has time for; sample->take.walk is then for the
+ * more samples have to be looked at than a turn has time for; sample->call.walk is then for the
  * next try. `beyond`: see client_reply_beyond. */
 static bool sample_try_beyond(struct client *c, struct sample *sample, size_t beyond,
                               struct waiter_lack *lack) {
     struct server *s = c->server;
-    struct taken taken;
+    struct sampled sampled;
     struct error e;
-    struct take take = sample->take;
-    struct take_walk walk = take.walk;
-    take.holder = span_of_string(c->name && *c->name ? c->name : c->address);
-    if (take_plan(s->store, &take, s->now_ms, &s->scratch, &taken, &e)) {
+    struct sample_call call = sample->call;
+    struct sample_walk walk = call.walk;
+    call.holder = span_of_string(c->name && *c->name ? c->name : c->address);
+    if (sample_plan(s->store, &call, s->now_ms, &s->scratch, &sampled, &e)) {
         reply_error(&c->reply, &e);
         return true;
     }
-    bool is_cut = taken.outcome == TAKE_SCAN || taken.outcome == TAKE_WALK;
+    bool is_cut = sampled.outcome == SAMPLE_SCAN || sampled.outcome == SAMPLE_WALK;
     *lack = (struct waiter_lack){.reason = is_cut ? WAITER_NEEDS_TURN : WAITER_NEEDS_CHANGE,
-                                 .samples = taken.lacks,
-                                 .filters = taken.counts};
-    sample->take.walk = taken.walk;
-    if (taken.outcome == TAKE_WAIT || is_cut) return false;
-    if (taken.outcome == TAKE_END) {
+                                 .samples = sampled.lacks,
+                                 .filters = sampled.counts};
+    sample->call.walk = sampled.walk;
+    if (sampled.outcome == SAMPLE_WAIT || is_cut) return false;
+    if (sampled.outcome == SAMPLE_END) {
         reply_array(&c->reply, 0);
         return true;
     }
-    int failed = sample_check_reply(c, sample, &taken, &e);
-    if (!failed && taken.changes) failed = sample_check_memory(c, &take, taken.op.select.n, &e);
+    int failed = sample_check_reply(c, sample, &sampled, &e);
+    if (!failed && sampled.changes) failed = sample_check_memory(c, &call, sampled.op.select.n, &e);
     if (failed) {
         reply_error(&c->reply, &e);
         return true;
     }
     struct client_mark mark = client_reply_try(c, beyond);
-    if (taken.lease) sample_write_lease(c, taken.lease);
-    failed = sample_render(c, sample, &taken, &e);
+    if (sampled.lease) sample_write_lease(c, sampled.lease);
+    failed = sample_render(c, sample, &sampled, &e);
     if (failed)
         reply_take_back(&c->reply, &mark.reply);
     else
         failed = client_reply_end(c, &mark, &e);
     if (failed && (beyond = client_reply_beyond(c, &mark, &e))) {
-        sample->take.walk = walk;
+        sample->call.walk = walk;
         return sample_try_beyond(c, sample, beyond, lack);
     }
-    const struct commit_due due = {.n = taken.n_settled, .seqs = taken.settled};
-    if (!failed && taken.changes) {
-        failed = commit_op(s, &taken.op, &due, NULL, &e);
+    const struct commit_due due = {.n = sampled.n_settled, .seqs = sampled.settled};
+    if (!failed && sampled.changes) {
+        failed = commit_op(s, &sampled.op, &due, NULL, &e);
         if (failed) reply_take_back(&c->reply, &mark.reply);
     }
     if (failed) reply_error(&c->reply, &e);
@@ -138,8 +140,8 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_la
 
 /* TQ.STATUS tells what the task asked for. */
 static void sample_note(struct client *c, const struct sample *sample) {
-    const struct take *take = &sample->take;
-    asks_note(c->server, take->partition, take->task, take->fields, take->n_fields);
+    const struct sample_call *call = &sample->call;
+    asks_note(c->server, call->partition, call->task, call->fields, call->n_fields);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------ */
@@ -151,9 +153,9 @@ struct sample_waiting {
 };
 
 static void sample_scan(struct client *c, struct sample_waiting *waiting) {
-    const struct take *take = &waiting->sample.take;
-    if (take_walks(c->server->store, take)) return; /* a walk needs no match set */
-    scan_begin(c->server, &waiting->scan, take->partition, &take->where);
+    const struct sample_call *call = &waiting->sample.call;
+    if (sample_walks(c->server->store, call)) return; /* a walk needs no match set */
+    scan_begin(c->server, &waiting->scan, call->partition, &call->where);
 }
 
 /* A call without BLOCK waits for its scan only. */
@@ -179,11 +181,11 @@ static bool sample_waiting_try(struct client *c, void *request, struct waiter_la
 
 static uint64_t sample_waiting_gains(struct client *c, const void *request, const struct op *op) {
     const struct sample_waiting *waiting = request;
-    return take_gains(c->server->store, &waiting->sample.take, op, &c->server->scratch);
+    return sample_gains(c->server->store, &waiting->sample.call, op, &c->server->scratch);
 }
 
 static const struct where *sample_waiting_where(const void *request) {
-    return &((const struct sample_waiting *)request)->sample.take.where;
+    return &((const struct sample_waiting *)request)->sample.call.where;
 }
 
 static void sample_waiting_expire(struct client *c, void *request) {
@@ -210,17 +212,17 @@ static int sample_compare_names(const void *a, const void *b) {
 
 /* Task, field set and selection as bytes: calls that ask for the same stand in one queue, in
  * whatever order they name the fields. Names hold no NUL. */
-static struct span sample_queue(const struct take *take, struct scratch *scratch) {
-    struct span *names = scratch_alloc(scratch, take->n_fields, sizeof(*names));
-    memcpy(names, take->fields, take->n_fields * sizeof(*names));
-    qsort(names, take->n_fields, sizeof(*names), sample_compare_names);
-    struct span selection = request_sample_selection(take, scratch);
-    size_t len = take->task.len + 2 + selection.len;
-    for (size_t i = 0; i < take->n_fields; i++) len += 1 + names[i].len;
+static struct span sample_queue(const struct sample_call *call, struct scratch *scratch) {
+    struct span *names = scratch_alloc(scratch, call->n_fields, sizeof(*names));
+    memcpy(names, call->fields, call->n_fields * sizeof(*names));
+    qsort(names, call->n_fields, sizeof(*names), sample_compare_names);
+    struct span selection = request_sample_selection(call, scratch);
+    size_t len = call->task.len + 2 + selection.len;
+    for (size_t i = 0; i < call->n_fields; i++) len += 1 + names[i].len;
     char *bytes = scratch_alloc(scratch, 1, len), *at = bytes;
-    memcpy(at, take->task.ptr, take->task.len);
-    at += take->task.len;
-    for (size_t i = 0; i < take->n_fields; i++) {
+    memcpy(at, call->task.ptr, call->task.len);
+    at += call->task.len;
+    for (size_t i = 0; i < call->n_fields; i++) {
         *at++ = '\0';
         memcpy(at, names[i].ptr, names[i].len);
         at += names[i].len;
@@ -238,13 +240,13 @@ static struct sample_waiting *sample_keep(struct client *c, enum client_keep wha
     if (args_parse(&request_sample_syntax, c->argv, c->argc, &waiting->scratch, &waiting->sample,
                    e))
         abort(); /* it parsed a moment ago */
-    waiting->sample.take.evaluations = scan_limit(c);
+    waiting->sample.call.evaluations = scan_limit(c);
     return waiting;
 }
 
 /* Partition and holder: the name of a parked call with ONCE. */
-static struct span sample_once_name(const struct take *take, struct scratch *scratch) {
-    struct span partition = take->partition, holder = take->once.holder;
+static struct span sample_once_name(const struct sample_call *call, struct scratch *scratch) {
+    struct span partition = call->partition, holder = call->once.holder;
     char *name = scratch_alloc(scratch, 1, 1 + partition.len + holder.len);
     name[0] = (char)partition.len; /* at most 255 */
     memcpy(name + 1, partition.ptr, partition.len);
@@ -253,7 +255,7 @@ static struct span sample_once_name(const struct take *take, struct scratch *scr
 }
 
 static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack,
-                        const struct take_walk *walk) {
+                        const struct sample_walk *walk) {
     struct error e;
     struct sample_waiting *waiting = sample_keep(c, CLIENT_KEEP_PARKED, &e);
     if (!waiting) {
@@ -261,39 +263,39 @@ static void sample_park(struct client *c, struct span queue, const struct waiter
         return;
     }
     struct sample *sample = &waiting->sample;
-    sample->take.walk = *walk;
+    sample->call.walk = *walk;
     if (lack->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
-    waiter_park(c, &sample_waiter, waiting, lack, sample->take.partition, queue, sample->block.ms);
-    if (sample->take.once.holder.ptr)
-        waiter_name(c, sample_once_name(&sample->take, &c->server->scratch));
+    waiter_park(c, &sample_waiter, waiting, lack, sample->call.partition, queue, sample->block.ms);
+    if (sample->call.once.holder.ptr)
+        waiter_name(c, sample_once_name(&sample->call, &c->server->scratch));
 }
 
 /* Behind others who wait for the same, a call has to wait even if it could go; but what is wrong with it, or was decided
  * before, is said at once. */
 static bool sample_has_to_queue(struct client *c, const struct sample *sample, struct span queue) {
     struct server *s = c->server;
-    struct taken taken;
-    return waiter_queued(s, sample->take.partition, queue) &&
-           take_plan(s->store, &sample->take, s->now_ms, &s->scratch, &taken, NULL) == 0 &&
-           !taken.remembered;
+    struct sampled sampled;
+    return waiter_queued(s, sample->call.partition, queue) &&
+           sample_plan(s->store, &sample->call, s->now_ms, &s->scratch, &sampled, NULL) == 0 &&
+           !sampled.remembered;
 }
 
 /* The rank is done with earlier batches, which holds even if the call then waits; not if the call
  * is wrong. */
-static int sample_finish(struct client *c, const struct take *take, struct error *e) {
+static int sample_finish(struct client *c, const struct sample_call *call, struct error *e) {
     struct server *s = c->server;
-    struct taken taken;
+    struct sampled sampled;
     struct op op;
     uint64_t *seqs;
     size_t n;
-    if (!take_plan_done(s->store, take, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
-    int failed = take_plan(s->store, take, s->now_ms, &s->scratch, &taken, e);
-    if (!failed) failed = sample_check_memory(c, take, 0, e);
+    if (!sample_plan_done(s->store, call, s->now_ms, &s->scratch, &op, &seqs, &n)) return 0;
+    int failed = sample_plan(s->store, call, s->now_ms, &s->scratch, &sampled, e);
+    if (!failed) failed = sample_check_memory(c, call, 0, e);
     enum { RANK_BYTES = 64 };
     /* A rank that is done with any batch is done with batch 0; a later number takes its place. */
-    const struct partition *p = store_find(s->store, take->partition);
-    const struct task *task = p ? partition_task(p, take->task) : NULL;
-    bool is_new = !task || !ranks_is_done(&task->ranks, take->rank, 0);
+    const struct partition *p = store_find(s->store, call->partition);
+    const struct task *task = p ? partition_task(p, call->task) : NULL;
+    bool is_new = !task || !ranks_is_done(&task->ranks, call->rank, 0);
     if (!failed && !n && is_new) failed = server_check_beyond(s, false, RANK_BYTES, e);
     const struct commit_due due = {.n = n, .seqs = seqs};
     return failed ? failed : commit_op(s, &op, &due, NULL, e);
@@ -302,11 +304,11 @@ static int sample_finish(struct client *c, const struct take *take, struct error
 /* ---- ONCE ---------------------------------------------------------------------------------- */
 
 /* The call before arrived, which holds even if this one then waits. */
-static int sample_confirm(struct client *c, const struct take *take, struct error *e) {
+static int sample_confirm(struct client *c, const struct sample_call *call, struct error *e) {
     struct server *s = c->server;
     struct op op;
     struct commit_due due = {0};
-    if (!take_plan_confirm(s->store, take, s->now_ms, &s->scratch, &op, &due.seqs, &due.n))
+    if (!sample_plan_confirm(s->store, call, s->now_ms, &s->scratch, &op, &due.seqs, &due.n))
         return 0;
     return commit_op(s, &op, &due, NULL, e);
 }
@@ -342,22 +344,22 @@ static void sample_dismiss(struct client *parked, const struct op_once *once) {
  * parked. Any other parked call of the holder ends. */
 static bool sample_once(struct client *c, const struct sample *sample) {
     struct server *s = c->server;
-    const struct take *take = &sample->take;
+    const struct sample_call *call = &sample->call;
     struct error e;
     void *request = NULL;
-    struct client *parked = waiter_named(s, sample_once_name(take, &s->scratch), &request);
+    struct client *parked = waiter_named(s, sample_once_name(call, &s->scratch), &request);
     const struct sample_waiting *other = request;
-    int failed = parked ? sample_check_parked(&other->sample.take.once, &take->once, &e) : 0;
-    if (!failed) failed = take_check_once(s->store, take, &s->scratch, &e);
-    if (!failed) failed = sample_confirm(c, take, &e);
+    int failed = parked ? sample_check_parked(&other->sample.call.once, &call->once, &e) : 0;
+    if (!failed) failed = sample_check_once(s->store, call, &s->scratch, &e);
+    if (!failed) failed = sample_confirm(c, call, &e);
     if (failed) {
         reply_error(&c->reply, &e);
         return true;
     }
     if (!parked) return false;
-    if (take->once.number != other->sample.take.once.number || !sample->block.given ||
+    if (call->once.number != other->sample.call.once.number || !sample->block.given ||
         !other->sample.block.given || !client_may_wait(c)) {
-        sample_dismiss(parked, &take->once);
+        sample_dismiss(parked, &call->once);
         return false;
     }
     /* The other call gives back what this one takes. */
@@ -377,24 +379,24 @@ static void sample_run(struct client *c) {
     struct waiter_lack lack;
     int failed =
         args_parse(&request_sample_syntax, c->argv, c->argc, &c->server->scratch, &sample, &e);
-    sample.take.evaluations = scan_limit(c);
-    if (failed || sample_finish(c, &sample.take, &e)) {
+    sample.call.evaluations = scan_limit(c);
+    if (failed || sample_finish(c, &sample.call, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
-    if (sample.take.once.holder.ptr && sample_once(c, &sample)) return;
+    if (sample.call.once.holder.ptr && sample_once(c, &sample)) return;
     sample_note(c, &sample);
     if (!sample.block.given || !client_may_wait(c)) {
         if (sample_try(c, &sample, &lack)) return;
         if (lack.reason == WAITER_NEEDS_TURN)
-            sample_park(c, scan_queue(c), &lack, &sample.take.walk);
+            sample_park(c, scan_queue(c), &lack, &sample.call.walk);
         else
             reply_null(&c->reply);
     } else {
-        struct span queue = sample_queue(&sample.take, &c->server->scratch);
+        struct span queue = sample_queue(&sample.call, &c->server->scratch);
         lack = (struct waiter_lack){0};
         if (!sample_has_to_queue(c, &sample, queue) && sample_try(c, &sample, &lack)) return;
-        sample_park(c, queue, &lack, &sample.take.walk);
+        sample_park(c, queue, &lack, &sample.call.walk);
     }
 }
 

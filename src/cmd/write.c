@@ -82,7 +82,7 @@ static uint64_t write_waiting_gains(struct client *c, const void *request, const
     switch (op->kind) {
     case OP_PUT: /* the sample that it would make, or its group, is there now; or less bytes are */
         return op->put.n_new || (p->bounds->bytes && op->put.n_columns) ? WAITER_ALL : 0;
-    case OP_TAKE:
+    case OP_SAMPLE:
     case OP_ACK: return p->bounds->ahead ? WAITER_ALL : 0;
     case OP_HAND:
     case OP_DONE:

@@ -231,7 +231,7 @@ static int decode_lease(struct decoder *d, enum op_kind kind, bool all, struct o
 static int decode_once(struct decoder *d, enum op_kind kind, struct op_once *once) {
     once->holder = unpack_span(d->in);
     once->number = unpack_varint(d->in);
-    if (kind != OP_TAKE) return decode_check(d, "holder");
+    if (kind != OP_SAMPLE) return decode_check(d, "holder");
     once->request.low = unpack_u64(d->in);
     once->request.high = unpack_u64(d->in);
     once->held_until_ms = unpack_signed(d->in);
@@ -288,7 +288,7 @@ static int decode_define(struct decoder *d, bool has_indexes, struct op_define *
 static int decode_body(struct decoder *d, struct op *op) {
     switch (op->kind) {
     case OP_PUT: return decode_put(d, &op->put);
-    case OP_TAKE:
+    case OP_SAMPLE:
     case OP_HAND:
     case OP_DONE:
     case OP_CONFIRM:

@@ -169,7 +169,7 @@ static void encode_rank(struct pack *p, const struct op_rank *rank) {
 static void encode_once(struct pack *p, enum op_kind kind, const struct op_once *once) {
     pack_span(p, once->holder);
     pack_varint(p, once->number);
-    if (kind != OP_TAKE) return;
+    if (kind != OP_SAMPLE) return;
     pack_u64(p, once->request.low);
     pack_u64(p, once->request.high);
     pack_signed(p, once->held_until_ms);
@@ -231,7 +231,7 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     pack_signed(p, op->now_ms);
     switch (op->kind) {
     case OP_PUT: encode_put(s, op, out); return;
-    case OP_TAKE:
+    case OP_SAMPLE:
     case OP_HAND:
     case OP_DONE:
     case OP_CONFIRM:

@@ -20,11 +20,11 @@ enum {
 enum { OPCODEC_GROUP_NONE = 0, OPCODEC_GROUP_SAME = 1, OPCODEC_GROUP_LENGTH = 2 };
 
 static inline bool opcodec_has_end(enum op_kind kind) {
-    return kind == OP_TAKE || kind == OP_EXTEND;
+    return kind == OP_SAMPLE || kind == OP_EXTEND;
 }
 
 static inline bool opcodec_has_holder(enum op_kind kind) {
-    return kind == OP_TAKE;
+    return kind == OP_SAMPLE;
 }
 
 /* The checksum of the keys of a NACK with KEYS. */

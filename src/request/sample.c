@@ -9,16 +9,16 @@
 #include "store/names.h"
 
 static int sample_head(struct args *a, void *request) {
-    struct take *take = &((struct sample *)request)->take;
-    take->sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"));
-    take->args.exponent = 1;
-    int failed = args_partition(a, &take->partition);
-    return failed ? failed : args_task(a, &take->task);
+    struct sample_call *call = &((struct sample *)request)->call;
+    call->sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"));
+    call->args.exponent = 1;
+    int failed = args_partition(a, &call->partition);
+    return failed ? failed : args_task(a, &call->task);
 }
 
 static int sample_fields(struct args *a, void *request) {
-    struct take *take = &((struct sample *)request)->take;
-    return args_fields(a, &take->n_fields, &take->fields);
+    struct sample_call *call = &((struct sample *)request)->call;
+    return args_fields(a, &call->n_fields, &call->fields);
 }
 
 /* ---- BY ----------------------------------------------------------------------------------- */
@@ -94,24 +94,24 @@ static int sample_by(struct args *a, void *request) {
         {SAMPLER_GROUPS, by_groups},
         {SAMPLER_NUMBER, by_number},
     };
-    struct take *take = &((struct sample *)request)->take;
+    struct sample_call *call = &((struct sample *)request)->call;
     struct span name;
     int failed = args_bytes(a, "the sampler behind BY", &name);
     if (failed) return failed;
-    take->sampler = sampler_find(name);
-    if (!take->sampler) return by_unknown(a, name);
+    call->sampler = sampler_find(name);
+    if (!call->sampler) return by_unknown(a, name);
     for (size_t i = 0; !failed && i < sizeof(table) / sizeof(table[0]); i++)
-        if (take->sampler->takes & table[i].what) failed = table[i].parse(a, &take->args);
-    if (!failed) failed = by_drawing(a, take->sampler->takes, &take->args);
-    if (take->sampler->random && !take->args.seeded)
-        hash_random(&take->args.seed, sizeof(take->args.seed));
+        if (call->sampler->takes & table[i].what) failed = table[i].parse(a, &call->args);
+    if (!failed) failed = by_drawing(a, call->sampler->takes, &call->args);
+    if (call->sampler->random && !call->args.seeded)
+        hash_random(&call->args.seed, sizeof(call->args.seed));
     return failed;
 }
 
 /* ---- ONCE --------------------------------------------------------------------------------- */
 
 static int sample_once(struct args *a, void *request) {
-    struct op_once *once = &((struct sample *)request)->take.once;
+    struct op_once *once = &((struct sample *)request)->call.once;
     int failed = args_bytes(a, "the holder behind ONCE", &once->holder);
     if (failed) return failed;
     if (once->holder.len < 1 || once->holder.len > ONCE_HOLDER_MAX)
@@ -137,42 +137,43 @@ static void how_add_span(struct sample_how *how, struct span span) {
     how_add(how, span.ptr, span.len);
 }
 
-static void how_write(struct sample_how *how, const struct take *take, uint64_t count) {
-    const struct sampler_args *args = &take->args;
+static void how_write(struct sample_how *how, const struct sample_call *call, uint64_t count) {
+    const struct sampler_args *args = &call->args;
     uint64_t numbers[] = {count,        args->ranks,  args->groups,
                           args->number, args->seeded, args->seeded ? args->seed : 0};
-    how_add_span(how, span_of_string(take->sampler->name));
+    how_add_span(how, span_of_string(call->sampler->name));
     how_add_span(how, args->tag);
     how_add(how, numbers, sizeof(numbers));
     how_add(how, &args->exponent, sizeof(args->exponent));
-    if (how->at) where_key_write(&take->where, how->at + how->len);
-    how->len += where_key_len(&take->where);
+    if (how->at) where_key_write(&call->where, how->at + how->len);
+    how->len += where_key_len(&call->where);
 }
 
-static struct span sample_how(const struct take *take, uint64_t count, struct scratch *scratch) {
+static struct span sample_how(const struct sample_call *call, uint64_t count,
+                              struct scratch *scratch) {
     struct sample_how how = {0};
-    how_write(&how, take, count); /* how long it is */
+    how_write(&how, call, count); /* how long it is */
     how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
-    how_write(&how, take, count);
+    how_write(&how, call, count);
     return span_of(how.at, how.len);
 }
 
-struct span request_sample_selection(const struct take *take, struct scratch *scratch) {
-    return sample_how(take, 0, scratch);
+struct span request_sample_selection(const struct sample_call *call, struct scratch *scratch) {
+    return sample_how(call, 0, scratch);
 }
 
 /* What only shows once all clauses are known. */
-static int sample_check(struct take *take, struct error *e) {
-    if (!take->at_least) take->at_least = take->count;
-    if (take->at_least > take->count)
+static int sample_check(struct sample_call *call, struct error *e) {
+    if (!call->at_least) call->at_least = call->count;
+    if (call->at_least > call->count)
         return error_set(e, ERROR_ERR, "ATLEAST %llu is more than COUNT %llu",
-                         (unsigned long long)take->at_least, (unsigned long long)take->count);
-    if (take->keep && take->lease_ms)
+                         (unsigned long long)call->at_least, (unsigned long long)call->count);
+    if (call->keep && call->lease_ms)
         return error_set(e, ERROR_ERR, "syntax error: KEEP takes nothing, so there is no LEASE");
     return 0;
 }
 
-static int sample_check_rank(struct args *a, struct take *take) {
+static int sample_check_rank(struct args *a, struct sample_call *call) {
     struct error *e = a->error;
     bool has_rank = args_has(a, "RANK"), has_done = args_has(a, "DONE");
     if (has_rank != args_has(a, "BATCH"))
@@ -180,47 +181,47 @@ static int sample_check_rank(struct args *a, struct take *take) {
     if (has_done && !has_rank)
         return error_set(e, ERROR_ERR, "syntax error: DONE needs RANK and BATCH");
     if (!has_rank) return 0;
-    if (take->lease_ms || take->keep)
+    if (call->lease_ms || call->keep)
         return error_set(e, ERROR_ERR, "syntax error: RANK does not go with %s",
-                         take->keep ? "KEEP" : "LEASE");
-    if (has_done && take->done >= take->batch)
+                         call->keep ? "KEEP" : "LEASE");
+    if (has_done && call->done >= call->batch)
         return error_set(e, ERROR_ERR, "DONE %llu is not below BATCH %llu",
-                         (unsigned long long)take->done, (unsigned long long)take->batch);
-    take->ranked = true;
-    take->finishes = take->batch > 0;
-    if (!has_done && take->batch) take->done = take->batch - 1;
-    take->how = sample_how(take, take->count, a->scratch);
+                         (unsigned long long)call->done, (unsigned long long)call->batch);
+    call->ranked = true;
+    call->finishes = call->batch > 0;
+    if (!has_done && call->batch) call->done = call->batch - 1;
+    call->how = sample_how(call, call->count, a->scratch);
     return 0;
 }
 
 /* All that decides what the call gets, BLOCK and AS left out: a client may ask again for less time
  * or in another form. */
-static void once_write(struct sample_how *how, const struct take *take) {
-    uint64_t numbers[] = {take->at_least, (uint64_t)take->lease_ms, take->n_fields};
-    how_add_span(how, take->task);
+static void once_write(struct sample_how *how, const struct sample_call *call) {
+    uint64_t numbers[] = {call->at_least, (uint64_t)call->lease_ms, call->n_fields};
+    how_add_span(how, call->task);
     how_add(how, numbers, sizeof(numbers));
-    for (size_t i = 0; i < take->n_fields; i++) how_add_span(how, take->fields[i]);
-    how_write(how, take, take->count);
+    for (size_t i = 0; i < call->n_fields; i++) how_add_span(how, call->fields[i]);
+    how_write(how, call, call->count);
 }
 
-static int sample_check_once(struct take *take, struct scratch *scratch, struct error *e) {
-    if (!take->once.holder.ptr) return 0;
-    if (take->ranked || take->keep)
+static int sample_check_holder(struct sample_call *call, struct scratch *scratch, struct error *e) {
+    if (!call->once.holder.ptr) return 0;
+    if (call->ranked || call->keep)
         return error_set(e, ERROR_ERR, "syntax error: ONCE does not go with %s",
-                         take->ranked ? "RANK" : "KEEP");
+                         call->ranked ? "RANK" : "KEEP");
     struct sample_how how = {0};
-    once_write(&how, take); /* how long it is */
+    once_write(&how, call); /* how long it is */
     how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
-    once_write(&how, take);
-    take->once.request = checksum128(span_of(how.at, how.len));
+    once_write(&how, call);
+    call->once.request = checksum128(span_of(how.at, how.len));
     return 0;
 }
 
 static int sample_finish(struct args *a, void *request) {
-    struct take *take = &((struct sample *)request)->take;
-    int failed = sample_check(take, a->error);
-    if (!failed) failed = sample_check_rank(a, take);
-    return failed ? failed : sample_check_once(take, a->scratch, a->error);
+    struct sample_call *call = &((struct sample *)request)->call;
+    int failed = sample_check(call, a->error);
+    if (!failed) failed = sample_check_rank(a, call);
+    return failed ? failed : sample_check_holder(call, a->scratch, a->error);
 }
 
 /* What a sampler takes behind its name is in its own file, store/sampler_*.c. */
@@ -230,17 +231,17 @@ static int sample_finish(struct args *a, void *request) {
     "balanced(BALANCED tag ranks=integer [groups(GROUP [n=integer])]))"
 
 static const struct args_clause sample_clauses[] = {
-    ARGS_NUMBER("COUNT", "n", struct sample, take.count, 1, PARTITION_SAMPLES_MAX,
+    ARGS_NUMBER("COUNT", "n", struct sample, call.count, 1, PARTITION_SAMPLES_MAX,
                 .is_required = true),
     ARGS_CLAUSE("FIELDS", ARGS_FIELDS, sample_fields, .is_required = true),
     ARGS_CLAUSE("BY", SAMPLE_BY, sample_by),
-    ARGS_MEMBER("WHERE", ARGS_WHERE, args_where, struct sample, take.where),
-    ARGS_NUMBER("RANK", "r", struct sample, take.rank, 0, UINT64_MAX),
-    ARGS_NUMBER("BATCH", "b", struct sample, take.batch, 0, UINT64_MAX),
-    ARGS_NUMBER("DONE", "d", struct sample, take.done, 0, UINT64_MAX),
-    ARGS_NUMBER("ATLEAST", "k", struct sample, take.at_least, 1, PARTITION_SAMPLES_MAX),
-    ARGS_MEMBER("KEEP", "", args_flag, struct sample, take.keep),
-    ARGS_NUMBER("LEASE", "lease-ms", struct sample, take.lease_ms, 1, ARGS_TIME_MAX),
+    ARGS_MEMBER("WHERE", ARGS_WHERE, args_where, struct sample, call.where),
+    ARGS_NUMBER("RANK", "r", struct sample, call.rank, 0, UINT64_MAX),
+    ARGS_NUMBER("BATCH", "b", struct sample, call.batch, 0, UINT64_MAX),
+    ARGS_NUMBER("DONE", "d", struct sample, call.done, 0, UINT64_MAX),
+    ARGS_NUMBER("ATLEAST", "k", struct sample, call.at_least, 1, PARTITION_SAMPLES_MAX),
+    ARGS_MEMBER("KEEP", "", args_flag, struct sample, call.keep),
+    ARGS_NUMBER("LEASE", "lease-ms", struct sample, call.lease_ms, 1, ARGS_TIME_MAX),
     ARGS_CLAUSE("ONCE", "(holder call=integer)", sample_once),
     ARGS_MEMBER("BLOCK", ARGS_BLOCK, args_block, struct sample, block),
     ARGS_MEMBER("AS", "(ROWS|TEXT|COLUMNS|KEYS)", args_choice, struct sample, form),

@@ -4,10 +4,10 @@
 
 #include "request/args.h"
 #include "request/form.h"
-#include "store/take.h"
+#include "store/sample.h"
 
 struct sample {
-    struct take take;
+    struct sample_call call;
     enum form form;
     struct args_block block;
 };
@@ -15,6 +15,6 @@ struct sample {
 extern const struct args_syntax request_sample_syntax;
 
 /* Sampler and WHERE as bytes: calls with the same bytes choose alike. In `scratch`. */
-struct span request_sample_selection(const struct take *take, struct scratch *scratch);
+struct span request_sample_selection(const struct sample_call *call, struct scratch *scratch);
 
 #endif

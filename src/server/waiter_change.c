@@ -12,7 +12,7 @@ static uint64_t waiter_samples_of(const struct server *s, const struct op *op) {
     case OP_PUT: return op->put.n;
     case OP_RELEASE:
     case OP_NACK: return op->select.n;
-    case OP_TAKE:
+    case OP_SAMPLE:
     case OP_ACK:
     case OP_CONFIRM:
     case OP_EXTEND: return 0;
@@ -24,7 +24,7 @@ static uint64_t waiter_samples_of(const struct server *s, const struct op *op) {
  * count ops themselves (`filters`) have to try as well. */
 static bool waiter_has_to_try(const struct op *op) {
     switch (op->kind) {
-    case OP_TAKE: return op->select.rank.given;
+    case OP_SAMPLE: return op->select.rank.given;
     case OP_RESET:
     case OP_DEFINE:
     case OP_EXPECT:

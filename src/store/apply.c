@@ -52,16 +52,16 @@ static void apply_ranks(struct partition *p, struct task *task, const struct op_
     }
 }
 
-static size_t apply_take(struct leases *leases, struct partition *p, const struct op *op) {
+static size_t apply_sample(struct leases *leases, struct partition *p, const struct op *op) {
     const struct op_select *select = &op->select;
     struct task *task = partition_task(p, select->task);
     if (!task) task = partition_add_task(p, select->task);
-    size_t taken = select->lease.id ? lease_give(leases, p, task, op) : 0;
+    size_t changed = select->lease.id ? lease_give(leases, p, task, op) : 0;
     for (size_t i = 0; !select->lease.id && i < select->n; i++)
-        taken += partition_consume(p, task, select->seqs[i]);
+        changed += partition_consume(p, task, select->seqs[i]);
     if (select->rank.given) apply_ranks(p, task, select);
-    if (select->once.holder.ptr) once_take(leases, p, task, op);
-    return taken;
+    if (select->once.holder.ptr) once_remember(leases, p, task, op);
+    return changed;
 }
 
 /* Batches up to this one hold their samples no longer. */
@@ -184,7 +184,7 @@ static void apply_define(struct partition *p, const struct op_define *define) {
 size_t apply_to_partition(struct leases *leases, struct partition *p, const struct op *op) {
     switch (op->kind) {
     case OP_PUT: return apply_put(p, op);
-    case OP_TAKE: return apply_take(leases, p, op);
+    case OP_SAMPLE: return apply_sample(leases, p, op);
     case OP_HAND:
         ranks_hand(&partition_task(p, op->select.task)->ranks, op->select.rank.rank,
                    op->select.rank.batch);

@@ -158,8 +158,8 @@ int bounds_check_put(const struct partition *p, const struct op_put *put, struct
     return failed;
 }
 
-int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
-                      struct error *e) {
+int bounds_check_sample(const struct partition *p, struct span task, uint64_t at_least,
+                        struct error *e) {
     const struct bounds *bounds = p->bounds;
     if (!bounds->ahead || at_least <= bounds->ahead || !span_equal(task, bounds->ahead_task))
         return 0;

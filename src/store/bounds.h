@@ -31,8 +31,8 @@ bool bounds_hold_back(const struct partition *p, const struct op_put *put);
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e);
 
 /* Can the task ever find so many ready? ERROR_FULL where MAXAHEAD holds its producers before. */
-int bounds_check_take(const struct partition *p, struct span task, uint64_t at_least,
-                      struct error *e);
+int bounds_check_sample(const struct partition *p, struct span task, uint64_t at_least,
+                        struct error *e);
 
 /* Do samples wait for this task, under RETIRE or MAXAHEAD? */
 bool bounds_name_task(const struct partition *p, struct span task);

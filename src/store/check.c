@@ -45,7 +45,7 @@ int check_distinct(struct span partition, const uint64_t *seqs, size_t n, struct
     return 0;
 }
 
-/* ---- taking ------------------------------------------------------------------------------- */
+/* ---- sampling ----------------------------------------------------------------------------- */
 
 /* Neither consumed nor leased. */
 static int check_left(const struct task *task, const struct op_select *select, struct error *e) {
@@ -87,7 +87,7 @@ static int check_rank(const struct op_select *select, struct error *e) {
         (unsigned long long)rank->batch, (unsigned long long)rank->rank, rank->n_shares, select->n);
 }
 
-/* A number that took a batch takes no other one. */
+/* A number that got a batch gets no other one. */
 static int check_once(const struct partition *p, const struct op *op, struct error *e) {
     const struct op_select *select = &op->select;
     const struct op_once *once = &select->once;
@@ -115,8 +115,8 @@ static int check_confirm(const struct partition *p, const struct op_once *once, 
                      QUOTE(once->holder), (unsigned long long)once->number);
 }
 
-static int check_take(const struct store *s, const struct partition *p, const struct op *op,
-                      struct scratch *scratch, struct error *e) {
+static int check_sample(const struct store *s, const struct partition *p, const struct op *op,
+                        struct scratch *scratch, struct error *e) {
     const struct op_select *select = &op->select;
     const struct task *task = partition_task(p, select->task);
     int failed = names_check_word("task", select->task, e);
@@ -239,7 +239,7 @@ static int check_present(const struct partition *p, const struct op *op, struct 
     const struct op_select *select = &op->select;
     if (!p) return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(op->partition));
     switch (op->kind) {
-    case OP_TAKE: return check_take(s, p, op, scratch, e);
+    case OP_SAMPLE: return check_sample(s, p, op, scratch, e);
     case OP_HAND: return check_hand(p, select, e);
     case OP_DONE: return check_done(p, select, e);
     case OP_CONFIRM: return check_confirm(p, &select->once, e);

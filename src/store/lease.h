@@ -34,7 +34,7 @@ struct lease {
     uint64_t id; /* 1 to LEASE_ID_MAX */
     struct partition *partition;
     struct task *task;
-    struct span holder;        /* who took it, for people; owned */
+    struct span holder;        /* the client that got it, for people; owned */
     int64_t given_ms, ends_ms; /* on the clock of op.now_ms */
     uint64_t *seqs; /* as handed out; those cleared or given back meanwhile are no longer leased */
     size_t n;

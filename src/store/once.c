@@ -118,7 +118,7 @@ static struct once *once_make(struct partition *p, struct span holder) {
     return entry;
 }
 
-/* The call with its number has taken nothing. */
+/* The call with its number has got nothing. */
 static void once_empty(struct leases *leases, struct once *entry) {
     struct onces *all = entry->partition->onces;
     once_release(leases, entry);
@@ -158,7 +158,8 @@ static void once_speaks(struct once *entry, uint64_t number) {
 
 /* ---- changing ----------------------------------------------------------------------------- */
 
-void once_take(struct leases *leases, struct partition *p, struct task *task, const struct op *op) {
+void once_remember(struct leases *leases, struct partition *p, struct task *task,
+                   const struct op *op) {
     const struct op_select *select = &op->select;
     struct once *entry = once_find(p, select->once.holder);
     if (!entry && p->onces->n == ONCE_MAX) once_drop(leases, TAILQ_FIRST(&p->onces->order));

@@ -2,9 +2,9 @@
  * reply gets the same samples again.
  *
  * A holder names one consumer, which numbers its calls. A partition keeps one entry a holder: the
- * highest number that arrived, and what the call with that number took. The next number says that
- * the reply arrived. Until then the samples are held (task_hold), so that RETIRE leaves them
- * alone, but no longer than ONCE_HOLD_MS. A leased batch needs no hold: the entry names the lease.
+ * highest number that arrived, and what the call with that number got. The next number says that
+ * the reply arrived. Until then the samples are held (task_hold), so that RETIRE leaves them alone,
+ * but no longer than ONCE_HOLD_MS. A leased batch needs no hold: the entry names the lease.
  *
  * Time ends no hold by itself: the server asks once_plan_expiry which one is over and applies the
  * op. The one that ends first is the first of a list, which is sorted by the ends. */
@@ -37,9 +37,9 @@ struct once {
     struct partition *partition;
     struct span holder;         /* owned */
     uint64_t number;            /* the highest that arrived */
-    struct task *task;          /* of the last call that took a batch */
+    struct task *task;          /* of the last call that got a batch */
     struct checksum128 request; /* of the other arguments of the call with that number */
-    uint64_t lease;             /* that it took; 0: none */
+    uint64_t lease;             /* that it got; 0: none */
     uint64_t *seqs;             /* that it consumed, as handed out; some may be cleared; owned */
     size_t n;
     int64_t held_until_ms; /* 0: not held */
@@ -58,7 +58,7 @@ struct onces {
     size_t bytes;           /* without the index */
 };
 
-/* Has the call with that number taken a batch? */
+/* Has the call with that number got a batch? */
 static inline bool once_has_batch(const struct once *entry) {
     return entry->lease || entry->n;
 }
@@ -86,14 +86,15 @@ bool once_plan_expiry(const struct store *s, int64_t now_ms, struct scratch *scr
 
 /* ---- changing: for store_apply alone ---- */
 
-/* OP_TAKE: the holder's call took these samples, which were consumed or leased just now. */
-void once_take(struct leases *leases, struct partition *p, struct task *task, const struct op *op);
+/* OP_SAMPLE: the holder's call got these samples, which were consumed or leased just now. */
+void once_remember(struct leases *leases, struct partition *p, struct task *task,
+                   const struct op *op);
 
 /* OP_CONFIRM: a higher number arrived, or the hold of this number ends. */
 void once_confirm(struct leases *leases, struct partition *p, const struct op_once *what);
 
-/* The samples (ascending) are not consumed by the task any more (NULL: by any task): they leave
- * the batches. An entry that loses its last living sample so has taken nothing. */
+/* The samples (ascending) are not consumed by the task any more (NULL: by any task): they leave the
+ * batches. An entry that loses its last living sample so has got nothing. */
 void once_forget(struct leases *leases, struct partition *p, const struct task *task,
                  const uint64_t *sorted, size_t n);
 

@@ -26,7 +26,7 @@ struct partition;
 /* Logs hold these numbers (persist/opcodec.h): new kinds come last. */
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
-    OP_TAKE,    /* a task consumes samples, or leases them */
+    OP_SAMPLE,  /* a task consumes samples, or leases them */
     OP_HAND,    /* a rank fetches a batch that was decided before */
     OP_ACK,     /* leased samples are consumed */
     OP_RELEASE, /* leased samples come back: the lease ran out */
@@ -68,8 +68,8 @@ struct op_put {
 /* The lease that an op gives, or is about. */
 struct op_lease {
     uint64_t id;        /* 0: none */
-    int64_t ends_ms;    /* OP_TAKE, OP_EXTEND */
-    struct span holder; /* OP_TAKE: who took it, for people */
+    int64_t ends_ms;    /* OP_SAMPLE, OP_EXTEND */
+    struct span holder; /* OP_SAMPLE: the client that got it, for people */
     uint64_t request;   /* OP_NACK of some samples: ended_keys of the command's keys */
 };
 
@@ -77,8 +77,8 @@ struct op_lease {
 struct op_once {
     struct span holder; /* ptr NULL: none */
     uint64_t number;
-    struct checksum128 request; /* OP_TAKE: of the other arguments */
-    int64_t held_until_ms;      /* OP_TAKE: samples that were consumed; 0 with a lease */
+    struct checksum128 request; /* OP_SAMPLE: of the other arguments */
+    int64_t held_until_ms;      /* OP_SAMPLE: samples that were consumed; 0 with a lease */
 };
 
 /* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. OP_DONE:
@@ -92,18 +92,18 @@ struct op_rank {
     const size_t *shares;
 };
 
-/* OP_TAKE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE, OP_DONE,
- * OP_CONFIRM: which samples. */
+/* OP_SAMPLE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE,
+ * OP_DONE, OP_CONFIRM: which samples. */
 struct op_select {
     /* Every sample of the partition (OP_ACK, OP_RELEASE, OP_NACK: of the lease, which has n): seqs
      * is not read. */
     bool all;
     size_t n;
     const uint64_t *seqs;
-    struct span task; /* OP_TAKE and those of leases; OP_RESET: ptr NULL for all tasks */
+    struct span task; /* OP_SAMPLE and those of leases; OP_RESET: ptr NULL for all tasks */
     struct op_lease lease;
     struct op_rank rank;
-    struct op_once once; /* OP_TAKE, OP_CONFIRM */
+    struct op_once once; /* OP_SAMPLE, OP_CONFIRM */
     size_t n_names; /* OP_ERASE */
     const struct span *names;
     bool tags; /* the names are tags, not fields */

@@ -96,7 +96,7 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
 
 /* ---- changing: for store_apply alone ---- */
 
-/* Stores what an OP_TAKE with a rank decided. Checks a few old blocks, and forgets those that are
+/* Stores what an OP_SAMPLE with a rank decided. Checks a few old blocks, and forgets those that are
  * due. */
 void ranks_remember(struct ranks *ranks, const struct partition *p, const struct op_select *select);
 

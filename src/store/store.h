@@ -1,9 +1,10 @@
 /* The store: partitions of samples, in columns.
  *
- * This is the room's front door. A store is opened with store_new; several may exist side by side. Data is changed by
- * store_apply alone. What a client wants is first planned against the present state (put.h, take.h, clear.h), which checks
- * everything and reserves memory; the op that comes out is then applied and cannot fail. Reading needs no plan: find the
- * partition, look up samples, borrow values (partition.h, column.h).
+ * This is the room's front door. A store is opened with store_new; several may exist side by side.
+ * Data is changed by store_apply alone. What a client wants is first planned against the present
+ * state (put.h, sample.h, clear.h), which checks everything and reserves memory; the op that comes
+ * out is then applied and cannot fail. Reading needs no plan: find the partition, look up samples,
+ * borrow values (partition.h, column.h).
  *
  * No socket, no file, no clock in here: time comes in as an argument. */
 #ifndef TQ_STORE_STORE_H
@@ -38,7 +39,7 @@ void store_on_change(struct store *s, void (*hook)(void *context, const struct o
 
 /* Do what the op says. The op has been planned against the present state, or was applied before to
  * a store in the same state. Returns how many samples it changed: new ones (OP_PUT), consumed or
- * leased (OP_TAKE, OP_ACK), given back (OP_RELEASE, OP_NACK), held (OP_EXTEND), unconsumed
+ * leased (OP_SAMPLE, OP_ACK), given back (OP_RELEASE, OP_NACK), held (OP_EXTEND), unconsumed
  * (OP_RESET), touched (OP_CLEAR, OP_ERASE), dropped and adopted partitions (OP_DROP, OP_ADOPT),
  * else 0. */
 size_t store_apply(struct store *s, const struct op *op);
@@ -48,10 +49,10 @@ struct partition *store_find(const struct store *s, struct span name);
 
 size_t store_partitions(const struct store *s);
 
-/* How much memory ops about tasks (samples that are taken, leases, ranks, holders, names in bounds)
- * have taken, less what they and the clearing of samples have given back of it. Indexes are not in
- * it. Counted from the time at which a partition came into the store, whatever it brought with it:
- * only differences mean something. */
+/* How much memory ops about tasks (samples that are consumed, leases, ranks, holders, names in
+ * bounds) have taken, less what they and the clearing of samples have given back of it. Indexes are
+ * not in it. Counted from the time at which a partition came into the store, whatever it brought
+ * with it: only differences mean something. */
 int64_t store_task_bytes(const struct store *s);
 
 /* Walk over partitions: *cursor is 0 to begin and 0 again at the end, when NULL is returned. A partition present throughout

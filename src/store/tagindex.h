@@ -19,7 +19,7 @@
  * each call. Whatever makes a sample ready again must touch its entries: a write, a lease that is
  * given back, RESET. An index remembers the ORDER_VIEWS views used last. A view that comes again
  * has another number: a call whose walk was cut compares them to see whether its progress is lost
- * (take.h). */
+ * (sample.h). */
 #ifndef TQ_STORE_TAGINDEX_H
 #define TQ_STORE_TAGINDEX_H
 

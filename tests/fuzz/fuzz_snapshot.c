@@ -50,18 +50,18 @@ static void reload(struct kit *k) {
 /* What tasks do: give back what they have leased, take what is there, forget. */
 static void use(struct kit *k, const struct partition *p) {
     struct op op;
-    struct taken taken;
+    struct sampled sampled;
     struct span name = p->name, task = SPAN_LITERAL("task"), field = {0};
     if (p->tasks_count) task = p->tasks[0]->name;
     if (p->fields.count) field = column_name(p->fields.columns[0]);
-    struct take take = {.partition = name,
-                        .task = task,
-                        .count = 4,
-                        .at_least = 1,
-                        .n_fields = p->fields.count ? 1 : 0,
-                        .fields = p->fields.count ? &field : NULL,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
-    if (kit_take(k, &take, &taken) == 0 && p->samples) {
+    struct sample_call call = {.partition = name,
+                               .task = task,
+                               .count = 4,
+                               .at_least = 1,
+                               .n_fields = p->fields.count ? 1 : 0,
+                               .fields = p->fields.count ? &field : NULL,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    if (kit_sample(k, &call, &sampled) == 0 && p->samples) {
         uint64_t seq = partition_next(p, 0);
         struct span key = partition_key(p, seq);
         struct reset reset = {.select = {.partition = name, .n_keys = 1, .keys = &key}};

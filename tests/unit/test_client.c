@@ -38,7 +38,7 @@ static size_t freed;     /* requests that are over */
 
 /* ---- the test's commands ------------------------------------------------------------------ */
 
-struct take {
+struct sample_call {
     int partition, n, moves_to; /* -1: nowhere */
     struct span payload;        /* in the client's kept arguments */
 };
@@ -64,7 +64,7 @@ static void give(int partition, int n) {
 
 /* Replies with the sum of the payload's bytes, which tells whether it is still what was sent. */
 static bool take_try(struct client *c, void *request) {
-    struct take *take = request;
+    struct sample_call *take = request;
     if (stock[take->partition] < take->n) return false;
     stock[take->partition] -= take->n;
     int64_t sum = 0;
@@ -75,7 +75,7 @@ static bool take_try(struct client *c, void *request) {
 }
 
 static bool waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
-    const struct take *take = request;
+    const struct sample_call *take = request;
     tries++;
     if (counts_down || counts_ops)
         *lack = (struct waiter_lack){.samples = (uint64_t)(take->n - stock[take->partition]),
@@ -105,7 +105,7 @@ static const struct waiter_kind waiting = {
 
 /* T.TAKE partition queue n ms moves-to payload */
 static void take_run(struct client *c) {
-    struct take take = {number(c, 1), number(c, 3), number(c, 5), c->argv[6].bytes};
+    struct sample_call take = {number(c, 1), number(c, 3), number(c, 5), c->argv[6].bytes};
     struct span partition = partition_of(take.partition);
     struct span queue = c->argv[2].bytes;
     if (!waiter_queued(&server, partition, queue) && take_try(c, &take)) return;

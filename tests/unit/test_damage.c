@@ -28,19 +28,19 @@ static void put(struct power *p, const char *key, size_t len) {
     put_into(p, "p", key, len);
 }
 
-static void take(struct power *p, int64_t lease_ms) {
+static void call(struct power *p, int64_t lease_ms) {
     static const struct span field = SPAN_LITERAL("f");
-    struct taken taken;
-    const struct take take = {.partition = SPAN_LITERAL("p"),
-                              .task = SPAN_LITERAL("t"),
-                              .count = 1,
-                              .at_least = 1,
-                              .n_fields = 1,
-                              .fields = &field,
-                              .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
-                              .lease_ms = lease_ms};
+    struct sampled sampled;
+    const struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                                     .task = SPAN_LITERAL("t"),
+                                     .count = 1,
+                                     .at_least = 1,
+                                     .n_fields = 1,
+                                     .fields = &field,
+                                     .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
+                                     .lease_ms = lease_ms};
     assert_true(power_admit(p));
-    assert_int_equal(kit_take(&p->kit, &take, &taken), 0);
+    assert_int_equal(kit_sample(&p->kit, &call, &sampled), 0);
     power_turn(p);
 }
 
@@ -52,14 +52,14 @@ static void make_log(struct power *p) {
     put(p, "b", 2);
     assert_true(power_rewrite_begin(p) && power_rewrite_write(p));
     power_rewrite_end(p);
-    take(p, 1000);
+    call(p, 1000);
     put(p, "c", 5);
     power_checkpoint(p, 0);
     put(p, "d", 20);
     power_restore(p, 0);
     assert_true(power_rewrite_begin(p) && power_rewrite_write(p)); /* and comes to no end */
     put(p, "e", 4);
-    take(p, 0);
+    call(p, 0);
     put(p, "f", 3);
     assert_false(p->dead);
 }

@@ -77,37 +77,37 @@ static void fill(struct kit *k, unsigned from, unsigned n) {
         assert_int_equal(kit_field(k, "p", name_of(i), "f", SPAN_LITERAL("value")), 0);
 }
 
-static struct take take_of(uint64_t count) {
-    return (struct take){.partition = SPAN_LITERAL("p"),
-                         .task = SPAN_LITERAL("t"),
-                         .count = count,
-                         .at_least = count,
-                         .n_fields = 1,
-                         .fields = &field,
-                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+static struct sample_call call_of(uint64_t count) {
+    return (struct sample_call){.partition = SPAN_LITERAL("p"),
+                                .task = SPAN_LITERAL("t"),
+                                .count = count,
+                                .at_least = count,
+                                .n_fields = 1,
+                                .fields = &field,
+                                .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
 }
 
-static void take(struct kit *k, const char *task, uint64_t count, int64_t lease_ms) {
-    struct take take = take_of(count);
-    struct taken taken;
-    take.task = span_of_string(task);
-    take.lease_ms = lease_ms;
-    take.holder = SPAN_LITERAL("127.0.0.1:4000 rollout");
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+static void call(struct kit *k, const char *task, uint64_t count, int64_t lease_ms) {
+    struct sample_call call = call_of(count);
+    struct sampled sampled;
+    call.task = span_of_string(task);
+    call.lease_ms = lease_ms;
+    call.holder = SPAN_LITERAL("127.0.0.1:4000 rollout");
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
 }
 
-static void take_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t ranks) {
-    struct take take = take_of(3);
-    struct taken taken;
-    take.sampler = sampler_find(SPAN_LITERAL("BALANCED"));
-    take.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = ranks};
-    take.ranked = true;
-    take.rank = rank;
-    take.batch = batch;
-    take.how = SPAN_LITERAL("3 by balanced");
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+static void sample_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t ranks) {
+    struct sample_call call = call_of(3);
+    struct sampled sampled;
+    call.sampler = sampler_find(SPAN_LITERAL("BALANCED"));
+    call.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = ranks};
+    call.ranked = true;
+    call.rank = rank;
+    call.batch = batch;
+    call.how = SPAN_LITERAL("3 by balanced");
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
 }
 
 static int nack(struct kit *k, uint64_t id, const char *key) {
@@ -248,16 +248,16 @@ static void test_groups(void **state) {
 static void test_leases(void **state) {
     struct kit *k = *state;
     fill(k, 0, 100);
-    for (unsigned i = 0; i < 10; i++) take(k, "t", 5, 100 + 10 * (i % 3));
-    take(k, "u", 20, 1000000);
-    take(k, "t", 5, 0);
+    for (unsigned i = 0; i < 10; i++) call(k, "t", 5, 100 + 10 * (i % 3));
+    call(k, "u", 20, 1000000);
+    call(k, "t", 5, 0);
     assert_int_equal(nack(k, 2, NULL), 0);
     assert_int_equal(nack(k, 3, "k12"), 0);
     for (unsigned i = 15; i < 20; i++) kit_clear_key(k, "p", name_of(i)); /* all of the 4th */
     kit_clear_key(k, "p", "k21");
     struct kit *copy = copy_of(k);
     assert_int_equal(nack(copy, 2, NULL), ERROR_NOLEASE);
-    take(k, "t", 5, 50);
+    call(k, "t", 5, 50);
     assert_int_equal(nack(k, 5, "k22"), 0);
     expect_same(k, copy);
     k->now_ms += 105;
@@ -281,32 +281,32 @@ static void finish_rank(struct kit *k, uint64_t rank, uint64_t batch) {
 static void test_batches_of_ranks(void **state) {
     struct kit *k = *state;
     fill(k, 0, 60);
-    for (uint64_t rank = 0; rank < 3; rank++) take_rank(k, rank, 7, 3);
-    take_rank(k, 1, 8, 3);
+    for (uint64_t rank = 0; rank < 3; rank++) sample_rank(k, rank, 7, 3);
+    sample_rank(k, 1, 8, 3);
     for (unsigned i = 0; i < 4; i++) kit_clear_key(k, "p", name_of(i));
     struct kit *copy = copy_of(k);
     const struct ranks *ranks = &partition_task(kit_partition(copy, "p"), SPAN_LITERAL("t"))->ranks;
     assert_int_equal(ranks->n, 6);
     assert_false(ranks_find(ranks, 0, 8)->handed);
     assert_false(ranks_find(ranks, 2, 8)->handed);
-    take_rank(k, 2, 8, 3);
-    take_rank(k, 2, 7, 3);
-    take_rank(k, 0, 9, 3);
+    sample_rank(k, 2, 8, 3);
+    sample_rank(k, 2, 7, 3);
+    sample_rank(k, 0, 9, 3);
     reset(k, "t", "k6");
     expect_same(k, copy);
     for (unsigned i = 4; i < 20; i++) kit_clear_key(k, "p", name_of(i));
-    take_rank(k, 0, 10, 3);
+    sample_rank(k, 0, 10, 3);
     close_copy(k, copy);
 }
 
-static void take_once(struct kit *k, const char *holder, uint64_t number, int64_t lease_ms) {
-    struct take take = take_of(2);
-    struct taken taken;
-    take.lease_ms = lease_ms;
-    take.once = (struct op_once){
+static void sample_once(struct kit *k, const char *holder, uint64_t number, int64_t lease_ms) {
+    struct sample_call call = call_of(2);
+    struct sampled sampled;
+    call.lease_ms = lease_ms;
+    call.once = (struct op_once){
         .holder = span_of_string(holder), .number = number, .request = {3, number}};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
 }
 
 static void test_holders_come_back(void **state) {
@@ -316,9 +316,9 @@ static void test_holders_come_back(void **state) {
         char name[8];
         snprintf(name, sizeof(name), "h%u", i);
         k->now_ms++;
-        take_once(k, name, i, i % 4 == 2 ? 1000 : 0);
+        sample_once(k, name, i, i % 4 == 2 ? 1000 : 0);
     }
-    take_once(k, "h3", 10, 0);
+    sample_once(k, "h3", 10, 0);
     kit_clear_key(k, "p", "k0");
     kit_clear_key(k, "p", "k2");
     kit_clear_key(k, "p", "k3");
@@ -332,7 +332,7 @@ static void test_holders_come_back(void **state) {
     assert_false(once_has_batch(once_find(p, SPAN_LITERAL("h4"))));
     assert_int_equal(p->onces->bytes, kit_partition(k, "p")->onces->bytes);
     assert_true(once_next_end(copy->store) == once_next_end(k->store));
-    take_once(k, "h0", 0, 0); /* again */
+    sample_once(k, "h0", 0, 0); /* again */
     expect_same(k, copy);
     close_copy(k, copy);
 }
@@ -376,7 +376,7 @@ static void clear_some(struct kit *k, unsigned from, unsigned end, unsigned step
 static void test_holes_and_ranges(void **state) {
     struct kit *k = *state;
     fill_fast(k, 0, 150000, 8);
-    for (int i = 0; i < 20; i++) take(k, "t", 3000, i % 3 ? 0 : 100000);
+    for (int i = 0; i < 20; i++) call(k, "t", 3000, i % 3 ? 0 : 100000);
     clear_some(k, 0, 1500, 1);      /* the first block goes */
     clear_some(k, 3000, 60000, 7);  /* here and there */
     clear_some(k, 65000, 90000, 1); /* across a boundary */
@@ -385,7 +385,7 @@ static void test_holes_and_ranges(void **state) {
         assert_int_equal(kit_tag(k, "p", name_of(i), "tag", name_of(i)), 0);
     struct kit *copy = copy_of(k);
     fill_fast(k, 150000, 3000, 8);
-    take(k, "t", 5000, 0);
+    call(k, "t", 5000, 0);
     clear_some(k, 1500, 30000, 11);
     for (int i = 0; i < 50 && store_tick(copy->store, k->now_ms); i++) continue;
     close_copy(k, copy);
@@ -397,7 +397,7 @@ static void test_a_range_that_did_not_change_is_the_same_section(void **state) {
     struct tape before = tape_record(k->store, k->now_ms);
     fill_fast(k, 70000, 70000, 100);
     clear_some(k, 69000, 69100, 3);
-    take(k, "t", 10, 0);
+    call(k, "t", 10, 0);
     struct tape after = tape_record(k->store, k->now_ms + 5000);
     size_t same = 0;
     for (size_t i = 0; i < before.n; i++)
@@ -442,12 +442,12 @@ static struct span behind_line(struct span dump) {
 static void test_partitions_come_back_in_place_of_others(void **state) {
     struct kit *k = *state;
     fill(k, 0, 20);
-    take(k, "t", 5, 1000);
+    call(k, "t", 5, 1000);
     kit_field(k, "q", "k", "f", SPAN_LITERAL("v"));
     struct tape tape = tape_record(k->store, k->now_ms);
     struct span before = kit_dump(k->store), partitions = behind_line(before);
-    take(k, "t", 5, 500);
-    take(k, "u", 5, 500);
+    call(k, "t", 5, 500);
+    call(k, "u", 5, 500);
     clear_some(k, 0, 3, 1);
     kit_drop(k, "q");
     assert_int_equal(tape_play(&tape, k->store, &k->error), 0);
@@ -458,7 +458,7 @@ static void test_partitions_come_back_in_place_of_others(void **state) {
     tape_free(&tape);
     assert_int_equal(store_leases(k->store)->last_id, 3);
     assert_int_equal(store_leases(k->store)->count, 1);
-    take(k, "t", 5, 2000);
+    call(k, "t", 5, 2000);
     assert_true(lease_find(partition_task(kit_partition(k, "p"), SPAN_LITERAL("t")), 4) != NULL);
     k->now_ms += 1500;
     expire(k);
@@ -483,7 +483,7 @@ static void test_indexes_that_come_back_are_not_of_tasks(void **state) {
         if (again) assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);
         assert_int_equal(store_task_bytes(copy.store), before);
         if (round % 3 > 0) store_build_indexes(copy.store, 1000);
-        if (round % 3 > 1) take(&copy, "t", 5, 1000);
+        if (round % 3 > 1) call(&copy, "t", 5, 1000);
         assert_true(store_task_bytes(copy.store) >= before);
         kit_drop(&copy, "p");
         assert_int_equal(store_task_bytes(copy.store), before);
@@ -499,14 +499,14 @@ static void write_everything(struct kit *k) {
     for (unsigned i = 0; i < 9; i++) kit_group(k, "p", name_of(i), i < 4 ? "g" : "h", 5);
     fill(k, 0, 40);
     kit_clear_key(k, "p", "k2");
-    take(k, "t", 5, 1000);
+    call(k, "t", 5, 1000);
     kit_clear_key(k, "p", "k4");
-    take(k, "t", 5, 2000);
-    take(k, "u", 12, 0);
-    take_rank(k, 1, 3, 2);
+    call(k, "t", 5, 2000);
+    call(k, "u", 12, 0);
+    sample_rank(k, 1, 3, 2);
     finish_rank(k, 1, 2);
-    take_once(k, "h", 5, 0);
-    take_once(k, "i", 5, 500);
+    sample_once(k, "h", 5, 0);
+    sample_once(k, "i", 5, 500);
     nack(k, 1, "k0");
     kit_expect(k, "p", 99);
     bound(k, &(struct define){.partition = SPAN_LITERAL("p"),
@@ -621,10 +621,10 @@ static void test_leases_that_are_extended(void **state) {
     struct kit *k = *state;
     struct op op;
     fill(k, 0, 2);
-    take(k, "t", 1, 1000);
-    take(k, "t", 1, LEASE_NEVER - k->now_ms - 2);
+    call(k, "t", 1, 1000);
+    call(k, "t", 1, LEASE_NEVER - k->now_ms - 2);
     fill(k, 2, 2);
-    take_once(k, "h", 1, 0);
+    sample_once(k, "h", 1, 0);
     struct partition *p = kit_partition(k, "p");
     op = (struct op){.kind = OP_ADOPT, .adopt = {.n = 1, .partitions = &p}};
     const struct lease *first = lease_after(p->tasks[0], 0);

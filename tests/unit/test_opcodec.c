@@ -166,39 +166,40 @@ static void fill(struct pair *pair, unsigned n) {
     }
 }
 
-static struct taken take(struct pair *pair, const char *sampler, struct take take) {
+static struct sampled call(struct pair *pair, const char *sampler, struct sample_call call) {
     static const struct span field = SPAN_LITERAL("f");
-    struct taken taken;
-    take.partition = S("p");
-    take.task = S("task");
-    take.at_least = take.count;
-    take.n_fields = 1;
-    take.fields = &field;
-    take.sampler = sampler_find(span_of_string(sampler));
-    assert_int_equal(kit_take(&pair->kit, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
-    return taken;
+    struct sampled sampled;
+    call.partition = S("p");
+    call.task = S("task");
+    call.at_least = call.count;
+    call.n_fields = 1;
+    call.fields = &field;
+    call.sampler = sampler_find(span_of_string(sampler));
+    assert_int_equal(kit_sample(&pair->kit, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+    return sampled;
 }
 
 static void test_taking(void **state) {
     struct pair *pair = *state;
     fill(pair, 60);
-    take(pair, "SEQUENTIAL", (struct take){.count = 5});
-    take(pair, "LIFO", (struct take){.count = 5});
-    take(pair, "RANDOM", (struct take){.count = 9, .args = {.seed = 7}});
-    take(pair, "SEQUENTIAL",
-         (struct take){.count = 3, .ranked = true, .rank = 7, .batch = 1ull << 40, .how = S("h")});
-    struct take balanced = {.count = 4,
-                            .ranked = true,
-                            .rank = 1,
-                            .batch = 2,
-                            .how = S("how"),
-                            .args = {.tag = S("tag"), .ranks = 3}};
-    struct taken taken = take(pair, "BALANCED", balanced);
-    assert_int_equal(taken.op.kind, OP_TAKE);
+    call(pair, "SEQUENTIAL", (struct sample_call){.count = 5});
+    call(pair, "LIFO", (struct sample_call){.count = 5});
+    call(pair, "RANDOM", (struct sample_call){.count = 9, .args = {.seed = 7}});
+    call(pair, "SEQUENTIAL",
+         (struct sample_call){
+             .count = 3, .ranked = true, .rank = 7, .batch = 1ull << 40, .how = S("h")});
+    struct sample_call balanced = {.count = 4,
+                                   .ranked = true,
+                                   .rank = 1,
+                                   .batch = 2,
+                                   .how = S("how"),
+                                   .args = {.tag = S("tag"), .ranks = 3}};
+    struct sampled sampled = call(pair, "BALANCED", balanced);
+    assert_int_equal(sampled.op.kind, OP_SAMPLE);
     balanced.rank = 2;
-    taken = take(pair, "BALANCED", balanced);
-    assert_int_equal(taken.op.kind, OP_HAND);
+    sampled = call(pair, "BALANCED", balanced);
+    assert_int_equal(sampled.op.kind, OP_HAND);
     const struct partition *there = store_find(pair->replay.to, S("p"));
     const struct ranks *ranks = &partition_task(there, S("task"))->ranks;
     assert_int_equal(ranks->n, 4);
@@ -209,30 +210,31 @@ static void test_taking(void **state) {
 
 static void test_calls_of_a_holder(void **state) {
     struct pair *pair = *state;
-    struct take first = {.count = 3,
-                         .once = {.holder = S("h"), .number = 1, .request = {1, UINT64_MAX}}};
-    struct take second = {.count = 2, .lease_ms = 1000, .once = {.holder = S("h"), .number = 2}};
-    struct take other = {.count = 2,
-                         .once = {.holder = S("other"), .number = UINT64_MAX, .request = {5, 6}}};
+    struct sample_call first = {
+        .count = 3, .once = {.holder = S("h"), .number = 1, .request = {1, UINT64_MAX}}};
+    struct sample_call second = {
+        .count = 2, .lease_ms = 1000, .once = {.holder = S("h"), .number = 2}};
+    struct sample_call other = {
+        .count = 2, .once = {.holder = S("other"), .number = UINT64_MAX, .request = {5, 6}}};
     struct op op;
     const uint64_t *seqs;
     size_t n;
     fill(pair, 20);
-    take(pair, "SEQUENTIAL", first);
-    take(pair, "SEQUENTIAL", other);
+    call(pair, "SEQUENTIAL", first);
+    call(pair, "SEQUENTIAL", other);
     const struct partition *there = store_find(pair->replay.to, S("p"));
     const struct once *entry = once_find(there, S("h"));
     assert_true(entry->number == 1 && entry->n == 3 && entry->request.high == UINT64_MAX);
     assert_true(entry->held_until_ms == pair->kit.now_ms + ONCE_HOLD_MS);
     assert_true(task_is_held(entry->task, entry->seqs[2]));
     second.partition = S("p");
-    assert_true(take_plan_confirm(pair->kit.store, &second, pair->kit.now_ms, &pair->kit.scratch,
-                                  &op, &seqs, &n));
+    assert_true(sample_plan_confirm(pair->kit.store, &second, pair->kit.now_ms, &pair->kit.scratch,
+                                    &op, &seqs, &n));
     assert_int_equal(n, 3);
     apply(pair, 0, &op);
     assert_true(entry->number == 2 && !once_has_batch(entry));
     assert_int_equal(entry->task->held, 2);
-    take(pair, "SEQUENTIAL", second);
+    call(pair, "SEQUENTIAL", second);
     assert_true(entry->lease == 1 && !entry->held_until_ms);
     assert_true(once_plan_expiry(pair->kit.store, pair->kit.now_ms + ONCE_HOLD_MS,
                                  &pair->kit.scratch, &op, &seqs, &n));
@@ -270,8 +272,8 @@ static void test_leases(void **state) {
     char id[2];
     fill(pair, 20);
     for (int i = 0; i < 4; i++)
-        take(pair, "SEQUENTIAL",
-             (struct take){.count = 4, .lease_ms = 1000 + 2000 * i, .holder = S("holder")});
+        call(pair, "SEQUENTIAL",
+             (struct sample_call){.count = 4, .lease_ms = 1000 + 2000 * i, .holder = S("holder")});
     lease_ops(pair, &request, id);
     const struct leases *ours = store_leases(pair->kit.store),
                         *theirs = store_leases(pair->replay.to);
@@ -297,7 +299,7 @@ static void test_clearing(void **state) {
     struct select all = {.partition = S("p")};
     fill(pair, 20);
     kit_tag(k, "p", "k1", "t", "v");
-    take(pair, "SEQUENTIAL", (struct take){.count = 20});
+    call(pair, "SEQUENTIAL", (struct sample_call){.count = 20});
     assert_int_equal(kit_reset(k, &(struct reset){some, S("task")}), 0);
     assert_int_equal(kit_reset(k, &(struct reset){some, S("nobody")}), 0);
     assert_int_equal(kit_reset(k, &(struct reset){some, {NULL, 0}}), 0);
@@ -325,7 +327,7 @@ static void test_all_samples_twice(void **state) {
         keys[i] = keys[N + i] = span_of_string(text[i]);
     }
     struct select all = {.partition = S("p"), .n_keys = 2 * N, .keys = keys};
-    take(pair, "SEQUENTIAL", (struct take){.count = N});
+    call(pair, "SEQUENTIAL", (struct sample_call){.count = N});
     assert_int_equal(kit_reset(&pair->kit, &(struct reset){all, S("task")}), 0);
     assert_int_equal(pair->kit.changed, N);
     assert_int_equal(kit_clear(&pair->kit, &(struct clear){all, SELECT_SAMPLES, 0, NULL}), N);
@@ -411,7 +413,7 @@ static void test_the_form_is_pinned(void **state) {
           "\x01\x01"
           "f\x0d\x01\x00\x09"
           "abcdefgh"));
-    expect_bytes(&(struct op){.kind = OP_TAKE,
+    expect_bytes(&(struct op){.kind = OP_SAMPLE,
                               .partition = S("p"),
                               .now_ms = 1,
                               .select = {.n = 5,
@@ -465,7 +467,7 @@ static void test_every_member(void **state) {
     static const uint64_t seqs[] = {UINT64_MAX, 0, 5, 5, 6, 1ull << 63, 7, 8};
     static const size_t shares[] = {3, 1, SIZE_MAX};
     static const struct span names[] = {SPAN_LITERAL("a"), SPAN_LITERAL("")};
-    for (unsigned kind = OP_TAKE; kind <= OP_ERASE; kind++) {
+    for (unsigned kind = OP_SAMPLE; kind <= OP_ERASE; kind++) {
         struct op got, op = {.kind = (enum op_kind)kind,
                              .partition = S("partition"),
                              .now_ms = INT64_MIN,
@@ -488,8 +490,8 @@ static void test_every_member(void **state) {
         assert_memory_equal(select->seqs, seqs, sizeof(seqs));
         assert_true(select->task.ptr && select->task.len == 0);
         assert_true(select->lease.id == LEASE_ID_MAX);
-        if (kind == OP_TAKE || kind == OP_EXTEND) assert_true(select->lease.ends_ms == INT64_MIN);
-        if (kind == OP_TAKE) assert_true(span_equal(select->lease.holder, S("holder")));
+        if (kind == OP_SAMPLE || kind == OP_EXTEND) assert_true(select->lease.ends_ms == INT64_MIN);
+        if (kind == OP_SAMPLE) assert_true(span_equal(select->lease.holder, S("holder")));
         assert_true(select->rank.given && select->rank.rank == UINT64_MAX);
         assert_true(select->rank.batch == 3 && span_equal(select->rank.how, S("how")));
         assert_int_equal(select->rank.n_shares, 2);

@@ -31,19 +31,19 @@ static void put_alone(struct power *p, const char *key, char what, size_t len) {
     power_turn(p);
 }
 
-static void take(struct power *p, uint64_t count, int64_t lease_ms) {
+static void call(struct power *p, uint64_t count, int64_t lease_ms) {
     static const struct span field = SPAN_LITERAL("f");
-    struct taken taken;
-    const struct take take = {.partition = SPAN_LITERAL("p"),
-                              .task = SPAN_LITERAL("t"),
-                              .count = count,
-                              .at_least = 1,
-                              .n_fields = 1,
-                              .fields = &field,
-                              .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
-                              .lease_ms = lease_ms,
-                              .holder = SPAN_LITERAL("me")};
-    if (power_admit(p)) kit_take(&p->kit, &take, &taken);
+    struct sampled sampled;
+    const struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                                     .task = SPAN_LITERAL("t"),
+                                     .count = count,
+                                     .at_least = 1,
+                                     .n_fields = 1,
+                                     .fields = &field,
+                                     .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
+                                     .lease_ms = lease_ms,
+                                     .holder = SPAN_LITERAL("me")};
+    if (power_admit(p)) kit_sample(&p->kit, &call, &sampled);
     power_turn(p);
 }
 
@@ -59,7 +59,7 @@ static void rewrite(struct power *p, char what) {
     if (!power_rewrite_write(p)) return;
     key[0] = 's';
     put_alone(p, key, what, 4200);
-    take(p, 1, 500);
+    call(p, 1, 500);
     power_rewrite_end(p);
 }
 
@@ -75,8 +75,8 @@ static void first_writes(struct power *p) {
     power_turn(p);
     power_pass(p, 300);
     put_alone(p, "e", '4', 700);
-    take(p, 1, 0);
-    take(p, 1, 800);
+    call(p, 1, 0);
+    call(p, 1, 800);
     power_pass(p, 1200); /* the lease runs out */
 }
 
@@ -87,7 +87,7 @@ static void checkpoints(struct power *p) {
     power_checkpoint(p, 1); /* stands on the first */
     clear(p, "a");
     power_restore(p, 0);
-    take(p, 1, 60000);
+    call(p, 1, 60000);
     power_checkpoint(p, 0);
     power_restore(p, 1); /* of two files */
     power_forget(p, 1);
@@ -117,7 +117,7 @@ static void off_and_on(struct power *p) {
     put_alone(p, "l", 'b', 4200);
     if (!power_log_begin(p)) return;
     put_alone(p, "m", 'c', 4200);
-    take(p, 1, 0);
+    call(p, 1, 0);
     power_log_end(p);
     put_alone(p, "n", 'd', 50);
 }

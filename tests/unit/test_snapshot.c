@@ -191,18 +191,18 @@ static void fill(struct kit *k, const char *partition, unsigned from, unsigned n
     mem_free(bytes);
 }
 
-static void take(struct kit *k, uint64_t count, int64_t lease_ms) {
-    struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = SPAN_LITERAL("t"),
-                        .count = count,
-                        .at_least = count,
-                        .n_fields = 1,
-                        .fields = &field,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
-                        .lease_ms = lease_ms,
-                        .holder = SPAN_LITERAL("me")};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+static void call(struct kit *k, uint64_t count, int64_t lease_ms) {
+    struct sampled sampled;
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = SPAN_LITERAL("t"),
+                               .count = count,
+                               .at_least = count,
+                               .n_fields = 1,
+                               .fields = &field,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
+                               .lease_ms = lease_ms,
+                               .holder = SPAN_LITERAL("me")};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
 }
 
 static void write_a_bit(struct kit *k) {
@@ -212,8 +212,8 @@ static void write_a_bit(struct kit *k) {
     kit_tag(k, "p", "k1", "tag", "x");
     kit_group(k, "p", "k1", "group", 2);
     kit_clear_key(k, "p", "k0");
-    take(k, 2, 0);
-    take(k, 1, 1000);
+    call(k, 2, 0);
+    call(k, 1, 1000);
     kit_seal(k, "q");
 }
 
@@ -430,10 +430,10 @@ static void test_versions(void **state) {
 static void test_what_an_earlier_one_has(void **state) {
     struct kit *k = *state;
     fill(k, "p", 0, 70000, 100);
-    take(k, 10, 0);
+    call(k, 10, 0);
     uint64_t first = write_one(k, "one", NULL);
     fill(k, "p", 70000, 1000, 100);
-    take(k, 10, 0);
+    call(k, 10, 0);
     uint64_t second = write_one(k, "two", "one");
     fill(k, "p", 71000, 60000, 100);
     uint64_t third = write_one(k, "three", "two");
@@ -446,7 +446,7 @@ static void test_what_an_earlier_one_has(void **state) {
     snapshot_close(snapshot);
     fill(k, "q", 0, 5, 5000000);
     write_one(k, "four", "three");
-    take(k, 1, 0);
+    call(k, 1, 0);
     assert_true(write_one(k, "four", "four") > 25000000); /* its own are written again */
     expect_comes_back(k, "four");
 

@@ -341,14 +341,14 @@ static void fill(struct kit *k) {
 
 static void test_only_what_is_there(void **state) {
     struct kit *k = *state;
-    for (unsigned kind = OP_TAKE; kind <= OP_ERASE; kind++) {
+    for (unsigned kind = OP_SAMPLE; kind <= OP_ERASE; kind++) {
         struct op op = select_op((enum op_kind)kind);
         refuse(k, &op, "no partition 'p'");
     }
     refuse(k, &(struct op){.kind = OP_DROP, .partition = S("p")}, "no partition 'p'");
     fill(k);
     kit_clear_key(k, "p", "k2");
-    static const enum op_kind kinds[] = {OP_TAKE, OP_RESET, OP_CLEAR, OP_ERASE};
+    static const enum op_kind kinds[] = {OP_SAMPLE, OP_RESET, OP_CLEAR, OP_ERASE};
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct op op = select_op(kinds[i]);
         refuse(k, &op, "partition 'p' has no sample 2");
@@ -368,17 +368,17 @@ static void test_taking(void **state) {
     struct kit *k = *state;
     static const uint64_t twice[] = {3, 1, 2, 1};
     fill(k);
-    struct op op = select_op(OP_TAKE);
+    struct op op = select_op(OP_SAMPLE);
     accept(k, &op);
     op.select.task = S("");
     refuse(k, &op, "task ''");
-    op = select_op(OP_TAKE);
+    op = select_op(OP_SAMPLE);
     op.select.n = 0;
     refuse(k, &op, "takes no samples");
-    op = select_op(OP_TAKE);
+    op = select_op(OP_SAMPLE);
     op.select.seqs = twice;
     refuse(k, &op, "sample 1 of partition 'p' is there twice");
-    op = select_op(OP_TAKE);
+    op = select_op(OP_SAMPLE);
     op.select.n = 1;
     store_apply(k->store, &op);
     op.select.n = 4;
@@ -402,7 +402,7 @@ static void test_ranks(void **state) {
     struct op op = select_op(OP_HAND);
     op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
     refuse(k, &op, "task 'task' has no batch 7 of rank 1");
-    op = select_op(OP_TAKE);
+    op = select_op(OP_SAMPLE);
     op.select.rank = (struct op_rank){true, 1, 7, S("how"), 2, shares};
     accept(k, &op);
     static const size_t bad[][3] = {{0, 4, 2}, {1, 2, 4}, {0, 2, 3}, {0, 2, 5}, {0, 0, 4}};
@@ -438,7 +438,7 @@ static void test_once(void **state) {
     refuse(k, &op, "holder '' has nothing to confirm with call 0");
     op.select.once = (struct op_once){.holder = S("h"), .number = 7};
     refuse(k, &op, "holder 'h' has nothing to confirm with call 7");
-    op = select_op(OP_TAKE);
+    op = select_op(OP_SAMPLE);
     op.select.once = (struct op_once){.holder = S("h"), .number = 7, .held_until_ms = 5000};
     accept(k, &op);
     op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
@@ -481,7 +481,7 @@ static void test_once(void **state) {
     op.select.once.number = 8;
     accept(k, &op);
     store_apply(k->store, &op);
-    op = select_op(OP_TAKE);
+    op = select_op(OP_SAMPLE);
     op.select.seqs = others, op.select.n = 2;
     op.select.once = (struct op_once){.holder = S("h"), .number = 8, .held_until_ms = 5000};
     accept(k, &op); /* call 8 got nothing so far */
@@ -491,7 +491,7 @@ static void test_leases(void **state) {
     struct kit *k = *state;
     static const uint64_t others[] = {4, 5};
     fill(k);
-    struct op op = select_op(OP_TAKE);
+    struct op op = select_op(OP_SAMPLE);
     op.select.lease = (struct op_lease){UINT64_MAX, 5000, S("holder"), 0};
     refuse(k, &op, "is not above the last");
     op.select.lease.id = 1;

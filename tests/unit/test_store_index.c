@@ -348,12 +348,13 @@ static struct where draw_where(struct twins *t, size_t most) {
 }
 
 /* The keys of a batch, behind each other. */
-static struct span batch_text(struct twins *t, const char *partition, const struct taken *taken) {
+static struct span batch_text(struct twins *t, const char *partition,
+                              const struct sampled *sampled) {
     const struct partition *p = kit_partition(t->k, partition);
-    char *text = scratch_alloc(&t->scratch, taken->n + 1, 16), *at = text;
-    at += sprintf(at, "%d:", taken->outcome);
-    for (size_t i = 0; taken->outcome == TAKE_BATCH && i < taken->n; i++) {
-        struct span key = partition_key(p, taken->seqs[i]);
+    char *text = scratch_alloc(&t->scratch, sampled->n + 1, 16), *at = text;
+    at += sprintf(at, "%d:", sampled->outcome);
+    for (size_t i = 0; sampled->outcome == SAMPLE_BATCH && i < sampled->n; i++) {
+        struct span key = partition_key(p, sampled->seqs[i]);
         memcpy(at, key.ptr, key.len);
         at += key.len;
         *at++ = ' ';
@@ -368,12 +369,12 @@ static void scan(struct twins *t, const char *partition, const struct where *whe
     if (set) matches_release(set);
 }
 
-static void draw_sampler(struct twins *t, struct take *take) {
+static void draw_sampler(struct twins *t, struct sample_call *call) {
     static const char *const samplers[] = {"MAX",        "MIN",  "MAX",    "MIN",
                                            "SEQUENTIAL", "LIFO", "RANDOM", "GROUP"};
     uint64_t by = source_below(&t->source, 8);
-    take->sampler = sampler_find(span_of_string(samplers[by]));
-    take->args =
+    call->sampler = sampler_find(span_of_string(samplers[by]));
+    call->args =
         (struct sampler_args){.tag = span_of_string(source_below(&t->source, 4) ? "v" : "u"),
                               .exponent = 1,
                               .number = by == 7,
@@ -381,35 +382,35 @@ static void draw_sampler(struct twins *t, struct take *take) {
                               .seeded = true};
 }
 
-static void step_take(struct twins *t) {
+static void step_sample(struct twins *t) {
     static const char *const tasks[] = {"a", "b", "c"};
-    struct take take = {.count = 1 + source_below(&t->source, 60), .fields = &field};
-    take.at_least = source_below(&t->source, 2) ? 1 : take.count;
-    take.task = span_of_string(tasks[source_below(&t->source, 3)]);
-    take.n_fields = source_below(&t->source, 4) != 0;
-    draw_sampler(t, &take);
-    if (source_below(&t->source, 2)) take.where = draw_where(t, 2);
-    take.keep = source_below(&t->source, 4) == 0;
-    take.lease_ms = !take.keep && source_below(&t->source, 2) ? 1000 : 0;
+    struct sample_call call = {.count = 1 + source_below(&t->source, 60), .fields = &field};
+    call.at_least = source_below(&t->source, 2) ? 1 : call.count;
+    call.task = span_of_string(tasks[source_below(&t->source, 3)]);
+    call.n_fields = source_below(&t->source, 4) != 0;
+    draw_sampler(t, &call);
+    if (source_below(&t->source, 2)) call.where = draw_where(t, 2);
+    call.keep = source_below(&t->source, 4) == 0;
+    call.lease_ms = !call.keep && source_below(&t->source, 2) ? 1000 : 0;
     struct span text[2];
     for (int i = 0; i < 2; i++) {
-        struct taken taken;
-        take.partition = span_of_string(names[i]);
-        take.evaluations = source_below(&t->source, 2) ? 100 : 0;
-        take.walk = (struct take_walk){0};
+        struct sampled sampled;
+        call.partition = span_of_string(names[i]);
+        call.evaluations = source_below(&t->source, 2) ? 100 : 0;
+        call.walk = (struct sample_walk){0};
         do {
             int failed =
-                take_plan(t->k->store, &take, t->k->now_ms, &t->scratch, &taken, &t->k->error);
+                sample_plan(t->k->store, &call, t->k->now_ms, &t->scratch, &sampled, &t->k->error);
             assert_int_equal(failed, 0);
-            take.walk = taken.walk;
-            if (taken.outcome == TAKE_SCAN) scan(t, names[i], &take.where);
-        } while (taken.outcome == TAKE_WALK || taken.outcome == TAKE_SCAN);
-        text[i] = batch_text(t, names[i], &taken);
-        if (taken.outcome != TAKE_BATCH || !taken.changes) continue;
-        t->leases[t->n_leases % 8][i] = taken.op.select.lease.id;
-        store_apply(t->k->store, &taken.op);
+            call.walk = sampled.walk;
+            if (sampled.outcome == SAMPLE_SCAN) scan(t, names[i], &call.where);
+        } while (sampled.outcome == SAMPLE_WALK || sampled.outcome == SAMPLE_SCAN);
+        text[i] = batch_text(t, names[i], &sampled);
+        if (sampled.outcome != SAMPLE_BATCH || !sampled.changes) continue;
+        t->leases[t->n_leases % 8][i] = sampled.op.select.lease.id;
+        store_apply(t->k->store, &sampled.op);
     }
-    if (take.lease_ms) t->n_leases++;
+    if (call.lease_ms) t->n_leases++;
     if (!span_equal(text[0], text[1]))
         fprintf(stderr, "with: %.*s\nwithout: %.*s\n", SPAN_ARG(text[0]), SPAN_ARG(text[1]));
     assert_true(span_equal(text[0], text[1]));
@@ -576,7 +577,7 @@ static void test_an_index_changes_no_answer(void **state) {
         if (kind < 45)
             step_write(&t);
         else if (kind < 70)
-            step_take(&t);
+            step_sample(&t);
         else if (kind < 75)
             step_count(&t);
         else if (kind < 85)
@@ -654,30 +655,30 @@ static void test_a_where_is_a_range_and_keeps_up(void **state) {
 
 enum { MANY = 20000 };
 
-static struct taken take_max(struct kit *k, uint64_t count, uint64_t evaluations, bool lease) {
-    struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("with"),
-                        .task = SPAN_LITERAL("a"),
-                        .count = count,
-                        .at_least = count,
-                        .n_fields = 1,
-                        .fields = &field,
-                        .sampler = sampler_find(SPAN_LITERAL("MAX")),
-                        .args = {.tag = SPAN_LITERAL("v"), .exponent = 1},
-                        .lease_ms = lease ? 1000 : 0,
-                        .evaluations = evaluations};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    return taken;
+static struct sampled sample_max(struct kit *k, uint64_t count, uint64_t evaluations, bool lease) {
+    struct sampled sampled;
+    struct sample_call call = {.partition = SPAN_LITERAL("with"),
+                               .task = SPAN_LITERAL("a"),
+                               .count = count,
+                               .at_least = count,
+                               .n_fields = 1,
+                               .fields = &field,
+                               .sampler = sampler_find(SPAN_LITERAL("MAX")),
+                               .args = {.tag = SPAN_LITERAL("v"), .exponent = 1},
+                               .lease_ms = lease ? 1000 : 0,
+                               .evaluations = evaluations};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    return sampled;
 }
 
-static struct take take_of_oldest(uint64_t count) {
-    return (struct take){.partition = SPAN_LITERAL("with"),
-                         .task = SPAN_LITERAL("a"),
-                         .count = count,
-                         .at_least = count,
-                         .n_fields = 1,
-                         .fields = &field,
-                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+static struct sample_call call_of_oldest(uint64_t count) {
+    return (struct sample_call){.partition = SPAN_LITERAL("with"),
+                                .task = SPAN_LITERAL("a"),
+                                .count = count,
+                                .at_least = count,
+                                .n_fields = 1,
+                                .fields = &field,
+                                .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
 }
 
 static void test_what_is_consumed_is_walked_over_once(void **state) {
@@ -691,31 +692,31 @@ static void test_what_is_consumed_is_walked_over_once(void **state) {
         kit_field(k, "with", key, "f", SPAN_LITERAL("x"));
         kit_tag(k, "with", key, "v", value);
     }
-    struct taken taken;
-    struct take take = take_of_oldest(MANY / 2);
-    assert_int_equal(kit_take(k, &take, &taken), 0); /* the larger half */
+    struct sampled sampled;
+    struct sample_call call = call_of_oldest(MANY / 2);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0); /* the larger half */
     unsigned cuts = 0;
-    while ((taken = take_max(k, 1, 500, false)).outcome == TAKE_WALK) cuts++;
+    while ((sampled = sample_max(k, 1, 500, false)).outcome == SAMPLE_WALK) cuts++;
     assert_in_range(cuts, MANY / 2 / 600, MANY / 2 / 400);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
-    assert_int_equal(taken.seqs[0], MANY / 2);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+    assert_int_equal(sampled.seqs[0], MANY / 2);
     for (unsigned i = 1; i < 1000; i++) { /* so many entries are in one leaf, or two */
-        taken = take_max(k, 1, 1 + (i % 70 == 0) * 128, true);
-        if (taken.outcome == TAKE_WALK) taken = take_max(k, 1, 129, true);
-        assert_int_equal(taken.outcome, TAKE_BATCH);
-        assert_int_equal(taken.seqs[0], MANY / 2 + i);
+        sampled = sample_max(k, 1, 1 + (i % 70 == 0) * 128, true);
+        if (sampled.outcome == SAMPLE_WALK) sampled = sample_max(k, 1, 129, true);
+        assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+        assert_int_equal(sampled.seqs[0], MANY / 2 + i);
     }
     k->now_ms += 2000;
     struct op op;
     while (lease_plan_expiry(k->store, k->now_ms, &op)) store_apply(k->store, &op);
-    taken = take_max(k, 1, 129, false);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
-    assert_int_equal(taken.seqs[0], MANY / 2 + 1); /* given back: the old places */
+    sampled = sample_max(k, 1, 129, false);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+    assert_int_equal(sampled.seqs[0], MANY / 2 + 1); /* given back: the old places */
     struct span again = SPAN_LITERAL("k7");
     kit_reset(k, &(struct reset){
                      .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &again}});
-    taken = take_max(k, 1, 129, false);
-    assert_int_equal(taken.seqs[0], 7);
+    sampled = sample_max(k, 1, 129, false);
+    assert_int_equal(sampled.seqs[0], 7);
 }
 
 /* A walk whose WHERE admits one of 64 gets on nowhere: each try would look at all of it again. It
@@ -732,32 +733,32 @@ static void test_a_walk_in_vain_is_given_up(void **state) {
         snprintf(key, sizeof(key), "k%u", i);
         kit_tag(k, "with", key, "w", i % EVERY ? "0" : "1");
     }
-    struct taken taken = {0};
-    struct take take = take_of_oldest(COUNT);
-    take.sampler = sampler_find(SPAN_LITERAL("MAX"));
-    take.args = (struct sampler_args){.tag = SPAN_LITERAL("v"), .exponent = 1};
-    take.where = (struct where){1, &admits};
-    take.evaluations = 500;
-    for (unsigned tries = 0; !take.walk.is_given_up; tries++) {
+    struct sampled sampled = {0};
+    struct sample_call call = call_of_oldest(COUNT);
+    call.sampler = sampler_find(SPAN_LITERAL("MAX"));
+    call.args = (struct sampler_args){.tag = SPAN_LITERAL("v"), .exponent = 1};
+    call.where = (struct where){1, &admits};
+    call.evaluations = 500;
+    for (unsigned tries = 0; !call.walk.is_given_up; tries++) {
         assert_true(tries < 3);
         scratch_reset(&k->scratch);
-        assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
-        assert_int_equal(taken.outcome, TAKE_WALK);
-        take.walk = taken.walk;
+        assert_int_equal(sample_plan(k->store, &call, 0, &k->scratch, &sampled, &k->error), 0);
+        assert_int_equal(sampled.outcome, SAMPLE_WALK);
+        call.walk = sampled.walk;
     }
-    struct match_set *set = matches_hold(kit_partition(k, "with"), &take.where, &k->scratch);
+    struct match_set *set = matches_hold(kit_partition(k, "with"), &call.where, &k->scratch);
     while (!matches_fill(set, 500)) continue;
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
     for (unsigned i = 0; i < COUNT; i++)
-        assert_int_equal(taken.seqs[i], (MANY - 1) / EVERY * EVERY - i * EVERY);
+        assert_int_equal(sampled.seqs[i], (MANY - 1) / EVERY * EVERY - i * EVERY);
     matches_release(set);
 }
 
 /* ---- PRIORITY ----------------------------------------------------------------------------- */
 
-static struct take priority_of(uint64_t count, double exponent, uint64_t seed) {
-    return (struct take){
+static struct sample_call priority_of(uint64_t count, double exponent, uint64_t seed) {
+    return (struct sample_call){
         .partition = SPAN_LITERAL("with"),
         .task = SPAN_LITERAL("a"),
         .count = count,
@@ -793,13 +794,13 @@ static void expect_frequencies(const unsigned *got, const double *weights, size_
     assert_true(chi < limit);
 }
 
-static void take_some(struct kit *k, const char *sampler, uint64_t count) {
-    struct taken taken;
-    struct take take = priority_of(count, 2, 99);
-    take.sampler = sampler_find(span_of_string(sampler));
-    take.keep = false;
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+static void sample_some(struct kit *k, const char *sampler, uint64_t count) {
+    struct sampled sampled;
+    struct sample_call call = priority_of(count, 2, 99);
+    call.sampler = sampler_find(span_of_string(sampler));
+    call.keep = false;
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
 }
 
 enum { DRAWS = 40000, OF = 400 };
@@ -834,15 +835,15 @@ static void test_priority_by_sums_is_proportional(void **state) {
             weights[seq] = number.value * number.value;
         }
         for (unsigned i = 0; i < DRAWS; i++) {
-            struct take take = priority_of(1, 2, i);
-            struct taken taken;
-            take.where = where;
-            assert_true(take_walks(k->store, &take) || where.n);
-            assert_int_equal(kit_take(k, &take, &taken), 0);
-            got[taken.seqs[0]]++;
+            struct sample_call call = priority_of(1, 2, i);
+            struct sampled sampled;
+            call.where = where;
+            assert_true(sample_walks(k->store, &call) || where.n);
+            assert_int_equal(kit_sample(k, &call, &sampled), 0);
+            got[sampled.seqs[0]]++;
         }
         expect_frequencies(got, weights, OF, DRAWS);
-        take_some(k, round % 2 ? "SEQUENTIAL" : "PRIORITY", 60);
+        sample_some(k, round % 2 ? "SEQUENTIAL" : "PRIORITY", 60);
         kit_clear_key(k, "with",
                       (const char *[]){"k390", "k0", "k391", "k17", "k392", "k9"}[round]);
         kit_tag(k, "with", "k7", "v", round % 2 ? "1000" : "800");
@@ -868,26 +869,26 @@ static void test_priority_by_sums_replaces_nothing(void **state) {
         for (int j = 0; j < 4; j++)
             if (i != j) second[j] += weights[i] / all * weights[j] / (all - weights[i]);
     for (unsigned i = 0; i < DRAWS; i++) {
-        struct take take = priority_of(6, 1, i);
-        struct taken taken;
-        assert_int_equal(kit_take(k, &take, &taken), 0);
-        assert_int_equal(taken.n, 6);
+        struct sample_call call = priority_of(6, 1, i);
+        struct sampled sampled;
+        assert_int_equal(kit_sample(k, &call, &sampled), 0);
+        assert_int_equal(sampled.n, 6);
         for (int at = 0; at < 6; at++) { /* those without a weight come last, none twice */
-            assert_int_equal(at < 4, taken.seqs[at] % 60 == 0);
+            assert_int_equal(at < 4, sampled.seqs[at] % 60 == 0);
             for (int before = 0; before < at; before++)
-                assert_int_not_equal(taken.seqs[before], taken.seqs[at]);
+                assert_int_not_equal(sampled.seqs[before], sampled.seqs[at]);
         }
-        got[taken.seqs[1] / 60]++;
+        got[sampled.seqs[1] / 60]++;
     }
     expect_frequencies(got, second, 4, DRAWS);
     kit_tag(k, "with", "k5", "v", "inf"); /* beyond sums: then draws are made without them */
-    struct take take = priority_of(1, 1, 1);
-    struct taken taken;
-    assert_false(take_walks(k->store, &take));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.seqs[0], 5);
+    struct sample_call call = priority_of(1, 1, 1);
+    struct sampled sampled;
+    assert_false(sample_walks(k->store, &call));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.seqs[0], 5);
     kit_tag(k, "with", "k5", "v", "1");
-    assert_true(take_walks(k->store, &take));
+    assert_true(sample_walks(k->store, &call));
 }
 
 /* The task has consumed nearly all weight: that costs draws in vain once. */
@@ -896,30 +897,30 @@ static void test_priority_leaves_what_is_consumed(void **state) {
     static const struct span tags[] = {SPAN_LITERAL("v^8")};
     define(k, false, 1, tags);
     fill(k, 0, MANY);
-    struct taken taken;
-    struct take take = take_of_oldest(MANY - 100);
-    take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    struct sampled sampled;
+    struct sample_call call = call_of_oldest(MANY - 100);
+    call.sampler = sampler_find(SPAN_LITERAL("LIFO"));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
     unsigned cuts = 0;
-    struct take draw = priority_of(1, 8, 1);
+    struct sample_call draw = priority_of(1, 8, 1);
     draw.evaluations = 640; /* ten draws in vain */
     for (;; cuts++) {
-        assert_int_equal(kit_take(k, &draw, &taken), 0);
-        if (taken.outcome == TAKE_BATCH) break;
-        assert_int_equal(taken.outcome, TAKE_WALK);
+        assert_int_equal(kit_sample(k, &draw, &sampled), 0);
+        if (sampled.outcome == SAMPLE_BATCH) break;
+        assert_int_equal(sampled.outcome, SAMPLE_WALK);
     }
     assert_in_range(cuts, 10, MANY / 64 / 10 + 1);
     draw.evaluations = 320;
     draw.keep = false;
     for (unsigned i = 0; i < 100; i++) {
         draw.args.seed = i;
-        assert_int_equal(kit_take(k, &draw, &taken), 0);
-        assert_int_equal(taken.outcome, TAKE_BATCH);
-        assert_true(taken.seqs[0] < 100);
+        assert_int_equal(kit_sample(k, &draw, &sampled), 0);
+        assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+        assert_true(sampled.seqs[0] < 100);
     }
     kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("with")}});
-    assert_int_equal(kit_take(k, &draw, &taken), 0);
-    assert_true(taken.seqs[0] >= 100); /* what came back weighs again */
+    assert_int_equal(kit_sample(k, &draw, &sampled), 0);
+    assert_true(sampled.seqs[0] >= 100); /* what came back weighs again */
 }
 
 /* A large batch of a partition that is consumed in part: each try that is cut leaves less to draw
@@ -929,19 +930,19 @@ static void test_priority_by_sums_ends(void **state) {
     static const struct span tags[] = {SPAN_LITERAL("v^0")};
     define(k, false, 1, tags);
     fill(k, 0, MANY);
-    take_some(k, "RANDOM", MANY / 2);
-    struct taken taken;
-    struct take take = priority_of(1000, 0, 1);
-    take.evaluations = 640; /* ten draws in vain */
+    sample_some(k, "RANDOM", MANY / 2);
+    struct sampled sampled;
+    struct sample_call call = priority_of(1000, 0, 1);
+    call.evaluations = 640; /* ten draws in vain */
     unsigned cuts = 0;
     for (;; cuts++) {
         assert_true(cuts <= MANY / 64 / 10 + 1);
-        assert_int_equal(kit_take(k, &take, &taken), 0);
-        if (taken.outcome != TAKE_WALK) break;
+        assert_int_equal(kit_sample(k, &call, &sampled), 0);
+        if (sampled.outcome != SAMPLE_WALK) break;
     }
     assert_true(cuts > 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
-    assert_int_equal(taken.n, 1000);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+    assert_int_equal(sampled.n, 1000);
 }
 
 /* x^1.0 and x^1 are one index, in a declaration and in a dump. */
@@ -975,34 +976,34 @@ static void test_an_index_is_declared_once(void **state) {
 
 /* How many samples the task can draw by weight now; they stay ready. */
 static uint64_t count_drawn(struct kit *k) {
-    struct take take = priority_of(1000, 1, 1);
-    struct taken taken;
-    take.at_least = 1;
-    assert_true(take_walks(k->store, &take));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    return taken.outcome == TAKE_BATCH ? taken.n : 0;
+    struct sample_call call = priority_of(1000, 1, 1);
+    struct sampled sampled;
+    call.at_least = 1;
+    assert_true(sample_walks(k->store, &call));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    return sampled.outcome == SAMPLE_BATCH ? sampled.n : 0;
 }
 
 /* What becomes ready, or heavier, counts for views that had nothing left of its word. */
 static void test_priority_sees_what_comes_back(void **state) {
     struct kit *k = *state;
     static const struct span tags[] = {SPAN_LITERAL("v^1")};
-    struct taken taken;
+    struct sampled sampled;
     struct op op;
     define(k, false, 1, tags);
     fill(k, 1, 200);
-    struct take take = take_of_oldest(200);
+    struct sample_call call = call_of_oldest(200);
     assert_int_equal(count_drawn(k), 200);
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
     assert_int_equal(count_drawn(k), 0);
     assert_int_equal(count_drawn(k), 0);
     struct span again = SPAN_LITERAL("k7");
     kit_reset(k, &(struct reset){
                      .select = {.partition = SPAN_LITERAL("with"), .n_keys = 1, .keys = &again}});
     assert_int_equal(count_drawn(k), 1);
-    take.count = take.at_least = 1;
-    take.lease_ms = 1000;
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    call.count = call.at_least = 1;
+    call.lease_ms = 1000;
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
     assert_int_equal(count_drawn(k), 0);
     k->now_ms += 2000;
     assert_true(lease_plan_expiry(k->store, k->now_ms, &op));
@@ -1168,16 +1169,16 @@ static void test_an_empty_index_has_a_cost(void **state) {
 static void test_indexes_are_not_of_tasks(void **state) {
     struct kit *k = *state;
     static const struct span tags[] = {SPAN_LITERAL("v"), SPAN_LITERAL("v^1")};
-    struct take take = priority_of(1, 1, 1);
-    struct taken taken;
+    struct sample_call call = priority_of(1, 1, 1);
+    struct sampled sampled;
     int64_t before = 0;
     fill(k, 0, 100);
     for (unsigned i = 0; i < 4; i++) {
         define(k, true, 2, tags);
         while (store_is_building(k->store)) store_build_indexes(k->store, 1000);
-        take.keep = false;
-        take.task = SPAN_LITERAL("once");
-        assert_int_equal(kit_take(k, &take, &taken), 0);
+        call.keep = false;
+        call.task = SPAN_LITERAL("once");
+        assert_int_equal(kit_sample(k, &call, &sampled), 0);
         assert_in_range(store_task_bytes(k->store) - before, 100, 3000); /* the task, the bounds */
         kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("with")}});
         define(k, true, 0, NULL);
@@ -1190,14 +1191,14 @@ static void test_indexes_are_not_of_tasks(void **state) {
 /* ---- walks that are cut ------------------------------------------------------------------- */
 
 /* How often the call is cut before it has its batch; `disturb` comes between its tries. */
-static unsigned count_cuts(struct kit *k, struct take take, void disturb(struct kit *k)) {
-    struct taken taken;
+static unsigned count_cuts(struct kit *k, struct sample_call call, void disturb(struct kit *k)) {
+    struct sampled sampled;
     for (unsigned cuts = 0;; cuts++) {
-        assert_int_equal(kit_take(k, &take, &taken), 0);
-        if (taken.outcome == TAKE_BATCH) return cuts;
-        assert_int_equal(taken.outcome, TAKE_WALK);
+        assert_int_equal(kit_sample(k, &call, &sampled), 0);
+        if (sampled.outcome == SAMPLE_BATCH) return cuts;
+        assert_int_equal(sampled.outcome, SAMPLE_WALK);
         assert_true(cuts < 1000);
-        take.walk = taken.walk;
+        call.walk = sampled.walk;
         disturb(k);
     }
 }
@@ -1218,15 +1219,15 @@ static void disturb_all(struct kit *k) {
 /* The views of other tasks take the places of those that are kept. */
 static void disturb_views(struct kit *k) {
     char task[16];
-    struct taken taken;
-    struct take take = priority_of(1, 1, 1);
-    take.keep = false;
+    struct sampled sampled;
+    struct sample_call call = priority_of(1, 1, 1);
+    call.keep = false;
     for (unsigned i = 0; i < 2 * ORDER_VIEWS + 2; i++) {
         snprintf(task, sizeof(task), "t%u", i);
-        take.task = span_of_string(task);
-        take.sampler = sampler_find(i % 2 ? SPAN_LITERAL("MAX") : SPAN_LITERAL("PRIORITY"));
-        assert_int_equal(kit_take(k, &take, &taken), 0);
-        assert_int_equal(taken.outcome, TAKE_BATCH);
+        call.task = span_of_string(task);
+        call.sampler = sampler_find(i % 2 ? SPAN_LITERAL("MAX") : SPAN_LITERAL("PRIORITY"));
+        assert_int_equal(kit_sample(k, &call, &sampled), 0);
+        assert_int_equal(sampled.outcome, SAMPLE_BATCH);
     }
 }
 
@@ -1238,18 +1239,18 @@ static void test_a_walk_that_is_cut_ends(void **state) {
     enum { N = MANY / 4, SLICE = 500, SLICES = N / SLICE };
     define(k, false, 2, tags);
     fill(k, 0, N);
-    struct taken taken;
-    struct take take = take_of_oldest(N - 1);
-    take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    struct sampled sampled;
+    struct sample_call call = call_of_oldest(N - 1);
+    call.sampler = sampler_find(SPAN_LITERAL("LIFO"));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
     disturb_views(k); /* makes the tasks: those that have taken nothing share a view */
     for (int i = 0; i < 2; i++) {
-        take = priority_of(1, 1, 1);
-        take.evaluations = SLICE;
-        take.sampler = sampler_find(i ? SPAN_LITERAL("PRIORITY") : SPAN_LITERAL("MAX"));
-        assert_in_range(count_cuts(k, take, disturb_views), 2, 2);
-        assert_in_range(count_cuts(k, take, disturb_all), SLICES, 2 * SLICES + 9);
-        assert_in_range(count_cuts(k, take, disturb_nothing), SLICES / 2, SLICES);
+        call = priority_of(1, 1, 1);
+        call.evaluations = SLICE;
+        call.sampler = sampler_find(i ? SPAN_LITERAL("PRIORITY") : SPAN_LITERAL("MAX"));
+        assert_in_range(count_cuts(k, call, disturb_views), 2, 2);
+        assert_in_range(count_cuts(k, call, disturb_all), SLICES, 2 * SLICES + 9);
+        assert_in_range(count_cuts(k, call, disturb_nothing), SLICES / 2, SLICES);
     }
 }
 
@@ -1257,24 +1258,24 @@ static void test_a_walk_that_is_cut_ends(void **state) {
  * sample. */
 static void expect_scanned(struct kit *k, const char *value) {
     struct where_condition condition = {SPAN_LITERAL("u"), WHERE_EQ, span_of_string(value)};
-    struct take take = priority_of(10, 1, 1);
-    struct taken taken;
-    take.at_least = 1;
-    take.where = (struct where){1, &condition};
-    take.evaluations = 1000;
-    assert_true(take_walks(k->store, &take));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_SCAN);
-    take.walk = taken.walk;
-    assert_false(take_walks(k->store, &take)); /* so that the caller fills the match set */
-    struct match_set *set = matches_hold(kit_partition(k, "with"), &take.where, &k->scratch);
+    struct sample_call call = priority_of(10, 1, 1);
+    struct sampled sampled;
+    call.at_least = 1;
+    call.where = (struct where){1, &condition};
+    call.evaluations = 1000;
+    assert_true(sample_walks(k->store, &call));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_SCAN);
+    call.walk = sampled.walk;
+    assert_false(sample_walks(k->store, &call)); /* so that the caller fills the match set */
+    struct match_set *set = matches_hold(kit_partition(k, "with"), &call.where, &k->scratch);
     while (!matches_fill(set, 1000)) continue;
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(kit_take(k, &take, &taken), 0);
-        assert_int_equal(taken.outcome, TAKE_BATCH);
-        assert_int_equal(taken.n, 1);
-        assert_int_equal(taken.seqs[0], strtoul(value, NULL, 10));
-        take.walk = (struct take_walk){0}; /* a call that comes later */
+        assert_int_equal(kit_sample(k, &call, &sampled), 0);
+        assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+        assert_int_equal(sampled.n, 1);
+        assert_int_equal(sampled.seqs[0], strtoul(value, NULL, 10));
+        call.walk = (struct sample_walk){0}; /* a call that comes later */
     }
     matches_release(set);
 }

@@ -23,24 +23,24 @@ static void fill(struct kit *k, unsigned from, unsigned n) {
     }
 }
 
-static struct take take_of(uint64_t count) {
-    return (struct take){.partition = SPAN_LITERAL("p"),
-                         .task = SPAN_LITERAL("t"),
-                         .count = count,
-                         .at_least = count,
-                         .n_fields = 1,
-                         .fields = &field,
-                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+static struct sample_call call_of(uint64_t count) {
+    return (struct sample_call){.partition = SPAN_LITERAL("p"),
+                                .task = SPAN_LITERAL("t"),
+                                .count = count,
+                                .at_least = count,
+                                .n_fields = 1,
+                                .fields = &field,
+                                .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
 }
 
 /* Takes `count` for so long; the lease's id, 0 where there was no batch. */
 static uint64_t lease(struct kit *k, uint64_t count, int64_t ms) {
-    struct take take = take_of(count);
-    struct taken taken;
-    take.lease_ms = ms;
-    take.holder = SPAN_LITERAL("someone");
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    return taken.outcome == TAKE_BATCH ? taken.op.select.lease.id : 0;
+    struct sample_call call = call_of(count);
+    struct sampled sampled;
+    call.lease_ms = ms;
+    call.holder = SPAN_LITERAL("someone");
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    return sampled.outcome == SAMPLE_BATCH ? sampled.op.select.lease.id : 0;
 }
 
 /* What has run out by now comes back, in the order of its end; returns how many leases. */
@@ -197,17 +197,18 @@ static void test_replies_of_one_task_are_forgotten(void **state) {
 
 /* ---- ONCE --------------------------------------------------------------------------------- */
 
-static struct taken take_once(struct kit *k, const char *holder, uint64_t number, uint64_t count) {
-    struct take take = take_of(count);
-    struct taken taken;
+static struct sampled sample_once(struct kit *k, const char *holder, uint64_t number,
+                                  uint64_t count) {
+    struct sample_call call = call_of(count);
+    struct sampled sampled;
     struct op op;
     const uint64_t *seqs;
     size_t n;
-    take.once = (struct op_once){.holder = span_of_string(holder), .number = number};
-    if (take_plan_confirm(k->store, &take, k->now_ms, &k->scratch, &op, &seqs, &n))
+    call.once = (struct op_once){.holder = span_of_string(holder), .number = number};
+    if (sample_plan_confirm(k->store, &call, k->now_ms, &k->scratch, &op, &seqs, &n))
         store_apply(k->store, &op);
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    return taken;
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    return sampled;
 }
 
 /* Ends holds whose time is over, with what retires then; returns how many samples that were. */
@@ -235,17 +236,17 @@ static void test_a_batch_is_held_for_an_hour(void **state) {
     fill(k, 0, 9);
     assert_true(once_next_end(k->store) == LEASE_NEVER);
     int64_t begin = k->now_ms;
-    take_once(k, "a", 1, 2);
+    sample_once(k, "a", 1, 2);
     k->now_ms += 1000;
-    take_once(k, "b", 1, 3);
+    sample_once(k, "b", 1, 3);
     assert_true(once_next_end(k->store) == begin + ONCE_HOLD_MS);
     k->now_ms = begin + ONCE_HOLD_MS - 1;
     assert_int_equal(end_holds(k), 0);
     k->now_ms++;
     assert_int_equal(end_holds(k), 2);
     assert_int_equal(kit_partition(k, "p")->samples, 7);
-    assert_true(take_once(k, "b", 1, 3).remembered);
-    take_once(k, "b", 2, 1); /* call 1 is held no longer, and nothing has looked what retires */
+    assert_true(sample_once(k, "b", 1, 3).remembered);
+    sample_once(k, "b", 2, 1); /* call 1 is held no longer, and nothing has looked what retires */
     assert_true(once_next_end(k->store) == k->now_ms + ONCE_HOLD_MS);
     kit_drop(k, "p");
     assert_true(once_next_end(k->store) == LEASE_NEVER);
@@ -258,15 +259,15 @@ static void test_the_longest_silent_holder_goes(void **state) {
     for (unsigned i = 0; i < ONCE_MAX; i++) {
         scratch_reset(&k->scratch);
         snprintf(name, sizeof(name), "h%u", i);
-        take_once(k, name, 1, 1);
+        sample_once(k, name, 1, 1);
     }
     struct partition *p = kit_partition(k, "p");
-    take_once(k, "h0", 2, 1);
+    sample_once(k, "h0", 2, 1);
     struct op op = once_confirmation(once_find(p, SPAN_LITERAL("h1")), 2, k->now_ms);
     store_apply(k->store, &op); /* h1 has sent another call, which took nothing */
-    struct taken taken = take_once(k, "new", 1, 1);
-    assert_int_equal(taken.n_settled, 1); /* what h2 was given */
-    assert_int_equal(taken.settled[0], 2);
+    struct sampled sampled = sample_once(k, "new", 1, 1);
+    assert_int_equal(sampled.n_settled, 1); /* what h2 was given */
+    assert_int_equal(sampled.settled[0], 2);
     assert_int_equal(p->onces->n, ONCE_MAX);
     assert_null(once_find(p, SPAN_LITERAL("h2")));
     assert_true(once_find(p, SPAN_LITERAL("h0")) && once_find(p, SPAN_LITERAL("h1")));
@@ -330,14 +331,14 @@ static void test_a_dropped_partition_leaves_no_lease(void **state) {
 
 /* ---- rank batches ------------------------------------------------------------------------- */
 
-static int take_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t count,
-                     struct taken *taken) {
-    struct take take = take_of(count);
-    take.ranked = true;
-    take.rank = rank;
-    take.batch = batch;
-    take.how = SPAN_LITERAL("how");
-    return kit_take(k, &take, taken);
+static int sample_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t count,
+                       struct sampled *sampled) {
+    struct sample_call call = call_of(count);
+    call.ranked = true;
+    call.rank = rank;
+    call.batch = batch;
+    call.how = SPAN_LITERAL("how");
+    return kit_sample(k, &call, sampled);
 }
 
 static void finish_rank(struct kit *k, uint64_t rank, uint64_t batch) {
@@ -353,12 +354,12 @@ static void finish_rank(struct kit *k, uint64_t rank, uint64_t batch) {
  * grow. */
 static void test_what_is_remembered_is_in_proportion(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     size_t most = 0;
     for (unsigned batch = 0; batch < 2000; batch++) {
         fill(k, batch * 2, 2);
-        assert_int_equal(take_rank(k, 0, batch, 2, &taken), 0);
-        assert_int_equal(taken.n, 2);
+        assert_int_equal(sample_rank(k, 0, batch, 2, &sampled), 0);
+        assert_int_equal(sampled.n, 2);
         if (batch) finish_rank(k, 0, batch - 1);
         if (task(k)->ranks.n > most) most = task(k)->ranks.n;
         for (unsigned i = 0; batch >= 3 && i < 2; i++) {
@@ -368,24 +369,24 @@ static void test_what_is_remembered_is_in_proportion(void **state) {
         }
     }
     if (most > 12) fail_msg("%zu remembered", most);
-    assert_int_equal(take_rank(k, 0, 7, 2, &taken), ERROR_NOKEY);
+    assert_int_equal(sample_rank(k, 0, 7, 2, &sampled), ERROR_NOKEY);
     assert_int_equal(task(k)->ranks.n_done, 1);
 }
 
 static void test_a_batch_is_the_same_again(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     fill(k, 0, 100);
     for (uint64_t batch = 0; batch < 10; batch++)
-        assert_int_equal(take_rank(k, batch % 3, batch, 10, &taken), 0);
+        assert_int_equal(sample_rank(k, batch % 3, batch, 10, &sampled), 0);
     for (uint64_t batch = 10; batch-- > 0;) {
-        assert_int_equal(take_rank(k, batch % 3, batch, 10, &taken), 0);
-        assert_true(taken.remembered);
-        assert_false(taken.changes);
-        for (uint64_t i = 0; i < 10; i++) assert_int_equal(taken.seqs[i], batch * 10 + i);
+        assert_int_equal(sample_rank(k, batch % 3, batch, 10, &sampled), 0);
+        assert_true(sampled.remembered);
+        assert_false(sampled.changes);
+        for (uint64_t i = 0; i < 10; i++) assert_int_equal(sampled.seqs[i], batch * 10 + i);
     }
-    assert_int_equal(take_rank(k, 2, 0, 10, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_WAIT);
+    assert_int_equal(sample_rank(k, 2, 0, 10, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_WAIT);
 }
 
 /* ---- bounds ------------------------------------------------------------------------------- */
@@ -446,15 +447,15 @@ static void test_what_never_fits_does_not_wait(void **state) {
 /* What was decided before the bound came is there again. */
 static void test_a_batch_outlives_a_bound(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     fill(k, 0, 8);
-    assert_int_equal(take_rank(k, 0, 0, 4, &taken), 0);
+    assert_int_equal(sample_rank(k, 0, 0, 4, &sampled), 0);
     struct bounds bounds = {.ahead = 2, .ahead_task = SPAN_LITERAL("t")};
     assert_int_equal(
         define(k, &(struct define){.alter = true, .sets_ahead = true, .bounds = bounds}), 0);
-    assert_int_equal(take_rank(k, 0, 0, 4, &taken), 0);
-    assert_int_equal(taken.n, 4);
-    assert_int_equal(take_rank(k, 0, 1, 4, &taken), ERROR_FULL);
+    assert_int_equal(sample_rank(k, 0, 0, 4, &sampled), 0);
+    assert_int_equal(sampled.n, 4);
+    assert_int_equal(sample_rank(k, 0, 1, 4, &sampled), ERROR_FULL);
 }
 
 /* p->stranded is counted with each op; here it is counted one by one. */
@@ -472,9 +473,9 @@ static uint64_t count_stranded(const struct partition *p) {
 static void step_of_broken_groups(struct kit *k, struct source *s) {
     char key[16], group[16];
     unsigned number = (unsigned)source_below(s, 60);
-    struct take take = take_of(1 + source_below(s, 4));
-    struct taken taken;
-    struct reset reset = {.select.partition = take.partition, .task = SPAN_LITERAL("t")};
+    struct sample_call call = call_of(1 + source_below(s, 4));
+    struct sampled sampled;
+    struct reset reset = {.select.partition = call.partition, .task = SPAN_LITERAL("t")};
     struct bounds bounds = {.ahead = source_below(s, 4) ? 1000 : 0,
                             .ahead_task =
                                 source_below(s, 4) ? SPAN_LITERAL("t") : SPAN_LITERAL("u")};
@@ -487,8 +488,8 @@ static void step_of_broken_groups(struct kit *k, struct source *s) {
     case 2:
     case 3:
     case 4:
-        if (source_below(s, 2)) take.task = SPAN_LITERAL("u");
-        kit_take(k, &take, &taken);
+        if (source_below(s, 2)) call.task = SPAN_LITERAL("u");
+        kit_sample(k, &call, &sampled);
         break;
     case 5:
         if (source_below(s, 4)) reset.select.n_keys = 1, reset.select.keys = named;
@@ -530,8 +531,8 @@ static void test_who_is_left_alone_retires(void **state) {
     struct kit *k = *state;
     const struct span tasks[] = {SPAN_LITERAL("t")};
     struct bounds bounds = {.n_retire = 1, .retire = tasks};
-    struct take take = take_of(2);
-    struct taken taken;
+    struct sample_call call = call_of(2);
+    struct sampled sampled;
     struct op op, retires;
     size_t n;
     fill(k, 0, 4);
@@ -540,15 +541,15 @@ static void test_who_is_left_alone_retires(void **state) {
     assert_int_equal(
         define(k, &(struct define){.alter = true, .sets_retire = true, .bounds = bounds}), 0);
     assert_int_equal(kit_clear_key(k, "p", "k3"), 1);
-    assert_int_equal(kit_take(k, &take, &taken), 0); /* k0, k1 */
-    assert_false(retire_plan(k->store, take.partition, NULL, 0, k->now_ms, &k->scratch, &retires));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0); /* k0, k1 */
+    assert_false(retire_plan(k->store, call.partition, NULL, 0, k->now_ms, &k->scratch, &retires));
 
     const struct span key = SPAN_LITERAL("k2");
-    struct clear clear = {.select = {.partition = take.partition, .n_keys = 1, .keys = &key}};
+    struct clear clear = {.select = {.partition = call.partition, .n_keys = 1, .keys = &key}};
     assert_true(clear_plan(k->store, &clear, k->now_ms, &k->scratch, &op));
     const uint64_t *others = retire_left_alone(kit_partition(k, "p"), &op, &k->scratch, &n);
     store_apply(k->store, &op);
-    assert_true(retire_plan(k->store, take.partition, others, n, k->now_ms, &k->scratch, &retires));
+    assert_true(retire_plan(k->store, call.partition, others, n, k->now_ms, &k->scratch, &retires));
     assert_int_equal(store_apply(k->store, &retires), 2);
 }
 

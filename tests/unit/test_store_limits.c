@@ -23,23 +23,23 @@ static int put(struct kit *k, const char *key) {
     return kit_field(k, "p", key, "f", SPAN_LITERAL("v"));
 }
 
-static struct take take_one(void) {
-    return (struct take){.partition = SPAN_LITERAL("p"),
-                         .task = SPAN_LITERAL("t"),
-                         .count = 1,
-                         .at_least = 1,
-                         .n_fields = 1,
-                         .fields = &field,
-                         .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+static struct sample_call sample_one(void) {
+    return (struct sample_call){.partition = SPAN_LITERAL("p"),
+                                .task = SPAN_LITERAL("t"),
+                                .count = 1,
+                                .at_least = 1,
+                                .n_fields = 1,
+                                .fields = &field,
+                                .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
 }
 
 static uint64_t lease_one(struct kit *k) {
-    struct take take = take_one();
-    struct taken taken;
-    take.lease_ms = 1000;
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
-    return taken.lease;
+    struct sample_call call = sample_one();
+    struct sampled sampled;
+    call.lease_ms = 1000;
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
+    return sampled.lease;
 }
 
 /* What the store holds can be loaded, and is the same then. */
@@ -91,16 +91,16 @@ static void test_leases_at_any_clock(void **state) {
 /* Without an id left there are no new leases; everything else goes on. */
 static void test_the_last_lease(void **state) {
     struct kit *k = *state, copy;
-    struct take take = take_one();
-    struct taken taken;
+    struct sample_call call = sample_one();
+    struct sampled sampled;
     put(k, "a");
     put(k, "b");
     ((struct leases *)store_leases(k->store))->last_id = LEASE_ID_MAX - 1;
     assert_true(lease_one(k) == LEASE_ID_MAX);
     expect_loads(k);
-    take.lease_ms = 1000;
+    call.lease_ms = 1000;
     struct span before = kit_dump(k->store);
-    assert_int_equal(kit_take(k, &take, &taken), ERROR_ERR);
+    assert_int_equal(kit_sample(k, &call, &sampled), ERROR_ERR);
     assert_non_null(strstr(k->error.text, "no more leases can be given"));
     struct span after = kit_dump(k->store);
     assert_true(span_equal(before, after));
@@ -108,9 +108,9 @@ static void test_the_last_lease(void **state) {
     kit_dump_free(after);
     store_begin_leases(k->store, INT64_C(1) << 43);
     assert_true(store_leases(k->store)->last_id == LEASE_ID_MAX);
-    take.lease_ms = 0;
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.n, 1);
+    call.lease_ms = 0;
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.n, 1);
     expect_loads(k);
 
     kit_open(&copy);
@@ -125,7 +125,7 @@ static void test_a_lease_of_a_log(void **state) {
     static const uint64_t seqs[] = {0};
     struct kit *k = *state;
     put(k, "a");
-    struct op op = {.kind = OP_TAKE,
+    struct op op = {.kind = OP_SAMPLE,
                     .partition = SPAN_LITERAL("p"),
                     .now_ms = k->now_ms,
                     .select = {.n = 1,
@@ -228,19 +228,19 @@ static void test_seqs_behind_others(void **state) {
 /* The blocks that were cleared are passed over at once: to walk over them would take years. */
 static void test_an_empty_partition_far_along(void **state) {
     struct kit *k = *state, copy;
-    struct take take = take_one();
-    struct taken taken;
+    struct sample_call call = sample_one();
+    struct sampled sampled;
     put(k, "a");
-    kit_take(k, &take, &taken);
+    kit_sample(k, &call, &sampled);
     kit_clear_key(k, "p", "a");
     assert_int_equal(open_with_next(&copy, k, PARTITION_SEQ_MAX - 3), 0);
     alarm(60);
-    assert_int_equal(kit_take(&copy, &take, &taken), 0);
+    assert_int_equal(kit_sample(&copy, &call, &sampled), 0);
     alarm(0);
-    assert_int_equal(taken.outcome, TAKE_WAIT);
+    assert_int_equal(sampled.outcome, SAMPLE_WAIT);
     assert_int_equal(put(&copy, "b"), 0);
-    assert_int_equal(kit_take(&copy, &take, &taken), 0);
-    assert_int_equal(taken.n, 1);
+    assert_int_equal(kit_sample(&copy, &call, &sampled), 0);
+    assert_int_equal(sampled.n, 1);
     assert_int_equal(put(&copy, "c"), 0);
     expect_loads(&copy);
     assert_int_equal(put(&copy, "d"), ERROR_FULL);
@@ -275,12 +275,12 @@ static void test_samples_far_apart(void **state) {
 
 /* ---- holds of ONCE ------------------------------------------------------------------------ */
 
-static const struct once *take_once(struct kit *k, const char *holder) {
-    struct take take = take_one();
-    struct taken taken;
-    take.once = (struct op_once){.holder = span_of_string(holder), .number = 1};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.n, 1);
+static const struct once *sample_once(struct kit *k, const char *holder) {
+    struct sample_call call = sample_one();
+    struct sampled sampled;
+    call.once = (struct op_once){.holder = span_of_string(holder), .number = 1};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.n, 1);
     return once_find(kit_partition(k, "p"), span_of_string(holder));
 }
 
@@ -300,7 +300,7 @@ static void test_holds_of_a_later_clock(void **state) {
     struct kit *k = *state, copy;
     put(k, "a");
     put(k, "b");
-    take_once(k, "one");
+    sample_once(k, "one");
     kit_open(&copy);
     copy.now_ms = k->now_ms - DAY_MS;
     struct tape tape = tape_record(k->store, k->now_ms);
@@ -308,7 +308,7 @@ static void test_holds_of_a_later_clock(void **state) {
     store_begin_leases(copy.store, copy.now_ms);
     assert_true(once_next_end(copy.store) == copy.now_ms + ONCE_HOLD_MS);
     copy.now_ms += 10;
-    assert_true(take_once(&copy, "two")->held_until_ms == copy.now_ms + ONCE_HOLD_MS);
+    assert_true(sample_once(&copy, "two")->held_until_ms == copy.now_ms + ONCE_HOLD_MS);
     copy.now_ms += ONCE_HOLD_MS - 1;
     assert_int_equal(end_holds(&copy), 1);
     copy.now_ms++;
@@ -328,7 +328,7 @@ static void test_holds_end_in_the_order_of_their_ends(void **state) {
         snprintf(name, sizeof(name), "k%zu", i);
         put(k, name);
         uint64_t seq = kit_seq(k, "p", name);
-        struct op op = {.kind = OP_TAKE,
+        struct op op = {.kind = OP_SAMPLE,
                         .partition = SPAN_LITERAL("p"),
                         .now_ms = k->now_ms,
                         .select = {.n = 1,
@@ -353,7 +353,7 @@ static void test_holds_end_in_the_order_of_their_ends(void **state) {
 static void test_a_hold_that_would_not_end(void **state) {
     struct kit *k = *state, copy;
     put(k, "a");
-    ((struct once *)take_once(k, "one"))->held_until_ms = LEASE_NEVER - 1;
+    ((struct once *)sample_once(k, "one"))->held_until_ms = LEASE_NEVER - 1;
     kit_open(&copy);
     struct tape tape = tape_record(k->store, k->now_ms);
     assert_int_equal(tape_play(&tape, copy.store, &copy.error), 0);

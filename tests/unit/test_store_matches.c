@@ -163,29 +163,29 @@ static void test_a_scan_is_cut_at_its_limit(void **state) {
 static void test_take_asks_for_slices(void **state) {
     struct kit *k = *state;
     struct source s = source_of_seed(2);
-    struct taken taken;
+    struct sampled sampled;
     make_wheres();
     for (unsigned i = 0; i < SAMPLES; i++) put(k, &s, i);
     const struct where *where = &wheres[1];
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = SPAN_LITERAL("t"),
-                        .count = 3,
-                        .at_least = 3,
-                        .where = *where,
-                        .sampler = sampler_find(SPAN_LITERAL("RANDOM")),
-                        .evaluations = 50};
-    assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
-    assert_int_equal(taken.outcome, TAKE_SCAN);
-    take.sampler = sampler_find(SPAN_LITERAL("LIFO"));
-    take.count = take.at_least = SAMPLES;
-    assert_int_equal(take_plan(k->store, &take, 0, &k->scratch, &taken, &k->error), 0);
-    assert_int_equal(taken.outcome, TAKE_SCAN);
-    take.count = take.at_least = 3;
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = SPAN_LITERAL("t"),
+                               .count = 3,
+                               .at_least = 3,
+                               .where = *where,
+                               .sampler = sampler_find(SPAN_LITERAL("RANDOM")),
+                               .evaluations = 50};
+    assert_int_equal(sample_plan(k->store, &call, 0, &k->scratch, &sampled, &k->error), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_SCAN);
+    call.sampler = sampler_find(SPAN_LITERAL("LIFO"));
+    call.count = call.at_least = SAMPLES;
+    assert_int_equal(sample_plan(k->store, &call, 0, &k->scratch, &sampled, &k->error), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_SCAN);
+    call.count = call.at_least = 3;
     struct match_set *set = matches_hold(kit_partition(k, "p"), where, &k->scratch);
     while (!matches_fill(set, 1000)) {
     }
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
     matches_release(set);
 }
 

@@ -16,17 +16,17 @@ static void put_samples(struct kit *k, const char *field, uint64_t from, uint64_
         assert_int_equal(kit_field(k, "p", key_of(i), field, SPAN_LITERAL("v")), 0);
 }
 
-static void take_all(struct kit *k, const char *task, const char *field, uint64_t count) {
+static void sample_all(struct kit *k, const char *task, const char *field, uint64_t count) {
     struct span name = span_of_string(field);
-    struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = span_of_string(task),
-                        .count = count,
-                        .at_least = 1,
-                        .n_fields = 1,
-                        .fields = &name,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    struct sampled sampled;
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = span_of_string(task),
+                               .count = count,
+                               .at_least = 1,
+                               .n_fields = 1,
+                               .fields = &name,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
 }
 
 /* ---- samples ------------------------------------------------------------------------------ */
@@ -104,11 +104,11 @@ static void test_overhead_comes_back(void **state) {
     kit_tag(k, "p", "first", "t", "v");
     kit_clear_key(k, "p", "first");
     put_samples(k, "f", 0, 1);
-    take_all(k, "task", "f", 1);
+    sample_all(k, "task", "f", 1);
     kit_clear_key(k, "p", key_of(0));
     uint64_t before = partition_overhead(kit_partition(k, "p"));
     put_samples(k, "f", 0, 300);
-    take_all(k, "task", "f", 300);
+    sample_all(k, "task", "f", 300);
     for (uint64_t i = 0; i < 300; i++) kit_tag(k, "p", key_of(i), "t", "value");
     assert_true(partition_overhead(kit_partition(k, "p")) > before + 300 * 12);
     for (uint64_t i = 0; i < 300; i++) kit_clear_key(k, "p", key_of(i));
@@ -249,7 +249,7 @@ static void test_the_hint_hides_nothing(void **state) {
     struct kit *k = *state;
     struct span field = SPAN_LITERAL("a"), key;
     put_samples(k, "a", 0, 5000);
-    take_all(k, "t", "a", 4500);
+    sample_all(k, "t", "a", 4500);
     struct ready ready = open_ready(k, "t", &field, 1);
     assert_int_equal(partition_task(kit_partition(k, "p"), SPAN_LITERAL("t"))->hint, 4);
     assert_int_equal(ready_next(&ready), 4500);
@@ -261,7 +261,7 @@ static void test_the_hint_hides_nothing(void **state) {
     ready = open_ready(k, "t", &field, 1);
     assert_int_equal(ready_next(&ready), 1500);
     assert_int_equal(ready_next(&ready), 4500);
-    take_all(k, "t", "a", 5000);
+    sample_all(k, "t", "a", 5000);
     put_samples(k, "a", 5000, 5001);
     ready = open_ready(k, "t", &field, 1);
     assert_int_equal(ready_next(&ready), 5000);

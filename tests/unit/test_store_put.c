@@ -97,18 +97,18 @@ static void test_what_is_overwritten_keeps_what_the_task_had(void **state) {
     struct kit *k = *state;
     struct span field = SPAN_LITERAL("f");
     put_ok(k, kit_field(k, "p", "s", "f", SPAN_LITERAL("1")));
-    struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = SPAN_LITERAL("t"),
-                        .count = 1,
-                        .at_least = 1,
-                        .n_fields = 1,
-                        .fields = &field,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    struct sampled sampled;
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = SPAN_LITERAL("t"),
+                               .count = 1,
+                               .at_least = 1,
+                               .n_fields = 1,
+                               .fields = &field,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
     put_ok(k, kit_field(k, "p", "s", "f", SPAN_LITERAL("2")));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_WAIT);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_WAIT);
 }
 
 /* ---- NX, XX, IF --------------------------------------------------------------------------- */

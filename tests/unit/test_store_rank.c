@@ -22,31 +22,31 @@ static void fill(struct kit *k, unsigned n) {
     }
 }
 
-static struct take take_of(uint64_t rank, uint64_t batch, const char *sampler) {
-    return (struct take){.partition = SPAN_LITERAL("p"),
-                         .task = SPAN_LITERAL("t"),
-                         .count = 1,
-                         .at_least = 1,
-                         .n_fields = 1,
-                         .fields = &field,
-                         .sampler = sampler_find(span_of_string(sampler)),
-                         .ranked = true,
-                         .rank = rank,
-                         .batch = batch,
-                         .how = SPAN_LITERAL("how")};
+static struct sample_call call_of(uint64_t rank, uint64_t batch, const char *sampler) {
+    return (struct sample_call){.partition = SPAN_LITERAL("p"),
+                                .task = SPAN_LITERAL("t"),
+                                .count = 1,
+                                .at_least = 1,
+                                .n_fields = 1,
+                                .fields = &field,
+                                .sampler = sampler_find(span_of_string(sampler)),
+                                .ranked = true,
+                                .rank = rank,
+                                .batch = batch,
+                                .how = SPAN_LITERAL("how")};
 }
 
 static int balanced(struct kit *k, uint64_t rank, uint64_t batch, uint64_t ranks,
-                    struct taken *taken) {
-    struct take take = take_of(rank, batch, "BALANCED");
-    take.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = ranks};
-    return kit_take(k, &take, taken);
+                    struct sampled *sampled) {
+    struct sample_call call = call_of(rank, batch, "BALANCED");
+    call.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = ranks};
+    return kit_sample(k, &call, sampled);
 }
 
 /* RANK without a split. */
-static int single(struct kit *k, uint64_t rank, uint64_t batch, struct taken *taken) {
-    struct take take = take_of(rank, batch, "SEQUENTIAL");
-    return kit_take(k, &take, taken);
+static int single(struct kit *k, uint64_t rank, uint64_t batch, struct sampled *sampled) {
+    struct sample_call call = call_of(rank, batch, "SEQUENTIAL");
+    return kit_sample(k, &call, sampled);
 }
 
 static struct task *task_of(struct kit *k) {
@@ -59,14 +59,14 @@ static struct ranks *ranks_of(struct kit *k) {
 
 /* The rank is done with all batches up to this one. */
 static void finish(struct kit *k, uint64_t rank, uint64_t batch) {
-    struct take take = take_of(rank, batch + 1, "SEQUENTIAL");
+    struct sample_call call = call_of(rank, batch + 1, "SEQUENTIAL");
     struct op op;
     uint64_t *seqs;
     size_t n;
-    take.finishes = true;
-    take.done = batch;
+    call.finishes = true;
+    call.done = batch;
     scratch_reset(&k->scratch);
-    assert_true(take_plan_done(k->store, &take, k->now_ms, &k->scratch, &op, &seqs, &n));
+    assert_true(sample_plan_done(k->store, &call, k->now_ms, &k->scratch, &op, &seqs, &n));
     store_apply(k->store, &op);
 }
 
@@ -80,19 +80,19 @@ static void reset_seq(struct kit *k, uint64_t seq) {
 /* One entry of the index for 64 ranks, not one for each: what a split of many ranks costs. */
 static void test_ranks_of_a_split_share_entries(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     bool seen[RANKS] = {false};
     fill(k, RANKS);
-    assert_int_equal(balanced(k, RANKS - 1, 7, RANKS, &taken), 0);
+    assert_int_equal(balanced(k, RANKS - 1, 7, RANKS, &sampled), 0);
     assert_int_equal(ranks_of(k)->n, RANKS);
     assert_int_equal(ranks_of(k)->index.count, (RANKS + 63) / 64);
     for (uint64_t rank = 0; rank < RANKS; rank++) {
-        assert_int_equal(balanced(k, rank, 7, RANKS, &taken), 0);
-        assert_true(taken.remembered);
-        assert_int_equal(taken.n, 1);
-        assert_true(taken.changes == (rank != RANKS - 1));
-        assert_false(seen[taken.seqs[0]]);
-        seen[taken.seqs[0]] = true;
+        assert_int_equal(balanced(k, rank, 7, RANKS, &sampled), 0);
+        assert_true(sampled.remembered);
+        assert_int_equal(sampled.n, 1);
+        assert_true(sampled.changes == (rank != RANKS - 1));
+        assert_false(seen[sampled.seqs[0]]);
+        seen[sampled.seqs[0]] = true;
     }
     assert_null(ranks_find(ranks_of(k), RANKS, 7));
     assert_null(ranks_find(ranks_of(k), 0, 8));
@@ -101,12 +101,12 @@ static void test_ranks_of_a_split_share_entries(void **state) {
 /* A slice that is forgotten leaves the others, and the split stays decided until the last one. */
 static void test_slices_are_forgotten_one_by_one(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     uint64_t first[130];
     fill(k, 130);
     for (uint64_t rank = 0; rank < 130; rank++) {
-        assert_int_equal(balanced(k, rank, 0, 130, &taken), 0);
-        first[rank] = taken.seqs[0];
+        assert_int_equal(balanced(k, rank, 0, 130, &sampled), 0);
+        first[rank] = sampled.seqs[0];
     }
     for (uint64_t i = 0; i < 130; i++) {
         uint64_t rank = i * 37 % 130;
@@ -116,35 +116,35 @@ static void test_slices_are_forgotten_one_by_one(void **state) {
         assert_int_equal(ranks_of(k)->n, 129 - i);
         bool any = ranks_have_any(ranks_of(k), 130, 0);
         assert_true(any == (i < 129));
-        if (any) assert_int_equal(balanced(k, rank, 0, 130, &taken), ERROR_NOKEY);
+        if (any) assert_int_equal(balanced(k, rank, 0, 130, &sampled), ERROR_NOKEY);
     }
     assert_int_equal(ranks_of(k)->n_blocks, 0);
-    assert_int_equal(balanced(k, 0, 0, 130, &taken), 0);
-    assert_int_equal(taken.op.select.n, 130);
+    assert_int_equal(balanced(k, 0, 0, 130, &sampled), 0);
+    assert_int_equal(sampled.op.select.n, 130);
 }
 
 /* Neighbours that decide for themselves, in any order, and a split that is not theirs. */
 static void test_single_ranks_share_a_block(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     uint64_t first[64];
     fill(k, 200);
     for (uint64_t i = 0; i < 64; i++) {
         uint64_t rank = i * 29 % 64;
-        assert_int_equal(single(k, rank, 5, &taken), 0);
-        assert_false(taken.remembered);
-        first[rank] = taken.seqs[0];
+        assert_int_equal(single(k, rank, 5, &sampled), 0);
+        assert_false(sampled.remembered);
+        first[rank] = sampled.seqs[0];
     }
     assert_int_equal(ranks_of(k)->n_blocks, 1);
     for (uint64_t rank = 0; rank < 64; rank++) {
-        assert_int_equal(single(k, rank, 5, &taken), 0);
-        assert_int_equal(taken.seqs[0], first[rank]);
+        assert_int_equal(single(k, rank, 5, &sampled), 0);
+        assert_int_equal(sampled.seqs[0], first[rank]);
     }
-    assert_int_equal(single(k, 64, 6, &taken), 0);
+    assert_int_equal(single(k, 64, 6, &sampled), 0);
     assert_true(ranks_have_any(ranks_of(k), 65, 6));
     assert_false(ranks_have_any(ranks_of(k), 64, 6));
-    assert_int_equal(balanced(k, 0, 6, 65, &taken), ERROR_NOKEY);
-    assert_int_equal(balanced(k, 0, 6, 64, &taken), 0);
+    assert_int_equal(balanced(k, 0, 6, 65, &sampled), ERROR_NOKEY);
+    assert_int_equal(balanced(k, 0, 6, 64, &sampled), 0);
     assert_int_equal(ranks_of(k)->n, 64 + 1 + 64);
 }
 
@@ -153,21 +153,21 @@ static void test_single_ranks_share_a_block(void **state) {
 static void test_a_block_stays_for_its_last_batch(void **state) {
     enum { N = 4 };
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     char key[16];
     fill(k, 40);
     for (uint64_t i = 0; i < N; i++) {
-        assert_int_equal(single(k, 100 + (i * 3 + 2) % N, 0, &taken), 0);
-        assert_int_equal(taken.seqs[0], i);
+        assert_int_equal(single(k, 100 + (i * 3 + 2) % N, 0, &sampled), 0);
+        assert_int_equal(sampled.seqs[0], i);
     }
     for (uint64_t i = 0; i < N; i++) {
         assert_non_null(ranks_find(ranks_of(k), 100, 0));
         finish(k, 100 + i, 0);
-        assert_int_equal(single(k, 2 * i, 1, &taken), 0);
+        assert_int_equal(single(k, 2 * i, 1, &sampled), 0);
         assert_non_null(ranks_find(ranks_of(k), 100, 0));
         snprintf(key, sizeof(key), "k%u", (unsigned)i);
         assert_int_equal(kit_clear_key(k, "p", key), 1);
-        assert_int_equal(single(k, 2 * i + 1, 1, &taken), 0);
+        assert_int_equal(single(k, 2 * i + 1, 1, &sampled), 0);
     }
     assert_null(ranks_find(ranks_of(k), 100, 0));
 }
@@ -202,13 +202,13 @@ static struct tape_section *section_of_ranks(struct tape *tape) {
 static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
     struct kit *k = *state, copy;
     static char where[4000];
-    struct take take = take_of(0, 7, "BALANCED");
-    struct taken taken;
+    struct sample_call call = call_of(0, 7, "BALANCED");
+    struct sampled sampled;
     fill(k, RANKS);
     memset(where, 'z', sizeof(where));
-    take.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = RANKS};
-    take.how = span_of(where, sizeof(where));
-    assert_int_equal(kit_take(k, &take, &taken), 0);
+    call.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = RANKS};
+    call.how = span_of(where, sizeof(where));
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
     struct tape tape = tape_record(k->store, k->now_ms);
     size_t blocks = (RANKS + 63) / 64;
     assert_true(section_of_ranks(&tape)->head.len < blocks * sizeof(where) + RANKS * 16);
@@ -218,7 +218,7 @@ static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
     assert_true(ranks_of(&copy)->bytes <= ranks_of(k)->bytes);
     for (uint64_t rank = 0; rank < RANKS; rank++) {
         const struct rank_batch *batch = ranks_find(ranks_of(&copy), rank, 7);
-        assert_true(span_equal(rank_batch_how(batch), take.how));
+        assert_true(span_equal(rank_batch_how(batch), call.how));
         assert_int_equal(batch->n, 1);
         assert_int_equal(batch->seqs[0], ranks_find(ranks_of(k), rank, 7)->seqs[0]);
         assert_true(batch->handed == (rank == 0));
@@ -232,12 +232,12 @@ static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
 static void test_a_load_holds_no_samples_of_batches_that_are_done(void **state) {
     enum { N = 4, RANK = 3, DONE = 1 };
     struct kit *k = *state, copy;
-    struct taken taken;
+    struct sampled sampled;
     uint64_t first[N];
     fill(k, N);
     for (uint64_t batch = 0; batch < N; batch++) {
-        assert_int_equal(single(k, RANK, batch, &taken), 0);
-        first[batch] = taken.seqs[0];
+        assert_int_equal(single(k, RANK, batch, &sampled), 0);
+        first[batch] = sampled.seqs[0];
     }
     finish(k, RANK, DONE);
     struct tape tape = tape_record(k->store, k->now_ms);
@@ -281,7 +281,7 @@ static int play_batches(const struct tape *tape, struct kit *into, const struct 
 
 static void test_a_shared_fingerprint_has_to_be_of_the_block(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     static const struct written good[][2] = {
         {{0, 7, 1, "how"}, {1, 7, 2, NULL}},  {{0, 7, 1, "how"}, {63, 7, 3, NULL}},
         {{0, 7, 1, "how"}, {1, 7, 0, "how"}}, {{0, 7, 1, "how"}, {1, 7, 0, "other"}},
@@ -294,7 +294,7 @@ static void test_a_shared_fingerprint_has_to_be_of_the_block(void **state) {
         {{0, 7, 0, "how"}, {1, 7, 4, "how"}}, {{0, 7, 0, "how"}, {1, 7, 6, NULL}},
     };
     fill(k, 2);
-    assert_int_equal(balanced(k, 0, 7, 2, &taken), 0);
+    assert_int_equal(balanced(k, 0, 7, 2, &sampled), 0);
     struct tape tape = tape_record(k->store, k->now_ms);
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
         struct kit copy;

@@ -1,5 +1,5 @@
-/* Samplers one by one: which samples they pick, in which order, and how chance is spread. How they take part in TQ.SAMPLE is
- * in test_store_take.c. */
+/* Samplers one by one: which samples they pick, in which order, and how chance is spread. How they
+ * take part in TQ.SAMPLE is in test_store_sample.c. */
 #include "kit/test.h"
 
 #include <math.h>

@@ -142,40 +142,40 @@ static void test_erase_tags(void **state) {
 
 /* ---- reset -------------------------------------------------------------------------------- */
 
-static size_t take_all(struct kit *k, const char *task) {
-    struct taken taken;
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = span_of_string(task),
-                        .count = 5,
-                        .at_least = 1,
-                        .n_fields = 1,
-                        .fields = fields,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    return taken.n;
+static size_t sample_all(struct kit *k, const char *task) {
+    struct sampled sampled;
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = span_of_string(task),
+                               .count = 5,
+                               .at_least = 1,
+                               .n_fields = 1,
+                               .fields = fields,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    return sampled.n;
 }
 
 static void test_reset(void **state) {
     struct kit *k = *state;
     fill(k);
-    assert_int_equal(take_all(k, "t") + take_all(k, "u"), 10);
+    assert_int_equal(sample_all(k, "t") + sample_all(k, "u"), 10);
     struct reset reset = {.select = select_of("axa", NULL), .task = SPAN_LITERAL("t")};
     assert_int_equal(kit_reset(k, &reset), 0);
     assert_int_equal(k->changed, 1);
-    assert_int_equal(take_all(k, "t"), 1);
+    assert_int_equal(sample_all(k, "t"), 1);
     reset.task.ptr = NULL; /* all tasks */
     assert_int_equal(kit_reset(k, &reset), 0);
     assert_int_equal(k->changed, 1); /* one sample, though two tasks had it */
-    assert_int_equal(take_all(k, "t") + take_all(k, "u"), 2);
+    assert_int_equal(sample_all(k, "t") + sample_all(k, "u"), 2);
     reset = (struct reset){.select = select_of(NULL, NULL), .task = SPAN_LITERAL("u")};
     assert_int_equal(kit_reset(k, &reset), 0);
     assert_int_equal(k->changed, 5);
-    assert_int_equal(take_all(k, "t"), 0);
-    assert_int_equal(take_all(k, "u"), 5);
+    assert_int_equal(sample_all(k, "t"), 0);
+    assert_int_equal(sample_all(k, "u"), 5);
     reset.task.ptr = NULL;
     assert_int_equal(kit_reset(k, &reset), 0);
     assert_int_equal(k->changed, 5);
-    assert_int_equal(take_all(k, "t") + take_all(k, "u"), 10);
+    assert_int_equal(sample_all(k, "t") + sample_all(k, "u"), 10);
     reset.task = SPAN_LITERAL("nobody");
     assert_int_equal(kit_reset(k, &reset), 0);
     assert_int_equal(k->changed, 0);

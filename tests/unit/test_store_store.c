@@ -146,24 +146,24 @@ static void hear(void *context, const struct op *op) {
 static void test_the_hook_hears_every_op(void **state) {
     struct kit *k = *state;
     struct heard heard = {.kit = k};
-    struct taken taken;
+    struct sampled sampled;
     struct span field = SPAN_LITERAL("f");
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = SPAN_LITERAL("t"),
-                        .count = 1,
-                        .at_least = 1,
-                        .n_fields = 1,
-                        .fields = &field,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = SPAN_LITERAL("t"),
+                               .count = 1,
+                               .at_least = 1,
+                               .n_fields = 1,
+                               .fields = &field,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
     store_on_change(k->store, hear, &heard);
     kit_expect(k, "p", 5);
     kit_field(k, "p", "s", "f:f32", SPAN_LITERAL("bad")); /* fails: nothing to hear */
     kit_field(k, "p", "s", "f", SPAN_LITERAL("v"));
-    kit_take(k, &take, &taken);
-    kit_take(k, &take, &taken); /* waits */
-    take.keep = true;
-    take.task = SPAN_LITERAL("u");
-    kit_take(k, &take, &taken);
+    kit_sample(k, &call, &sampled);
+    kit_sample(k, &call, &sampled); /* waits */
+    call.keep = true;
+    call.task = SPAN_LITERAL("u");
+    kit_sample(k, &call, &sampled);
     kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("p")}});
     kit_clear(k, &(struct clear){.select = {.partition = SPAN_LITERAL("p")},
                                  .what = SELECT_FIELDS,
@@ -174,8 +174,8 @@ static void test_the_hook_hears_every_op(void **state) {
     kit_drop(k, "p");
     store_on_change(k->store, NULL, NULL);
     kit_seal(k, "r");
-    static const enum op_kind kinds[] = {OP_EXPECT, OP_PUT,   OP_TAKE, OP_RESET,
-                                         OP_ERASE,  OP_CLEAR, OP_SEAL, OP_DROP};
+    static const enum op_kind kinds[] = {OP_EXPECT, OP_PUT,   OP_SAMPLE, OP_RESET,
+                                         OP_ERASE,  OP_CLEAR, OP_SEAL,   OP_DROP};
     assert_int_equal(heard.n, sizeof(kinds) / sizeof(kinds[0]));
     for (size_t i = 0; i < heard.n; i++) {
         assert_int_equal(heard.kinds[i], kinds[i]);
@@ -191,7 +191,7 @@ static void test_dropped_in_steps(void **state) {
     struct kit *k = *state;
     enum { SAMPLES = 20000, STEPS = 16 };
     struct store_stats stats;
-    struct taken taken;
+    struct sampled sampled;
     kit_seal(k, "beside");
     store_stats(k->store, &stats);
     size_t payload = stats.arena.allocated;
@@ -202,14 +202,14 @@ static void test_dropped_in_steps(void **state) {
         kit_group(k, "p", key, key, 1);
     }
     struct span field = SPAN_LITERAL("f");
-    struct take take = {.partition = SPAN_LITERAL("p"),
-                        .task = SPAN_LITERAL("t"),
-                        .count = SAMPLES,
-                        .at_least = SAMPLES,
-                        .n_fields = 1,
-                        .fields = &field,
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
-    kit_take(k, &take, &taken);
+    struct sample_call call = {.partition = SPAN_LITERAL("p"),
+                               .task = SPAN_LITERAL("t"),
+                               .count = SAMPLES,
+                               .at_least = SAMPLES,
+                               .n_fields = 1,
+                               .fields = &field,
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL"))};
+    kit_sample(k, &call, &sampled);
     scratch_free(&k->scratch);
 
     size_t full = mem_used();
@@ -289,19 +289,19 @@ static void test_holders_of_once_are_freed_in_slices(void **state) {
     partition_free(p);
 }
 
-static void take_with_lease(struct kit *k, const char *partition, const char *task) {
+static void sample_with_lease(struct kit *k, const char *partition, const char *task) {
     static const struct span field = SPAN_LITERAL("f");
-    struct taken taken;
-    struct take take = {.partition = span_of_string(partition),
-                        .task = span_of_string(task),
-                        .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
-                        .n_fields = 1,
-                        .fields = &field,
-                        .count = 1,
-                        .at_least = 1,
-                        .lease_ms = 1000};
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.outcome, TAKE_BATCH);
+    struct sampled sampled;
+    struct sample_call call = {.partition = span_of_string(partition),
+                               .task = span_of_string(task),
+                               .sampler = sampler_find(SPAN_LITERAL("SEQUENTIAL")),
+                               .n_fields = 1,
+                               .fields = &field,
+                               .count = 1,
+                               .at_least = 1,
+                               .lease_ms = 1000};
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.outcome, SAMPLE_BATCH);
 }
 
 /* A partition that was loaded gives back at its end what its tasks have taken since, at most. */
@@ -309,7 +309,7 @@ static void test_dropping_what_was_loaded_counts_no_task(void **state) {
     struct kit *k = *state;
     kit_field(k, "p", "s0", "f", SPAN_LITERAL("x"));
     kit_field(k, "q", "s0", "f", SPAN_LITERAL("x"));
-    for (unsigned i = 0; i < 100; i++) take_with_lease(k, "p", (const char *)name_of(i).ptr);
+    for (unsigned i = 0; i < 100; i++) sample_with_lease(k, "p", (const char *)name_of(i).ptr);
     struct tape tape = tape_record(k->store, k->now_ms);
     for (unsigned round = 0; round < 3; round++) { /* into an empty store, then over itself */
         if (!round) kit_empty(k);
@@ -319,9 +319,9 @@ static void test_dropping_what_was_loaded_counts_no_task(void **state) {
         kit_reset(k, &(struct reset){.select = {.partition = SPAN_LITERAL("p")}});
         int64_t without = store_task_bytes(k->store);
         assert_true(without < other);
-        take_with_lease(k, "p", "t");
+        sample_with_lease(k, "p", "t");
         assert_true(store_task_bytes(k->store) > without);
-        take_with_lease(k, "q", "t");
+        sample_with_lease(k, "q", "t");
         int64_t both = store_task_bytes(k->store);
         if (round == 1) assert_int_equal(tape_play(&tape, k->store, &k->error), 0);
         kit_drop(k, "p");

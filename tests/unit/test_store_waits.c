@@ -1,5 +1,5 @@
-/* Which changes wake a call that waits for whole units: take_gains says what an op is worth to it,
- * and it is tried when that is what it lacks.
+/* Which changes wake a call that waits for whole units: sample_gains says what an op is worth to
+ * it, and it is tried when that is what it lacks.
  *
  * Drawn changes: whenever a call sleeps, a try would find that it still waits. By hand: a change
  * that completes no group is worth nothing, and one that completes a group is worth all of it,
@@ -65,7 +65,7 @@ static void put(struct kit *k, const char *letters, const char *group, uint64_t 
 /* ---- a call that waits, as the server keeps it -------------------------------------------- */
 
 struct caller {
-    struct take take;
+    struct sample_call call;
     bool waits, counts;
     uint64_t missing; /* 0: it is to be tried */
     unsigned woken;   /* times it was to be tried */
@@ -83,7 +83,7 @@ static uint64_t changed_by(const struct op *op) {
     case OP_PUT: return op->put.n;
     case OP_RELEASE:
     case OP_NACK: return op->select.n;
-    case OP_TAKE: return op->select.rank.given ? UINT64_MAX : 0;
+    case OP_SAMPLE: return op->select.rank.given ? UINT64_MAX : 0;
     case OP_ACK: return 0;
     default: return UINT64_MAX;
     }
@@ -91,7 +91,7 @@ static uint64_t changed_by(const struct op *op) {
 
 static bool concerns_all(const struct op *op) {
     return op->kind == OP_RESET || op->kind == OP_SEAL || op->kind == OP_EXPECT ||
-           op->kind == OP_DROP || (op->kind == OP_TAKE && op->select.rank.given);
+           op->kind == OP_DROP || (op->kind == OP_SAMPLE && op->select.rank.given);
 }
 
 struct callers {
@@ -111,7 +111,7 @@ static void on_change(void *context, const struct op *op) {
         if (concerns_all(op))
             caller_gains(c, UINT64_MAX);
         else if (c->counts)
-            caller_gains(c, take_gains(callers->kit->store, &c->take, op, &callers->scratch));
+            caller_gains(c, sample_gains(callers->kit->store, &c->call, op, &callers->scratch));
         else
             caller_gains(c, everything ? UINT64_MAX : changed_by(op));
     }
@@ -121,43 +121,45 @@ static void on_change(void *context, const struct op *op) {
 /* A sleeping call is tried too, and has to find that it waits. */
 static void caller_try(struct callers *callers, struct caller *c, bool takes) {
     struct kit *k = callers->kit;
-    struct taken taken;
+    struct sampled sampled;
     bool sleeps = c->waits && c->missing;
     scratch_reset(&k->scratch);
-    int failed = take_plan(k->store, &c->take, k->now_ms, &k->scratch, &taken, &k->error);
-    bool waits = !failed && taken.outcome == TAKE_WAIT;
+    int failed = sample_plan(k->store, &c->call, k->now_ms, &k->scratch, &sampled, &k->error);
+    bool waits = !failed && sampled.outcome == SAMPLE_WAIT;
     EXPECT(waits || !sleeps, "call %zu sleeps, %llu missing, and could go: %d, %zu samples",
-           (size_t)(c - callers->all), (unsigned long long)c->missing, failed, taken.n);
+           (size_t)(c - callers->all), (unsigned long long)c->missing, failed, sampled.n);
     if (sleeps) return;
     c->waits = waits;
     if (waits) {
-        c->missing = taken.lacks;
-        c->counts = taken.counts;
-    } else if (!failed && taken.outcome == TAKE_BATCH && takes) {
-        if (taken.changes) store_apply(k->store, &taken.op);
-        if (c->take.ranked) c->take.batch++;
+        c->missing = sampled.lacks;
+        c->counts = sampled.counts;
+    } else if (!failed && sampled.outcome == SAMPLE_BATCH && takes) {
+        if (sampled.changes) store_apply(k->store, &sampled.op);
+        if (c->call.ranked) c->call.batch++;
     }
 }
 
-static struct take take_of(const char *task, uint64_t count, const char *by, uint64_t number) {
-    return (struct take){.partition = SPAN_LITERAL("p"),
-                         .task = span_of_string(task),
-                         .count = count,
-                         .at_least = count,
-                         .n_fields = 1,
-                         .fields = &field_f,
-                         .sampler = sampler_find(span_of_string(by)),
-                         .args = {.number = number}};
+static struct sample_call call_of(const char *task, uint64_t count, const char *by,
+                                  uint64_t number) {
+    return (struct sample_call){.partition = SPAN_LITERAL("p"),
+                                .task = span_of_string(task),
+                                .count = count,
+                                .at_least = count,
+                                .n_fields = 1,
+                                .fields = &field_f,
+                                .sampler = sampler_find(span_of_string(by)),
+                                .args = {.number = number}};
 }
 
-static struct take take_balanced(const char *task, uint64_t count, bool groups, uint64_t number) {
-    struct take take = take_of(task, count, "BALANCED", number);
-    take.args.tag = SPAN_LITERAL("v");
-    take.args.ranks = 2;
-    take.args.groups = groups;
-    take.ranked = true;
-    take.how = SPAN_LITERAL("the same");
-    return take;
+static struct sample_call call_balanced(const char *task, uint64_t count, bool groups,
+                                        uint64_t number) {
+    struct sample_call call = call_of(task, count, "BALANCED", number);
+    call.args.tag = SPAN_LITERAL("v");
+    call.args.ranks = 2;
+    call.args.groups = groups;
+    call.ranked = true;
+    call.how = SPAN_LITERAL("the same");
+    return call;
 }
 
 /* ---- drawn changes ------------------------------------------------------------------------ */
@@ -194,12 +196,12 @@ static void draw_write(struct source *s, struct kit *k, bool near) {
 
 /* Samples of a task are leased, by any sampler. */
 static void draw_lease(struct source *s, struct kit *k) {
-    struct take take = take_of(source_once_in(s, 2) ? "t" : "u", source_between(s, 1, 4),
-                               source_once_in(s, 2) ? "LIFO" : "SEQUENTIAL", 0);
-    take.at_least = 1;
-    take.lease_ms = source_once_in(s, 2) ? 10 : 0;
-    struct taken taken;
-    kit_take(k, &take, &taken);
+    struct sample_call call = call_of(source_once_in(s, 2) ? "t" : "u", source_between(s, 1, 4),
+                                      source_once_in(s, 2) ? "LIFO" : "SEQUENTIAL", 0);
+    call.at_least = 1;
+    call.lease_ms = source_once_in(s, 2) ? 10 : 0;
+    struct sampled sampled;
+    kit_sample(k, &call, &sampled);
 }
 
 static void draw_return(struct source *s, struct kit *k) {
@@ -255,18 +257,18 @@ static void trial(uint64_t seed) {
     struct source s = source_of_seed(seed);
     const struct where_condition tagged = {SPAN_LITERAL("v"), WHERE_EQ, SPAN_LITERAL("1")};
     struct caller all[] = {
-        {.take = take_of("t", 3, "GROUP", 0)},       {.take = take_of("u", 6, "GROUP", 0)},
-        {.take = take_of("t", 4, "GROUP", 2)},       {.take = take_of("u", 12, "GROUP", 4)},
-        {.take = take_of("new", 12, "GROUP", 3)},    {.take = take_of("u", 2, "GROUP", 0)},
-        {.take = take_balanced("t", 3, true, 0)},    {.take = take_balanced("u", 4, true, 2)},
-        {.take = take_balanced("new", 7, false, 0)}, {.take = take_of("u", 3, "GROUP", 0)},
-        {.take = take_of("t", 9, "SEQUENTIAL", 0)},  {.take = take_of("t", 4, "GROUP", 2)},
-        {.take = take_of("more", 9, "GROUP", 0)},
+        {.call = call_of("t", 3, "GROUP", 0)},       {.call = call_of("u", 6, "GROUP", 0)},
+        {.call = call_of("t", 4, "GROUP", 2)},       {.call = call_of("u", 12, "GROUP", 4)},
+        {.call = call_of("new", 12, "GROUP", 3)},    {.call = call_of("u", 2, "GROUP", 0)},
+        {.call = call_balanced("t", 3, true, 0)},    {.call = call_balanced("u", 4, true, 2)},
+        {.call = call_balanced("new", 7, false, 0)}, {.call = call_of("u", 3, "GROUP", 0)},
+        {.call = call_of("t", 9, "SEQUENTIAL", 0)},  {.call = call_of("t", 4, "GROUP", 2)},
+        {.call = call_of("more", 9, "GROUP", 0)},
     };
     struct callers callers = {.kit = k, .all = all, .n = sizeof(all) / sizeof(*all)};
-    all[9].take.where = all[11].take.where = (struct where){1, &tagged};
-    all[12].take.keep = true;
-    all[3].take.at_least = 5;
+    all[9].call.where = all[11].call.where = (struct where){1, &tagged};
+    all[12].call.keep = true;
+    all[3].call.at_least = 5;
     bool near = source_below(&s, 2);
     kit_open(k);
     store_on_change(k->store, on_change, &callers);
@@ -299,8 +301,8 @@ static void test_no_call_sleeps_that_could_go(void **state) {
 static struct caller c;
 static struct callers one = {.all = &c, .n = 1};
 
-static void one_waits(struct kit *k, struct take take) {
-    c = (struct caller){.take = take};
+static void one_waits(struct kit *k, struct sample_call call) {
+    c = (struct caller){.call = call};
     one.kit = k;
     store_on_change(k->store, on_change, &one);
     caller_try(&one, &c, false);
@@ -316,7 +318,7 @@ static void test_what_completes_no_group_wakes_none(void **state) {
     struct kit *k = *state;
     put(k, "ab", "G", 3);
     put(k, "de", "H", 3);
-    one_waits(k, take_of("t", 3, "GROUP", 0));
+    one_waits(k, call_of("t", 3, "GROUP", 0));
     assert_int_equal(c.missing, 3);
     put(k, "g", "I", 3);
     put(k, "h", "I", 3);
@@ -332,7 +334,7 @@ static void test_a_group_counts_once(void **state) {
     struct kit *k = *state;
     put(k, "nopqrstu", NULL, 0);
     put(k, "z", "Z", 3);
-    one_waits(k, take_of("t", 9, "GROUP", 0));
+    one_waits(k, call_of("t", 9, "GROUP", 0));
     assert_int_equal(c.missing, 9);
     put(k, "abc", "G", 3); /* all of it by one op */
     assert_int_equal(c.missing, 6);
@@ -346,7 +348,7 @@ static void test_a_group_counts_once(void **state) {
 static void test_balanced_counts_samples(void **state) {
     struct kit *k = *state;
     put(k, "ab", NULL, 0);
-    one_waits(k, take_balanced("t", 3, false, 0)); /* of each of two ranks */
+    one_waits(k, call_balanced("t", 3, false, 0)); /* of each of two ranks */
     assert_int_equal(c.missing, 4);
     put(k, "c", NULL, 0);
     put(k, "a", NULL, 0);
@@ -361,7 +363,7 @@ static void test_groups_that_interleave_count_once(void **state) {
     struct kit *k = *state;
     put(k, "nopqrstu", NULL, 0);
     put(k, "z", "Z", 2);
-    one_waits(k, take_of("t", 6, "GROUP", 0));
+    one_waits(k, call_of("t", 6, "GROUP", 0));
     struct writing w = {.n = 4, .has_fields = true, .has_groups = true, .group_size = 2};
     for (size_t i = 0; i < w.n; i++) {
         w.keys[i] = keys[i];
@@ -376,7 +378,7 @@ static void test_what_completes_no_run_wakes_none(void **state) {
     struct kit *k = *state;
     put(k, "abc", NULL, 0);
     put(k, "e", NULL, 0);
-    one_waits(k, take_of("t", 12, "GROUP", 4));
+    one_waits(k, call_of("t", 12, "GROUP", 4));
     assert_int_equal(c.missing, 8);
     put(k, "fgh", NULL, 0); /* seven follow each other */
     assert_int_equal(c.missing, 8);
@@ -401,7 +403,7 @@ static void test_runs_that_join(void **state) {
     w.tags[0] = values[0];
     assert_int_equal(write_batch(k, &w), 0);
     put(k, "de", NULL, 0);
-    one_waits(k, take_of("t", 5, "GROUP", 5));
+    one_waits(k, call_of("t", 5, "GROUP", 5));
     put(k, "e", NULL, 0);
     assert_int_equal(c.woken, 0);
     put(k, "c", NULL, 0);
@@ -416,7 +418,7 @@ static void test_a_long_run_counts_in_time(void **state) {
     char key[16];
     for (int i = 0; i < LONG + 2; i++) {
         snprintf(key, sizeof(key), "k%d", i);
-        if (i == LONG) one_waits(k, take_of("t", 2 * LONG, "GROUP", 2));
+        if (i == LONG) one_waits(k, call_of("t", 2 * LONG, "GROUP", 2));
         assert_int_equal(kit_field(k, "p", key, "f:u8", SPAN_LITERAL("x")), 0);
     }
     assert_in_range(c.missing, LONG - 4, LONG - 2);
@@ -426,15 +428,15 @@ static void test_a_long_run_counts_in_time(void **state) {
 /* What another task does with its samples is nothing to this one. */
 static void test_leases_of_another_task_wake_none(void **state) {
     struct kit *k = *state;
-    struct taken taken;
+    struct sampled sampled;
     put(k, "ab", "G", 2);
     put(k, "c", "H", 2);
-    struct take take = take_of("other", 2, "GROUP", 0), mine = take_of("t", 2, "GROUP", 0);
-    take.lease_ms = mine.lease_ms = 5;
-    assert_int_equal(kit_take(k, &mine, &taken), 0);
-    assert_int_equal(kit_take(k, &take, &taken), 0);
-    assert_int_equal(taken.n, 2);
-    one_waits(k, take_of("t", 2, "GROUP", 0));
+    struct sample_call call = call_of("other", 2, "GROUP", 0), mine = call_of("t", 2, "GROUP", 0);
+    call.lease_ms = mine.lease_ms = 5;
+    assert_int_equal(kit_sample(k, &mine, &sampled), 0);
+    assert_int_equal(kit_sample(k, &call, &sampled), 0);
+    assert_int_equal(sampled.n, 2);
+    one_waits(k, call_of("t", 2, "GROUP", 0));
     assert_int_equal(kit_seal(k, "p"), 0);
     caller_try(&one, &c, false); /* the end is near, but a and b may come back */
     assert_true(c.waits && c.missing);
@@ -458,7 +460,7 @@ static void test_groups_of_another_size_wake(void **state) {
     struct kit *k = *state;
     put(k, "a", "G", 2);
     put(k, "xyz", NULL, 0);
-    one_waits(k, take_of("t", 2, "GROUP", 0));
+    one_waits(k, call_of("t", 2, "GROUP", 0));
     kit_clear_key(k, "p", "a");
     put(k, "b", NULL, 0);
     assert_int_equal(c.woken, 0);
@@ -470,17 +472,17 @@ static void test_groups_of_another_size_wake(void **state) {
 /* Another connection says that the rank is done with the batch: it gets none any more. */
 static void test_a_rank_that_is_done_wakes(void **state) {
     struct kit *k = *state;
-    struct take take = take_balanced("t", 4, true, 2);
+    struct sample_call call = call_balanced("t", 4, true, 2);
     put(k, "ab", NULL, 0);
-    take.batch = 3;
-    one_waits(k, take);
-    take.finishes = true;
+    call.batch = 3;
+    one_waits(k, call);
+    call.finishes = true;
     for (uint64_t done = 2; done <= 3; done++) {
         struct op op;
         uint64_t *seqs;
         size_t n;
-        take.done = done;
-        assert_true(take_plan_done(k->store, &take, k->now_ms, &k->scratch, &op, &seqs, &n));
+        call.done = done;
+        assert_true(sample_plan_done(k->store, &call, k->now_ms, &k->scratch, &op, &seqs, &n));
         store_apply(k->store, &op);
         assert_int_equal(c.woken, done == 3);
     }

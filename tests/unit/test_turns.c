@@ -31,8 +31,8 @@
 #include "server/config.h"
 #include "server/server.h"
 #include "server/waiter.h"
+#include "store/sample.h"
 #include "store/store.h"
-#include "store/take.h"
 
 enum {
     CLIENTS = 6,
@@ -51,14 +51,14 @@ size_t __wrap_store_apply(struct store *s, const struct op *op);
 size_t __real_store_apply(struct store *s, const struct op *op);
 size_t __wrap_utf8_valid_prefix(struct span text);
 size_t __real_utf8_valid_prefix(struct span text);
-int __wrap_take_plan(const struct store *s, const struct take *take, int64_t now_ms,
-                     struct scratch *scratch, struct taken *out, struct error *e);
-int __real_take_plan(const struct store *s, const struct take *take, int64_t now_ms,
-                     struct scratch *scratch, struct taken *out, struct error *e);
-uint64_t __wrap_take_gains(const struct store *s, const struct take *take, const struct op *op,
-                           struct scratch *scratch);
-uint64_t __real_take_gains(const struct store *s, const struct take *take, const struct op *op,
-                           struct scratch *scratch);
+int __wrap_sample_plan(const struct store *s, const struct sample_call *take, int64_t now_ms,
+                       struct scratch *scratch, struct sampled *out, struct error *e);
+int __real_sample_plan(const struct store *s, const struct sample_call *take, int64_t now_ms,
+                       struct scratch *scratch, struct sampled *out, struct error *e);
+uint64_t __wrap_sample_gains(const struct store *s, const struct sample_call *take,
+                             const struct op *op, struct scratch *scratch);
+uint64_t __real_sample_gains(const struct store *s, const struct sample_call *take,
+                             const struct op *op, struct scratch *scratch);
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq);
 bool __real_where_admits(const struct where_bound *bound, uint64_t seq);
 
@@ -122,16 +122,16 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
 }
 
-int __wrap_take_plan(const struct store *s, const struct take *take, int64_t now_ms,
-                     struct scratch *scratch, struct taken *out, struct error *e) {
+int __wrap_sample_plan(const struct store *s, const struct sample_call *take, int64_t now_ms,
+                       struct scratch *scratch, struct sampled *out, struct error *e) {
     work.tries++;
-    return __real_take_plan(s, take, now_ms, scratch, out, e);
+    return __real_sample_plan(s, take, now_ms, scratch, out, e);
 }
 
-uint64_t __wrap_take_gains(const struct store *s, const struct take *take, const struct op *op,
-                           struct scratch *scratch) {
+uint64_t __wrap_sample_gains(const struct store *s, const struct sample_call *take,
+                             const struct op *op, struct scratch *scratch) {
     work.asked++;
-    return __real_take_gains(s, take, op, scratch);
+    return __real_sample_gains(s, take, op, scratch);
 }
 
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq) {

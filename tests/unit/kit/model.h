@@ -12,8 +12,8 @@
 #include "store/lease.h"
 #include "store/mput.h"
 #include "store/put.h"
+#include "store/sample.h"
 #include "store/select.h"
-#include "store/take.h"
 
 enum {
     MODEL_COLUMNS = 8,
@@ -192,7 +192,7 @@ uint64_t *model_retire(struct model *m, struct span partition, struct scratch *s
 /* ---- taking: what is right to answer, whether the answer is right, and what follows from it ---- */
 
 struct model_answer {
-    enum take_outcome outcome;
+    enum sample_outcome outcome;
     bool remembered;
     uint64_t lease; /* of a remembered batch */
     size_t n;       /* that the caller gets */
@@ -200,17 +200,18 @@ struct model_answer {
     size_t found;   /* that the sampler found, also where they are too few for all ranks */
     uint64_t *seqs; /* in scratch: the batch, in order; or, with `of`, what it is chosen from */
     size_t of;      /* 0: nothing is left to chance */
-    uint64_t most_lacks; /* TAKE_WAIT: with fewer samples changed, another try is in vain */
+    uint64_t most_lacks; /* SAMPLE_WAIT: with fewer samples changed, another try is in vain */
 };
 
-unsigned model_take(struct model *m, const struct take *take, struct scratch *scratch,
-                    struct model_answer *answer);
+unsigned model_sample_call(struct model *m, const struct sample_call *call, struct scratch *scratch,
+                           struct model_answer *answer);
 
 /* Aborts where the store's answer is not one of the right ones. */
-void model_check_taken(struct model *m, const struct take *take, const struct model_answer *answer,
-                       const struct taken *taken, struct scratch *scratch);
+void model_check_sampled(struct model *m, const struct sample_call *call,
+                         const struct model_answer *answer, const struct sampled *sampled,
+                         struct scratch *scratch);
 
-void model_took(struct model *m, const struct take *take, const struct taken *taken);
+void model_sampled(struct model *m, const struct sample_call *call, const struct sampled *sampled);
 
 /* ---- leases: *changed is how many samples were concerned ---- */
 
@@ -231,7 +232,7 @@ size_t model_expire(struct model *m, struct span partition, struct span task, ui
 /* ---- ONCE ---- */
 
 /* The holder's call before arrived, which is new. */
-bool model_confirm(struct model *m, const struct take *take);
+bool model_confirm(struct model *m, const struct sample_call *call);
 
 /* When the first hold ends, LEASE_NEVER without any. */
 int64_t model_next_hold(const struct model *m);
@@ -246,9 +247,9 @@ void model_drop_once(struct model_partition *p, size_t at);
  * lost their last one took nothing. */
 void model_unonce(struct model_partition *p, size_t task, uint64_t seq, bool forget);
 bool model_holds(const struct model_partition *p, uint64_t seq);
-unsigned model_look_once(const struct model_partition *p, const struct take *take,
+unsigned model_look_once(const struct model_partition *p, const struct sample_call *call,
                          struct scratch *scratch, struct model_answer *answer);
-void model_once_took(struct model_partition *p, size_t task, const struct op *op);
+void model_once_sampled(struct model_partition *p, size_t task, const struct op *op);
 
 struct span model_own(struct span bytes);
 void model_let_go(struct span *owned);
@@ -263,16 +264,17 @@ void model_drop_batch(struct model_partition *p, size_t at);
 struct model_batch *model_batch(const struct model_partition *p, size_t task, uint64_t rank,
                                 uint64_t batch);
 /* DONE of a TQ.SAMPLE with RANK. True where the store has an op to apply for it. */
-bool model_finish(struct model *m, const struct take *take);
+bool model_finish(struct model *m, const struct sample_call *call);
 bool model_is_done(const struct model_partition *p, size_t task, uint64_t rank, uint64_t batch);
-bool model_is_by(const struct take *take, const char *name);
+bool model_is_by(const struct sample_call *call, const char *name);
 bool model_ready_for(const struct model_partition *p, const struct model_sample *sample,
-                     const struct take *take);
+                     const struct sample_call *call);
 bool model_read_number(struct span text, long double *out);
 /* Fills answer->seqs, total and of, as far as there are ready samples. `seqs` has room for all. */
-void model_pick(struct model_partition *p, const struct take *take, struct model_answer *answer);
+void model_pick(struct model_partition *p, const struct sample_call *call,
+                struct model_answer *answer);
 /* How many samples make a unit of BALANCED. */
-size_t model_unit(const struct model_partition *p, const struct take *take);
+size_t model_unit(const struct model_partition *p, const struct sample_call *call);
 /* The error due where `made` new samples and values of `comes` bytes, in place of `goes`, have no room. */
 unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
                           uint64_t ahead, uint64_t comes, uint64_t goes);

@@ -52,21 +52,21 @@ bool model_holds(const struct model_partition *p, uint64_t seq) {
     return false;
 }
 
-bool model_confirm(struct model *m, const struct take *take) {
-    struct model_once *once = find(model_find(m, take->partition), take->once.holder);
-    if (!once || take->once.number <= once->number) return false;
+bool model_confirm(struct model *m, const struct sample_call *call) {
+    struct model_once *once = find(model_find(m, call->partition), call->once.holder);
+    if (!once || call->once.number <= once->number) return false;
     took_nothing(once);
-    once->number = take->once.number;
+    once->number = call->once.number;
     return true;
 }
 
-unsigned model_look_once(const struct model_partition *p, const struct take *take,
+unsigned model_look_once(const struct model_partition *p, const struct sample_call *call,
                          struct scratch *scratch, struct model_answer *answer) {
-    const struct model_once *once = find(p, take->once.holder);
-    if (!once || take->once.number > once->number) return 0;
-    if (take->once.number < once->number) return MODEL_ERROR(ERROR_ERR);
+    const struct model_once *once = find(p, call->once.holder);
+    if (!once || call->once.number > once->number) return 0;
+    if (call->once.number < once->number) return MODEL_ERROR(ERROR_ERR);
     if (!once->took) return 0;
-    if (!checksum128_equal(once->request, take->once.request)) return MODEL_ERROR(ERROR_ERR);
+    if (!checksum128_equal(once->request, call->once.request)) return MODEL_ERROR(ERROR_ERR);
     size_t at = 0;
     while (at < p->n_leases && p->leases[at].id != once->lease) at++;
     if (once->lease && at == p->n_leases) return MODEL_ERROR(ERROR_NOLEASE);
@@ -78,7 +78,7 @@ unsigned model_look_once(const struct model_partition *p, const struct take *tak
         if (!once->lease || sample->lease[once->task] == once->lease) seqs[n++] = once->seqs[i];
     }
     if (n == 0) return MODEL_ERROR(ERROR_NOKEY);
-    answer->outcome = TAKE_BATCH;
+    answer->outcome = SAMPLE_BATCH;
     answer->remembered = true;
     answer->n = n;
     answer->seqs = seqs;
@@ -86,7 +86,7 @@ unsigned model_look_once(const struct model_partition *p, const struct take *tak
     return 0;
 }
 
-void model_once_took(struct model_partition *p, size_t task, const struct op *op) {
+void model_once_sampled(struct model_partition *p, size_t task, const struct op *op) {
     const struct op_select *select = &op->select;
     struct model_once *once = find(p, select->once.holder);
     if (!once) {

@@ -1,24 +1,24 @@
-/* The model's samplers. Where chance or a heuristic chooses, they say what is to be chosen from: model_taken.c looks at
- * the choice. */
+/* The model's samplers. Where chance or a heuristic chooses, they say what is to be chosen from:
+ * model_sampled.c looks at the choice. */
 #include "model.h"
 
 #include <stdlib.h>
 
 /* How many samples make a batch, for all ranks. */
-static uint64_t most(const struct take *take) {
-    return take->count * (take->args.ranks ? take->args.ranks : 1);
+static uint64_t most(const struct sample_call *call) {
+    return call->count * (call->args.ranks ? call->args.ranks : 1);
 }
 
-static void pick_sequential(struct model_partition *p, const struct take *take,
+static void pick_sequential(struct model_partition *p, const struct sample_call *call,
                             struct model_answer *a) {
-    for (size_t i = 0; i < p->n && a->total < most(take); i++)
-        if (model_ready_for(p, p->samples[i], take)) a->seqs[a->total++] = p->samples[i]->seq;
+    for (size_t i = 0; i < p->n && a->total < most(call); i++)
+        if (model_ready_for(p, p->samples[i], call)) a->seqs[a->total++] = p->samples[i]->seq;
 }
 
-static void pick_newest(struct model_partition *p, const struct take *take,
+static void pick_newest(struct model_partition *p, const struct sample_call *call,
                         struct model_answer *a) {
-    for (size_t i = p->n; i > 0 && a->total < most(take); i--)
-        if (model_ready_for(p, p->samples[i - 1], take))
+    for (size_t i = p->n; i > 0 && a->total < most(call); i--)
+        if (model_ready_for(p, p->samples[i - 1], call))
             a->seqs[a->total++] = p->samples[i - 1]->seq;
 }
 
@@ -33,15 +33,15 @@ static long double worth(const struct model_partition *p, const struct model_sam
 }
 
 /* Again and again the best of those that are left. */
-static void pick_best(struct model_partition *p, const struct take *take, struct model_answer *a,
-                      int sign) {
+static void pick_best(struct model_partition *p, const struct sample_call *call,
+                      struct model_answer *a, int sign) {
     bool *picked = calloc(p->n + 1, sizeof(*picked));
-    for (size_t best; a->total < most(take); a->seqs[a->total++] = p->samples[best]->seq) {
+    for (size_t best; a->total < most(call); a->seqs[a->total++] = p->samples[best]->seq) {
         best = p->n;
         for (size_t i = 0; i < p->n; i++) {
-            if (picked[i] || !model_ready_for(p, p->samples[i], take)) continue;
-            if (best == p->n || worth(p, p->samples[i], take->args.tag, sign) >
-                                    worth(p, p->samples[best], take->args.tag, sign))
+            if (picked[i] || !model_ready_for(p, p->samples[i], call)) continue;
+            if (best == p->n || worth(p, p->samples[i], call->args.tag, sign) >
+                                    worth(p, p->samples[best], call->args.tag, sign))
                 best = i;
         }
         if (best == p->n) break;
@@ -51,28 +51,29 @@ static void pick_best(struct model_partition *p, const struct take *take, struct
 }
 
 /* n ready samples whose seqs follow each other; from the oldest on, none twice. */
-static void pick_runs(struct model_partition *p, const struct take *take, struct model_answer *a) {
-    uint64_t size = take->args.number;
-    for (size_t i = 0; i + size <= p->n && a->total + size <= most(take);) {
+static void pick_runs(struct model_partition *p, const struct sample_call *call,
+                      struct model_answer *a) {
+    uint64_t size = call->args.number;
+    for (size_t i = 0; i + size <= p->n && a->total + size <= most(call);) {
         bool whole = true;
         for (size_t j = 0; j < size; j++)
             whole &= p->samples[i + j]->seq == p->samples[i]->seq + j &&
-                     model_ready_for(p, p->samples[i + j], take);
+                     model_ready_for(p, p->samples[i + j], call);
         for (size_t j = 0; whole && j < size; j++) a->seqs[a->total++] = p->samples[i + j]->seq;
         i += whole ? size : 1;
     }
 }
 
-static void pick_groups(struct model_partition *p, const struct take *take,
+static void pick_groups(struct model_partition *p, const struct sample_call *call,
                         struct model_answer *a) {
-    for (size_t i = 0; i < p->n && a->total + p->group_size <= most(take); i++) {
+    for (size_t i = 0; i < p->n && a->total + p->group_size <= most(call); i++) {
         size_t g = p->samples[i]->group;
         if (g == MODEL_NO_GROUP) continue;
         bool oldest = true, whole = !p->groups[g].broken && p->groups[g].members == p->group_size;
         for (size_t j = 0; j < p->n; j++) {
             if (p->samples[j]->group != g) continue;
             oldest &= j >= i;
-            whole &= model_ready_for(p, p->samples[j], take);
+            whole &= model_ready_for(p, p->samples[j], call);
         }
         for (size_t j = 0; oldest && whole && j < p->n; j++)
             if (p->samples[j]->group == g) a->seqs[a->total++] = p->samples[j]->seq;
@@ -80,46 +81,47 @@ static void pick_groups(struct model_partition *p, const struct take *take,
 }
 
 /* All that is ready; how many of it are taken. */
-static void pick_any(struct model_partition *p, const struct take *take, struct model_answer *a) {
+static void pick_any(struct model_partition *p, const struct sample_call *call,
+                     struct model_answer *a) {
     for (size_t i = 0; i < p->n; i++)
-        if (model_ready_for(p, p->samples[i], take)) a->seqs[a->of++] = p->samples[i]->seq;
-    a->total = a->of < most(take) ? a->of : most(take);
+        if (model_ready_for(p, p->samples[i], call)) a->seqs[a->of++] = p->samples[i]->seq;
+    a->total = a->of < most(call) ? a->of : most(call);
 }
 
-size_t model_unit(const struct model_partition *p, const struct take *take) {
-    if (!take->args.groups) return 1;
-    return take->args.number ? take->args.number : p->group_size;
+size_t model_unit(const struct model_partition *p, const struct sample_call *call) {
+    if (!call->args.groups) return 1;
+    return call->args.number ? call->args.number : p->group_size;
 }
 
 /* The oldest, as many units for each rank as for the others; the ranks they go to are not foreseen. */
-static void pick_balanced(struct model_partition *p, const struct take *take,
+static void pick_balanced(struct model_partition *p, const struct sample_call *call,
                           struct model_answer *a) {
-    if (!take->args.groups)
-        pick_sequential(p, take, a);
-    else if (take->args.number)
-        pick_runs(p, take, a);
+    if (!call->args.groups)
+        pick_sequential(p, call, a);
+    else if (call->args.number)
+        pick_runs(p, call, a);
     else if (p->group_size)
-        pick_groups(p, take, a);
+        pick_groups(p, call, a);
     a->found = a->total;
-    while (a->total && a->total / model_unit(p, take) % take->args.ranks)
-        a->total -= model_unit(p, take);
+    while (a->total && a->total / model_unit(p, call) % call->args.ranks)
+        a->total -= model_unit(p, call);
     a->of = a->total;
 }
 
-void model_pick(struct model_partition *p, const struct take *take, struct model_answer *a) {
-    if (model_is_by(take, "SEQUENTIAL"))
-        pick_sequential(p, take, a);
-    else if (model_is_by(take, "LIFO"))
-        pick_newest(p, take, a);
-    else if (model_is_by(take, "MAX") || model_is_by(take, "MIN"))
-        pick_best(p, take, a, model_is_by(take, "MAX") ? 1 : -1);
-    else if (model_is_by(take, "RANDOM") || model_is_by(take, "PRIORITY"))
-        pick_any(p, take, a);
-    else if (model_is_by(take, "BALANCED"))
-        pick_balanced(p, take, a);
-    else if (take->args.number)
-        pick_runs(p, take, a);
+void model_pick(struct model_partition *p, const struct sample_call *call, struct model_answer *a) {
+    if (model_is_by(call, "SEQUENTIAL"))
+        pick_sequential(p, call, a);
+    else if (model_is_by(call, "LIFO"))
+        pick_newest(p, call, a);
+    else if (model_is_by(call, "MAX") || model_is_by(call, "MIN"))
+        pick_best(p, call, a, model_is_by(call, "MAX") ? 1 : -1);
+    else if (model_is_by(call, "RANDOM") || model_is_by(call, "PRIORITY"))
+        pick_any(p, call, a);
+    else if (model_is_by(call, "BALANCED"))
+        pick_balanced(p, call, a);
+    else if (call->args.number)
+        pick_runs(p, call, a);
     else if (p->group_size)
-        pick_groups(p, take, a);
-    if (!model_is_by(take, "BALANCED")) a->found = a->total;
+        pick_groups(p, call, a);
+    if (!model_is_by(call, "BALANCED")) a->found = a->total;
 }

@@ -77,12 +77,12 @@ int kit_put(struct kit *k, const struct put *put) {
     return failed;
 }
 
-int kit_take(struct kit *k, const struct take *take, struct taken *taken) {
+int kit_sample(struct kit *k, const struct sample_call *call, struct sampled *sampled) {
     scratch_reset(&k->scratch);
     k->changed = 0;
-    int failed = take_plan(k->store, take, k->now_ms, &k->scratch, taken, &k->error);
-    if (!failed && taken->outcome == TAKE_BATCH && taken->changes)
-        k->changed = store_apply(k->store, &taken->op);
+    int failed = sample_plan(k->store, call, k->now_ms, &k->scratch, sampled, &k->error);
+    if (!failed && sampled->outcome == SAMPLE_BATCH && sampled->changes)
+        k->changed = store_apply(k->store, &sampled->op);
     return failed;
 }
 

@@ -7,9 +7,9 @@
 
 #include "base/scratch.h"
 #include "store/put.h"
+#include "store/sample.h"
 #include "store/select.h"
 #include "store/store.h"
-#include "store/take.h"
 
 struct kit {
     struct store *store;
@@ -40,7 +40,7 @@ int kit_teardown(void **state);
 
 /* Each plans and applies; returns 0 or the error code. */
 int kit_put(struct kit *k, const struct put *put);
-int kit_take(struct kit *k, const struct take *take, struct taken *taken);
+int kit_sample(struct kit *k, const struct sample_call *call, struct sampled *sampled);
 int kit_reset(struct kit *k, const struct reset *reset);
 int kit_expect(struct kit *k, const char *partition, uint64_t samples);
 int kit_seal(struct kit *k, const char *partition);

@@ -239,12 +239,13 @@ void trial_check(struct trial *t) {
 
 void trial_step(struct trial *t) {
     static void (*const steps[])(struct trial *) = {
-        step_put,        step_put,         step_put,         step_put,         step_put,
-        step_put,        step_put,         step_put,         step_mput,        step_mput,
-        step_mput,       trial_step_take,  trial_step_take,  trial_step_take,  trial_step_take,
-        trial_step_take, trial_step_lease, trial_step_lease, trial_step_clock, trial_step_define,
-        step_reset,      step_clear,       step_clear,       step_bounds,      step_look,
-        step_pin,        step_reload};
+        step_put,          step_put,          step_put,          step_put,
+        step_put,          step_put,          step_put,          step_put,
+        step_mput,         step_mput,         step_mput,         trial_step_sample,
+        trial_step_sample, trial_step_sample, trial_step_sample, trial_step_sample,
+        trial_step_lease,  trial_step_lease,  trial_step_clock,  trial_step_define,
+        step_reset,        step_clear,        step_clear,        step_bounds,
+        step_look,         step_pin,          step_reload};
     scratch_reset(&t->scratch);
     t->model.passes = false;
     /* Without a decision of the source, so that its bytes mean what they did. */

@@ -53,9 +53,9 @@ void trial_end(struct trial *t);
 /* Ends it, frees the stores and aborts where memory did not come back. `t` is zeroed. */
 void trial_close(struct trial *t);
 
-/* ---- trial_take.c: steps that take, and what follows ---- */
+/* ---- trial_sample.c: steps that sample, and what follows ---- */
 
-void trial_step_take(struct trial *t);
+void trial_step_sample(struct trial *t);
 void trial_step_lease(struct trial *t);
 void trial_step_clock(struct trial *t);
 void trial_step_define(struct trial *t);
@@ -81,9 +81,9 @@ void trial_draw_select(struct trial *t, struct select *select);
 struct dtype trial_draw_type(struct trial *t, struct span field);
 bool trial_rarely(struct trial *t);
 
-/* ---- trial_draw_take.c ---- */
+/* ---- trial_draw_call.c ---- */
 
-void trial_draw_take(struct trial *t, struct take *take);
+void trial_draw_call(struct trial *t, struct sample_call *call);
 void trial_draw_lease(struct trial *t, struct lease_request *request);
 int64_t trial_draw_ms(struct trial *t);
 void trial_draw_define(struct trial *t, struct define *define);

@@ -1,4 +1,5 @@
-/* What the store answered to a TQ.SAMPLE: is it right, where more than one answer is, and what follows from it. */
+/* What the store answered to a TQ.SAMPLE: is it right, where more than one answer is, and what
+ * follows from it. */
 #include "model.h"
 
 #include <math.h>
@@ -51,18 +52,18 @@ static int rank_of_priority(const struct model_partition *p, const struct model_
     return 1;
 }
 
-static void check_priority(struct model_partition *p, const struct take *take,
+static void check_priority(struct model_partition *p, const struct sample_call *call,
                            const struct model_answer *answer, const uint64_t *seqs,
                            const bool *chosen) {
     int last = 2;
     for (size_t i = 0; i < answer->total; i++) {
-        int rank = rank_of_priority(p, model_by_seq(p, seqs[i]), &take->args);
+        int rank = rank_of_priority(p, model_by_seq(p, seqs[i]), &call->args);
         EXPECT(rank <= last, "seq %llu came too late", U(seqs[i]));
         last = rank;
     }
     for (size_t i = 0; answer->total && i < answer->of; i++)
         EXPECT(chosen[i] ||
-                   rank_of_priority(p, model_by_seq(p, answer->seqs[i]), &take->args) <= last,
+                   rank_of_priority(p, model_by_seq(p, answer->seqs[i]), &call->args) <= last,
                "seq %llu was passed over", U(answer->seqs[i]));
 }
 
@@ -122,15 +123,15 @@ static double greedy_gap(double *weights, size_t n, size_t ranks, struct scratch
     return gap_of(sums, ranks);
 }
 
-static void check_balanced(struct model_partition *p, const struct take *take,
+static void check_balanced(struct model_partition *p, const struct sample_call *call,
                            const struct model_answer *answer, const struct op_select *select,
                            struct scratch *scratch) {
-    size_t ranks = take->args.ranks, unit = model_unit(p, take), n = answer->total / unit;
+    size_t ranks = call->args.ranks, unit = model_unit(p, call), n = answer->total / unit;
     EXPECT(select->rank.n_shares == ranks && select->rank.shares[0] == 0, "%zu", ranks);
     for (size_t r = 0; r < ranks; r++)
         EXPECT(select->rank.shares[r + 1] == (r + 1) * (answer->total / ranks), "rank %zu", r);
     check_deal(answer, select->seqs, ranks, unit, scratch);
-    double *weights = weigh(p, take->args.tag, select->seqs, answer->total, unit, scratch);
+    double *weights = weigh(p, call->args.tag, select->seqs, answer->total, unit, scratch);
     double *sums = scratch_zalloc(scratch, ranks, sizeof(*sums)), all = 0;
     for (size_t i = 0; i < n; i++) {
         sums[i / (n / ranks)] += weights[i];
@@ -142,51 +143,53 @@ static void check_balanced(struct model_partition *p, const struct take *take,
 
 /* ---- the answer --------------------------------------------------------------------------- */
 
-static void check_batch(struct model_partition *p, const struct take *take,
+static void check_batch(struct model_partition *p, const struct sample_call *call,
                         const struct model_answer *answer, const struct op_select *select,
                         struct scratch *scratch) {
     EXPECT(select->n == answer->total, "%zu, expected %zu", select->n, answer->total);
     if (answer->of == 0)
         EXPECT(!memcmp(select->seqs, answer->seqs, select->n * sizeof(*select->seqs)), "the batch");
-    else if (model_is_by(take, "BALANCED"))
-        check_balanced(p, take, answer, select, scratch);
+    else if (model_is_by(call, "BALANCED"))
+        check_balanced(p, call, answer, select, scratch);
     else {
         bool *chosen = check_distinct(answer, select->seqs, scratch);
-        if (model_is_by(take, "PRIORITY")) check_priority(p, take, answer, select->seqs, chosen);
+        if (model_is_by(call, "PRIORITY")) check_priority(p, call, answer, select->seqs, chosen);
     }
 }
 
-void model_check_taken(struct model *m, const struct take *take, const struct model_answer *answer,
-                       const struct taken *taken, struct scratch *scratch) {
-    struct model_partition *p = model_find(m, take->partition);
-    EXPECT(taken->outcome == answer->outcome, "%d, not %d", taken->outcome, answer->outcome);
-    if (answer->outcome == TAKE_WAIT)
-        EXPECT(taken->lacks >= 1 && taken->lacks <= answer->most_lacks, "lacks %llu, at most %llu",
-               U(taken->lacks), U(answer->most_lacks));
-    EXPECT(taken->remembered == answer->remembered, "remembered: %d", taken->remembered);
-    if (answer->outcome != TAKE_BATCH) {
-        EXPECT(!taken->changes, "an answer that takes nothing");
+void model_check_sampled(struct model *m, const struct sample_call *call,
+                         const struct model_answer *answer, const struct sampled *sampled,
+                         struct scratch *scratch) {
+    struct model_partition *p = model_find(m, call->partition);
+    EXPECT(sampled->outcome == answer->outcome, "%d, not %d", sampled->outcome, answer->outcome);
+    if (answer->outcome == SAMPLE_WAIT)
+        EXPECT(sampled->lacks >= 1 && sampled->lacks <= answer->most_lacks,
+               "lacks %llu, at most %llu", U(sampled->lacks), U(answer->most_lacks));
+    EXPECT(sampled->remembered == answer->remembered, "remembered: %d", sampled->remembered);
+    if (answer->outcome != SAMPLE_BATCH) {
+        EXPECT(!sampled->changes, "an answer that takes nothing");
         return;
     }
-    EXPECT(taken->n == answer->n, "%zu, expected %zu", taken->n, answer->n);
-    if (answer->remembered && take->once.holder.ptr) {
-        EXPECT(!memcmp(taken->seqs, answer->seqs, answer->n * sizeof(*answer->seqs)), "again");
-        EXPECT(!taken->changes && taken->lease == answer->lease, "lease %llu", U(taken->lease));
+    EXPECT(sampled->n == answer->n, "%zu, expected %zu", sampled->n, answer->n);
+    if (answer->remembered && call->once.holder.ptr) {
+        EXPECT(!memcmp(sampled->seqs, answer->seqs, answer->n * sizeof(*answer->seqs)), "again");
+        EXPECT(!sampled->changes && sampled->lease == answer->lease, "lease %llu",
+               U(sampled->lease));
         return;
     }
     if (answer->remembered) {
         struct model_batch *batch =
-            model_batch(p, model_task(p, take->task), take->rank, take->batch);
-        EXPECT(!memcmp(taken->seqs, answer->seqs, answer->n * sizeof(*answer->seqs)), "again");
-        EXPECT(taken->changes == !batch->handed, "handed: %d", batch->handed);
+            model_batch(p, model_task(p, call->task), call->rank, call->batch);
+        EXPECT(!memcmp(sampled->seqs, answer->seqs, answer->n * sizeof(*answer->seqs)), "again");
+        EXPECT(sampled->changes == !batch->handed, "handed: %d", batch->handed);
         return;
     }
-    const struct op_select *select = &taken->op.select;
-    EXPECT(taken->changes == !take->keep, "keep: %d", take->keep);
-    check_batch(p, take, answer, select, scratch);
-    size_t own = model_is_by(take, "BALANCED") ? take->rank * answer->n : 0;
-    EXPECT(taken->seqs == select->seqs + own, "the share of rank %llu", U(take->rank));
-    EXPECT(select->lease.id == 0 ? !take->lease_ms : select->lease.id > m->last_lease, "lease %llu",
+    const struct op_select *select = &sampled->op.select;
+    EXPECT(sampled->changes == !call->keep, "keep: %d", call->keep);
+    check_batch(p, call, answer, select, scratch);
+    size_t own = model_is_by(call, "BALANCED") ? call->rank * answer->n : 0;
+    EXPECT(sampled->seqs == select->seqs + own, "the share of rank %llu", U(call->rank));
+    EXPECT(select->lease.id == 0 ? !call->lease_ms : select->lease.id > m->last_lease, "lease %llu",
            U(select->lease.id));
 }
 
@@ -202,15 +205,15 @@ static void lend(struct model *m, struct model_partition *p, size_t task, const 
         model_by_seq(p, op->select.seqs[i])->lease[task] = lease->id;
 }
 
-static void remember(struct model_partition *p, size_t task, const struct take *take, uint64_t rank,
-                     const uint64_t *seqs, size_t n) {
+static void remember(struct model_partition *p, size_t task, const struct sample_call *call,
+                     uint64_t rank, const uint64_t *seqs, size_t n) {
     p->batches = mem_grow(p->batches, &p->batches_capacity, p->n_batches + 1, sizeof(*p->batches));
     p->batches[p->n_batches++] = (struct model_batch){
         .task = task,
         .rank = rank,
-        .batch = take->batch,
-        .how = model_own(take->how),
-        .handed = rank == take->rank,
+        .batch = call->batch,
+        .how = model_own(call->how),
+        .handed = rank == call->rank,
         .seqs = mem_dup(seqs, n * sizeof(*seqs)),
         .n = n,
     };
@@ -223,34 +226,34 @@ bool model_is_done(const struct model_partition *p, size_t task, uint64_t rank, 
     return false;
 }
 
-bool model_finish(struct model *m, const struct take *take) {
-    struct model_partition *p = model_find(m, take->partition);
-    if (!p || !take->finishes ||
-        model_is_done(p, model_task(p, take->task), take->rank, take->done))
+bool model_finish(struct model *m, const struct sample_call *call) {
+    struct model_partition *p = model_find(m, call->partition);
+    if (!p || !call->finishes ||
+        model_is_done(p, model_task(p, call->task), call->rank, call->done))
         return false;
-    size_t task = model_make_task(p, take->task);
+    size_t task = model_make_task(p, call->task);
     p->done = mem_grow(p->done, &p->done_capacity, p->n_done + 1, sizeof(*p->done));
-    p->done[p->n_done++] = (struct model_done){task, take->rank, take->done};
+    p->done[p->n_done++] = (struct model_done){task, call->rank, call->done};
     return true;
 }
 
-void model_took(struct model *m, const struct take *take, const struct taken *taken) {
-    const struct op_select *select = &taken->op.select;
-    struct model_partition *p = model_find(m, take->partition);
-    size_t task = model_make_task(p, take->task);
-    if (taken->remembered) {
-        model_batch(p, task, take->rank, take->batch)->handed = true;
+void model_sampled(struct model *m, const struct sample_call *call, const struct sampled *sampled) {
+    const struct op_select *select = &sampled->op.select;
+    struct model_partition *p = model_find(m, call->partition);
+    size_t task = model_make_task(p, call->task);
+    if (sampled->remembered) {
+        model_batch(p, task, call->rank, call->batch)->handed = true;
         return;
     }
-    if (take->once.holder.ptr) model_once_took(p, task, &taken->op);
-    if (take->lease_ms) {
-        lend(m, p, task, &taken->op);
+    if (call->once.holder.ptr) model_once_sampled(p, task, &sampled->op);
+    if (call->lease_ms) {
+        lend(m, p, task, &sampled->op);
         return;
     }
     for (size_t i = 0; i < select->n; i++) model_by_seq(p, select->seqs[i])->consumed[task] = true;
-    if (!take->ranked) return;
-    uint64_t ranks = model_is_by(take, "BALANCED") ? take->args.ranks : 1;
+    if (!call->ranked) return;
+    uint64_t ranks = model_is_by(call, "BALANCED") ? call->args.ranks : 1;
     size_t each = select->n / ranks;
     for (uint64_t r = 0; r < ranks; r++)
-        remember(p, task, take, ranks > 1 ? r : take->rank, select->seqs + r * each, each);
+        remember(p, task, call, ranks > 1 ? r : call->rank, select->seqs + r * each, each);
 }

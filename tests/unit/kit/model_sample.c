@@ -85,54 +85,54 @@ bool model_is_ready(const struct model_partition *p, const struct model_sample *
 }
 
 bool model_ready_for(const struct model_partition *p, const struct model_sample *sample,
-                     const struct take *take) {
-    return model_is_ready(p, sample, take->fields, take->n_fields, take->task, &take->where);
+                     const struct sample_call *call) {
+    return model_is_ready(p, sample, call->fields, call->n_fields, call->task, &call->where);
 }
 
-bool model_is_by(const struct take *take, const char *name) {
-    return span_is(span_of_string(take->sampler->name), name);
+bool model_is_by(const struct sample_call *call, const char *name) {
+    return span_is(span_of_string(call->sampler->name), name);
 }
 
 /* ---- what is wrong ------------------------------------------------------------------------ */
 
 /* The size of the groups that are asked for, 0 where there are none yet. */
-static uint64_t group_size(const struct model_partition *p, const struct take *take) {
-    return take->args.number ? take->args.number : p ? p->group_size : 0;
+static uint64_t group_size(const struct model_partition *p, const struct sample_call *call) {
+    return call->args.number ? call->args.number : p ? p->group_size : 0;
 }
 
-static unsigned check_sampler(const struct model_partition *p, const struct take *take) {
+static unsigned check_sampler(const struct model_partition *p, const struct sample_call *call) {
     static const uint64_t most = UINT64_C(1) << 32; /* samples of a partition */
-    bool balanced = model_is_by(take, "BALANCED");
-    uint64_t ranks = take->args.ranks, size = group_size(p, take);
-    bool wrong = take->count > most;
-    if (balanced) wrong |= !take->ranked || ranks < 1 || ranks > 65536 || take->rank >= ranks;
-    if (balanced && ranks) wrong |= take->count > most / ranks;
-    if (model_is_by(take, "GROUP") || (balanced && take->args.groups))
-        wrong |= size && take->count % size;
+    bool balanced = model_is_by(call, "BALANCED");
+    uint64_t ranks = call->args.ranks, size = group_size(p, call);
+    bool wrong = call->count > most;
+    if (balanced) wrong |= !call->ranked || ranks < 1 || ranks > 65536 || call->rank >= ranks;
+    if (balanced && ranks) wrong |= call->count > most / ranks;
+    if (model_is_by(call, "GROUP") || (balanced && call->args.groups))
+        wrong |= size && call->count % size;
     return wrong ? MODEL_ERROR(ERROR_ERR) : 0;
 }
 
 /* More than its producers may be ahead can never be ready. */
-static unsigned check_ahead(const struct model_partition *p, const struct take *take) {
-    uint64_t ranks = take->args.ranks ? take->args.ranks : 1;
-    bool much = p->bounds.ahead && span_equal(take->task, p->bounds.ahead_task) &&
-                take->at_least * ranks > p->bounds.ahead;
+static unsigned check_ahead(const struct model_partition *p, const struct sample_call *call) {
+    uint64_t ranks = call->args.ranks ? call->args.ranks : 1;
+    bool much = p->bounds.ahead && span_equal(call->task, p->bounds.ahead_task) &&
+                call->at_least * ranks > p->bounds.ahead;
     return much ? MODEL_ERROR(ERROR_FULL) : 0;
 }
 
 /* ---- what was decided before -------------------------------------------------------------- */
 
-static unsigned look_up(const struct model_partition *p, const struct take *take,
+static unsigned look_up(const struct model_partition *p, const struct sample_call *call,
                         struct scratch *scratch, struct model_answer *answer) {
-    size_t task = model_task(p, take->task);
-    const struct model_batch *batch = model_batch(p, task, take->rank, take->batch);
-    for (uint64_t r = 0; !batch && model_is_by(take, "BALANCED") && r < take->args.ranks; r++)
-        if (model_batch(p, task, r, take->batch)) return MODEL_ERROR(ERROR_NOKEY);
+    size_t task = model_task(p, call->task);
+    const struct model_batch *batch = model_batch(p, task, call->rank, call->batch);
+    for (uint64_t r = 0; !batch && model_is_by(call, "BALANCED") && r < call->args.ranks; r++)
+        if (model_batch(p, task, r, call->batch)) return MODEL_ERROR(ERROR_NOKEY);
     if (!batch)
-        return model_is_done(p, task, take->rank, take->batch) ? MODEL_ERROR(ERROR_NOKEY) : 0;
+        return model_is_done(p, task, call->rank, call->batch) ? MODEL_ERROR(ERROR_NOKEY) : 0;
     if (!batch->n) return MODEL_ERROR(ERROR_NOKEY);
-    if (!span_equal(batch->how, take->how)) return MODEL_ERROR(ERROR_ERR);
-    answer->outcome = TAKE_BATCH;
+    if (!span_equal(batch->how, call->how)) return MODEL_ERROR(ERROR_ERR);
+    answer->outcome = SAMPLE_BATCH;
     answer->remembered = true;
     answer->n = batch->n;
     answer->seqs = scratch_alloc(scratch, batch->n, sizeof(*answer->seqs));
@@ -142,10 +142,10 @@ static unsigned look_up(const struct model_partition *p, const struct take *take
 
 /* ---- taking ------------------------------------------------------------------------------- */
 
-static bool is_complete(const struct model_partition *p, const struct take *take) {
+static bool is_complete(const struct model_partition *p, const struct sample_call *call) {
     if (!p->sealed && !(p->has_expected && p->written >= p->expected)) return false;
     for (size_t i = 0; i < p->n; i++)
-        if (!has_fields(p, p->samples[i], take->fields, take->n_fields)) return false;
+        if (!has_fields(p, p->samples[i], call->fields, call->n_fields)) return false;
     return true;
 }
 
@@ -156,34 +156,34 @@ static bool has_leased(const struct model_partition *p, struct span task) {
     return false;
 }
 
-static void decide(struct model_partition *p, const struct take *take, struct scratch *scratch,
-                   struct model_answer *answer) {
-    uint64_t ranks = take->args.ranks ? take->args.ranks : 1, ready = 0;
-    bool complete = is_complete(p, take);
+static void decide(struct model_partition *p, const struct sample_call *call,
+                   struct scratch *scratch, struct model_answer *answer) {
+    uint64_t ranks = call->args.ranks ? call->args.ranks : 1, ready = 0;
+    bool complete = is_complete(p, call);
     answer->seqs = scratch_alloc(scratch, p->n, sizeof(*answer->seqs));
-    model_pick(p, take, answer);
-    bool enough = answer->total >= take->at_least * ranks;
+    model_pick(p, call, answer);
+    bool enough = answer->total >= call->at_least * ranks;
     if (answer->total > 0 && (enough || complete)) {
-        answer->outcome = TAKE_BATCH;
+        answer->outcome = SAMPLE_BATCH;
         answer->n = answer->total / ranks;
-    } else if (complete && !has_leased(p, take->task)) {
-        answer->outcome = TAKE_END;
+    } else if (complete && !has_leased(p, call->task)) {
+        answer->outcome = SAMPLE_END;
     }
-    for (size_t i = 0; i < p->n; i++) ready += model_ready_for(p, p->samples[i], take);
-    if (model_is_by(take, "GROUP") || take->args.groups) ready = answer->found;
-    if (ready < take->at_least * ranks) answer->most_lacks = take->at_least * ranks - ready;
+    for (size_t i = 0; i < p->n; i++) ready += model_ready_for(p, p->samples[i], call);
+    if (model_is_by(call, "GROUP") || call->args.groups) ready = answer->found;
+    if (ready < call->at_least * ranks) answer->most_lacks = call->at_least * ranks - ready;
 }
 
-unsigned model_take(struct model *m, const struct take *take, struct scratch *scratch,
-                    struct model_answer *answer) {
-    struct model_partition *p = model_find(m, take->partition);
-    *answer = (struct model_answer){.outcome = TAKE_WAIT, .most_lacks = p ? 1 : take->at_least};
-    unsigned errors = check_sampler(p, take);
+unsigned model_sample_call(struct model *m, const struct sample_call *call, struct scratch *scratch,
+                           struct model_answer *answer) {
+    struct model_partition *p = model_find(m, call->partition);
+    *answer = (struct model_answer){.outcome = SAMPLE_WAIT, .most_lacks = p ? 1 : call->at_least};
+    unsigned errors = check_sampler(p, call);
     if (errors || !p) return errors;
-    if (take->ranked) errors = look_up(p, take, scratch, answer);
-    if (take->once.holder.ptr) errors = model_look_once(p, take, scratch, answer);
+    if (call->ranked) errors = look_up(p, call, scratch, answer);
+    if (call->once.holder.ptr) errors = model_look_once(p, call, scratch, answer);
     if (answer->remembered) return 0;
-    errors |= check_ahead(p, take);
-    if (!errors) decide(p, take, scratch, answer);
+    errors |= check_ahead(p, call);
+    if (!errors) decide(p, call, scratch, answer);
     return errors;
 }

@@ -12,7 +12,8 @@ static int compare_seqs(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Something happened to these samples (seqs NULL: to any), as the commands say it. The model looks at all samples. */
+/* Something happened to these samples (seqs NULL: to any), as the commands say it. The model looks
+ * at all samples. */
 void trial_retire(struct trial *t, struct span partition, const uint64_t *seqs, size_t n) {
     struct op op;
     size_t retired;
@@ -31,14 +32,16 @@ void trial_retire(struct trial *t, struct span partition, const uint64_t *seqs, 
 
 /* A plan changes nothing: asked again, the store says the same. What a seed draws by an index of
  * tag^p depends on the calls before, which make its bounds tighter. */
-static void expect_again(struct trial *t, const struct take *take, const struct taken *taken) {
-    struct taken again;
-    int code = take_plan(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &again, NULL);
-    EXPECT(code == 0 && again.outcome == taken->outcome && again.n == taken->n &&
-               again.lacks == taken->lacks,
+static void expect_again(struct trial *t, const struct sample_call *call,
+                         const struct sampled *sampled) {
+    struct sampled again;
+    int code = sample_plan(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &again, NULL);
+    EXPECT(code == 0 && again.outcome == sampled->outcome && again.n == sampled->n &&
+               again.lacks == sampled->lacks,
            "step %u: another answer", t->steps);
-    if (take->sampler->random && take_walks(t->kit.store, take)) return;
-    for (size_t i = 0; i < taken->n; i++) trial_expect(t, "again", again.seqs[i], taken->seqs[i]);
+    if (call->sampler->random && sample_walks(t->kit.store, call)) return;
+    for (size_t i = 0; i < sampled->n; i++)
+        trial_expect(t, "again", again.seqs[i], sampled->seqs[i]);
 }
 
 /* The store may have forgotten batches that a rank is done with and that have no sample left; then
@@ -56,63 +59,64 @@ static void forget_with_store(struct trial *t, struct span partition) {
 }
 
 /* What the rank is done with, as TQ.SAMPLE says it before it takes. */
-static void step_done(struct trial *t, const struct take *take) {
-    struct taken taken;
+static void step_done(struct trial *t, const struct sample_call *call) {
+    struct sampled sampled;
     struct model_answer answer;
     struct op op;
     uint64_t *seqs;
     size_t n;
-    bool has = take_plan_done(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
+    bool has = sample_plan_done(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
     if (!has) {
-        trial_expect(t, "done", model_finish(&t->model, take), 0);
+        trial_expect(t, "done", model_finish(&t->model, call), 0);
         return;
     }
-    unsigned due = model_take(&t->model, take, &t->scratch, &answer);
-    int code = take_plan(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &taken, &t->kit.error);
+    unsigned due = model_sample_call(&t->model, call, &t->scratch, &answer);
+    int code =
+        sample_plan(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &sampled, &t->kit.error);
     if (!trial_agree(t, "done", due, code)) return;
-    trial_expect(t, "done", model_finish(&t->model, take), 1);
+    trial_expect(t, "done", model_finish(&t->model, call), 1);
     store_apply(t->kit.store, &op);
-    if (n) trial_retire(t, take->partition, seqs, n);
+    if (n) trial_retire(t, call->partition, seqs, n);
 }
 
 /* What the holder says of its call before, as TQ.SAMPLE does before it takes. */
-static void step_confirm(struct trial *t, const struct take *take) {
+static void step_confirm(struct trial *t, const struct sample_call *call) {
     struct model_answer answer;
     struct op op;
     const uint64_t *seqs;
     size_t n;
-    unsigned due = model_take(&t->model, take, &t->scratch, &answer);
-    int code = take_check_once(t->kit.store, take, &t->kit.scratch, &t->kit.error);
+    unsigned due = model_sample_call(&t->model, call, &t->scratch, &answer);
+    int code = sample_check_once(t->kit.store, call, &t->kit.scratch, &t->kit.error);
     if (!trial_agree(t, "confirm", due, code)) return;
     bool has =
-        take_plan_confirm(t->kit.store, take, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
-    trial_expect(t, "confirm", has, model_confirm(&t->model, take));
+        sample_plan_confirm(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
+    trial_expect(t, "confirm", has, model_confirm(&t->model, call));
     if (!has) return;
     store_apply(t->kit.store, &op);
-    if (n) trial_retire(t, take->partition, seqs, n);
+    if (n) trial_retire(t, call->partition, seqs, n);
 }
 
-void trial_step_take(struct trial *t) {
-    struct take take;
-    struct taken taken;
+void trial_step_sample(struct trial *t) {
+    struct sample_call call;
+    struct sampled sampled;
     struct model_answer answer;
-    trial_draw_take(t, &take);
+    trial_draw_call(t, &call);
     scratch_reset(&t->kit.scratch);
-    forget_with_store(t, take.partition);
-    if (take.finishes) step_done(t, &take);
-    if (take.once.holder.ptr) step_confirm(t, &take);
-    unsigned due = model_take(&t->model, &take, &t->scratch, &answer);
+    forget_with_store(t, call.partition);
+    if (call.finishes) step_done(t, &call);
+    if (call.once.holder.ptr) step_confirm(t, &call);
+    unsigned due = model_sample_call(&t->model, &call, &t->scratch, &answer);
     int code =
-        take_plan(t->kit.store, &take, t->kit.now_ms, &t->kit.scratch, &taken, &t->kit.error);
+        sample_plan(t->kit.store, &call, t->kit.now_ms, &t->kit.scratch, &sampled, &t->kit.error);
     if (!trial_agree(t, "take", due, code)) return;
-    model_check_taken(&t->model, &take, &answer, &taken, &t->scratch);
-    expect_again(t, &take, &taken);
-    if (!taken.changes) return;
-    size_t changed = store_apply(t->kit.store, &taken.op);
-    trial_expect(t, "taken", changed, taken.remembered ? 0 : answer.total);
-    model_took(&t->model, &take, &taken);
-    if (taken.n_settled || (!take.lease_ms && !taken.remembered))
-        trial_retire(t, take.partition, taken.settled, taken.n_settled);
+    model_check_sampled(&t->model, &call, &answer, &sampled, &t->scratch);
+    expect_again(t, &call, &sampled);
+    if (!sampled.changes) return;
+    size_t changed = store_apply(t->kit.store, &sampled.op);
+    trial_expect(t, "taken", changed, sampled.remembered ? 0 : answer.total);
+    model_sampled(&t->model, &call, &sampled);
+    if (sampled.n_settled || (!call.lease_ms && !sampled.remembered))
+        trial_retire(t, call.partition, sampled.settled, sampled.n_settled);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Requests out of decisions: what takes, leases, and says what a partition may hold. */
+/* Requests out of decisions: that sample, lease, and say what a partition may hold. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,59 +10,59 @@ static uint64_t below(struct trial *t, uint64_t n) {
 
 /* ---- TQ.SAMPLE ---------------------------------------------------------------------------- */
 
-static void draw_sampler(struct trial *t, struct take *take) {
+static void draw_sampler(struct trial *t, struct sample_call *call) {
     static const char *const names[] = {"sequential", "Group", "GROUP",  "lifo",
                                         "MAX",        "min",   "random", "Priority"};
     static const double exponents[] = {1, 2, 0.5, 0, -1};
     uint64_t by = below(t, sizeof(names) / sizeof(names[0]) + 1);
-    take->sampler = sampler_find(span_of_string(by ? names[by - 1] : "SEQUENTIAL"));
-    take->args = (struct sampler_args){.exponent = 1};
-    if (take->sampler->takes & SAMPLER_TAG) take->args.tag = trial_draw_tag(t);
-    if (by == 2) take->args.number = 1 + below(t, 4);
-    if (by == 2 && below(t, 4)) take->count *= take->args.number;
-    if (by == 3 && below(t, 4)) take->count *= 2 + t->flavour[0] % 3;
-    if (by == 8) take->args.exponent = exponents[below(t, 5)];
-    if (take->sampler->random) {
-        take->args.seed = below(t, 1000);
-        take->args.seeded = below(t, 2);
+    call->sampler = sampler_find(span_of_string(by ? names[by - 1] : "SEQUENTIAL"));
+    call->args = (struct sampler_args){.exponent = 1};
+    if (call->sampler->takes & SAMPLER_TAG) call->args.tag = trial_draw_tag(t);
+    if (by == 2) call->args.number = 1 + below(t, 4);
+    if (by == 2 && below(t, 4)) call->count *= call->args.number;
+    if (by == 3 && below(t, 4)) call->count *= 2 + t->flavour[0] % 3;
+    if (by == 8) call->args.exponent = exponents[below(t, 5)];
+    if (call->sampler->random) {
+        call->args.seed = below(t, 1000);
+        call->args.seeded = below(t, 2);
     }
 }
 
-static void draw_balanced(struct trial *t, struct take *take) {
-    take->sampler = sampler_find(SPAN_LITERAL("Balanced"));
-    take->args = (struct sampler_args){
+static void draw_balanced(struct trial *t, struct sample_call *call) {
+    call->sampler = sampler_find(SPAN_LITERAL("Balanced"));
+    call->args = (struct sampler_args){
         .tag = trial_draw_tag(t), .ranks = 1 + below(t, 4), .exponent = 1, .groups = below(t, 2)};
-    if (take->args.groups && below(t, 2)) take->args.number = 1 + below(t, 4);
-    if (take->args.number && below(t, 8)) take->count *= take->args.number;
-    if (take->args.groups && !take->args.number && below(t, 8))
-        take->count *= 2 + t->flavour[0] % 3;
-    if (trial_rarely(t)) take->args.ranks = below(t, 2) * 65537;
-    if (trial_rarely(t)) take->count = (UINT64_C(1) << 32) - below(t, 2);
+    if (call->args.groups && below(t, 2)) call->args.number = 1 + below(t, 4);
+    if (call->args.number && below(t, 8)) call->count *= call->args.number;
+    if (call->args.groups && !call->args.number && below(t, 8))
+        call->count *= 2 + t->flavour[0] % 3;
+    if (trial_rarely(t)) call->args.ranks = below(t, 2) * 65537;
+    if (trial_rarely(t)) call->count = (UINT64_C(1) << 32) - below(t, 2);
 }
 
 /* COUNT, sampler, WHERE. */
-static void draw_what(struct trial *t, struct take *take) {
-    take->count = 1 + below(t, below(t, 4) ? 5 : t->shape.keys);
-    take->where = (struct where){0};
-    if (below(t, 3) == 0) take->where = trial_draw_where(t, 2);
-    if (take->ranked && below(t, 2))
-        draw_balanced(t, take);
+static void draw_what(struct trial *t, struct sample_call *call) {
+    call->count = 1 + below(t, below(t, 4) ? 5 : t->shape.keys);
+    call->where = (struct where){0};
+    if (below(t, 3) == 0) call->where = trial_draw_where(t, 2);
+    if (call->ranked && below(t, 2))
+        draw_balanced(t, call);
     else
-        draw_sampler(t, take);
-    if (trial_rarely(t)) take->count = (UINT64_C(1) << 32) + below(t, 2);
+        draw_sampler(t, call);
+    if (trial_rarely(t)) call->count = (UINT64_C(1) << 32) + below(t, 2);
 }
 
-static struct span describe(struct trial *t, const struct take *take) {
-    const struct sampler_args *args = &take->args;
+static struct span describe(struct trial *t, const struct sample_call *call) {
+    const struct sampler_args *args = &call->args;
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
-    fprintf(out, "%llu %s %.*s %llu %d %llu %g", (unsigned long long)take->count,
-            take->sampler->name, SPAN_ARG(args->tag), (unsigned long long)args->ranks, args->groups,
+    fprintf(out, "%llu %s %.*s %llu %d %llu %g", (unsigned long long)call->count,
+            call->sampler->name, SPAN_ARG(args->tag), (unsigned long long)args->ranks, args->groups,
             (unsigned long long)args->number, args->exponent);
     if (args->seeded) fprintf(out, " seed %llu", (unsigned long long)args->seed);
-    for (size_t i = 0; i < take->where.n; i++) {
-        const struct where_condition *c = &take->where.conditions[i];
+    for (size_t i = 0; i < call->where.n; i++) {
+        const struct where_condition *c = &call->where.conditions[i];
         fprintf(out, " where %.*s %d ", SPAN_ARG(c->tag), c->operator);
         fwrite(c->value.ptr, 1, c->value.len, out);
     }
@@ -73,88 +73,89 @@ static struct span describe(struct trial *t, const struct take *take) {
     return span_of(copy, len);
 }
 
-/* Which batch: one that was decided, as often as not. Numbers go up with the walk, and some come again late. */
-static void draw_batch(struct trial *t, struct take *take) {
-    const struct model_partition *p = model_find(&t->model, take->partition);
-    take->batch = below(t, 2) + (below(t, 8) ? t->steps / 20 : 0);
-    take->rank = below(t, 4);
+/* Which batch: one that was decided, as often as not. Numbers go up with the walk, and some come
+ * again late. */
+static void draw_batch(struct trial *t, struct sample_call *call) {
+    const struct model_partition *p = model_find(&t->model, call->partition);
+    call->batch = below(t, 2) + (below(t, 8) ? t->steps / 20 : 0);
+    call->rank = below(t, 4);
     if (!p || p->n_batches == 0 || below(t, 2)) return;
     const struct model_batch *batch = &p->batches[below(t, p->n_batches)];
-    take->task = p->tasks[batch->task];
-    take->batch = batch->batch;
-    if (below(t, 2)) take->rank = batch->rank;
+    call->task = p->tasks[batch->task];
+    call->batch = batch->batch;
+    if (below(t, 2)) call->rank = batch->rank;
 }
 
-/* A batch's number says what is asked for under it, so that ranks ask for the same; but for one that does not, now and
- * then. */
-static void draw_ranked(struct trial *t, struct take *take) {
-    take->ranked = true;
-    draw_batch(t, take);
+/* A batch's number says what is asked for under it, so that ranks ask for the same; but for one
+ * that does not, now and then. */
+static void draw_ranked(struct trial *t, struct sample_call *call) {
+    call->ranked = true;
+    draw_batch(t, call);
     if (below(t, 12)) {
         struct source kept = t->source;
-        t->source = source_of_seed(take->batch * 8 + t->flavour[1] % 8);
-        draw_what(t, take);
+        t->source = source_of_seed(call->batch * 8 + t->flavour[1] % 8);
+        draw_what(t, call);
         t->source = kept;
     } else {
-        draw_what(t, take);
+        draw_what(t, call);
     }
-    if (take->args.ranks) take->rank %= take->args.ranks;
-    if (trial_rarely(t)) take->rank = below(t, 2) ? UINT64_MAX : take->args.ranks;
-    take->how = describe(t, take);
-    take->finishes = take->batch > 0 && below(t, 3) == 0;
-    if (take->finishes) take->done = take->batch - 1 - (below(t, 4) ? 0 : below(t, take->batch));
-    if (take->sampler->random && !take->args.seeded) take->args.seed = below(t, 1000);
+    if (call->args.ranks) call->rank %= call->args.ranks;
+    if (trial_rarely(t)) call->rank = below(t, 2) ? UINT64_MAX : call->args.ranks;
+    call->how = describe(t, call);
+    call->finishes = call->batch > 0 && below(t, 3) == 0;
+    if (call->finishes) call->done = call->batch - 1 - (below(t, 4) ? 0 : below(t, call->batch));
+    if (call->sampler->random && !call->args.seeded) call->args.seed = below(t, 1000);
 }
 
-static void draw_holder(struct trial *t, struct take *take) {
+static void draw_holder(struct trial *t, struct sample_call *call) {
     static const char *const holders[] = {"", "127.0.0.1:4711", "trainer-0"};
-    take->holder = span_of_string(holders[below(t, 3)]);
-    take->lease_ms = trial_draw_ms(t);
+    call->holder = span_of_string(holders[below(t, 3)]);
+    call->lease_ms = trial_draw_ms(t);
 }
 
 /* As often as not the call that a holder sent last. */
-static void draw_once(struct trial *t, struct take *take) {
+static void draw_once(struct trial *t, struct sample_call *call) {
     static const char *const holders[] = {"a", "worker-1", "worker-22"};
-    const struct model_partition *p = model_find(&t->model, take->partition);
-    take->once = (struct op_once){.holder = span_of_string(holders[below(t, 3)]),
+    const struct model_partition *p = model_find(&t->model, call->partition);
+    call->once = (struct op_once){.holder = span_of_string(holders[below(t, 3)]),
                                   .number = below(t, 4),
                                   .request = {trial_rarely(t), 7}};
     if (!p || p->n_onces == 0 || below(t, 8) == 0) return;
     const struct model_once *once = &p->onces[below(t, p->n_onces)];
-    take->once.holder = once->holder;
-    take->once.number = once->number + below(t, 2);
-    if (trial_rarely(t)) take->once.number--;
+    call->once.holder = once->holder;
+    call->once.number = once->number + below(t, 2);
+    if (trial_rarely(t)) call->once.number--;
 }
 
 /* Those that some sample has, as a rule. */
-static void draw_fields(struct trial *t, struct take *take) {
-    const struct model_partition *p = model_find(&t->model, take->partition);
+static void draw_fields(struct trial *t, struct sample_call *call) {
+    const struct model_partition *p = model_find(&t->model, call->partition);
     struct span *fields = scratch_alloc(&t->scratch, 2, sizeof(*fields));
-    take->n_fields = below(t, 4) ? 1 : 2;
-    for (size_t i = 0; i < take->n_fields; i++) fields[i] = trial_draw_field(t);
-    take->fields = fields;
+    call->n_fields = below(t, 4) ? 1 : 2;
+    for (size_t i = 0; i < call->n_fields; i++) fields[i] = trial_draw_field(t);
+    call->fields = fields;
     if (!p || p->n == 0 || below(t, 8) == 0) return;
     const struct model_sample *sample = p->samples[below(t, p->n)];
     size_t n = 0, first = below(t, p->fields.n + 1);
-    for (size_t i = 0; i < p->fields.n && n < take->n_fields; i++) {
+    for (size_t i = 0; i < p->fields.n && n < call->n_fields; i++) {
         size_t at = (first + i) % p->fields.n;
         if (sample->fields[at].produced) fields[n++] = p->fields.all[at].name;
     }
 }
 
-void trial_draw_take(struct trial *t, struct take *take) {
-    *take = (struct take){.partition = trial_draw_partition(t), .task = trial_draw_task(t)};
+void trial_draw_call(struct trial *t, struct sample_call *call) {
+    *call = (struct sample_call){.partition = trial_draw_partition(t), .task = trial_draw_task(t)};
     uint64_t kind = below(t, 8);
     if (kind < 3)
-        draw_ranked(t, take);
+        draw_ranked(t, call);
     else
-        draw_what(t, take);
-    if (kind == 3 && trial_rarely(t)) draw_balanced(t, take);
-    if (kind == 4) take->keep = true;
-    if (kind == 5 || kind == 6) draw_holder(t, take);
-    if (!take->ranked && !take->keep && below(t, 2)) draw_once(t, take);
-    take->at_least = below(t, 2) ? take->count : 1 + below(t, below(t, 2) ? take->count : 1);
-    draw_fields(t, take);
+        draw_what(t, call);
+    if (kind == 3 && trial_rarely(t)) draw_balanced(t, call);
+    if (kind == 4) call->keep = true;
+    if (kind == 5 || kind == 6) draw_holder(t, call);
+    if (!call->ranked && !call->keep && below(t, 2)) draw_once(t, call);
+    call->at_least = below(t, 2) ? call->count : 1 + below(t, below(t, 2) ? call->count : 1);
+    draw_fields(t, call);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */
