@@ -1,4 +1,4 @@
-/* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were handed out for a time. */
+/* TQ.ACK, TQ.NACK, TQ.EXTEND, TQ.LEASES: what becomes of samples that were delivered for a time. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>

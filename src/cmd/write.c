@@ -84,10 +84,10 @@ static uint64_t write_waiting_gains(struct client *c, const void *request, const
         return op->put.n_new || (p->bounds->bytes && op->put.n_columns) ? WAITER_ALL : 0;
     case OP_SAMPLE:
     case OP_ACK: return p->bounds->ahead ? WAITER_ALL : 0;
-    case OP_HAND:
+    case OP_DELIVER:
     case OP_DONE:
     case OP_CONFIRM:
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK:
     case OP_EXTEND: return 0;
     default: return WAITER_ALL;

@@ -289,11 +289,11 @@ static int decode_body(struct decoder *d, struct op *op) {
     switch (op->kind) {
     case OP_PUT: return decode_put(d, &op->put);
     case OP_SAMPLE:
-    case OP_HAND:
+    case OP_DELIVER:
     case OP_DONE:
     case OP_CONFIRM:
     case OP_ACK:
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK:
     case OP_EXTEND:
     case OP_RESET:

@@ -232,11 +232,11 @@ void opcodec_encode(const struct store *s, const struct op *op, struct opcodec_o
     switch (op->kind) {
     case OP_PUT: encode_put(s, op, out); return;
     case OP_SAMPLE:
-    case OP_HAND:
+    case OP_DELIVER:
     case OP_DONE:
     case OP_CONFIRM:
     case OP_ACK:
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK:
     case OP_EXTEND:
     case OP_RESET:

@@ -54,7 +54,7 @@ struct eventlog_lease {
     struct quoted holder;
 };
 
-/* The time of a lease is over, and its OP_RELEASE is about to be committed: what is gone then. */
+/* The time of a lease is over, and its OP_EXPIRE is about to be committed: what is gone then. */
 void eventlog_note_lease(const struct server *s, const struct op *op, struct eventlog_lease *out);
 
 /* It was committed, and so many samples came back. */

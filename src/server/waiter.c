@@ -248,7 +248,7 @@ static void entry_gain(void *context, struct filter_entry *entry) {
  * which a COUNT may be no multiple. */
 static bool waiting_concerns_all(struct wait_partition *p, const struct partition *data,
                                  const struct op *op) {
-    bool is_release = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    bool is_release = op->kind == OP_EXPIRE || op->kind == OP_NACK;
     bool is_resized = data->groups->size != p->group_size;
     p->group_size = data->groups->size;
     return partition_is_ended(data) || (is_release && op->select.all) || op->kind == OP_DONE ||
@@ -259,7 +259,7 @@ static bool waiting_concerns_all(struct wait_partition *p, const struct partitio
  * conditions only about samples that meet one of these. */
 static void waiting_ask(struct server *s, struct wait_partition *p, const struct op *op) {
     const struct partition *data = store_find(s->store, p->name);
-    bool is_put = op->kind == OP_PUT, is_release = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    bool is_put = op->kind == OP_PUT, is_release = op->kind == OP_EXPIRE || op->kind == OP_NACK;
     struct wait_queue *q;
     p->ops++;
     if (!data || waiting_concerns_all(p, data, op)) {

@@ -10,7 +10,7 @@ static uint64_t waiter_samples_of(const struct server *s, const struct op *op) {
     if (!p || partition_is_ended(p)) return WAITER_ALL;
     switch (op->kind) {
     case OP_PUT: return op->put.n;
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK: return op->select.n;
     case OP_SAMPLE:
     case OP_ACK:

@@ -185,13 +185,13 @@ size_t apply_to_partition(struct leases *leases, struct partition *p, const stru
     switch (op->kind) {
     case OP_PUT: return apply_put(p, op);
     case OP_SAMPLE: return apply_sample(leases, p, op);
-    case OP_HAND:
-        ranks_hand(&partition_task(p, op->select.task)->ranks, op->select.rank.rank,
-                   op->select.rank.batch);
+    case OP_DELIVER:
+        ranks_deliver(&partition_task(p, op->select.task)->ranks, op->select.rank.rank,
+                      op->select.rank.batch);
         return 0;
     case OP_DONE: apply_done(p, &op->select); return 0;
     case OP_ACK: return lease_ack(leases, p, &op->select);
-    case OP_RELEASE: return lease_release(leases, p, &op->select);
+    case OP_EXPIRE: return lease_expire(leases, p, &op->select);
     case OP_CONFIRM: once_confirm(leases, p, &op->select.once); return 0;
     case OP_NACK: return lease_nack(leases, p, &op->select);
     case OP_EXTEND: return lease_extend(leases, p, &op->select);

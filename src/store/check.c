@@ -134,7 +134,8 @@ static int check_sample(const struct store *s, const struct partition *p, const 
     return failed ? failed : check_once(p, op, e);
 }
 
-static int check_hand(const struct partition *p, const struct op_select *select, struct error *e) {
+static int check_deliver(const struct partition *p, const struct op_select *select,
+                         struct error *e) {
     const struct task *task = partition_task(p, select->task);
     const struct op_rank *rank = &select->rank;
     if (task && rank->given && ranks_find(&task->ranks, rank->rank, rank->batch)) return 0;
@@ -191,7 +192,7 @@ static int check_lease(const struct partition *p, const struct op *op, struct sc
     if (!lease)
         return error_set(e, ERROR_NOLEASE, "task %s has no lease %llu", QUOTE(select->task),
                          (unsigned long long)select->lease.id);
-    bool gives_back = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    bool gives_back = op->kind == OP_EXPIRE || op->kind == OP_NACK;
     if (op->kind == OP_NACK && !select->all) {
         int failed = check_nack(p, lease, select, e);
         if (failed) return failed;
@@ -240,11 +241,11 @@ static int check_present(const struct partition *p, const struct op *op, struct 
     if (!p) return error_set(e, ERROR_NOPART, "no partition %s", QUOTE(op->partition));
     switch (op->kind) {
     case OP_SAMPLE: return check_sample(s, p, op, scratch, e);
-    case OP_HAND: return check_hand(p, select, e);
+    case OP_DELIVER: return check_deliver(p, select, e);
     case OP_DONE: return check_done(p, select, e);
     case OP_CONFIRM: return check_confirm(p, &select->once, e);
     case OP_ACK:
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK:
     case OP_EXTEND: return check_lease(p, op, scratch, e);
     case OP_CLEAR: return check_alive(p, select, e);

@@ -365,7 +365,7 @@ static bool dump_shares_how(const struct rank_at *before, const struct rank_at *
 static void dump_batch(struct dump *d, const struct rank_at *at, bool shared) {
     pack_varint(&d->head, at->rank);
     pack_varint(&d->head, at->batch_number);
-    pack_u8(&d->head, (uint8_t)((at->batch->handed ? SECTION_RANK_HANDED : 0) |
+    pack_u8(&d->head, (uint8_t)((at->batch->delivered ? SECTION_RANK_DELIVERED : 0) |
                                 (shared ? SECTION_RANK_SHARED : 0)));
     if (!shared) pack_span(&d->head, rank_batch_how(at->batch));
     dump_seqs(d, at->batch->seqs, at->batch->n);

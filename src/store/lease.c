@@ -217,7 +217,7 @@ bool lease_plan_expiry(const struct store *s, int64_t now_ms, struct op *op) {
     if (!leases->count || leases->heap[0]->ends_ms > now_ms) return false;
     const struct lease *lease = leases->heap[0];
     *op = (struct op){
-        .kind = OP_RELEASE,
+        .kind = OP_EXPIRE,
         .partition = lease->partition->name,
         .now_ms = now_ms,
         .select = {.all = true,
@@ -325,7 +325,7 @@ static void lease_settle(struct leases *leases, struct lease *lease,
         lease_forget_released(leases, lease);
 }
 
-size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select) {
+size_t lease_expire(struct leases *leases, struct partition *p, const struct op_select *select) {
     struct lease *lease = lease_of(p, select);
     size_t released = lease_give_back(lease, select);
     lease_settle(leases, lease, select);

@@ -1,11 +1,12 @@
-/* Leases: samples handed out until they are acknowledged, or until time runs out.
+/* Leases: samples delivered until they are acknowledged, or until time runs out.
  *
- * A leased sample is neither left for its task nor consumed by it. TQ.ACK consumes it; TQ.NACK and the end of the
- * time give it back, and then it stands where it stood. A lease belongs to no connection: it survives its client.
- * Time ends nothing by itself: whoever drives the store asks lease_plan_expiry for what is due and applies the op.
+ * A leased sample is neither left for its task nor consumed by it. TQ.ACK consumes it; TQ.NACK and
+ * the end of the time give it back, and then it stands where it stood. A lease belongs to no
+ * connection: it survives its client. Time ends nothing by itself: whoever drives the store asks
+ * lease_plan_expiry for what is due and applies the op.
  *
- * All leases of a store wait in one binary heap, the earliest end first. Ids are the store's, never reused, so an
- * acknowledgement that comes late meets no other lease. */
+ * All leases of a store wait in one binary heap, the earliest end first. Ids are the store's, never
+ * reused, so an acknowledgement that comes late meets no other lease. */
 #ifndef TQ_STORE_LEASE_H
 #define TQ_STORE_LEASE_H
 
@@ -36,7 +37,7 @@ struct lease {
     struct task *task;
     struct span holder;        /* the client that got it, for people; owned */
     int64_t given_ms, ends_ms; /* on the clock of op.now_ms */
-    uint64_t *seqs; /* as handed out; those cleared or given back meanwhile are no longer leased */
+    uint64_t *seqs; /* as delivered; those cleared or given back meanwhile are no longer leased */
     size_t n;
     size_t place; /* in the heap */
 };
@@ -92,7 +93,7 @@ int lease_plan_nack(const struct store *s, const struct lease_request *request, 
 int lease_plan_extend(const struct store *s, const struct lease_request *request, int64_t lease_ms,
                       int64_t now_ms, struct op *op, struct error *e);
 
-/* An OP_RELEASE of a lease whose time is over; false when there is none. */
+/* An OP_EXPIRE of a lease whose time is over; false when there is none. */
 bool lease_plan_expiry(const struct store *s, int64_t now_ms, struct op *op);
 
 /* The end of a lease of so many milliseconds, however many. */
@@ -105,7 +106,7 @@ static inline int64_t lease_end(int64_t now_ms, int64_t lease_ms) {
 size_t lease_give(struct leases *leases, struct partition *p, struct task *task,
                   const struct op *op);
 size_t lease_ack(struct leases *leases, struct partition *p, const struct op_select *select);
-size_t lease_release(struct leases *leases, struct partition *p, const struct op_select *select);
+size_t lease_expire(struct leases *leases, struct partition *p, const struct op_select *select);
 size_t lease_nack(struct leases *leases, struct partition *p, const struct op_select *select);
 size_t lease_extend(struct leases *leases, struct partition *p, const struct op_select *select);
 

@@ -50,12 +50,12 @@ static int load_batch(struct load *l, struct task *task, struct load_block *bloc
     int failed = load_seqs(l, u, &seqs, &load.n, e);
     if (failed) return failed;
     if (!fits || !span_equal(how, block->how)) load_end_block(task, block);
-    if (flags > (SECTION_RANK_HANDED | SECTION_RANK_SHARED) || (shared && !fits) ||
+    if (flags > (SECTION_RANK_DELIVERED | SECTION_RANK_SHARED) || (shared && !fits) ||
         ranks_find(&task->ranks, load.rank, batch))
         return load_bad(l, e, "task %s: batch %llu of rank %llu comes twice or makes no sense",
                         QUOTE(task->name), U(batch), U(load.rank));
     load.seqs = seqs;
-    load.handed = flags & SECTION_RANK_HANDED;
+    load.delivered = flags & SECTION_RANK_DELIVERED;
     block->batch = batch;
     block->how = how;
     block->loads[block->n++] = load;

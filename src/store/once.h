@@ -40,7 +40,7 @@ struct once {
     struct task *task;          /* of the last call that got a batch */
     struct checksum128 request; /* of the other arguments of the call with that number */
     uint64_t lease;             /* that it got; 0: none */
-    uint64_t *seqs;             /* that it consumed, as handed out; some may be cleared; owned */
+    uint64_t *seqs;             /* that it consumed, as delivered; some may be cleared; owned */
     size_t n;
     int64_t held_until_ms; /* 0: not held */
     uint32_t place;        /* in the table */

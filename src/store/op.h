@@ -27,9 +27,9 @@ struct partition;
 enum op_kind {
     OP_PUT,     /* samples are made or get cells, tags, groups */
     OP_SAMPLE,  /* a task consumes samples, or leases them */
-    OP_HAND,    /* a rank fetches a batch that was decided before */
+    OP_DELIVER, /* a rank fetches a batch that was decided before */
     OP_ACK,     /* leased samples are consumed */
-    OP_RELEASE, /* leased samples come back: the lease ran out */
+    OP_EXPIRE,  /* leased samples come back: the lease ran out */
     OP_EXTEND,  /* a lease ends later */
     OP_RESET,   /* samples become unconsumed */
     OP_CLEAR,   /* samples go */
@@ -81,7 +81,7 @@ struct op_once {
     int64_t held_until_ms;      /* OP_SAMPLE: samples that were consumed; 0 with a lease */
 };
 
-/* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_HAND) got of what was decided. OP_DONE:
+/* What a TQ.SAMPLE with RANK and BATCH decided, or (OP_DELIVER) got of what was decided. OP_DONE:
  * `batch` is the last one that the rank is done with. */
 struct op_rank {
     bool given;
@@ -92,10 +92,10 @@ struct op_rank {
     const size_t *shares;
 };
 
-/* OP_SAMPLE, OP_HAND, OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE,
+/* OP_SAMPLE, OP_DELIVER, OP_ACK, OP_EXPIRE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE,
  * OP_DONE, OP_CONFIRM: which samples. */
 struct op_select {
-    /* Every sample of the partition (OP_ACK, OP_RELEASE, OP_NACK: of the lease, which has n): seqs
+    /* Every sample of the partition (OP_ACK, OP_EXPIRE, OP_NACK: of the lease, which has n): seqs
      * is not read. */
     bool all;
     size_t n;

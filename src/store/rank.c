@@ -272,10 +272,11 @@ void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const stru
     struct rank_block *block = ranks_make_block(ranks, loads[0].rank, batch);
     for (size_t i = 0; i < n; seqs += loads[i++].n) {
         if (loads[i].n) memcpy(seqs, loads[i].seqs, loads[i].n * sizeof(*seqs));
-        ranks_set(
-            ranks, block, loads[i].rank,
-            (struct rank_batch){
-                .decision = decision, .seqs = seqs, .n = loads[i].n, .handed = loads[i].handed});
+        ranks_set(ranks, block, loads[i].rank,
+                  (struct rank_batch){.decision = decision,
+                                      .seqs = seqs,
+                                      .n = loads[i].n,
+                                      .delivered = loads[i].delivered});
     }
 }
 
@@ -288,7 +289,7 @@ static void ranks_add_slices(struct ranks *ranks, const struct op_select *select
         loads[rank - first] = (struct rank_load){.rank = rank,
                                                  .seqs = select->seqs + shares[rank],
                                                  .n = shares[rank + 1] - shares[rank],
-                                                 .handed = rank == select->rank.rank};
+                                                 .delivered = rank == select->rank.rank};
     ranks_load(ranks, select->rank.batch, select->rank.how, loads, end - first);
 }
 
@@ -308,9 +309,9 @@ void ranks_remember(struct ranks *ranks, const struct partition *p,
     }
 }
 
-void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch) {
+void ranks_deliver(struct ranks *ranks, uint64_t rank, uint64_t batch) {
     struct rank_batch *found = ranks_find(ranks, rank, batch);
-    found->handed = true;
+    found->delivered = true;
 }
 
 /* Batches of the block that lose their last living sample go, the others move up. */

@@ -29,10 +29,10 @@ struct rank_decision;
 
 struct rank_batch {
     struct rank_decision *decision; /* shared with others of its block */
-    uint64_t *seqs;                 /* as handed out; some may have been cleared since */
+    uint64_t *seqs;                 /* as delivered; some may have been cleared since */
     size_t n;
     uint8_t place; /* of its rank in its block */
-    bool handed;   /* its rank has fetched it */
+    bool delivered; /* its rank has fetched it */
 };
 
 /* At least one batch, ranks ascending. */
@@ -100,7 +100,7 @@ size_t ranks_list_unfinished(const struct ranks *ranks, uint64_t rank, uint64_t 
  * due. */
 void ranks_remember(struct ranks *ranks, const struct partition *p, const struct op_select *select);
 
-void ranks_hand(struct ranks *ranks, uint64_t rank, uint64_t batch);
+void ranks_deliver(struct ranks *ranks, uint64_t rank, uint64_t batch);
 
 /* The samples (ascending) are not consumed any more: they leave their batches, and a batch that
  * loses its last living sample so is forgotten. Time: all that is remembered, once. */
@@ -115,7 +115,7 @@ struct rank_load {
     uint64_t rank;
     const uint64_t *seqs;
     size_t n;
-    bool handed;
+    bool delivered;
 };
 
 /* Remembers the batches of up to RANK_BLOCK ranks of one block, ascending and at least one, in

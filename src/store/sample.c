@@ -81,10 +81,10 @@ static void sample_remembered(const struct sample_call *call, const struct parti
                               const struct rank_batch *batch, int64_t now_ms,
                               struct scratch *scratch, struct sampled *out) {
     sample_living(p, NULL, batch->seqs, batch->n, scratch, out);
-    out->changes = !batch->handed;
+    out->changes = !batch->delivered;
     out->settled = out->seqs;
     out->op = (struct op){
-        .kind = OP_HAND,
+        .kind = OP_DELIVER,
         .partition = call->partition,
         .now_ms = now_ms,
         .select = {.task = call->task,
@@ -374,7 +374,7 @@ static bool sample_is_untouched(const struct sample_call *call, const struct op 
     case OP_EXTEND:
         if (task && task->leased) return true;
         /* fall through */
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK: return !span_equal(op->select.task, call->task);
     default: return false;
     }
@@ -398,7 +398,7 @@ uint64_t sample_gains(const struct store *s, const struct sample_call *call, con
     if (!p) return SAMPLE_EVERYTHING;
     if (sample_is_untouched(call, op, task)) return 0;
     if (sample_is_ending(call, p, op)) return SAMPLE_EVERYTHING;
-    bool returns = op->kind == OP_RELEASE || op->kind == OP_NACK;
+    bool returns = op->kind == OP_EXPIRE || op->kind == OP_NACK;
     if (op->kind != OP_PUT && !returns) return 0;
     if (returns && op->select.all) return call->sampler->gain ? SAMPLE_EVERYTHING : op->select.n;
 

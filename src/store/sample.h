@@ -52,7 +52,7 @@ struct sample_call {
 };
 
 enum sample_outcome {
-    SAMPLE_BATCH, /* `seqs` are to be handed out */
+    SAMPLE_BATCH, /* `seqs` are to be delivered */
     SAMPLE_WAIT,  /* not enough yet */
     SAMPLE_SCAN,  /* the limit of evaluations was reached: see ready_is_cut() */
     SAMPLE_WALK,  /* it was reached in the walk of an index: try again, with sampled.walk */

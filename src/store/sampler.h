@@ -19,7 +19,8 @@ enum { SAMPLER_RANKS_MAX = 65536 };
 
 /* The batch being put together. */
 struct picks {
-    uint64_t *seqs; /* in scratch, room for `room`: the batch, in the order it is handed out */
+    /* in scratch, room for `room`: the batch, in the order in which it is delivered */
+    uint64_t *seqs;
     size_t n, room;
     size_t left; /* samples in units that were found and left out again: too few for all ranks */
     /* in scratch, from samplers with ranks: rank r has seqs[shares[r]] to seqs[shares[r + 1] - 1],

@@ -45,7 +45,7 @@ enum section_lengths {
 };
 
 /* Bits of a batch in RANKS. SHARED: the batch has the fingerprint of the one before it. */
-enum { SECTION_RANK_HANDED = 1, SECTION_RANK_SHARED = 2 };
+enum { SECTION_RANK_DELIVERED = 1, SECTION_RANK_SHARED = 2 };
 
 /* Bits of a PARTITION. */
 enum { SECTION_EXPECTED = 1, SECTION_SEALED = 2 };

@@ -39,7 +39,7 @@ void store_on_change(struct store *s, void (*hook)(void *context, const struct o
 
 /* Do what the op says. The op has been planned against the present state, or was applied before to
  * a store in the same state. Returns how many samples it changed: new ones (OP_PUT), consumed or
- * leased (OP_SAMPLE, OP_ACK), given back (OP_RELEASE, OP_NACK), held (OP_EXTEND), unconsumed
+ * leased (OP_SAMPLE, OP_ACK), given back (OP_EXPIRE, OP_NACK), held (OP_EXTEND), unconsumed
  * (OP_RESET), touched (OP_CLEAR, OP_ERASE), dropped and adopted partitions (OP_DROP, OP_ADOPT),
  * else 0. */
 size_t store_apply(struct store *s, const struct op *op);

@@ -7,8 +7,8 @@
 #include "tools/json.h"
 
 static const char *const kinds[] = {
-    [OP_PUT] = "put",         [OP_SAMPLE] = "take",   [OP_HAND] = "hand",     [OP_ACK] = "ack",
-    [OP_RELEASE] = "release", [OP_EXTEND] = "extend", [OP_RESET] = "reset",   [OP_CLEAR] = "clear",
+    [OP_PUT] = "put",         [OP_SAMPLE] = "take",   [OP_DELIVER] = "hand",  [OP_ACK] = "ack",
+    [OP_EXPIRE] = "release",  [OP_EXTEND] = "extend", [OP_RESET] = "reset",   [OP_CLEAR] = "clear",
     [OP_ERASE] = "erase",     [OP_DEFINE] = "define", [OP_EXPECT] = "expect", [OP_SEAL] = "seal",
     [OP_DROP] = "drop",       [OP_ADOPT] = "adopt",   [OP_DONE] = "done",     [OP_NACK] = "nack",
     [OP_CONFIRM] = "confirm",

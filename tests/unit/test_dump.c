@@ -287,8 +287,8 @@ static void test_batches_of_ranks(void **state) {
     struct kit *copy = copy_of(k);
     const struct ranks *ranks = &partition_task(kit_partition(copy, "p"), SPAN_LITERAL("t"))->ranks;
     assert_int_equal(ranks->n, 6);
-    assert_false(ranks_find(ranks, 0, 8)->handed);
-    assert_false(ranks_find(ranks, 2, 8)->handed);
+    assert_false(ranks_find(ranks, 0, 8)->delivered);
+    assert_false(ranks_find(ranks, 2, 8)->delivered);
     sample_rank(k, 2, 8, 3);
     sample_rank(k, 2, 7, 3);
     sample_rank(k, 0, 9, 3);

@@ -199,12 +199,12 @@ static void test_taking(void **state) {
     assert_int_equal(sampled.op.kind, OP_SAMPLE);
     balanced.rank = 2;
     sampled = call(pair, "BALANCED", balanced);
-    assert_int_equal(sampled.op.kind, OP_HAND);
+    assert_int_equal(sampled.op.kind, OP_DELIVER);
     const struct partition *there = store_find(pair->replay.to, S("p"));
     const struct ranks *ranks = &partition_task(there, S("task"))->ranks;
     assert_int_equal(ranks->n, 4);
-    assert_true(ranks_find(ranks, 2, 2)->handed);
-    assert_false(ranks_find(ranks, 0, 2)->handed);
+    assert_true(ranks_find(ranks, 2, 2)->delivered);
+    assert_false(ranks_find(ranks, 0, 2)->delivered);
     assert_true(span_equal(rank_batch_how(ranks_find(ranks, 2, 2)), S("how")));
 }
 

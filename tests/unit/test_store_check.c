@@ -399,7 +399,7 @@ static void test_ranks(void **state) {
     struct kit *k = *state;
     size_t shares[] = {0, 2, 4};
     fill(k);
-    struct op op = select_op(OP_HAND);
+    struct op op = select_op(OP_DELIVER);
     op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
     refuse(k, &op, "task 'task' has no batch 7 of rank 1");
     op = select_op(OP_SAMPLE);
@@ -418,7 +418,7 @@ static void test_ranks(void **state) {
     refuse(k, &op, "lease 1 is for a rank");
     op.select.lease.id = 0;
     store_apply(k->store, &op);
-    op = select_op(OP_HAND);
+    op = select_op(OP_DELIVER);
     op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
     accept(k, &op);
     op.select.rank.given = false;
@@ -506,7 +506,7 @@ static void test_leases(void **state) {
     accept(k, &op);
     store_apply(k->store, &op);
 
-    op = select_op(OP_RELEASE);
+    op = select_op(OP_EXPIRE);
     op.select.lease.id = 1;
     accept(k, &op);
     op.select.seqs = others, op.select.n = 2;
@@ -519,7 +519,7 @@ static void test_leases(void **state) {
     op.select.n = 1;
     store_apply(k->store, &op);
     refuse(k, &op, "lease 1: a NACK 2 that was applied before");
-    static const enum op_kind of_all[] = {OP_ACK, OP_RELEASE, OP_NACK, OP_EXTEND};
+    static const enum op_kind of_all[] = {OP_ACK, OP_EXPIRE, OP_NACK, OP_EXTEND};
     for (size_t i = 0; i < COUNT(of_all); i++) {
         op = select_op(of_all[i]);
         op.select.n = 3;

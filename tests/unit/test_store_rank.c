@@ -221,7 +221,7 @@ static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
         assert_true(span_equal(rank_batch_how(batch), call.how));
         assert_int_equal(batch->n, 1);
         assert_int_equal(batch->seqs[0], ranks_find(ranks_of(k), rank, 7)->seqs[0]);
-        assert_true(batch->handed == (rank == 0));
+        assert_true(batch->delivered == (rank == 0));
     }
     tape_free(&tape);
     kit_close(&copy);
@@ -305,7 +305,7 @@ static void test_a_shared_fingerprint_has_to_be_of_the_block(void **state) {
                 ranks_find(ranks_of(&copy), good[i][j].rank, good[i][j].batch);
             const char *how = good[i][j].how ? good[i][j].how : good[i][0].how;
             assert_true(span_equal(rank_batch_how(batch), span_of_string(how)));
-            assert_true(batch->handed == (good[i][j].flags & 1));
+            assert_true(batch->delivered == (good[i][j].flags & 1));
         }
         kit_close(&copy);
     }

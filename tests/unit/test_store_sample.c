@@ -357,7 +357,7 @@ static void test_a_change_counts_as_far_as_it_is_of_use(void **state) {
     assert_string_equal(next(k, "t", 2), "ab");
     assert_int_equal(gains(k, &call, OP_PUT, "abcd"), 0); /* it has consumed b */
     call.where.n = 0;
-    assert_int_equal(gains(k, &call, OP_RELEASE, "abc"), 1);
+    assert_int_equal(gains(k, &call, OP_EXPIRE, "abc"), 1);
     assert_int_equal(gains(k, &call, OP_SAMPLE, "abc"), 0);
 }
 

@@ -81,7 +81,7 @@ static void caller_gains(struct caller *c, uint64_t gains) {
 static uint64_t changed_by(const struct op *op) {
     switch (op->kind) {
     case OP_PUT: return op->put.n;
-    case OP_RELEASE:
+    case OP_EXPIRE:
     case OP_NACK: return op->select.n;
     case OP_SAMPLE: return op->select.rank.given ? UINT64_MAX : 0;
     case OP_ACK: return 0;

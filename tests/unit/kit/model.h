@@ -95,7 +95,7 @@ struct model_batch {
     size_t task;
     uint64_t rank, batch;
     struct span how; /* owned */
-    bool handed;
+    bool delivered;
     uint64_t *seqs; /* owned */
     size_t n;
 };

@@ -44,7 +44,7 @@ static void check_batch(const struct partition *p, const struct model_batch *bat
     if (!b && may_lack) return;
     EXPECT(b && rank_batch_lives(b, p) == (batch->n > 0), "batch %llu", U(batch->batch));
     EXPECT(span_equal(rank_batch_how(b), batch->how), "batch %llu", U(batch->batch));
-    EXPECT(b->handed == batch->handed, "batch %llu", U(batch->batch));
+    EXPECT(b->delivered == batch->delivered, "batch %llu", U(batch->batch));
     for (size_t i = 0; i < b->n; i++) {
         if (!partition_alive(p, b->seqs[i])) continue;
         EXPECT(n < batch->n && b->seqs[i] == batch->seqs[n], "batch %llu", U(batch->batch));

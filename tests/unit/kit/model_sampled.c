@@ -181,7 +181,7 @@ void model_check_sampled(struct model *m, const struct sample_call *call,
         struct model_batch *batch =
             model_batch(p, model_task(p, call->task), call->rank, call->batch);
         EXPECT(!memcmp(sampled->seqs, answer->seqs, answer->n * sizeof(*answer->seqs)), "again");
-        EXPECT(sampled->changes == !batch->handed, "handed: %d", batch->handed);
+        EXPECT(sampled->changes == !batch->delivered, "handed: %d", batch->delivered);
         return;
     }
     const struct op_select *select = &sampled->op.select;
@@ -213,7 +213,7 @@ static void remember(struct model_partition *p, size_t task, const struct sample
         .rank = rank,
         .batch = call->batch,
         .how = model_own(call->how),
-        .handed = rank == call->rank,
+        .delivered = rank == call->rank,
         .seqs = mem_dup(seqs, n * sizeof(*seqs)),
         .n = n,
     };
@@ -242,7 +242,7 @@ void model_sampled(struct model *m, const struct sample_call *call, const struct
     struct model_partition *p = model_find(m, call->partition);
     size_t task = model_make_task(p, call->task);
     if (sampled->remembered) {
-        model_batch(p, task, call->rank, call->batch)->handed = true;
+        model_batch(p, task, call->rank, call->batch)->delivered = true;
         return;
     }
     if (call->once.holder.ptr) model_once_sampled(p, task, &sampled->op);
