@@ -1,12 +1,13 @@
 /* Ops as bytes: what the log, and later replicas, are made of.
  *
- * An op is encoded right behind its application, from the store's change hook, and decoded, checked (store/check.h) and applied
- * where it is replayed. What is encoded depends on what the op means and on nothing else: how values came (one payload or
- * many items, lengths given or all equal) leaves no trace, so a replica that encodes what it applied gets the same bytes.
+ * An op is encoded right behind its application, from the store's change hook, and decoded, checked
+ * (store/check.h) and applied where it is replayed. What is encoded depends on what the op means
+ * and on nothing else: how values came (one payload or many items, lengths given or all equal)
+ * leaves no trace, so a replica that encodes what it applied gets the same bytes.
  *
- * Payload is not copied. After the op was applied its values lie in a chunk, in a row, and published bytes never change:
- * a column of OPCODEC_COPY_MAX bytes or more is referenced where it lies, under a pin. Encoded is thus a string of bytes
- * with holes, to be written with one writev.
+ * Payload is not copied. After the op was applied its values lie in a chunk, in a row, and
+ * published bytes never change: a column of OPCODEC_COPY_MAX bytes or more is referenced where it
+ * lies, under a pin. Encoded is thus a string of bytes with holes, to be written with one writev.
  *
  * The form, see base/pack.h for what its parts are:
  *
@@ -21,10 +22,13 @@
  *   ADOPT    span source; varint n, {span partition}: the partitions themselves are in that snapshot
  *   SEAL     nothing
  *   DROP     nothing
- *   others   u8 flags, varint n, [seqs, unless ALL], [TASK: span], [LEASE: varint id; TAKE, EXTEND: signed ends_ms;
- *            TAKE: span holder; NACK without ALL: u64 checksum of its keys], [RANK: varints rank, batch; span how], [SHARES: varint n_shares,
- *            n_shares + 1 varints, each less the one before], [ONCE: span holder, varint number; TAKE: u64 and u64,
- *            the lower and upper half of a checksum of the arguments, signed end of the hold, 0 with a lease],
+ *   others   u8 flags, varint n, [seqs, unless ALL], [TASK: span],
+ *            [LEASE: varint id; SAMPLE, EXTEND: signed ends_ms; SAMPLE: span holder;
+ *            NACK without ALL: u64 checksum of its keys],
+ *            [RANK: varints rank, batch; span fingerprint],
+ *            [SLICES: varint n_slices, n_slices + 1 varints, each less the one before],
+ *            [ONCE: span holder, varint number; SAMPLE: u64 and u64, the lower and upper half of a
+ *            checksum of the arguments, signed end of the hold, 0 with a lease],
  *            [NAMES: varint n_names, {span}]
  *
  *   seqs     signed: the first. Where there are several, runs until there are n: signed, the first less what would

@@ -205,17 +205,17 @@ static int decode_put(struct decoder *d, struct op_put *put) {
 
 /* ---- the others --------------------------------------------------------------------------- */
 
-static int decode_rank(struct decoder *d, bool has_shares, struct op_rank *rank) {
+static int decode_rank(struct decoder *d, bool has_slices, struct op_rank *rank) {
     rank->given = true;
     rank->rank = unpack_varint(d->in);
     rank->batch = unpack_varint(d->in);
-    rank->how = unpack_span(d->in);
-    if (!has_shares) return decode_check(d, "rank");
-    rank->n_shares = unpack_count(d->in, 1);
-    size_t *shares = scratch_alloc(d->scratch, rank->n_shares + 1, sizeof(*shares));
-    for (size_t i = 0; i <= rank->n_shares; i++)
-        shares[i] = (i ? shares[i - 1] : 0) + (size_t)unpack_varint(d->in);
-    rank->shares = shares;
+    rank->fingerprint = unpack_span(d->in);
+    if (!has_slices) return decode_check(d, "rank");
+    rank->n_slices = unpack_count(d->in, 1);
+    size_t *slices = scratch_alloc(d->scratch, rank->n_slices + 1, sizeof(*slices));
+    for (size_t i = 0; i <= rank->n_slices; i++)
+        slices[i] = (i ? slices[i - 1] : 0) + (size_t)unpack_varint(d->in);
+    rank->slices = slices;
     return decode_check(d, "shares of ranks");
 }
 
@@ -240,7 +240,7 @@ static int decode_once(struct decoder *d, enum op_kind kind, struct op_once *onc
 
 static int decode_select(struct decoder *d, enum op_kind kind, struct op_select *select) {
     uint8_t flags = unpack_u8(d->in);
-    if ((flags & OPCODEC_SHARES) && !(flags & OPCODEC_RANK)) return decode_fail(d, "flags");
+    if ((flags & OPCODEC_SLICES) && !(flags & OPCODEC_RANK)) return decode_fail(d, "flags");
     select->all = flags & OPCODEC_ALL;
     select->tags = flags & OPCODEC_TAGS;
     select->n = select->all ? (size_t)unpack_varint(d->in) : decode_samples(d);
@@ -253,7 +253,7 @@ static int decode_select(struct decoder *d, enum op_kind kind, struct op_select 
     if (!failed && (flags & OPCODEC_LEASE))
         failed = decode_lease(d, kind, select->all, &select->lease);
     if (!failed && (flags & OPCODEC_RANK))
-        failed = decode_rank(d, flags & OPCODEC_SHARES, &select->rank);
+        failed = decode_rank(d, flags & OPCODEC_SLICES, &select->rank);
     if (!failed && (flags & OPCODEC_ONCE)) failed = decode_once(d, kind, &select->once);
     if (!failed && (flags & OPCODEC_NAMES))
         failed = decode_spans(d, "names", &select->n_names, &select->names);

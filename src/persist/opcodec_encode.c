@@ -159,11 +159,11 @@ static void encode_put(const struct store *s, const struct op *op, struct opcode
 static void encode_rank(struct pack *p, const struct op_rank *rank) {
     pack_varint(p, rank->rank);
     pack_varint(p, rank->batch);
-    pack_span(p, rank->how);
-    if (!rank->shares) return;
-    pack_varint(p, rank->n_shares);
-    for (size_t i = 0; i <= rank->n_shares; i++)
-        pack_varint(p, rank->shares[i] - (i ? rank->shares[i - 1] : 0));
+    pack_span(p, rank->fingerprint);
+    if (!rank->slices) return;
+    pack_varint(p, rank->n_slices);
+    for (size_t i = 0; i <= rank->n_slices; i++)
+        pack_varint(p, rank->slices[i] - (i ? rank->slices[i - 1] : 0));
 }
 
 static void encode_once(struct pack *p, enum op_kind kind, const struct op_once *once) {
@@ -180,7 +180,7 @@ static void encode_select(struct pack *p, const struct op *op) {
     const struct op_rank *rank = &select->rank;
     pack_u8(p, (uint8_t)((select->all ? OPCODEC_ALL : 0) | (select->task.ptr ? OPCODEC_TASK : 0) |
                          (select->lease.id ? OPCODEC_LEASE : 0) | (rank->given ? OPCODEC_RANK : 0) |
-                         (rank->given && rank->shares ? OPCODEC_SHARES : 0) |
+                         (rank->given && rank->slices ? OPCODEC_SLICES : 0) |
                          (select->n_names ? OPCODEC_NAMES : 0) | (select->tags ? OPCODEC_TAGS : 0) |
                          (select->once.holder.ptr ? OPCODEC_ONCE : 0)));
     pack_varint(p, select->n);
@@ -286,10 +286,10 @@ static size_t bound_put(const struct op_put *put) {
 
 static size_t bound_select(const struct op_select *select) {
     const struct op_rank *rank = &select->rank;
-    size_t bytes = 16 * BOUND_NUMBER + select->task.len + select->lease.holder.len + rank->how.len +
-                   select->once.holder.len;
+    size_t bytes = 16 * BOUND_NUMBER + select->task.len + select->lease.holder.len +
+                   rank->fingerprint.len + select->once.holder.len;
     if (!select->all) bytes += select->n * 2 * BOUND_NUMBER;
-    if (rank->shares) bytes += (rank->n_shares + 1) * BOUND_NUMBER;
+    if (rank->slices) bytes += (rank->n_slices + 1) * BOUND_NUMBER;
     return bytes + bound_spans(select->names, select->n_names);
 }
 

@@ -122,44 +122,45 @@ static int sample_once(struct args *a, void *request) {
 
 /* COUNT (0: left out), sampler and WHERE as bytes: two calls with the same bytes ask for the
  * same. */
-struct sample_how {
+struct fingerprint {
     char *at;
     size_t len;
 };
 
-static void how_add(struct sample_how *how, const void *bytes, size_t len) {
-    if (how->at && len) memcpy(how->at + how->len, bytes, len);
-    how->len += len;
+static void fingerprint_add(struct fingerprint *fingerprint, const void *bytes, size_t len) {
+    if (fingerprint->at && len) memcpy(fingerprint->at + fingerprint->len, bytes, len);
+    fingerprint->len += len;
 }
 
-static void how_add_span(struct sample_how *how, struct span span) {
-    how_add(how, &span.len, sizeof(span.len));
-    how_add(how, span.ptr, span.len);
+static void fingerprint_add_span(struct fingerprint *fingerprint, struct span span) {
+    fingerprint_add(fingerprint, &span.len, sizeof(span.len));
+    fingerprint_add(fingerprint, span.ptr, span.len);
 }
 
-static void how_write(struct sample_how *how, const struct sample_call *call, uint64_t count) {
+static void fingerprint_write(struct fingerprint *fingerprint, const struct sample_call *call,
+                              uint64_t count) {
     const struct sampler_args *args = &call->args;
     uint64_t numbers[] = {count,        args->ranks,  args->groups,
                           args->number, args->seeded, args->seeded ? args->seed : 0};
-    how_add_span(how, span_of_string(call->sampler->name));
-    how_add_span(how, args->tag);
-    how_add(how, numbers, sizeof(numbers));
-    how_add(how, &args->exponent, sizeof(args->exponent));
-    if (how->at) where_key_write(&call->where, how->at + how->len);
-    how->len += where_key_len(&call->where);
+    fingerprint_add_span(fingerprint, span_of_string(call->sampler->name));
+    fingerprint_add_span(fingerprint, args->tag);
+    fingerprint_add(fingerprint, numbers, sizeof(numbers));
+    fingerprint_add(fingerprint, &args->exponent, sizeof(args->exponent));
+    if (fingerprint->at) where_key_write(&call->where, fingerprint->at + fingerprint->len);
+    fingerprint->len += where_key_len(&call->where);
 }
 
-static struct span sample_how(const struct sample_call *call, uint64_t count,
-                              struct scratch *scratch) {
-    struct sample_how how = {0};
-    how_write(&how, call, count); /* how long it is */
-    how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
-    how_write(&how, call, count);
-    return span_of(how.at, how.len);
+static struct span sample_fingerprint(const struct sample_call *call, uint64_t count,
+                                      struct scratch *scratch) {
+    struct fingerprint fingerprint = {0};
+    fingerprint_write(&fingerprint, call, count); /* how long it is */
+    fingerprint = (struct fingerprint){.at = scratch_alloc(scratch, 1, fingerprint.len)};
+    fingerprint_write(&fingerprint, call, count);
+    return span_of(fingerprint.at, fingerprint.len);
 }
 
 struct span request_sample_selection(const struct sample_call *call, struct scratch *scratch) {
-    return sample_how(call, 0, scratch);
+    return sample_fingerprint(call, 0, scratch);
 }
 
 /* What only shows once all clauses are known. */
@@ -190,18 +191,18 @@ static int sample_check_rank(struct args *a, struct sample_call *call) {
     call->ranked = true;
     call->finishes = call->batch > 0;
     if (!has_done && call->batch) call->done = call->batch - 1;
-    call->how = sample_how(call, call->count, a->scratch);
+    call->fingerprint = sample_fingerprint(call, call->count, a->scratch);
     return 0;
 }
 
 /* All that decides what the call gets, BLOCK and AS left out: a client may ask again for less time
  * or in another form. */
-static void once_write(struct sample_how *how, const struct sample_call *call) {
+static void once_write(struct fingerprint *fingerprint, const struct sample_call *call) {
     uint64_t numbers[] = {call->at_least, (uint64_t)call->lease_ms, call->n_fields};
-    how_add_span(how, call->task);
-    how_add(how, numbers, sizeof(numbers));
-    for (size_t i = 0; i < call->n_fields; i++) how_add_span(how, call->fields[i]);
-    how_write(how, call, call->count);
+    fingerprint_add_span(fingerprint, call->task);
+    fingerprint_add(fingerprint, numbers, sizeof(numbers));
+    for (size_t i = 0; i < call->n_fields; i++) fingerprint_add_span(fingerprint, call->fields[i]);
+    fingerprint_write(fingerprint, call, call->count);
 }
 
 static int sample_check_holder(struct sample_call *call, struct scratch *scratch, struct error *e) {
@@ -209,11 +210,11 @@ static int sample_check_holder(struct sample_call *call, struct scratch *scratch
     if (call->ranked || call->keep)
         return error_set(e, ERROR_ERR, "syntax error: ONCE does not go with %s",
                          call->ranked ? "RANK" : "KEEP");
-    struct sample_how how = {0};
-    once_write(&how, call); /* how long it is */
-    how = (struct sample_how){.at = scratch_alloc(scratch, 1, how.len)};
-    once_write(&how, call);
-    call->once.request = checksum128(span_of(how.at, how.len));
+    struct fingerprint fingerprint = {0};
+    once_write(&fingerprint, call); /* how long it is */
+    fingerprint = (struct fingerprint){.at = scratch_alloc(scratch, 1, fingerprint.len)};
+    once_write(&fingerprint, call);
+    call->once.request = checksum128(span_of(fingerprint.at, fingerprint.len));
     return 0;
 }
 

@@ -44,10 +44,10 @@ static size_t apply_put(struct partition *p, const struct op *op) {
 static void apply_ranks(struct partition *p, struct task *task, const struct op_select *select) {
     const struct op_rank *rank = &select->rank;
     ranks_remember(&task->ranks, p, select);
-    for (size_t r = 0; r < (rank->shares ? rank->n_shares : 1); r++) {
-        if (ranks_is_done(&task->ranks, rank->shares ? r : rank->rank, rank->batch)) continue;
-        size_t end = rank->shares ? rank->shares[r + 1] : select->n;
-        for (size_t i = rank->shares ? rank->shares[r] : 0; i < end; i++)
+    for (size_t r = 0; r < (rank->slices ? rank->n_slices : 1); r++) {
+        if (ranks_is_done(&task->ranks, rank->slices ? r : rank->rank, rank->batch)) continue;
+        size_t end = rank->slices ? rank->slices[r + 1] : select->n;
+        for (size_t i = rank->slices ? rank->slices[r] : 0; i < end; i++)
             task_hold(task, select->seqs[i]);
     }
 }

@@ -76,15 +76,15 @@ static int check_new_lease(const struct store *s, const struct op_select *select
 
 static int check_rank(const struct op_select *select, struct error *e) {
     const struct op_rank *rank = &select->rank;
-    if (!rank->given || !rank->shares) return 0;
-    bool good = rank->n_shares <= SAMPLER_RANKS_MAX && rank->rank < rank->n_shares &&
-                rank->shares[0] == 0 && rank->shares[rank->n_shares] == select->n;
-    for (size_t r = 0; good && r < rank->n_shares; r++)
-        good = rank->shares[r] < rank->shares[r + 1];
+    if (!rank->given || !rank->slices) return 0;
+    bool good = rank->n_slices <= SAMPLER_RANKS_MAX && rank->rank < rank->n_slices &&
+                rank->slices[0] == 0 && rank->slices[rank->n_slices] == select->n;
+    for (size_t r = 0; good && r < rank->n_slices; r++)
+        good = rank->slices[r] < rank->slices[r + 1];
     if (good) return 0;
     return error_set(
         e, ERROR_ERR, "batch %llu of rank %llu: the shares of %zu ranks do not split %zu samples",
-        (unsigned long long)rank->batch, (unsigned long long)rank->rank, rank->n_shares, select->n);
+        (unsigned long long)rank->batch, (unsigned long long)rank->rank, rank->n_slices, select->n);
 }
 
 /* A number that got a batch gets no other one. */

@@ -354,12 +354,12 @@ static int dump_leases(struct dump *d, size_t task) {
 }
 
 /* Has the batch the block of the one before it, and the same fingerprint? */
-static bool dump_shares_how(const struct rank_at *before, const struct rank_at *at) {
+static bool dump_shares_fingerprint(const struct rank_at *before, const struct rank_at *at) {
     if (before->batch_number != at->batch_number ||
         before->rank / RANK_BLOCK != at->rank / RANK_BLOCK)
         return false;
     return before->batch->decision == at->batch->decision ||
-           span_equal(rank_batch_how(before->batch), rank_batch_how(at->batch));
+           span_equal(rank_batch_fingerprint(before->batch), rank_batch_fingerprint(at->batch));
 }
 
 static void dump_batch(struct dump *d, const struct rank_at *at, bool shared) {
@@ -367,7 +367,7 @@ static void dump_batch(struct dump *d, const struct rank_at *at, bool shared) {
     pack_varint(&d->head, at->batch_number);
     pack_u8(&d->head, (uint8_t)((at->batch->delivered ? SECTION_RANK_DELIVERED : 0) |
                                 (shared ? SECTION_RANK_SHARED : 0)));
-    if (!shared) pack_span(&d->head, rank_batch_how(at->batch));
+    if (!shared) pack_span(&d->head, rank_batch_fingerprint(at->batch));
     dump_seqs(d, at->batch->seqs, at->batch->n);
 }
 
@@ -384,7 +384,7 @@ static int dump_ranks(struct dump *d, size_t task) {
             dump_batch(d, &at, shared);
             before = at;
             more = ranks_next(ranks, &at);
-            shared = more && dump_shares_how(&before, &at);
+            shared = more && dump_shares_fingerprint(&before, &at);
         } while (more && d->head.len < SECTION_HEAD);
         failed = dump_emit(d, SECTION_RANKS);
     }

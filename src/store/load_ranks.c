@@ -22,13 +22,14 @@ int load_done(struct load *l, struct unpack *u, struct error *e) {
  * has the fingerprint once. */
 struct load_block {
     uint64_t batch;
-    struct span how;
+    struct span fingerprint;
     struct rank_load loads[RANK_BLOCK]; /* ranks ascending */
     size_t n;
 };
 
 static void load_end_block(struct task *task, struct load_block *block) {
-    if (block->n) ranks_load(&task->ranks, block->batch, block->how, block->loads, block->n);
+    if (block->n)
+        ranks_load(&task->ranks, block->batch, block->fingerprint, block->loads, block->n);
     block->n = 0;
 }
 
@@ -46,10 +47,10 @@ static int load_batch(struct load *l, struct task *task, struct load_block *bloc
     uint64_t batch = unpack_varint(u), *seqs;
     unsigned flags = unpack_u8(u);
     bool shared = flags & SECTION_RANK_SHARED, fits = load_block_takes(block, load.rank, batch);
-    struct span how = shared ? block->how : unpack_span(u);
+    struct span fingerprint = shared ? block->fingerprint : unpack_span(u);
     int failed = load_seqs(l, u, &seqs, &load.n, e);
     if (failed) return failed;
-    if (!fits || !span_equal(how, block->how)) load_end_block(task, block);
+    if (!fits || !span_equal(fingerprint, block->fingerprint)) load_end_block(task, block);
     if (flags > (SECTION_RANK_DELIVERED | SECTION_RANK_SHARED) || (shared && !fits) ||
         ranks_find(&task->ranks, load.rank, batch))
         return load_bad(l, e, "task %s: batch %llu of rank %llu comes twice or makes no sense",
@@ -57,7 +58,7 @@ static int load_batch(struct load *l, struct task *task, struct load_block *bloc
     load.seqs = seqs;
     load.delivered = flags & SECTION_RANK_DELIVERED;
     block->batch = batch;
-    block->how = how;
+    block->fingerprint = fingerprint;
     block->loads[block->n++] = load;
     if (ranks_is_done(&task->ranks, load.rank, batch)) return 0;
     for (size_t i = 0; i < load.n; i++)

@@ -86,10 +86,10 @@ struct op_once {
 struct op_rank {
     bool given;
     uint64_t rank, batch;
-    struct span how; /* COUNT, sampler and WHERE, as bytes to compare */
-    size_t n_shares; /* with shares: how many ranks */
-    /* n_shares + 1 places in seqs: each rank's part; NULL: all is this rank's */
-    const size_t *shares;
+    struct span fingerprint; /* COUNT, sampler and WHERE, as bytes to compare */
+    size_t n_slices;         /* with slices: how many ranks */
+    /* n_slices + 1 places in seqs: each rank's slice; NULL: all is this rank's */
+    const size_t *slices;
 };
 
 /* OP_SAMPLE, OP_DELIVER, OP_ACK, OP_EXPIRE, OP_NACK, OP_EXTEND, OP_RESET, OP_CLEAR, OP_ERASE,

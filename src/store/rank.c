@@ -10,11 +10,12 @@
 #include "store/op.h"
 #include "store/partition.h"
 
-/* What one call decided for the ranks of a block: `how` and the seqs of all of them are behind it.
- * After a load it may be of several calls with the same `how` (see load_ranks.c). It is freed with
- * the last batch that points to it: until then it keeps the seqs of batches that are forgotten. */
+/* What one call decided for the ranks of a block: `fingerprint` and the seqs of all of them are
+ * behind it. After a load it may be of several calls with the same `fingerprint` (see
+ * load_ranks.c). It is freed with the last batch that points to it: until then it keeps the seqs of
+ * batches that are forgotten. */
 struct rank_decision {
-    struct span how;
+    struct span fingerprint;
     size_t n_batches, bytes;
 };
 
@@ -24,8 +25,8 @@ static void ranks_free_decision(struct ranks *ranks, struct rank_decision *decis
     mem_free(decision);
 }
 
-struct span rank_batch_how(const struct rank_batch *batch) {
-    return batch->decision->how;
+struct span rank_batch_fingerprint(const struct rank_batch *batch) {
+    return batch->decision->fingerprint;
 }
 
 bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p) {
@@ -251,24 +252,25 @@ static void ranks_sweep(struct ranks *ranks, const struct partition *p) {
 }
 
 /* Without batches: the first ranks_set gives it one. The caller fills the `n` seqs. */
-static struct rank_decision *ranks_decide(struct ranks *ranks, struct span how, size_t n,
+static struct rank_decision *ranks_decide(struct ranks *ranks, struct span fingerprint, size_t n,
                                           uint64_t **seqs) {
-    size_t bytes = sizeof(struct rank_decision) + n * sizeof(**seqs) + how.len;
+    size_t bytes = sizeof(struct rank_decision) + n * sizeof(**seqs) + fingerprint.len;
     struct rank_decision *decision = mem_alloc(bytes);
     *seqs = (uint64_t *)(decision + 1);
     char *end = (char *)(*seqs + n);
-    if (how.len) memcpy(end, how.ptr, how.len);
-    *decision = (struct rank_decision){.how = span_of(end, how.len), .bytes = bytes};
+    if (fingerprint.len) memcpy(end, fingerprint.ptr, fingerprint.len);
+    *decision =
+        (struct rank_decision){.fingerprint = span_of(end, fingerprint.len), .bytes = bytes};
     ranks->bytes += bytes;
     return decision;
 }
 
-void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const struct rank_load *loads,
-                size_t n) {
+void ranks_load(struct ranks *ranks, uint64_t batch, struct span fingerprint,
+                const struct rank_load *loads, size_t n) {
     size_t n_seqs = 0;
     uint64_t *seqs;
     for (size_t i = 0; i < n; i++) n_seqs += loads[i].n;
-    struct rank_decision *decision = ranks_decide(ranks, how, n_seqs, &seqs);
+    struct rank_decision *decision = ranks_decide(ranks, fingerprint, n_seqs, &seqs);
     struct rank_block *block = ranks_make_block(ranks, loads[0].rank, batch);
     for (size_t i = 0; i < n; seqs += loads[i++].n) {
         if (loads[i].n) memcpy(seqs, loads[i].seqs, loads[i].n * sizeof(*seqs));
@@ -283,27 +285,27 @@ void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const stru
 /* The slices of ranks `first` to `end`, which are of one block. */
 static void ranks_add_slices(struct ranks *ranks, const struct op_select *select, uint64_t first,
                              uint64_t end) {
-    const size_t *shares = select->rank.shares;
+    const size_t *slices = select->rank.slices;
     struct rank_load loads[RANK_BLOCK];
     for (uint64_t rank = first; rank < end; rank++)
         loads[rank - first] = (struct rank_load){.rank = rank,
-                                                 .seqs = select->seqs + shares[rank],
-                                                 .n = shares[rank + 1] - shares[rank],
+                                                 .seqs = select->seqs + slices[rank],
+                                                 .n = slices[rank + 1] - slices[rank],
                                                  .delivered = rank == select->rank.rank};
-    ranks_load(ranks, select->rank.batch, select->rank.how, loads, end - first);
+    ranks_load(ranks, select->rank.batch, select->rank.fingerprint, loads, end - first);
 }
 
 void ranks_remember(struct ranks *ranks, const struct partition *p,
                     const struct op_select *select) {
     const struct op_rank *rank = &select->rank;
-    if (!rank->shares) {
+    if (!rank->slices) {
         ranks_sweep(ranks, p);
         const struct rank_load load = {rank->rank, select->seqs, select->n, true};
-        ranks_load(ranks, rank->batch, rank->how, &load, 1);
+        ranks_load(ranks, rank->batch, rank->fingerprint, &load, 1);
         return;
     }
-    for (uint64_t first = 0; first < rank->n_shares; first += RANK_BLOCK) {
-        uint64_t left = rank->n_shares - first;
+    for (uint64_t first = 0; first < rank->n_slices; first += RANK_BLOCK) {
+        uint64_t left = rank->n_slices - first;
         ranks_sweep(ranks, p);
         ranks_add_slices(ranks, select, first, first + (left < RANK_BLOCK ? left : RANK_BLOCK));
     }

@@ -81,7 +81,7 @@ struct rank_at {
 bool ranks_next(const struct ranks *ranks, struct rank_at *at);
 
 /* COUNT, sampler and WHERE of the call that decided, as bytes to compare. */
-struct span rank_batch_how(const struct rank_batch *batch);
+struct span rank_batch_fingerprint(const struct rank_batch *batch);
 
 /* Has it a sample that is left? */
 bool rank_batch_lives(const struct rank_batch *batch, const struct partition *p);
@@ -119,8 +119,8 @@ struct rank_load {
 };
 
 /* Remembers the batches of up to RANK_BLOCK ranks of one block, ascending and at least one, in
- * place of what they were. Copies `how`, once for all of them, and the seqs. */
-void ranks_load(struct ranks *ranks, uint64_t batch, struct span how, const struct rank_load *loads,
-                size_t n);
+ * place of what they were. Copies `fingerprint`, once for all of them, and the seqs. */
+void ranks_load(struct ranks *ranks, uint64_t batch, struct span fingerprint,
+                const struct rank_load *loads, size_t n);
 
 #endif

@@ -124,7 +124,7 @@ static int sample_again(const struct sample_call *call, const struct partition *
         if (!batch && !is_done && !sample_is_split(call, task)) return 0;
         return sample_refuse_again(call, is_done, batch != NULL, e);
     }
-    if (!span_equal(rank_batch_how(batch), call->how))
+    if (!span_equal(rank_batch_fingerprint(batch), call->fingerprint))
         return error_set(e, ERROR_ERR,
                          "batch %llu of rank %llu was taken with another COUNT, sampler or WHERE",
                          (unsigned long long)call->batch, (unsigned long long)call->rank);
@@ -228,19 +228,19 @@ static void sample_settle(const struct sample_call *call, const struct partition
 }
 
 /* The op is about all that was picked, the reply about the part of this rank. */
-static void sample_share(const struct sample_call *call, const struct picks *picks,
+static void sample_slice(const struct sample_call *call, const struct picks *picks,
                          struct sampled *out) {
     out->op.select.rank = (struct op_rank){
         .given = true,
         .rank = call->rank,
         .batch = call->batch,
-        .how = call->how,
-        .n_shares = picks->shares ? call->args.ranks : 0,
-        .shares = picks->shares,
+        .fingerprint = call->fingerprint,
+        .n_slices = picks->slices ? call->args.ranks : 0,
+        .slices = picks->slices,
     };
-    if (!picks->shares) return;
-    out->seqs = picks->seqs + picks->shares[call->rank];
-    out->n = picks->shares[call->rank + 1] - picks->shares[call->rank];
+    if (!picks->slices) return;
+    out->seqs = picks->seqs + picks->slices[call->rank];
+    out->n = picks->slices[call->rank + 1] - picks->slices[call->rank];
 }
 
 /* A try scans what is ready, and may find that WHERE admits none of it, that it makes no whole
@@ -316,7 +316,7 @@ int sample_plan(const struct store *s, const struct sample_call *call, int64_t n
     bool done = false;
     failed = sample_repeat(call, p, task, now_ms, scratch, out, &done, e);
     if (failed || done) return failed;
-    failed = bounds_check_sample(p, call->task, call->at_least * sampler_shares(&call->args), e);
+    failed = bounds_check_sample(p, call->task, call->at_least * sampler_slices(&call->args), e);
     if (!failed) failed = sample_check_lease(s, call, e);
     if (failed) return failed;
 
@@ -331,8 +331,8 @@ int sample_plan(const struct store *s, const struct sample_call *call, int64_t n
                                 .evaluations = call->evaluations};
     ready_open(&ready, &query, scratch);
     bool complete = sample_is_complete(p, call), exact;
-    uint64_t shares = sampler_shares(&call->args), most = call->count * shares;
-    uint64_t at_least = call->at_least * shares, bound = ready_bound(&ready, &exact);
+    uint64_t slices = sampler_slices(&call->args), most = call->count * slices;
+    uint64_t at_least = call->at_least * slices, bound = ready_bound(&ready, &exact);
     if (!complete && bound < at_least) {
         sample_wait(call, p, at_least - bound, out);
         return 0;
@@ -351,7 +351,7 @@ int sample_plan(const struct store *s, const struct sample_call *call, int64_t n
         out->n = picks.n;
         out->seqs = picks.seqs;
         sample_make_op(s, call, now_ms, out);
-        if (call->ranked) sample_share(call, &picks, out);
+        if (call->ranked) sample_slice(call, &picks, out);
         sample_settle(call, p, scratch, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = SAMPLE_END;

@@ -41,8 +41,8 @@ struct sample_call {
     uint64_t rank, batch;
     bool finishes; /* with them: the rank is done with all batches up to `done` */
     uint64_t done;
-    /* with them: COUNT, sampler and WHERE as bytes, to see whether it is the same call */
-    struct span how;
+    /* with them: COUNT, sampler and WHERE as bytes: the same call has the same */
+    struct span fingerprint;
     /* ONCE: holder (ptr NULL: not given), number, and of the other arguments */
     struct op_once once;
     int64_t lease_ms;        /* lease for so long instead of consuming; 0: no lease */

@@ -23,9 +23,9 @@ struct picks {
     uint64_t *seqs;
     size_t n, room;
     size_t left; /* samples in units that were found and left out again: too few for all ranks */
-    /* in scratch, from samplers with ranks: rank r has seqs[shares[r]] to seqs[shares[r + 1] - 1],
+    /* in scratch, from samplers with ranks: rank r has seqs[slices[r]] to seqs[slices[r + 1] - 1],
      * so there are ranks + 1 of them; NULL from others, and where nothing was picked */
-    size_t *shares;
+    size_t *slices;
     struct scratch *scratch;
 };
 
@@ -87,7 +87,7 @@ uint64_t sampler_gain(const struct sampler *sampler, const struct sampler_args *
 
 /* A call gets so many times its COUNT, which is one rank's. After the sampler's check, the product
  * is no more than a partition can hold. */
-static inline uint64_t sampler_shares(const struct sampler_args *args) {
+static inline uint64_t sampler_slices(const struct sampler_args *args) {
     return args->ranks ? args->ranks : 1;
 }
 

@@ -27,20 +27,20 @@ static double balanced_weight(const struct column *tag, uint64_t seq) {
 /* Units of `size` samples in the order picked → rank by rank, in that order within each. */
 static void balanced_deal(struct picks *picks, size_t size, const uint32_t *rank_of, size_t ranks) {
     size_t n = picks->n / size;
-    size_t *shares = scratch_zalloc(picks->scratch, ranks + 1, sizeof(*shares));
+    size_t *slices = scratch_zalloc(picks->scratch, ranks + 1, sizeof(*slices));
     size_t *at = scratch_alloc(picks->scratch, ranks, sizeof(*at));
     uint64_t *dealt = scratch_alloc(picks->scratch, picks->n, sizeof(*dealt));
-    for (size_t i = 0; i < n; i++) shares[rank_of[i] + 1] += size;
+    for (size_t i = 0; i < n; i++) slices[rank_of[i] + 1] += size;
     for (size_t r = 0; r < ranks; r++) {
-        at[r] = shares[r];
-        shares[r + 1] += shares[r];
+        at[r] = slices[r];
+        slices[r + 1] += slices[r];
     }
     for (size_t i = 0; i < n; i++) {
         memcpy(dealt + at[rank_of[i]], picks->seqs + i * size, size * sizeof(*dealt));
         at[rank_of[i]] += size;
     }
     picks->seqs = dealt;
-    picks->shares = shares;
+    picks->slices = slices;
 }
 
 static void balanced_pick(const struct sampler_args *args, struct ready *ready,

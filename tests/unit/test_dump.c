@@ -105,7 +105,7 @@ static void sample_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t r
     call.ranked = true;
     call.rank = rank;
     call.batch = batch;
-    call.how = SPAN_LITERAL("3 by balanced");
+    call.fingerprint = SPAN_LITERAL("3 by balanced");
     assert_int_equal(kit_sample(k, &call, &sampled), 0);
     assert_int_equal(sampled.outcome, SAMPLE_BATCH);
 }

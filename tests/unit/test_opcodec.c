@@ -188,12 +188,12 @@ static void test_taking(void **state) {
     call(pair, "RANDOM", (struct sample_call){.count = 9, .args = {.seed = 7}});
     call(pair, "SEQUENTIAL",
          (struct sample_call){
-             .count = 3, .ranked = true, .rank = 7, .batch = 1ull << 40, .how = S("h")});
+             .count = 3, .ranked = true, .rank = 7, .batch = 1ull << 40, .fingerprint = S("h")});
     struct sample_call balanced = {.count = 4,
                                    .ranked = true,
                                    .rank = 1,
                                    .batch = 2,
-                                   .how = S("how"),
+                                   .fingerprint = S("how"),
                                    .args = {.tag = S("tag"), .ranks = 3}};
     struct sampled sampled = call(pair, "BALANCED", balanced);
     assert_int_equal(sampled.op.kind, OP_SAMPLE);
@@ -205,7 +205,7 @@ static void test_taking(void **state) {
     assert_int_equal(ranks->n, 4);
     assert_true(ranks_find(ranks, 2, 2)->delivered);
     assert_false(ranks_find(ranks, 0, 2)->delivered);
-    assert_true(span_equal(rank_batch_how(ranks_find(ranks, 2, 2)), S("how")));
+    assert_true(span_equal(rank_batch_fingerprint(ranks_find(ranks, 2, 2)), S("how")));
 }
 
 static void test_calls_of_a_holder(void **state) {
@@ -394,7 +394,7 @@ static void test_the_form_is_pinned(void **state) {
     struct kit *k = *state;
     assert_int_equal(kit_seal(k, "p"), 0);
     static const uint64_t seqs[] = {0, 1, 2, 9, 4}, fresh[] = {0};
-    static const size_t shares[] = {0, 2, 5};
+    static const size_t slices[] = {0, 2, 5};
     static const struct span names[] = {SPAN_LITERAL("n")}, keys[] = {SPAN_LITERAL("key")};
     static const uint32_t group_size = 3;
     struct op_column tag = {.name = S("t"), .type = {.base = DTYPE_BYTES}, .values.items = names};
@@ -420,7 +420,7 @@ static void test_the_form_is_pinned(void **state) {
                                          .seqs = seqs,
                                          .task = S("t"),
                                          .lease = {5, 100, S("h")},
-                                         .rank = {true, 1, 2, S("how"), 2, shares}}},
+                                         .rank = {true, 1, 2, S("how"), 2, slices}}},
                  k->store,
                  S("\x01\x01p\x02\x1e\x05"
                    "\x00\x03\x0c\x01\x0b\x01"
@@ -465,7 +465,7 @@ static void check_spans(const struct span *a, const struct span *b, size_t n) {
 static void test_every_member(void **state) {
     struct kit *k = *state;
     static const uint64_t seqs[] = {UINT64_MAX, 0, 5, 5, 6, 1ull << 63, 7, 8};
-    static const size_t shares[] = {3, 1, SIZE_MAX};
+    static const size_t slices[] = {3, 1, SIZE_MAX};
     static const struct span names[] = {SPAN_LITERAL("a"), SPAN_LITERAL("")};
     for (unsigned kind = OP_SAMPLE; kind <= OP_ERASE; kind++) {
         struct op got, op = {.kind = (enum op_kind)kind,
@@ -475,7 +475,7 @@ static void test_every_member(void **state) {
                                         .seqs = seqs,
                                         .task = S(""),
                                         .lease = {LEASE_ID_MAX, INT64_MIN, S("holder")},
-                                        .rank = {true, UINT64_MAX, 3, S("how"), 2, shares},
+                                        .rank = {true, UINT64_MAX, 3, S("how"), 2, slices},
                                         .n_names = 2,
                                         .names = names,
                                         .tags = true}};
@@ -493,9 +493,9 @@ static void test_every_member(void **state) {
         if (kind == OP_SAMPLE || kind == OP_EXTEND) assert_true(select->lease.ends_ms == INT64_MIN);
         if (kind == OP_SAMPLE) assert_true(span_equal(select->lease.holder, S("holder")));
         assert_true(select->rank.given && select->rank.rank == UINT64_MAX);
-        assert_true(select->rank.batch == 3 && span_equal(select->rank.how, S("how")));
-        assert_int_equal(select->rank.n_shares, 2);
-        assert_memory_equal(select->rank.shares, shares, sizeof(shares));
+        assert_true(select->rank.batch == 3 && span_equal(select->rank.fingerprint, S("how")));
+        assert_int_equal(select->rank.n_slices, 2);
+        assert_memory_equal(select->rank.slices, slices, sizeof(slices));
         assert_int_equal(select->n_names, 2);
         check_spans(select->names, names, 2);
         op.select.lease.id++;

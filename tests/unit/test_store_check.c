@@ -397,20 +397,20 @@ static void test_taking(void **state) {
 
 static void test_ranks(void **state) {
     struct kit *k = *state;
-    size_t shares[] = {0, 2, 4};
+    size_t slices[] = {0, 2, 4};
     fill(k);
     struct op op = select_op(OP_DELIVER);
     op.select.rank = (struct op_rank){.given = true, .rank = 1, .batch = 7};
     refuse(k, &op, "task 'task' has no batch 7 of rank 1");
     op = select_op(OP_SAMPLE);
-    op.select.rank = (struct op_rank){true, 1, 7, S("how"), 2, shares};
+    op.select.rank = (struct op_rank){true, 1, 7, S("how"), 2, slices};
     accept(k, &op);
     static const size_t bad[][3] = {{0, 4, 2}, {1, 2, 4}, {0, 2, 3}, {0, 2, 5}, {0, 0, 4}};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        op.select.rank.shares = bad[i];
+        op.select.rank.slices = bad[i];
         refuse(k, &op, "shares of 2 ranks do not split 4 samples");
     }
-    op.select.rank.shares = shares;
+    op.select.rank.slices = slices;
     op.select.rank.rank = 2;
     refuse(k, &op, "batch 7 of rank 2");
     op.select.rank.rank = 0;

@@ -337,7 +337,7 @@ static int sample_rank(struct kit *k, uint64_t rank, uint64_t batch, uint64_t co
     call.ranked = true;
     call.rank = rank;
     call.batch = batch;
-    call.how = SPAN_LITERAL("how");
+    call.fingerprint = SPAN_LITERAL("how");
     return kit_sample(k, &call, sampled);
 }
 

@@ -282,13 +282,13 @@ static void test_batches_of_many_ranks_are_forgotten(void **state) {
     struct partition *p = kit_partition(k, "p");
     struct ranks ranks = {0};
     uint64_t gone[RANKS]; /* seqs of no sample, as of those that were cleared */
-    size_t shares[RANKS + 1];
-    for (size_t r = 0; r <= RANKS; r++) shares[r] = r;
+    size_t slices[RANKS + 1];
+    for (size_t r = 0; r <= RANKS; r++) slices[r] = r;
     for (size_t r = 0; r < RANKS; r++) gone[r] = 1000 + r;
     for (uint64_t batch = 0; batch < BATCHES; batch++) {
         struct op_select select = {.n = RANKS, .seqs = gone};
         select.rank =
-            (struct op_rank){.given = true, .batch = batch, .n_shares = RANKS, .shares = shares};
+            (struct op_rank){.given = true, .batch = batch, .n_slices = RANKS, .slices = slices};
         ranks_remember(&ranks, p, &select);
         for (uint64_t r = 0; r < RANKS; r++) ranks_finish(&ranks, r, batch);
     }

@@ -33,7 +33,7 @@ static struct sample_call call_of(uint64_t rank, uint64_t batch, const char *sam
                                 .ranked = true,
                                 .rank = rank,
                                 .batch = batch,
-                                .how = SPAN_LITERAL("how")};
+                                .fingerprint = SPAN_LITERAL("how")};
 }
 
 static int balanced(struct kit *k, uint64_t rank, uint64_t batch, uint64_t ranks,
@@ -207,7 +207,7 @@ static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
     fill(k, RANKS);
     memset(where, 'z', sizeof(where));
     call.args = (struct sampler_args){.tag = SPAN_LITERAL("tag"), .ranks = RANKS};
-    call.how = span_of(where, sizeof(where));
+    call.fingerprint = span_of(where, sizeof(where));
     assert_int_equal(kit_sample(k, &call, &sampled), 0);
     struct tape tape = tape_record(k->store, k->now_ms);
     size_t blocks = (RANKS + 63) / 64;
@@ -218,7 +218,7 @@ static void test_a_snapshot_has_a_fingerprint_once_a_block(void **state) {
     assert_true(ranks_of(&copy)->bytes <= ranks_of(k)->bytes);
     for (uint64_t rank = 0; rank < RANKS; rank++) {
         const struct rank_batch *batch = ranks_find(ranks_of(&copy), rank, 7);
-        assert_true(span_equal(rank_batch_how(batch), call.how));
+        assert_true(span_equal(rank_batch_fingerprint(batch), call.fingerprint));
         assert_int_equal(batch->n, 1);
         assert_int_equal(batch->seqs[0], ranks_find(ranks_of(k), rank, 7)->seqs[0]);
         assert_true(batch->delivered == (rank == 0));
@@ -256,7 +256,7 @@ static void test_a_load_holds_no_samples_of_batches_that_are_done(void **state) 
 struct written {
     uint64_t rank, batch;
     unsigned flags;
-    const char *how; /* NULL: none is written */
+    const char *fingerprint; /* NULL: none is written */
 };
 
 /* Loads the tape with two other batches in place of its RANKS. */
@@ -269,7 +269,7 @@ static int play_batches(const struct tape *tape, struct kit *into, const struct 
         pack_varint(&head, batches[i].rank);
         pack_varint(&head, batches[i].batch);
         pack_u8(&head, (uint8_t)batches[i].flags);
-        if (batches[i].how) pack_span(&head, span_of_string(batches[i].how));
+        if (batches[i].fingerprint) pack_span(&head, span_of_string(batches[i].fingerprint));
         pack_varint(&head, 0);
     }
     section->head = pack_span_of(&head);
@@ -303,8 +303,9 @@ static void test_a_shared_fingerprint_has_to_be_of_the_block(void **state) {
         for (size_t j = 0; j < 2; j++) {
             const struct rank_batch *batch =
                 ranks_find(ranks_of(&copy), good[i][j].rank, good[i][j].batch);
-            const char *how = good[i][j].how ? good[i][j].how : good[i][0].how;
-            assert_true(span_equal(rank_batch_how(batch), span_of_string(how)));
+            const char *fingerprint =
+                good[i][j].fingerprint ? good[i][j].fingerprint : good[i][0].fingerprint;
+            assert_true(span_equal(rank_batch_fingerprint(batch), span_of_string(fingerprint)));
             assert_true(batch->delivered == (good[i][j].flags & 1));
         }
         kit_close(&copy);

@@ -62,7 +62,7 @@ static struct picks pick_where(struct kit *k, const char *by, struct sampler_arg
     struct ready ready;
     scratch_reset(&k->scratch);
     ready_open(&ready, &query, &k->scratch);
-    uint64_t most = count * sampler_shares(&args);
+    uint64_t most = count * sampler_slices(&args);
     size_t room = most < p->samples ? most : p->samples;
     struct picks picks = {.seqs = scratch_alloc(&k->scratch, room, sizeof(*picks.seqs)),
                           .room = room,
@@ -83,7 +83,7 @@ static const char *letters(struct kit *k, const struct picks *picks) {
     char *at = text;
     size_t rank = 1;
     for (size_t i = 0; i < picks->n; i++) {
-        for (; picks->shares && picks->shares[rank] == i; rank++) *at++ = '|';
+        for (; picks->slices && picks->slices[rank] == i; rank++) *at++ = '|';
         *at++ = partition_key(kit_partition(k, "p"), picks->seqs[i]).ptr[0];
     }
     *at = '\0';
@@ -558,13 +558,13 @@ static void test_balanced_shares(void **state) {
     for (char c = 'a'; c <= 'h'; c++) tag(k, c, (c - 'a') % 4 < 2 ? "100" : "10");
     struct picks picks = pick(k, "BALANCED", balanced(2), 4);
     assert_int_equal(picks.n, 8);
-    assert_int_equal(picks.shares[0], 0);
-    assert_int_equal(picks.shares[1], 4);
-    assert_int_equal(picks.shares[2], 8);
+    assert_int_equal(picks.slices[0], 0);
+    assert_int_equal(picks.slices[1], 4);
+    assert_int_equal(picks.slices[2], 8);
     double sums[2] = {0};
     for (size_t i = 0; i < 8; i++) {
         sums[i / 4] += picks.seqs[i] % 4 < 2 ? 100 : 10;
-        if (i % 4) assert_true(picks.seqs[i] > picks.seqs[i - 1]); /* in seq order in each share */
+        if (i % 4) assert_true(picks.seqs[i] > picks.seqs[i - 1]); /* in seq order in each slice */
     }
     assert_true(sums[0] == 220 && sums[1] == 220);
     assert_distinct(&picks, 8); /* the oldest eight */
@@ -575,7 +575,7 @@ static void test_balanced_takes_equal_counts(void **state) {
     put_keys(k, "abcdefg");
     assert_int_equal(pick(k, "BALANCED", balanced(3), 5).n, 6);
     assert_int_equal(pick(k, "BALANCED", balanced(8), 1).n, 0);
-    assert_null(pick(k, "BALANCED", balanced(8), 1).shares);
+    assert_null(pick(k, "BALANCED", balanced(8), 1).slices);
     struct picks picks = pick(k, "BALANCED", balanced(1), 3);
     assert_string_equal(letters(k, &picks), "abc");
 }
@@ -585,7 +585,7 @@ static void test_balanced_at_the_end(void **state) {
     put_keys(k, "abcdefg");
     struct picks picks = pick_where(k, "BALANCED", balanced(3), 5, &everything);
     assert_int_equal(picks.n, 6); /* equal counts as long as there can be */
-    for (size_t r = 0; r <= 3; r++) assert_int_equal(picks.shares[r], 2 * r);
+    for (size_t r = 0; r <= 3; r++) assert_int_equal(picks.slices[r], 2 * r);
     picks = pick_where(k, "BALANCED", balanced(8), 1, &everything);
     assert_int_equal(picks.n, 0); /* seven can't be split equally over eight */
 }

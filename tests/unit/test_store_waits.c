@@ -158,7 +158,7 @@ static struct sample_call call_balanced(const char *task, uint64_t count, bool g
     call.args.ranks = 2;
     call.args.groups = groups;
     call.ranked = true;
-    call.how = SPAN_LITERAL("the same");
+    call.fingerprint = SPAN_LITERAL("the same");
     return call;
 }
 

@@ -77,7 +77,7 @@ static void dump_batch(FILE *out, const struct partition *p, const struct rank_a
     const struct rank_batch *batch = at->batch;
     fprintf(out, "  rank %llu batch %llu%s", U(at->rank), U(at->batch_number),
             batch->delivered ? " handed" : "");
-    dump_span(out, " how ", rank_batch_how(batch));
+    dump_span(out, " how ", rank_batch_fingerprint(batch));
     for (size_t i = 0; i < batch->n; i++)
         if (partition_alive(p, batch->seqs[i])) fprintf(out, " %llu", U(batch->seqs[i]));
     fputc('\n', out);

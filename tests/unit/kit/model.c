@@ -178,7 +178,7 @@ static void leave_group(struct model_partition *p, const struct model_sample *sa
 }
 
 void model_drop_batch(struct model_partition *p, size_t at) {
-    model_let_go(&p->batches[at].how);
+    model_let_go(&p->batches[at].fingerprint);
     mem_free(p->batches[at].seqs);
     p->batches[at] = p->batches[--p->n_batches];
 }

@@ -94,7 +94,7 @@ struct model_once {
 struct model_batch {
     size_t task;
     uint64_t rank, batch;
-    struct span how; /* owned */
+    struct span fingerprint; /* owned */
     bool delivered;
     uint64_t *seqs; /* owned */
     size_t n;

@@ -43,7 +43,8 @@ static void check_batch(const struct partition *p, const struct model_batch *bat
     size_t n = 0;
     if (!b && may_lack) return;
     EXPECT(b && rank_batch_lives(b, p) == (batch->n > 0), "batch %llu", U(batch->batch));
-    EXPECT(span_equal(rank_batch_how(b), batch->how), "batch %llu", U(batch->batch));
+    EXPECT(span_equal(rank_batch_fingerprint(b), batch->fingerprint), "batch %llu",
+           U(batch->batch));
     EXPECT(b->delivered == batch->delivered, "batch %llu", U(batch->batch));
     for (size_t i = 0; i < b->n; i++) {
         if (!partition_alive(p, b->seqs[i])) continue;

@@ -131,7 +131,7 @@ static unsigned look_up(const struct model_partition *p, const struct sample_cal
     if (!batch)
         return model_is_done(p, task, call->rank, call->batch) ? MODEL_ERROR(ERROR_NOKEY) : 0;
     if (!batch->n) return MODEL_ERROR(ERROR_NOKEY);
-    if (!span_equal(batch->how, call->how)) return MODEL_ERROR(ERROR_ERR);
+    if (!span_equal(batch->fingerprint, call->fingerprint)) return MODEL_ERROR(ERROR_ERR);
     answer->outcome = SAMPLE_BATCH;
     answer->remembered = true;
     answer->n = batch->n;

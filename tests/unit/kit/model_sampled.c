@@ -127,9 +127,9 @@ static void check_balanced(struct model_partition *p, const struct sample_call *
                            const struct model_answer *answer, const struct op_select *select,
                            struct scratch *scratch) {
     size_t ranks = call->args.ranks, unit = model_unit(p, call), n = answer->total / unit;
-    EXPECT(select->rank.n_shares == ranks && select->rank.shares[0] == 0, "%zu", ranks);
+    EXPECT(select->rank.n_slices == ranks && select->rank.slices[0] == 0, "%zu", ranks);
     for (size_t r = 0; r < ranks; r++)
-        EXPECT(select->rank.shares[r + 1] == (r + 1) * (answer->total / ranks), "rank %zu", r);
+        EXPECT(select->rank.slices[r + 1] == (r + 1) * (answer->total / ranks), "rank %zu", r);
     check_deal(answer, select->seqs, ranks, unit, scratch);
     double *weights = weigh(p, call->args.tag, select->seqs, answer->total, unit, scratch);
     double *sums = scratch_zalloc(scratch, ranks, sizeof(*sums)), all = 0;
@@ -212,7 +212,7 @@ static void remember(struct model_partition *p, size_t task, const struct sample
         .task = task,
         .rank = rank,
         .batch = call->batch,
-        .how = model_own(call->how),
+        .fingerprint = model_own(call->fingerprint),
         .delivered = rank == call->rank,
         .seqs = mem_dup(seqs, n * sizeof(*seqs)),
         .n = n,

@@ -101,7 +101,7 @@ static void draw_ranked(struct trial *t, struct sample_call *call) {
     }
     if (call->args.ranks) call->rank %= call->args.ranks;
     if (trial_rarely(t)) call->rank = below(t, 2) ? UINT64_MAX : call->args.ranks;
-    call->how = describe(t, call);
+    call->fingerprint = describe(t, call);
     call->finishes = call->batch > 0 && below(t, 3) == 0;
     if (call->finishes) call->done = call->batch - 1 - (below(t, 4) ? 0 : below(t, call->batch));
     if (call->sampler->random && !call->args.seeded) call->args.seed = below(t, 1000);
