@@ -30,9 +30,9 @@ struct checkpoint_waiting {
     uint64_t ticket; /* 0: not begun */
 };
 
-static bool checkpoint_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+static bool checkpoint_waiting_try(struct client *c, void *request, struct waiter_needs *needs) {
     struct checkpoint_waiting *waiting = request;
-    (void)lack;
+    (void)needs;
     return waiting->kind->try(c, &waiting->request, &waiting->ticket);
 }
 
@@ -59,7 +59,7 @@ static void checkpoint_park(struct client *c, const struct checkpoint_kind *kind
     waiting->ticket = ticket;
     if (args_parse(kind->syntax, c->argv, c->argc, &waiting->scratch, &waiting->request, &e))
         abort(); /* it parsed a moment ago */
-    waiter_park(c, &checkpoint_waiter, waiting, &(struct waiter_lack){0}, WAITER_SERVER,
+    waiter_park(c, &checkpoint_waiter, waiting, &(struct waiter_needs){0}, WAITER_SERVER,
                 kind->queue, 0);
 }
 

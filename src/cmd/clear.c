@@ -83,12 +83,12 @@ static void clear_fail_between(struct client *c, const struct clearing *clearing
                  (unsigned long long)clearing->touched, e->text);
 }
 
-static bool clear_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+static bool clear_waiting_try(struct client *c, void *request, struct waiter_needs *needs) {
     struct clear_waiting *waiting = request;
     struct error e;
     bool more;
     int failed = clear_slice(c->server, &waiting->clear, &waiting->clearing, &more, &e);
-    lack->reason = WAITER_NEEDS_TURN;
+    needs->reason = WAITER_NEEDS_TURN;
     if (more) return false;
     if (failed)
         clear_fail_between(c, &waiting->clearing, &e);
@@ -126,7 +126,7 @@ static int clear_keep(struct client *c, struct clear *clear, const struct partit
 }
 
 static void clear_park(struct client *c, const struct clearing *clearing) {
-    struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
+    struct waiter_needs needs = {.reason = WAITER_NEEDS_TURN};
     struct error e;
     if (!c->kept && client_keep_argv(c, CLIENT_KEEP_TO_FREE, &e)) {
         clear_fail_between(c, clearing, &e);
@@ -136,7 +136,7 @@ static void clear_park(struct client *c, const struct clearing *clearing) {
     waiting->clearing = *clearing;
     if (args_parse(&request_clear_syntax, c->argv, c->argc, &waiting->scratch, &waiting->clear, &e))
         abort(); /* it parsed a moment ago */
-    waiter_park(c, &clear_waiter, waiting, &lack, waiting->clear.select.partition, scan_queue(c),
+    waiter_park(c, &clear_waiter, waiting, &needs, waiting->clear.select.partition, scan_queue(c),
                 0);
 }
 

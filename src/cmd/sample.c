@@ -87,7 +87,7 @@ static int sample_check_memory(struct client *c, const struct sample_call *call,
  * more samples have to be looked at than a turn has time for; sample->call.walk is then for the
  * next try. `beyond`: see client_reply_beyond. */
 static bool sample_try_beyond(struct client *c, struct sample *sample, size_t beyond,
-                              struct waiter_lack *lack) {
+                              struct waiter_needs *needs) {
     struct server *s = c->server;
     struct sampled sampled;
     struct error e;
@@ -99,9 +99,9 @@ static bool sample_try_beyond(struct client *c, struct sample *sample, size_t be
         return true;
     }
     bool is_cut = sampled.outcome == SAMPLE_SCAN || sampled.outcome == SAMPLE_WALK;
-    *lack = (struct waiter_lack){.reason = is_cut ? WAITER_NEEDS_TURN : WAITER_NEEDS_CHANGE,
-                                 .samples = sampled.lacks,
-                                 .filters = sampled.counts};
+    *needs = (struct waiter_needs){.reason = is_cut ? WAITER_NEEDS_TURN : WAITER_NEEDS_CHANGE,
+                                   .samples = sampled.missing,
+                                   .filters = sampled.filters};
     sample->call.walk = sampled.walk;
     if (sampled.outcome == SAMPLE_WAIT || is_cut) return false;
     if (sampled.outcome == SAMPLE_END) {
@@ -123,7 +123,7 @@ static bool sample_try_beyond(struct client *c, struct sample *sample, size_t be
         failed = client_reply_end(c, &mark, &e);
     if (failed && (beyond = client_reply_beyond(c, &mark, &e))) {
         sample->call.walk = walk;
-        return sample_try_beyond(c, sample, beyond, lack);
+        return sample_try_beyond(c, sample, beyond, needs);
     }
     const struct commit_due due = {.n = sampled.n_settled, .seqs = sampled.settled};
     if (!failed && sampled.changes) {
@@ -134,8 +134,8 @@ static bool sample_try_beyond(struct client *c, struct sample *sample, size_t be
     return true;
 }
 
-static bool sample_try(struct client *c, struct sample *sample, struct waiter_lack *lack) {
-    return sample_try_beyond(c, sample, 0, lack);
+static bool sample_try(struct client *c, struct sample *sample, struct waiter_needs *needs) {
+    return sample_try_beyond(c, sample, 0, needs);
 }
 
 /* TQ.STATUS tells what the task asked for. */
@@ -159,17 +159,17 @@ static void sample_scan(struct client *c, struct sample_waiting *waiting) {
 }
 
 /* A call without BLOCK waits for its scan only. */
-static bool sample_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+static bool sample_waiting_try(struct client *c, void *request, struct waiter_needs *needs) {
     struct sample_waiting *waiting = request;
     if (scan_step(c->server, &waiting->scan)) {
-        lack->reason = WAITER_NEEDS_TURN;
+        needs->reason = WAITER_NEEDS_TURN;
         return false;
     }
-    if (sample_try(c, &waiting->sample, lack)) {
+    if (sample_try(c, &waiting->sample, needs)) {
         sample_note(c, &waiting->sample); /* there may have been no partition when it came */
         return true;
     }
-    if (lack->reason == WAITER_NEEDS_TURN) {
+    if (needs->reason == WAITER_NEEDS_TURN) {
         sample_scan(c, waiting);
         return false;
     }
@@ -179,9 +179,9 @@ static bool sample_waiting_try(struct client *c, void *request, struct waiter_la
     return true;
 }
 
-static uint64_t sample_waiting_gains(struct client *c, const void *request, const struct op *op) {
+static uint64_t sample_waiting_matches(struct client *c, const void *request, const struct op *op) {
     const struct sample_waiting *waiting = request;
-    return sample_gains(c->server->store, &waiting->sample.call, op, &c->server->scratch);
+    return sample_matches(c->server->store, &waiting->sample.call, op, &c->server->scratch);
 }
 
 static const struct where *sample_waiting_where(const void *request) {
@@ -201,7 +201,7 @@ static void sample_waiting_free(void *request) {
 }
 
 static const struct waiter_kind sample_waiter = {.try = sample_waiting_try,
-                                                 .gains = sample_waiting_gains,
+                                                 .matches = sample_waiting_matches,
                                                  .where = sample_waiting_where,
                                                  .expire = sample_waiting_expire,
                                                  .free = sample_waiting_free};
@@ -254,7 +254,7 @@ static struct span sample_once_name(const struct sample_call *call, struct scrat
     return span_of(name, 1 + partition.len + holder.len);
 }
 
-static void sample_park(struct client *c, struct span queue, const struct waiter_lack *lack,
+static void sample_park(struct client *c, struct span queue, const struct waiter_needs *needs,
                         const struct sample_walk *walk) {
     struct error e;
     struct sample_waiting *waiting = sample_keep(c, CLIENT_KEEP_PARKED, &e);
@@ -264,8 +264,8 @@ static void sample_park(struct client *c, struct span queue, const struct waiter
     }
     struct sample *sample = &waiting->sample;
     sample->call.walk = *walk;
-    if (lack->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
-    waiter_park(c, &sample_waiter, waiting, lack, sample->call.partition, queue, sample->block.ms);
+    if (needs->reason == WAITER_NEEDS_TURN) sample_scan(c, waiting);
+    waiter_park(c, &sample_waiter, waiting, needs, sample->call.partition, queue, sample->block.ms);
     if (sample->call.once.holder.ptr)
         waiter_name(c, sample_once_name(&sample->call, &c->server->scratch));
 }
@@ -376,7 +376,7 @@ static bool sample_once(struct client *c, const struct sample *sample) {
 static void sample_run(struct client *c) {
     struct sample sample;
     struct error e;
-    struct waiter_lack lack;
+    struct waiter_needs needs;
     int failed =
         args_parse(&request_sample_syntax, c->argv, c->argc, &c->server->scratch, &sample, &e);
     sample.call.evaluations = scan_limit(c);
@@ -387,16 +387,16 @@ static void sample_run(struct client *c) {
     if (sample.call.once.holder.ptr && sample_once(c, &sample)) return;
     sample_note(c, &sample);
     if (!sample.block.given || !client_may_wait(c)) {
-        if (sample_try(c, &sample, &lack)) return;
-        if (lack.reason == WAITER_NEEDS_TURN)
-            sample_park(c, scan_queue(c), &lack, &sample.call.walk);
+        if (sample_try(c, &sample, &needs)) return;
+        if (needs.reason == WAITER_NEEDS_TURN)
+            sample_park(c, scan_queue(c), &needs, &sample.call.walk);
         else
             reply_null(&c->reply);
     } else {
         struct span queue = sample_queue(&sample.call, &c->server->scratch);
-        lack = (struct waiter_lack){0};
-        if (!sample_has_to_queue(c, &sample, queue) && sample_try(c, &sample, &lack)) return;
-        sample_park(c, queue, &lack, &sample.call.walk);
+        needs = (struct waiter_needs){0};
+        if (!sample_has_to_queue(c, &sample, queue) && sample_try(c, &sample, &needs)) return;
+        sample_park(c, queue, &needs, &sample.call.walk);
     }
 }
 

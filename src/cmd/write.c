@@ -49,25 +49,25 @@ struct write_waiting {
 /* No queue of TQ.SAMPLE has an empty name. */
 #define WRITE_QUEUE SPAN_LITERAL("")
 
-/* Where a write waits that was refused with this error. For room, write_waiting_gains tells which
+/* Where a write waits that was refused with this error. For room, write_waiting_matches says which
  * ops are worth a try. */
-static struct waiter_lack write_lack(const struct client *c, const struct error *why) {
+static struct waiter_needs write_needs(const struct client *c, const struct error *why) {
     bool memory = why->code == ERROR_OOM;
-    return (struct waiter_lack){.samples = !memory,
-                                .filters = !memory,
-                                .partition = memory ? WAITER_SERVER : c->argv[1].bytes,
-                                .queue = WRITE_QUEUE};
+    return (struct waiter_needs){.samples = !memory,
+                                 .filters = !memory,
+                                 .partition = memory ? WAITER_SERVER : c->argv[1].bytes,
+                                 .queue = WRITE_QUEUE};
 }
 
-static bool write_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+static bool write_waiting_try(struct client *c, void *request, struct waiter_needs *needs) {
     struct write_waiting *waiting = request;
     enum error_code before = waiting->error.code;
     if (!write_try(c, waiting->kind, waiting->request, WRITE_BOUNDS_FIRST, &waiting->error))
         return true;
     if (write_may_pass(&waiting->error)) {
-        *lack = write_lack(c, &waiting->error);
+        *needs = write_needs(c, &waiting->error);
         if ((before == ERROR_OOM) != (waiting->error.code == ERROR_OOM))
-            lack->reason = WAITER_NEEDS_QUEUE;
+            needs->reason = WAITER_NEEDS_QUEUE;
         return false;
     }
     reply_error(&c->reply, &waiting->error);
@@ -75,7 +75,7 @@ static bool write_waiting_try(struct client *c, void *request, struct waiter_lac
 }
 
 /* Can the op have made room, or made the write one that needs none? */
-static uint64_t write_waiting_gains(struct client *c, const void *request, const struct op *op) {
+static uint64_t write_waiting_matches(struct client *c, const void *request, const struct op *op) {
     (void)request;
     const struct partition *p = store_find(c->server->store, op->partition);
     if (!p) return WAITER_ALL;
@@ -105,7 +105,7 @@ static void write_waiting_free(void *request) {
 }
 
 static const struct waiter_kind write_waiter = {.try = write_waiting_try,
-                                                .gains = write_waiting_gains,
+                                                .matches = write_waiting_matches,
                                                 .expire = write_waiting_expire,
                                                 .free = write_waiting_free};
 
@@ -118,8 +118,8 @@ static int write_park(struct client *c, const struct write_kind *kind, const str
     waiting->request = scratch_alloc(&waiting->scratch, 1, kind->syntax->size);
     if (args_parse(kind->syntax, c->argv, c->argc, &waiting->scratch, waiting->request, e))
         abort(); /* it parsed a moment ago */
-    struct waiter_lack lack = write_lack(c, why);
-    waiter_park(c, &write_waiter, waiting, &lack, lack.partition, lack.queue,
+    struct waiter_needs needs = write_needs(c, why);
+    waiter_park(c, &write_waiter, waiting, &needs, needs.partition, needs.queue,
                 write_block(kind, waiting->request)->ms);
     return 0;
 }

@@ -47,10 +47,10 @@ struct scan_waiting {
     scan_try *try;
 };
 
-static bool scan_waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+static bool scan_waiting_try(struct client *c, void *request, struct waiter_needs *needs) {
     struct scan_waiting *waiting = request;
     struct scan_need need;
-    lack->reason = WAITER_NEEDS_TURN;
+    needs->reason = WAITER_NEEDS_TURN;
     if (scan_step(c->server, &waiting->scan)) return false;
     if (waiting->try(c, &need)) return true;
     /* Another partition of that name is there now, or many samples came in the last turn. */
@@ -81,8 +81,8 @@ void scan_run(struct client *c, scan_try *try) {
         return;
     }
     struct scan_waiting *waiting = mem_calloc(1, sizeof(*waiting));
-    struct waiter_lack lack = {.reason = WAITER_NEEDS_TURN};
+    struct waiter_needs needs = {.reason = WAITER_NEEDS_TURN};
     waiting->try = try;
     scan_begin(c->server, &waiting->scan, need.partition, &need.where);
-    waiter_park(c, &scan_waiter, waiting, &lack, need.partition, scan_queue(c), 0);
+    waiter_park(c, &scan_waiter, waiting, &needs, need.partition, scan_queue(c), 0);
 }

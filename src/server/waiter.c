@@ -47,7 +47,7 @@ struct wait_queue {
     TAILQ_HEAD(, waiter) waiters;
     /* `due` or `fresh` of its partition, or `slices`; NULL: not due */
     struct queue_list *due_in;
-    bool filters; /* the head waits for `missing` more samples that gains() counts */
+    bool filters; /* the head waits for `missing` more samples that matches() counts */
     uint64_t missing;
     struct threshold wake_at; /* without `filters`: in partition->counting */
     bool is_asked;            /* it is in partition->asked */
@@ -230,17 +230,17 @@ static void waiting_arrived(struct wait_partition *p, bool all) {
 }
 
 /* A head with `filters` looks at an op. */
-static void queue_gain(struct wait_queue *q, const struct op *op) {
+static void queue_match(struct wait_queue *q, const struct op *op) {
     const struct waiter *head = TAILQ_FIRST(&q->waiters);
     if (q->due_in || q->op == q->partition->ops) return;
     q->op = q->partition->ops;
-    uint64_t gains = head->kind->gains(head->client, head->request, op);
-    q->missing -= gains < q->missing ? gains : q->missing;
+    uint64_t matches = head->kind->matches(head->client, head->request, op);
+    q->missing -= matches < q->missing ? matches : q->missing;
     if (!q->missing) queue_due(q);
 }
 
-static void entry_gain(void *context, struct filter_entry *entry) {
-    queue_gain(TABLE_ENTRY(entry, struct wait_queue, entry), context);
+static void entry_match(void *context, struct filter_entry *entry) {
+    queue_match(TABLE_ENTRY(entry, struct wait_queue, entry), context);
 }
 
 /* Does the op concern calls whatever the samples that it names? Samples come back without being
@@ -264,14 +264,14 @@ static void waiting_ask(struct server *s, struct wait_partition *p, const struct
     p->ops++;
     if (!data || waiting_concerns_all(p, data, op)) {
         TAILQ_FOREACH(q, &p->queues, siblings)
-        if (q->filters) queue_gain(q, op);
+        if (q->filters) queue_match(q, op);
         return;
     }
-    TAILQ_FOREACH(q, &p->asked, askeds) queue_gain(q, op);
+    TAILQ_FOREACH(q, &p->asked, askeds) queue_match(q, op);
     if (is_put)
-        filter_match(&p->filter, data, op->put.seqs, op->put.n, entry_gain, (void *)op);
+        filter_match(&p->filter, data, op->put.seqs, op->put.n, entry_match, (void *)op);
     else if (is_release)
-        filter_match(&p->filter, data, op->select.seqs, op->select.n, entry_gain, (void *)op);
+        filter_match(&p->filter, data, op->select.seqs, op->select.n, entry_match, (void *)op);
 }
 
 static void waiting_signal_op(struct server *s, struct wait_partition *p, const struct op *op,
@@ -283,15 +283,15 @@ static void waiting_signal_op(struct server *s, struct wait_partition *p, const 
 }
 
 /* The head stays, and says why. */
-static void queue_lacks(struct wait_queue *q, const struct waiter_lack *lack) {
+static void queue_set_needs(struct wait_queue *q, const struct waiter_needs *needs) {
     struct wait_partition *p = q->partition;
     const struct waiter *head = TAILQ_FIRST(&q->waiters);
-    q->filters = lack->filters;
-    q->missing = lack->samples;
+    q->filters = needs->filters;
+    q->missing = needs->samples;
     thresholds_remove(&p->counting, &q->wake_at);
     if (!q->filters) {
         queue_unfilter(q);
-        if (!q->due_in) thresholds_add(&p->counting, &q->wake_at, p->arrived + lack->samples);
+        if (!q->due_in) thresholds_add(&p->counting, &q->wake_at, p->arrived + needs->samples);
     } else if (!q->is_asked && !q->entry.tag) {
         const struct where *where = head->kind->where ? head->kind->where(head->request) : NULL;
         q->is_asked = !where || !filter_add(&p->filter, &q->entry, where);
@@ -361,7 +361,7 @@ static void waiter_arm(struct waiter *w, int64_t timeout_ms) {
 }
 
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
-                 const struct waiter_lack *lack, struct span partition, struct span queue,
+                 const struct waiter_needs *needs, struct span partition, struct span queue,
                  int64_t timeout_ms) {
     struct server *s = c->server;
     if (!c->kept) abort(); /* its arguments would be in the buffer that all clients share */
@@ -372,10 +372,10 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
     w->arrival = s->waiters->arrivals++;
     waiter_attach(s->waiters, w, partition, queue);
     if (w == TAILQ_FIRST(&w->queue->waiters)) {
-        if (lack->reason == WAITER_NEEDS_TURN)
+        if (needs->reason == WAITER_NEEDS_TURN)
             queue_slice(s->waiters, w->queue);
         else
-            queue_lacks(w->queue, lack);
+            queue_set_needs(w->queue, needs);
         waiting_wake(s, w->queue->partition);
     }
     s->waiters->count++;
@@ -477,23 +477,23 @@ size_t waiter_count(const struct server *s) {
 
 /* ---- the end of the turn */
 
-static bool waiter_try(struct waiter *w, struct waiter_lack *lack) {
+static bool waiter_try(struct waiter *w, struct waiter_needs *needs) {
     struct client *c = w->client;
     struct server *s = c->server;
     s->current = c;
-    bool served = w->kind->try(c, w->request, lack);
+    bool served = w->kind->try(c, w->request, needs);
     s->current = NULL;
     return served;
 }
 
 /* Its reason is another one: it goes to the end of another queue. Tried in the same turn again only
  * if something changes. */
-static void waiter_move(struct waiter *w, const struct waiter_lack *lack) {
+static void waiter_move(struct waiter *w, const struct waiter_needs *needs) {
     struct waiters *all = w->client->server->waiters;
     waiter_detach(w);
-    waiter_attach(all, w, lack->partition, lack->queue);
+    waiter_attach(all, w, needs->partition, needs->queue);
     if (w != TAILQ_FIRST(&w->queue->waiters)) return;
-    queue_lacks(w->queue, lack);
+    queue_set_needs(w->queue, needs);
 }
 
 static int queue_compare(const void *a, const void *b) {
@@ -521,11 +521,11 @@ static void waiting_refresh(struct wait_partition *p) {
 }
 
 /* The head was not served. */
-static void queue_keep(struct wait_queue *q, struct waiter *w, const struct waiter_lack *lack) {
-    switch (lack->reason) {
-    case WAITER_NEEDS_CHANGE: queue_lacks(q, lack); break;
+static void queue_keep(struct wait_queue *q, struct waiter *w, const struct waiter_needs *needs) {
+    switch (needs->reason) {
+    case WAITER_NEEDS_CHANGE: queue_set_needs(q, needs); break;
     case WAITER_NEEDS_TURN: queue_slice(w->client->server->waiters, q); break;
-    case WAITER_NEEDS_QUEUE: waiter_move(w, lack); break;
+    case WAITER_NEEDS_QUEUE: waiter_move(w, needs); break;
     }
 }
 
@@ -533,18 +533,18 @@ static void queue_keep(struct wait_queue *q, struct waiter *w, const struct wait
  * this turn is up after the first try: then the queue is due again. */
 static bool queue_serve(struct server *s, struct wait_queue *q, int64_t until_us) {
     for (struct waiter *w = TAILQ_FIRST(&q->waiters), *next; w; w = next) {
-        struct waiter_lack lack = {0};
+        struct waiter_needs needs = {0};
         struct client *c = w->client;
-        bool served = waiter_try(w, &lack);
+        bool served = waiter_try(w, &needs);
         next = TAILQ_NEXT(w, order);
         if (served) {
             waiter_end(w);
             client_unpark(c);
         } else {
-            if (lack.reason != WAITER_NEEDS_QUEUE) next = NULL;
-            queue_keep(q, w, &lack);
+            if (needs.reason != WAITER_NEEDS_QUEUE) next = NULL;
+            queue_keep(q, w, &needs);
         }
-        scratch_reset(&s->scratch); /* `lack` may point into it */
+        scratch_reset(&s->scratch); /* `needs` may point into it */
         if (next && clock_monotonic_us() > until_us) {
             queue_due(q);
             return false;

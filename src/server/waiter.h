@@ -40,15 +40,16 @@ enum { WAITER_BYTES = 1536 };
 struct waiters *waiters_new(struct server *s); /* and listens to changes */
 void waiters_free(struct waiters *waiters); /* when nobody waits any more */
 
-/* What has to happen before another try can succeed. Zeroed: any change may help. */
-struct waiter_lack {
+/* What has to happen before another try can succeed. Zeroed: any change may let it succeed. */
+struct waiter_needs {
     enum {
         WAITER_NEEDS_CHANGE, /* of the partition: see `samples` and `filters` */
         WAITER_NEEDS_TURN,   /* nothing: its slice of this turn is used up */
         WAITER_NEEDS_QUEUE,  /* as NEEDS_CHANGE, but at the end of another queue */
     } reason;
-    uint64_t samples; /* that must change (or that gains() must count, if `filters` is set) */
-    bool filters;     /* call gains() for each op */
+    /* that must change (or match, if `filters` is set) before a retry can succeed */
+    uint64_t samples;
+    bool filters; /* a retry costs a scan: call matches() for each op first */
     /* NEEDS_QUEUE: the names, valid until the server's scratch is reset. Not read by waiter_park,
      * which gets them as arguments. */
     struct span partition, queue;
@@ -57,12 +58,12 @@ struct waiter_lack {
 struct waiter_kind {
     /* Try once more. True: the reply (or an error) has been written. False: nothing happened, stay
      * and see *lack. */
-    bool (*try)(struct client *c, void *request, struct waiter_lack *lack);
-    /* How many samples of the op, which has just been applied, are of use; WAITER_ALL: try, whatever
-     * is lacking. NULL where no try sets `filters`. */
-    uint64_t (*gains)(struct client *c, const void *request, const struct op *op);
-    /* The conditions that a sample of an op must meet for gains() to count it, while its partition
-     * has not ended; the same for all waiters of a queue. NULL: none. */
+    bool (*try)(struct client *c, void *request, struct waiter_needs *needs);
+    /* How many samples of the op, which has just been applied, match; WAITER_ALL: try, whatever is
+     * missing. NULL where no try sets `filters`. */
+    uint64_t (*matches)(struct client *c, const void *request, const struct op *op);
+    /* The conditions that a sample of an op must meet for matches() to count it, while its
+     * partition has not ended; the same for all waiters of a queue. NULL: none. */
     const struct where *(*where)(const void *request);
     /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
     void (*expire)(struct client *c, void *request);
@@ -70,13 +71,13 @@ struct waiter_kind {
     void (*free)(void *request);
 };
 
-/* Park the client of the command that is running, whose `try` has just failed with `lack`: where
+/* Park the client of the command that is running, whose `try` has just failed with `needs`: where
  * others stand before it in its queue, that does not matter yet. `request` is owned from now on and
  * must not point into the client's input: see client_keep_argv. `partition` and `queue` are copied.
  * A timeout of 0 milliseconds waits for ever. Inside EXEC nobody may be parked: ask client_may_wait
  * before. */
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,
-                 const struct waiter_lack *lack, struct span partition, struct span queue,
+                 const struct waiter_needs *needs, struct span partition, struct span queue,
                  int64_t timeout_ms);
 
 /* Is a waiter in that queue already? A newcomer has to line up behind it, not overtake it. */

@@ -243,24 +243,24 @@ static void sample_slice(const struct sample_call *call, const struct picks *pic
     out->n = picks->slices[call->rank + 1] - picks->slices[call->rank];
 }
 
-/* A try scans what is ready, and may find that WHERE admits none of it, that it makes no whole
- * unit, or that what changed was no use. A call that lacks many samples can afford that once they
- * came; one that lacks few, or whose partition has ended so that anything may matter to it, had
- * better look at each change. */
-static bool sample_counts(const struct partition *p, const struct sample_call *call,
-                          uint64_t lacks) {
+/* True if the call filters ops. A try scans what is ready, and may find that WHERE admits none of
+ * it, that it makes no whole unit, or that what changed does not match. If many samples are
+ * missing, one scan for all of them costs less than a look at each change. If few are missing, or
+ * the partition has ended so that any change may matter, a look at each change costs less. */
+static bool sample_filters(const struct partition *p, const struct sample_call *call,
+                           uint64_t missing) {
     enum { FEW = 32 };
-    return call->where.n > 0 || call->sampler->gain || lacks < FEW || partition_is_ended(p);
+    return call->where.n > 0 || call->sampler->matches || missing < FEW || partition_is_ended(p);
 }
 
 /* The call waits, until so many more samples qualify (make whole units). Until the size of its
  * groups is known, the next change may show that its COUNT is wrong. */
-static void sample_wait(const struct sample_call *call, const struct partition *p, uint64_t lacks,
+static void sample_wait(const struct sample_call *call, const struct partition *p, uint64_t missing,
                         struct sampled *out) {
     bool has_groups = call->sampler == &sampler_group || call->args.groups;
     bool size_unknown = has_groups && !call->args.number && (!p || !p->groups->size);
-    out->lacks = size_unknown ? 1 : lacks;
-    out->counts = !size_unknown && p && sample_counts(p, call, lacks);
+    out->missing = size_unknown ? 1 : missing;
+    out->filters = !size_unknown && p && sample_filters(p, call, missing);
 }
 
 /* Of so few samples that a WHERE may admit, the best are found sooner than by a walk. */
@@ -391,8 +391,8 @@ static bool sample_is_ending(const struct sample_call *call, const struct partit
     return call->sampler->check && call->sampler->check(&call->args, p, call->count, NULL);
 }
 
-uint64_t sample_gains(const struct store *s, const struct sample_call *call, const struct op *op,
-                      struct scratch *scratch) {
+uint64_t sample_matches(const struct store *s, const struct sample_call *call, const struct op *op,
+                        struct scratch *scratch) {
     struct partition *p = store_find(s, call->partition);
     struct task *task = p ? partition_task(p, call->task) : NULL;
     if (!p) return SAMPLE_EVERYTHING;
@@ -400,7 +400,7 @@ uint64_t sample_gains(const struct store *s, const struct sample_call *call, con
     if (sample_is_ending(call, p, op)) return SAMPLE_EVERYTHING;
     bool returns = op->kind == OP_EXPIRE || op->kind == OP_NACK;
     if (op->kind != OP_PUT && !returns) return 0;
-    if (returns && op->select.all) return call->sampler->gain ? SAMPLE_EVERYTHING : op->select.n;
+    if (returns && op->select.all) return call->sampler->matches ? SAMPLE_EVERYTHING : op->select.n;
 
     struct ready ready;
     ready_open(&ready,
@@ -413,5 +413,5 @@ uint64_t sample_gains(const struct store *s, const struct sample_call *call, con
                scratch);
     size_t n = op->kind == OP_PUT ? op->put.n : op->select.n;
     const uint64_t *seqs = op->kind == OP_PUT ? op->put.seqs : op->select.seqs;
-    return sampler_gain(call->sampler, &call->args, &ready, seqs, n, scratch);
+    return sampler_matches(call->sampler, &call->args, &ready, seqs, n, scratch);
 }

@@ -65,11 +65,11 @@ struct sampled {
     size_t n;
     const uint64_t *seqs; /* in scratch */
     bool remembered;      /* decided by an earlier call: fields may not all be produced */
-    uint64_t lacks; /* SAMPLE_WAIT: before so many more samples qualify, it need not be tried again.
-                       At least 1; does not hold once the partition is_ended */
-    /* SAMPLE_WAIT: the next try may be dear beside what it lacks: ask sample_gains of each op
-     * first */
-    bool counts;
+    /* SAMPLE_WAIT: samples that must change (or match, if `filters` is set) before a retry can
+     * succeed. At least 1; void once the partition is_ended */
+    uint64_t missing;
+    /* SAMPLE_WAIT: a retry costs a scan: call sample_matches for each op first */
+    bool filters;
     struct sample_walk walk; /* SAMPLE_SCAN, SAMPLE_WALK: for the next try; else zeroed */
     uint64_t lease;          /* of the batch; 0: none */
     bool changes;            /* `op` is to be applied */
@@ -104,7 +104,7 @@ int sample_plan(const struct store *s, const struct sample_call *call, int64_t n
  * to be tried, since it may get what is left, end, or be wrong now. The cost grows with the op and
  * with the members of the groups that it completes. */
 #define SAMPLE_EVERYTHING UINT64_MAX
-uint64_t sample_gains(const struct store *s, const struct sample_call *call, const struct op *op,
-                      struct scratch *scratch);
+uint64_t sample_matches(const struct store *s, const struct sample_call *call, const struct op *op,
+                        struct scratch *scratch);
 
 #endif

@@ -18,11 +18,11 @@ const struct sampler *sampler_find(struct span name) {
     return NULL;
 }
 
-uint64_t sampler_gain(const struct sampler *sampler, const struct sampler_args *args,
-                      const struct ready *ready, const uint64_t *seqs, size_t n,
-                      struct scratch *scratch) {
-    if (sampler->gain) return sampler->gain(args, ready, seqs, n, scratch);
-    uint64_t gain = 0;
-    for (size_t i = 0; i < n; i++) gain += ready_has(ready, seqs[i]);
-    return gain;
+uint64_t sampler_matches(const struct sampler *sampler, const struct sampler_args *args,
+                         const struct ready *ready, const uint64_t *seqs, size_t n,
+                         struct scratch *scratch) {
+    if (sampler->matches) return sampler->matches(args, ready, seqs, n, scratch);
+    uint64_t matches = 0;
+    for (size_t i = 0; i < n; i++) matches += ready_has(ready, seqs[i]);
+    return matches;
 }

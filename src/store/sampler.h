@@ -70,8 +70,8 @@ struct sampler {
     /* An upper bound of how many more samples could be picked because these n changed, whatever
      * they were before; exact where none of them was ready. `ready` is a lookup. NULL: each one
      * that is ready. */
-    uint64_t (*gain)(const struct sampler_args *args, const struct ready *ready,
-                     const uint64_t *seqs, size_t n, struct scratch *scratch);
+    uint64_t (*matches)(const struct sampler_args *args, const struct ready *ready,
+                        const uint64_t *seqs, size_t n, struct scratch *scratch);
 };
 
 /* All samplers there are, from 0; NULL past the last. */
@@ -80,10 +80,10 @@ const struct sampler *sampler_at(size_t i);
 /* By name, in any case; NULL where unknown. */
 const struct sampler *sampler_find(struct span name);
 
-/* What the sampler's `gain` says. */
-uint64_t sampler_gain(const struct sampler *sampler, const struct sampler_args *args,
-                      const struct ready *ready, const uint64_t *seqs, size_t n,
-                      struct scratch *scratch);
+/* What the sampler's `matches` says. */
+uint64_t sampler_matches(const struct sampler *sampler, const struct sampler_args *args,
+                         const struct ready *ready, const uint64_t *seqs, size_t n,
+                         struct scratch *scratch);
 
 /* A call gets so many times its COUNT, which is one rank's. After the sampler's check, the product
  * is no more than a partition can hold. */

@@ -65,10 +65,10 @@ static void balanced_pick(const struct sampler_args *args, struct ready *ready,
     balanced_deal(picks, size, rank_of, args->ranks);
 }
 
-static uint64_t balanced_gain(const struct sampler_args *args, const struct ready *ready,
-                              const uint64_t *seqs, size_t n, struct scratch *scratch) {
-    return sampler_gain(args->groups ? &sampler_group : &sampler_sequential, args, ready, seqs, n,
-                        scratch);
+static uint64_t balanced_matches(const struct sampler_args *args, const struct ready *ready,
+                                 const uint64_t *seqs, size_t n, struct scratch *scratch) {
+    return sampler_matches(args->groups ? &sampler_group : &sampler_sequential, args, ready, seqs,
+                           n, scratch);
 }
 
 const struct sampler sampler_balanced = {
@@ -77,5 +77,5 @@ const struct sampler sampler_balanced = {
     .needs_rank = true,
     .check = balanced_check,
     .pick = balanced_pick,
-    .gain = balanced_gain,
+    .matches = balanced_matches,
 };

@@ -60,7 +60,7 @@ static void group_pick(const struct sampler_args *args, struct ready *ready, str
 /* ---- what changed samples add ------------------------------------------------------------- */
 
 /* How many ready samples follow each other up to seq - 1, or from seq + 1 up to `end` - 1. A run
- * that goes on after `size` and so many more is taken to lack one sample of a whole unit, so that
+ * that goes on after `size` and so many more is treated as a whole unit but for one sample, so that
  * what joins it counts too soon rather than too late. */
 enum { RUN_LOOK = 1024 };
 
@@ -89,9 +89,9 @@ static const uint64_t *group_sort(const uint64_t *seqs, size_t n, struct scratch
 
 /* As if the samples became ready one after the other, the oldest first: each joins the run before
  * it with the one behind it, up to the next one that changed. */
-static uint64_t group_gain_runs(uint64_t size, const struct ready *ready, const uint64_t *seqs,
-                                size_t n) {
-    uint64_t gain = 0, run = 0, run_end = 0; /* the run that the last one is in now */
+static uint64_t group_matches_runs(uint64_t size, const struct ready *ready, const uint64_t *seqs,
+                                   size_t n) {
+    uint64_t matches = 0, run = 0, run_end = 0; /* the run that the last one is in now */
     for (size_t i = 0; i < n; i++) {
         if (!ready_has(ready, seqs[i])) continue;
         uint64_t next = i + 1 < n ? seqs[i + 1] : SEQ_NONE;
@@ -99,9 +99,9 @@ static uint64_t group_gain_runs(uint64_t size, const struct ready *ready, const 
         uint64_t behind = group_run_behind(size, ready, seqs[i], next);
         run = before + 1 + behind;
         run_end = seqs[i] + 1 + behind;
-        gain += run / size - before / size - behind / size;
+        matches += run / size - before / size - behind / size;
     }
-    return gain * size;
+    return matches * size;
 }
 
 static int group_compare(const void *a, const void *b) {
@@ -110,8 +110,8 @@ static int group_compare(const void *a, const void *b) {
 }
 
 /* The groups that are ready now; each counts once, however many of its members changed. */
-static uint64_t group_gain_declared(const struct ready *ready, const uint64_t *seqs, size_t n,
-                                    struct scratch *scratch) {
+static uint64_t group_matches_declared(const struct ready *ready, const uint64_t *seqs, size_t n,
+                                       struct scratch *scratch) {
     const struct partition *p = ready->partition;
     uint32_t *numbers = scratch_alloc(scratch, n, sizeof(*numbers));
     size_t n_numbers = 0;
@@ -122,19 +122,19 @@ static uint64_t group_gain_declared(const struct ready *ready, const uint64_t *s
         numbers[n_numbers++] = number;
     }
     qsort(numbers, n_numbers, sizeof(*numbers), group_compare);
-    uint64_t gain = 0;
+    uint64_t matches = 0;
     for (size_t i = 0; i < n_numbers; i++) {
         if (i > 0 && numbers[i - 1] == numbers[i]) continue;
         const struct group *group = groups_get(p->groups, numbers[i]);
-        if (group_is_ready(group, ready)) gain += group->members;
+        if (group_is_ready(group, ready)) matches += group->members;
     }
-    return gain;
+    return matches;
 }
 
-static uint64_t group_gain(const struct sampler_args *args, const struct ready *ready,
-                           const uint64_t *seqs, size_t n, struct scratch *scratch) {
-    if (!args->number) return group_gain_declared(ready, seqs, n, scratch);
-    return group_gain_runs(args->number, ready, group_sort(seqs, n, scratch), n);
+static uint64_t group_matches(const struct sampler_args *args, const struct ready *ready,
+                              const uint64_t *seqs, size_t n, struct scratch *scratch) {
+    if (!args->number) return group_matches_declared(ready, seqs, n, scratch);
+    return group_matches_runs(args->number, ready, group_sort(seqs, n, scratch), n);
 }
 
 const struct sampler sampler_group = {
@@ -142,5 +142,5 @@ const struct sampler sampler_group = {
     .takes = SAMPLER_NUMBER,
     .check = group_check,
     .pick = group_pick,
-    .gain = group_gain,
+    .matches = group_matches,
 };

@@ -32,7 +32,7 @@ static struct server server;
 static int stock[PARTITIONS];
 static size_t tries;     /* of waiters, all told */
 static size_t asked;     /* of heads, whether an op is of use to them */
-static bool counts_down; /* waiters say what they lack */
+static bool counts_down; /* waiters say what is missing */
 static bool counts_ops;  /* and look at each op */
 static size_t freed;     /* requests that are over */
 
@@ -74,17 +74,17 @@ static bool take_try(struct client *c, void *request) {
     return true;
 }
 
-static bool waiting_try(struct client *c, void *request, struct waiter_lack *lack) {
+static bool waiting_try(struct client *c, void *request, struct waiter_needs *needs) {
     const struct sample_call *take = request;
     tries++;
     if (counts_down || counts_ops)
-        *lack = (struct waiter_lack){.samples = (uint64_t)(take->n - stock[take->partition]),
-                                     .filters = counts_ops};
+        *needs = (struct waiter_needs){.samples = (uint64_t)(take->n - stock[take->partition]),
+                                       .filters = counts_ops};
     return take_try(c, request);
 }
 
 /* Of use are samples that come in pairs. */
-static uint64_t waiting_gains(struct client *c, const void *request, const struct op *op) {
+static uint64_t waiting_matches(struct client *c, const void *request, const struct op *op) {
     (void)c, (void)request;
     asked++;
     return op->put.n == 2 ? 2 : 0;
@@ -101,7 +101,7 @@ static void waiting_free(void *request) {
 }
 
 static const struct waiter_kind waiting = {
-    .try = waiting_try, .gains = waiting_gains, .expire = waiting_expire, .free = waiting_free};
+    .try = waiting_try, .matches = waiting_matches, .expire = waiting_expire, .free = waiting_free};
 
 /* T.TAKE partition queue n ms moves-to payload */
 static void take_run(struct client *c) {
@@ -112,7 +112,7 @@ static void take_run(struct client *c) {
     struct error e;
     assert_int_equal(0, client_keep_argv(c, CLIENT_KEEP_PARKED, &e));
     take.payload = c->argv[6].bytes;
-    waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_lack){0}, partition,
+    waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_needs){0}, partition,
                 c->argv[2].bytes, number(c, 4));
 }
 
@@ -264,7 +264,7 @@ static void test_only_the_head_is_tried(void **state) {
     close(other);
 }
 
-static void test_a_head_that_says_what_it_lacks_is_left_alone_until_then(void **state) {
+static void test_a_head_that_says_what_is_missing_is_left_alone_until_then(void **state) {
     (void)state;
     counts_down = true;
     int large = park("t.take 1 q 100 0 -1 a\r\n"), giver = join();
@@ -282,8 +282,7 @@ static void test_a_head_that_says_what_it_lacks_is_left_alone_until_then(void **
 }
 
 /* It is asked of each change, tried only once, and those behind it and beside it do as they always did. */
-static void
-test_a_choosy_head_is_asked_of_each_change_and_tried_when_it_has_what_it_lacked(void **state) {
+static void test_a_head_that_filters_is_tried_when_enough_of_the_changes_match(void **state) {
     (void)state;
     counts_ops = true;
     int large = park("t.take 1 q 100 0 -1 a\r\n"), giver = join();
@@ -613,11 +612,10 @@ static int end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_only_the_head_is_tried, set_up),
-        cmocka_unit_test_setup(test_a_head_that_says_what_it_lacks_is_left_alone_until_then,
+        cmocka_unit_test_setup(test_a_head_that_says_what_is_missing_is_left_alone_until_then,
                                set_up),
-        cmocka_unit_test_setup(
-            test_a_choosy_head_is_asked_of_each_change_and_tried_when_it_has_what_it_lacked,
-            set_up),
+        cmocka_unit_test_setup(test_a_head_that_filters_is_tried_when_enough_of_the_changes_match,
+                               set_up),
         cmocka_unit_test_setup(test_each_queue_is_woken_by_its_own_count, set_up),
         cmocka_unit_test_setup(test_newcomers_line_up, set_up),
         cmocka_unit_test_setup(test_queues_are_independent, set_up),

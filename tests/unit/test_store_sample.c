@@ -329,8 +329,8 @@ static void test_keep_and_the_end(void **state) {
 
 /* ---- what a change is worth to one who waits ---------------------------------------------- */
 
-static uint64_t gains(struct kit *k, const struct sample_call *call, enum op_kind kind,
-                      const char *keys) {
+static uint64_t matches(struct kit *k, const struct sample_call *call, enum op_kind kind,
+                        const char *keys) {
     uint64_t seqs[8];
     size_t n = strlen(keys);
     for (size_t i = 0; i < n; i++) seqs[i] = kit_seq(k, "p", (char[]){keys[i], 0});
@@ -341,7 +341,7 @@ static uint64_t gains(struct kit *k, const struct sample_call *call, enum op_kin
     } else {
         op.select = (struct op_select){.n = n, .seqs = seqs, .task = call->task};
     }
-    return sample_gains(k->store, call, &op, &k->scratch);
+    return sample_matches(k->store, call, &op, &k->scratch);
 }
 
 static void test_a_change_counts_as_far_as_it_is_of_use(void **state) {
@@ -350,15 +350,15 @@ static void test_a_change_counts_as_far_as_it_is_of_use(void **state) {
     assert_int_equal(kit_tag(k, "p", "b", "v", "7"), 0);
     assert_int_equal(kit_tag(k, "p", "d", "v", "7"), 0); /* has not the field */
     struct sample_call call = call_of("t", 9, "SEQUENTIAL", 0);
-    assert_int_equal(gains(k, &call, OP_PUT, "abcd"), 3);
+    assert_int_equal(matches(k, &call, OP_PUT, "abcd"), 3);
     const struct where_condition seven = {SPAN_LITERAL("v"), WHERE_EQ, SPAN_LITERAL("7")};
     call.where = (struct where){1, &seven};
-    assert_int_equal(gains(k, &call, OP_PUT, "abcd"), 1);
+    assert_int_equal(matches(k, &call, OP_PUT, "abcd"), 1);
     assert_string_equal(next(k, "t", 2), "ab");
-    assert_int_equal(gains(k, &call, OP_PUT, "abcd"), 0); /* it has consumed b */
+    assert_int_equal(matches(k, &call, OP_PUT, "abcd"), 0); /* it has consumed b */
     call.where.n = 0;
-    assert_int_equal(gains(k, &call, OP_EXPIRE, "abc"), 1);
-    assert_int_equal(gains(k, &call, OP_SAMPLE, "abc"), 0);
+    assert_int_equal(matches(k, &call, OP_EXPIRE, "abc"), 1);
+    assert_int_equal(matches(k, &call, OP_SAMPLE, "abc"), 0);
 }
 
 static void test_the_end_is_worth_everything(void **state) {
@@ -367,35 +367,35 @@ static void test_the_end_is_worth_everything(void **state) {
     struct sample_call call = call_of("t", 9, "SEQUENTIAL", 0);
     assert_int_equal(kit_tag(k, "p", "c", "v", "7"), 0);
     assert_int_equal(kit_seal(k, "p"), 0);
-    assert_int_equal(gains(k, &call, OP_ACK, "a"), 0); /* c has not the field yet */
+    assert_int_equal(matches(k, &call, OP_ACK, "a"), 0); /* c has not the field yet */
     put(k, 'c');
-    assert_int_equal(gains(k, &call, OP_PUT, "c"), SAMPLE_EVERYTHING);
-    assert_int_equal(gains(k, &call, OP_ACK, "a"), SAMPLE_EVERYTHING);
+    assert_int_equal(matches(k, &call, OP_PUT, "c"), SAMPLE_EVERYTHING);
+    assert_int_equal(matches(k, &call, OP_ACK, "a"), SAMPLE_EVERYTHING);
 }
 
-/* Who lacks many may try when they came; who lacks few, is choosy, or nears the end had better
- * count. */
+/* A call that misses many samples is tried when they came; one that misses few, has a WHERE, or
+ * nears the end filters. */
 static void test_who_counts(void **state) {
     struct kit *k = *state;
     struct sampled got;
     put(k, 'a');
     struct sample_call call = call_of("t", 100, "SEQUENTIAL", 0);
     assert_int_equal(kit_sample(k, &call, &got), 0);
-    assert_int_equal(got.lacks, 99);
-    assert_false(got.counts);
+    assert_int_equal(got.missing, 99);
+    assert_false(got.filters);
     const struct where_condition seven = {SPAN_LITERAL("v"), WHERE_EQ, SPAN_LITERAL("7")};
     call.where = (struct where){1, &seven};
     assert_int_equal(kit_sample(k, &call, &got), 0);
-    assert_true(got.counts);
+    assert_true(got.filters);
     call = call_of("t", 2, "SEQUENTIAL", 0);
     assert_int_equal(kit_sample(k, &call, &got), 0);
-    assert_int_equal(got.lacks, 1);
-    assert_true(got.counts);
+    assert_int_equal(got.missing, 1);
+    assert_true(got.filters);
     assert_int_equal(kit_tag(k, "p", "b", "v", "7"), 0);
     assert_int_equal(kit_expect(k, "p", 2), 0);
     call = call_of("t", 100, "SEQUENTIAL", 0);
     assert_int_equal(kit_sample(k, &call, &got), 0);
-    assert_true(got.counts);
+    assert_true(got.filters);
 }
 
 static void test_too_many_tasks(void **state) {

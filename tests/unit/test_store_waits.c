@@ -1,5 +1,5 @@
-/* Which changes wake a call that waits for whole units: sample_gains says what an op is worth to
- * it, and it is tried when that is what it lacks.
+/* Which changes wake a call that waits for whole units: sample_matches says what an op is worth to
+ * it, and it is tried when nothing is missing any more.
  *
  * Drawn changes: whenever a call sleeps, a try would find that it still waits. By hand: a change
  * that completes no group is worth nothing, and one that completes a group is worth all of it,
@@ -66,14 +66,14 @@ static void put(struct kit *k, const char *letters, const char *group, uint64_t 
 
 struct caller {
     struct sample_call call;
-    bool waits, counts;
+    bool waits, filters;
     uint64_t missing; /* 0: it is to be tried */
     unsigned woken;   /* times it was to be tried */
 };
 
-static void caller_gains(struct caller *c, uint64_t gains) {
+static void caller_matches(struct caller *c, uint64_t matches) {
     if (!c->waits || !c->missing) return;
-    c->missing -= gains < c->missing ? gains : c->missing;
+    c->missing -= matches < c->missing ? matches : c->missing;
     if (!c->missing) c->woken++;
 }
 
@@ -109,11 +109,11 @@ static void on_change(void *context, const struct op *op) {
         struct caller *c = &callers->all[i];
         if (!c->waits) continue;
         if (concerns_all(op))
-            caller_gains(c, UINT64_MAX);
-        else if (c->counts)
-            caller_gains(c, sample_gains(callers->kit->store, &c->call, op, &callers->scratch));
+            caller_matches(c, UINT64_MAX);
+        else if (c->filters)
+            caller_matches(c, sample_matches(callers->kit->store, &c->call, op, &callers->scratch));
         else
-            caller_gains(c, everything ? UINT64_MAX : changed_by(op));
+            caller_matches(c, everything ? UINT64_MAX : changed_by(op));
     }
     scratch_reset(&callers->scratch);
 }
@@ -131,8 +131,8 @@ static void caller_try(struct callers *callers, struct caller *c, bool takes) {
     if (sleeps) return;
     c->waits = waits;
     if (waits) {
-        c->missing = sampled.lacks;
-        c->counts = sampled.counts;
+        c->missing = sampled.missing;
+        c->filters = sampled.filters;
     } else if (!failed && sampled.outcome == SAMPLE_BATCH && takes) {
         if (sampled.changes) store_apply(k->store, &sampled.op);
         if (c->call.ranked) c->call.batch++;

@@ -55,10 +55,10 @@ int __wrap_sample_plan(const struct store *s, const struct sample_call *take, in
                        struct scratch *scratch, struct sampled *out, struct error *e);
 int __real_sample_plan(const struct store *s, const struct sample_call *take, int64_t now_ms,
                        struct scratch *scratch, struct sampled *out, struct error *e);
-uint64_t __wrap_sample_gains(const struct store *s, const struct sample_call *take,
-                             const struct op *op, struct scratch *scratch);
-uint64_t __real_sample_gains(const struct store *s, const struct sample_call *take,
-                             const struct op *op, struct scratch *scratch);
+uint64_t __wrap_sample_matches(const struct store *s, const struct sample_call *take,
+                               const struct op *op, struct scratch *scratch);
+uint64_t __real_sample_matches(const struct store *s, const struct sample_call *take,
+                               const struct op *op, struct scratch *scratch);
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq);
 bool __real_where_admits(const struct where_bound *bound, uint64_t seq);
 
@@ -128,10 +128,10 @@ int __wrap_sample_plan(const struct store *s, const struct sample_call *take, in
     return __real_sample_plan(s, take, now_ms, scratch, out, e);
 }
 
-uint64_t __wrap_sample_gains(const struct store *s, const struct sample_call *take,
-                             const struct op *op, struct scratch *scratch) {
+uint64_t __wrap_sample_matches(const struct store *s, const struct sample_call *take,
+                               const struct op *op, struct scratch *scratch) {
     work.asked++;
-    return __real_sample_gains(s, take, op, scratch);
+    return __real_sample_matches(s, take, op, scratch);
 }
 
 bool __wrap_where_admits(const struct where_bound *bound, uint64_t seq) {
@@ -996,8 +996,8 @@ static void test_a_choosy_call_hears_that_it_is_wrong(void **state) {
     machine_finish();
 }
 
-/* A call that is choosy hides nothing from those behind it. */
-static void test_a_choosy_call_does_not_hold_up_others(void **state) {
+/* A call that filters hides nothing from those behind it. */
+static void test_a_call_that_filters_does_not_hold_up_others(void **state) {
     (void)state;
     machine_begin(false);
     ask_peer(&peers[0], "TQ.SAMPLE p t COUNT 1 FIELDS 1 f WHERE 1 v = 9 BLOCK 0");
@@ -2062,7 +2062,7 @@ int main(void) {
         cmocka_unit_test(test_a_write_that_waited_for_memory_waits_for_room),
         cmocka_unit_test(test_a_thread_that_can_not_be_started_is_an_error),
         cmocka_unit_test(test_a_choosy_call_hears_that_it_is_wrong),
-        cmocka_unit_test(test_a_choosy_call_does_not_hold_up_others),
+        cmocka_unit_test(test_a_call_that_filters_does_not_hold_up_others),
         cmocka_unit_test(test_a_write_asks_only_heads_whose_condition_it_meets),
         cmocka_unit_test(test_a_nack_asks_only_heads_whose_condition_it_meets),
         cmocka_unit_test(test_an_idle_server_tries_no_head),

@@ -200,7 +200,7 @@ struct model_answer {
     size_t found;   /* that the sampler found, also where they are too few for all ranks */
     uint64_t *seqs; /* in scratch: the batch, in order; or, with `of`, what it is chosen from */
     size_t of;      /* 0: nothing is left to chance */
-    uint64_t most_lacks; /* SAMPLE_WAIT: with fewer samples changed, another try is in vain */
+    uint64_t most_missing; /* SAMPLE_WAIT: with fewer samples changed, another try can't succeed */
 };
 
 unsigned model_sample_call(struct model *m, const struct sample_call *call, struct scratch *scratch,

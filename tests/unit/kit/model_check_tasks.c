@@ -38,10 +38,10 @@ static void check_lease(const struct model_partition *expected, const struct mod
 }
 
 static void check_batch(const struct partition *p, const struct model_batch *batch,
-                        const struct task *t, bool may_lack) {
+                        const struct task *t, bool may_miss) {
     const struct rank_batch *b = t ? ranks_find(&t->ranks, batch->rank, batch->batch) : NULL;
     size_t n = 0;
-    if (!b && may_lack) return;
+    if (!b && may_miss) return;
     EXPECT(b && rank_batch_lives(b, p) == (batch->n > 0), "batch %llu", U(batch->batch));
     EXPECT(span_equal(rank_batch_fingerprint(b), batch->fingerprint), "batch %llu",
            U(batch->batch));
@@ -55,7 +55,7 @@ static void check_batch(const struct partition *p, const struct model_batch *bat
 }
 
 /* A batch without samples that its rank is done with is forgotten some time. */
-static bool may_lack(const struct model_partition *expected, const struct model_batch *batch) {
+static bool may_miss(const struct model_partition *expected, const struct model_batch *batch) {
     return batch->n == 0 && model_is_done(expected, batch->task, batch->rank, batch->batch);
 }
 
@@ -64,7 +64,7 @@ static void check_ranks(const struct model_partition *expected, size_t task, con
     size_t least = 0, most = 0;
     for (size_t i = 0; i < expected->n_batches; i++) {
         if (expected->batches[i].task != task) continue;
-        least += !may_lack(expected, &expected->batches[i]);
+        least += !may_miss(expected, &expected->batches[i]);
         most++;
     }
     EXPECT(t->ranks.n >= least && t->ranks.n <= most, "%zu batches, expected %zu to %zu",
@@ -97,7 +97,7 @@ void model_check_tasks(const struct partition *p, const struct model_partition *
     for (size_t i = 0; i < expected->n_batches; i++) {
         const struct model_batch *batch = &expected->batches[i];
         check_batch(p, batch, partition_task(p, expected->tasks[batch->task]),
-                    may_lack(expected, batch));
+                    may_miss(expected, batch));
     }
 }
 

@@ -171,13 +171,13 @@ static void decide(struct model_partition *p, const struct sample_call *call,
     }
     for (size_t i = 0; i < p->n; i++) ready += model_ready_for(p, p->samples[i], call);
     if (model_is_by(call, "GROUP") || call->args.groups) ready = answer->found;
-    if (ready < call->at_least * ranks) answer->most_lacks = call->at_least * ranks - ready;
+    if (ready < call->at_least * ranks) answer->most_missing = call->at_least * ranks - ready;
 }
 
 unsigned model_sample_call(struct model *m, const struct sample_call *call, struct scratch *scratch,
                            struct model_answer *answer) {
     struct model_partition *p = model_find(m, call->partition);
-    *answer = (struct model_answer){.outcome = SAMPLE_WAIT, .most_lacks = p ? 1 : call->at_least};
+    *answer = (struct model_answer){.outcome = SAMPLE_WAIT, .most_missing = p ? 1 : call->at_least};
     unsigned errors = check_sampler(p, call);
     if (errors || !p) return errors;
     if (call->ranked) errors = look_up(p, call, scratch, answer);

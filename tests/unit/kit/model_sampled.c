@@ -163,8 +163,8 @@ void model_check_sampled(struct model *m, const struct sample_call *call,
     struct model_partition *p = model_find(m, call->partition);
     EXPECT(sampled->outcome == answer->outcome, "%d, not %d", sampled->outcome, answer->outcome);
     if (answer->outcome == SAMPLE_WAIT)
-        EXPECT(sampled->lacks >= 1 && sampled->lacks <= answer->most_lacks,
-               "lacks %llu, at most %llu", U(sampled->lacks), U(answer->most_lacks));
+        EXPECT(sampled->missing >= 1 && sampled->missing <= answer->most_missing,
+               "lacks %llu, at most %llu", U(sampled->missing), U(answer->most_missing));
     EXPECT(sampled->remembered == answer->remembered, "remembered: %d", sampled->remembered);
     if (answer->outcome != SAMPLE_BATCH) {
         EXPECT(!sampled->changes, "an answer that takes nothing");

@@ -37,7 +37,7 @@ static void expect_again(struct trial *t, const struct sample_call *call,
     struct sampled again;
     int code = sample_plan(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &again, NULL);
     EXPECT(code == 0 && again.outcome == sampled->outcome && again.n == sampled->n &&
-               again.lacks == sampled->lacks,
+               again.missing == sampled->missing,
            "step %u: another answer", t->steps);
     if (call->sampler->random && sample_walks(t->kit.store, call)) return;
     for (size_t i = 0; i < sampled->n; i++)
