@@ -122,8 +122,8 @@ static void reply_column(struct reply *r, const char *name, const char *type, st
     reply_array(r, 4);
     reply_text(r, name);
     reply_text(r, type);
-    reply_lend(r, shape, keep, NULL);
-    reply_lend(r, payload, keep, NULL);
+    reply_ref(r, shape, keep, NULL);
+    reply_ref(r, payload, keep, NULL);
 }
 
 void commands_reply_columns(struct reply *r, const struct batch *b) {
@@ -140,6 +140,6 @@ void commands_reply_rows(struct reply *r, const struct batch *b, bool with_keys)
     for (size_t s = 0; s < b->samples; s++) {
         reply_array(r, b->n_fields + with_keys);
         if (with_keys) reply_bulk(r, batch_key(b, s));
-        for (size_t i = 0; i < b->n_fields; i++) reply_lend(r, batch_value(b, s, i), keep, NULL);
+        for (size_t i = 0; i < b->n_fields; i++) reply_ref(r, batch_value(b, s, i), keep, NULL);
     }
 }

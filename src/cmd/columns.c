@@ -27,10 +27,10 @@ static void columns_write_payload(struct client *c, struct gather *gather) {
     struct gather_run run;
     reply_bulk_begin(&c->reply, gather->bytes);
     while (gather_next(gather, &run)) {
-        if (run.bytes.len < RENDER_LEND_FROM)
+        if (run.bytes.len < RENDER_REF_FROM)
             reply_bulk_copy(&c->reply, run.bytes);
         else
-            render_lend(c, run.bytes, run.chunk);
+            render_ref(c, run.bytes, run.chunk);
     }
     reply_bulk_end(&c->reply);
 }

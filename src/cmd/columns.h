@@ -19,7 +19,7 @@ int columns_open(struct client *c, const struct partition *p, const uint64_t *se
                  const struct column *const *fields, const struct span *names, size_t n_fields,
                  struct columns *out, struct error *e);
 
-/* Write them: large runs are lent from their chunks, small ones copied. */
+/* Write them: large runs go out by reference to their chunks, small ones are copied. */
 void columns_write(struct client *c, struct columns *columns);
 
 #endif

@@ -13,15 +13,16 @@ static void release_chunk(void *chunk) {
     chunk_unpin(chunk);
 }
 
-/* An argument as the reply. A large one is lent from the memory that it landed in. */
+/* An argument as the reply. A large one goes out by reference, from the memory that it was read
+ * into. */
 static void reply_argument(struct client *c, struct resp_arg *arg) {
-    void *chunk = arg->landing;
+    void *chunk = arg->direct;
     if (!chunk) {
         reply_bulk(&c->reply, arg->bytes);
         return;
     }
-    arg->landing = NULL;
-    reply_lend(&c->reply, arg->bytes, release_chunk, chunk);
+    arg->direct = NULL;
+    reply_ref(&c->reply, arg->bytes, release_chunk, chunk);
 }
 
 /* To a RESP2 client that listens everything looks like a message. */

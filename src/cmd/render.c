@@ -9,20 +9,20 @@ static void render_release(void *chunk) {
     chunk_unpin(chunk);
 }
 
-void render_lend(struct client *c, struct span bytes, struct chunk *chunk) {
+void render_ref(struct client *c, struct span bytes, struct chunk *chunk) {
     chunk_pin(chunk);
-    c->server->metrics.bytes_lent += bytes.len;
-    reply_bulk_lend(&c->reply, bytes, render_release, chunk);
+    c->server->metrics.bytes_sent_by_ref += bytes.len;
+    reply_bulk_ref(&c->reply, bytes, render_release, chunk);
 }
 
 static void render_raw(struct client *c, const struct column *column, uint64_t seq,
                        struct span value) {
-    if (value.len < RENDER_LEND_FROM) {
+    if (value.len < RENDER_REF_FROM) {
         reply_bulk(&c->reply, value);
         return;
     }
     reply_bulk_begin(&c->reply, value.len);
-    render_lend(c, value, arena_chunk(column->home->arena, column_cell(column, seq)->chunk));
+    render_ref(c, value, arena_chunk(column->home->arena, column_cell(column, seq)->chunk));
     reply_bulk_end(&c->reply);
 }
 

@@ -7,14 +7,15 @@
 
 struct client;
 
-/* From here on bytes are lent: below it a memcpy is cheaper than a pin, a piece and an iovec. */
-enum { RENDER_LEND_FROM = 8 * 1024 };
+/* From here on bytes go out by reference: below it a memcpy is cheaper than a pin, a piece and an
+ * iovec. */
+enum { RENDER_REF_FROM = 8 * 1024 };
 
 /* Lend bytes of a chunk to an announced bulk of the client's reply (reply_bulk_begin): pinned until they are sent. */
-void render_lend(struct client *c, struct span bytes, struct chunk *chunk);
+void render_ref(struct client *c, struct span bytes, struct chunk *chunk);
 
-/* One value: raw bytes (FORM_ROWS; large ones are lent from their chunk, not copied) or text for people (FORM_TEXT); null where
- * the sample or the column is missing. */
+/* One value: raw bytes (FORM_ROWS; large ones by reference to their chunk, not copied) or text for
+ * people (FORM_TEXT); null where the sample or the column is missing. */
 void render_value(struct client *c, const struct column *column, uint64_t seq, enum form form);
 
 /* The columns of these fields; NULL for one that the partition does not have. In the client's scratch. */

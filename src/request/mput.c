@@ -51,7 +51,7 @@ static int mput_columns(struct args *a, void *request) {
         columns[i].shape = a->argv[a->at++].bytes;
         const struct resp_arg *payload = &a->argv[a->at++];
         columns[i].payload = payload->bytes;
-        columns[i].landed = payload->landing;
+        columns[i].chunk = payload->direct;
     }
     mput->columns = columns;
     return 0;

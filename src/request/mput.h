@@ -5,7 +5,7 @@
 #include "request/args.h"
 #include "store/mput.h"
 
-/* Payloads that landed name their chunk (resp_arg.landing); the arguments keep it. */
+/* Payloads that were read directly name their chunk (resp_arg.direct); the arguments keep it. */
 struct mput_request {
     struct mput mput;
     struct args_block block;

@@ -65,7 +65,7 @@ static int put_values(struct args *a, struct put *put, const char *what, bool te
         const struct resp_arg *value = &a->argv[a->at++];
         values[i].text = text;
         values[i].bytes = value->bytes;
-        values[i].landed = value->landing;
+        values[i].chunk = value->direct;
     }
     if (before) memcpy(all + (text ? 0 : n), put->values, before * sizeof(*all));
     put->values = all;

@@ -5,7 +5,7 @@
 #include "request/args.h"
 #include "store/put.h"
 
-/* Values that landed name their chunk (resp_arg.landing); the arguments keep it. */
+/* Values that were read directly name their chunk (resp_arg.direct); the arguments keep it. */
 struct put_request {
     struct put put;
     struct args_block block;

@@ -23,7 +23,7 @@
 
 enum {
     UNIX_SEND_BUFFER = 4 * 1024 * 1024,
-    LAND_FROM = 32 * 1024, /* smaller bulks are copied once instead */
+    DIRECT_FROM = 32 * 1024, /* smaller bulks are copied once instead */
     INLINE_MAX = 64 * 1024,
     REJECTED_MAX = 32,          /* that linger beside maxclients */
     DESCRIPTORS_RESERVED = 32 + /* listening sockets, logs, the loop's own, memory regions */
@@ -35,9 +35,9 @@ enum {
 
 static char no_text[] = "";
 
-/* ---- landings */
+/* ---- direct reads */
 
-static void *land(void *context, size_t len, void **memory) {
+static void *direct_allocate(void *context, size_t len, void **memory) {
     struct server *s = context;
     if (len > ARENA_CHUNK_MAX || server_memory_full(s, len)) return NULL;
     struct chunk *chunk = arena_take(store_arena(s->store), len);
@@ -45,9 +45,9 @@ static void *land(void *context, size_t len, void **memory) {
     return chunk;
 }
 
-static void land_release(void *context, void *landing) {
+static void direct_release(void *context, void *direct) {
     (void)context;
-    chunk_unpin(landing);
+    chunk_unpin(direct);
 }
 
 /* ---- the set of clients */
@@ -61,8 +61,9 @@ struct clients *clients_new(struct server *s) {
     TAILQ_INIT(&clients->halves);
     TAILQ_INIT(&clients->unread);
     TAILQ_INIT(&clients->dead);
-    clients->lander = (struct resp_lander){.context = s, .land = land, .release = land_release};
-    clients->limits = (struct resp_limits){.max_inline = INLINE_MAX, .land_from = LAND_FROM};
+    clients->allocator = (struct resp_allocator){
+        .context = s, .allocate = direct_allocate, .release = direct_release};
+    clients->limits = (struct resp_limits){.max_inline = INLINE_MAX, .direct_from = DIRECT_FROM};
     return clients;
 }
 
@@ -297,9 +298,9 @@ static void client_move_argv(struct client *c) {
     if (c->kept || !c->argc) return;
     size_t bytes = 0;
     for (size_t i = 0; i < c->argc; i++)
-        if (!c->argv[i].landing) bytes += c->argv[i].bytes.len;
-    /* The block begins with its size, which can't be told from argv once landings were taken
-     * over. */
+        if (!c->argv[i].direct) bytes += c->argv[i].bytes.len;
+    /* The block begins with its size, which can't be told from argv once chunks of direct reads
+     * were taken over. */
     size_t size = sizeof(size_t) + c->argc * sizeof(*c->kept) + bytes;
     size_t *block = mem_alloc(size);
     *block = size;
@@ -309,11 +310,11 @@ static void client_move_argv(struct client *c) {
     for (size_t i = 0; i < c->argc; i++) {
         struct resp_arg *arg = &c->argv[i];
         c->kept[i] = *arg;
-        if (!arg->landing && arg->bytes.len) {
+        if (!arg->direct && arg->bytes.len) {
             c->kept[i].bytes.ptr = memcpy(at, arg->bytes.ptr, arg->bytes.len);
             at += arg->bytes.len;
         }
-        arg->landing = NULL;
+        arg->direct = NULL;
     }
     c->argv = c->kept;
 }
@@ -326,10 +327,10 @@ struct resp_arg *client_take_argv(struct client *c) {
 }
 
 void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc) {
-    const struct resp_lander *lander = &s->clients->lander;
+    const struct resp_allocator *allocator = &s->clients->allocator;
     if (!argv) return;
     for (size_t i = 0; i < argc; i++)
-        if (argv[i].landing) lander->release(lander->context, argv[i].landing);
+        if (argv[i].direct) allocator->release(allocator->context, argv[i].direct);
     size_t *block = (size_t *)argv - 1;
     s->clients->kept_bytes -= *block;
     mem_free(block);
@@ -341,7 +342,7 @@ int client_check_keep(struct client *c, enum client_keep what, struct error *e) 
     size_t bytes = what == CLIENT_KEEP_QUEUED ? 0 : WAITER_BYTES;
     size_t most = server_memory_spare(s) * (what == CLIENT_KEEP_TO_FREE ? 2 : 1);
     for (size_t i = 0; i < c->argc; i++)
-        bytes += sizeof(*c->argv) + (c->argv[i].landing ? 0 : c->argv[i].bytes.len);
+        bytes += sizeof(*c->argv) + (c->argv[i].direct ? 0 : c->argv[i].bytes.len);
     if (kept + bytes <= most || !server_memory_full(s, 0)) return 0;
     s->metrics.refused_oom++;
     return server_refuse_memory(e);

@@ -129,7 +129,7 @@ struct clients {
     int64_t shared_us;    /* when it was last another one than before; monotonic */
     struct client *visited; /* where the next tick goes on; NULL: at the beginning */
     struct resp_limits limits;
-    struct resp_lander lander;
+    struct resp_allocator allocator;
 
     /* Options. */
     int64_t maxclients;
@@ -175,7 +175,7 @@ int client_check_keep(struct client *c, enum client_keep what, struct error *e);
 /* Call before a request is parked. Checks that (`what` is not CLIENT_KEEP_QUEUED), and moves the
  * arguments out of the input buffer into memory that lives until the request is over (served,
  * expired or forgotten), so that a parked request may point at them. c->argv changes; parse the
- * request again from it. Landings move along. */
+ * request again from it. Chunks of direct reads move along. */
 int client_keep_argv(struct client *c, enum client_keep what, struct error *e)
     __attribute__((warn_unused_result));
 

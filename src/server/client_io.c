@@ -1,11 +1,11 @@
 /* Bytes in, bytes out.
  *
  * A readiness event costs one read. It goes into the buffer that all connections share; when the
- * parser waits for a landing (a large bulk on its way into the chunk that will be a column's
- * memory), the same readv fills the landing first, then the tail of the connection's own buffer,
- * then the shared one. What the parser could not finish is saved in a buffer of the connection's
- * own. While a large bulk arrives from a client that is alone, the socket is read on until it is
- * empty or a budget is used up.
+ * parser is in a direct read (a large bulk on its way into the chunk that will be a column's
+ * memory), the same readv fills the chunk first, then the tail of the connection's own buffer, then
+ * the shared one. What the parser could not finish is saved in a buffer of the connection's own.
+ * While a large bulk arrives from a client that is alone, the socket is read on until it is empty
+ * or a budget is used up.
  *
  * A busy client must not starve others: a pipeline that takes longer than TURN_BUDGET_US is
  * interrupted between two commands and goes on in the next turn, after everyone else's. */
@@ -342,9 +342,9 @@ static void client_read_ahead(struct client *c) {
     client_count_input(c);
 }
 
-/* How many bytes may be read beside those of a landing. Where memory is full and more input waits
- * than server_memory_spare, what the argument in progress is missing, or INPUT_FIRST: what is read
- * behind a command may have to wait as well. */
+/* How many bytes may be read beside those of a direct read. Where memory is full and more input
+ * waits than server_memory_spare, what the argument in progress is missing, or INPUT_FIRST: what is
+ * read behind a command may have to wait as well. */
 static size_t client_read_most(struct client *c) {
     struct server *s = c->server;
     if (!s->maxmemory || s->clients->waiting_bytes <= server_memory_spare(s) ||
@@ -354,29 +354,29 @@ static size_t client_read_most(struct client *c) {
     return missing > INPUT_FIRST ? missing : INPUT_FIRST;
 }
 
-/* Landing, own buffer and shared buffer in one go; of a landing beyond `budget` bytes only so many.
+/* Direct read, own buffer and shared buffer in one readv; of a direct read at most `budget` bytes.
  * Returns how many came; 0: there is nothing to read for now, or the connection has ended. */
-static size_t client_read_landing(struct client *c, size_t landing, void *memory, size_t budget) {
+static size_t client_read_direct(struct client *c, size_t direct, void *memory, size_t budget) {
     char *shared = c->server->clients->input;
     size_t most = client_read_most(c), room = input_min(c->input.capacity - c->input.end, most);
     struct iovec iov[3];
     int n = 0;
-    if (memory && landing > budget) {
+    if (memory && direct > budget) {
         iov[n++] = (struct iovec){memory, budget};
     } else if (memory) {
-        iov[n++] = (struct iovec){memory, landing};
+        iov[n++] = (struct iovec){memory, direct};
         iov[n++] = (struct iovec){c->input.bytes + c->input.end, room};
         iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, most - room)};
     } else { /* no one wants these bytes */
         room = 0;
-        iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, landing)};
+        iov[n++] = (struct iovec){shared, input_min(CLIENT_READ_SIZE, direct)};
     }
     ssize_t got = readv(c->fd, iov, n);
     if (read_failed(c, got)) return 0;
     size_t left = (size_t)got;
-    size_t part = left < landing ? left : landing;
-    resp_landed(&c->parser, part);
-    c->server->metrics.bytes_landed += memory ? part : 0;
+    size_t part = left < direct ? left : direct;
+    resp_direct_arrived(&c->parser, part);
+    c->server->metrics.bytes_read_directly += memory ? part : 0;
     left -= part;
     part = left < room ? left : room;
     c->input.end += part;
@@ -397,24 +397,24 @@ static bool client_is_alone(const struct client *c) {
 /* A sender fills the socket while the server empties it, so that each read gets no more than the
  * socket holds: an event for each would cost more than the read. A client that is alone is read on;
  * else each gets one read a turn, so that others do not wait for it. */
-static void client_read_bulk(struct client *c, size_t landing, void *memory, bool is_alone) {
+static void client_read_bulk(struct client *c, size_t direct, void *memory, bool is_alone) {
     size_t total = 0;
-    while (landing) {
-        size_t got = client_read_landing(c, landing, memory, READ_BUDGET - total);
+    while (direct) {
+        size_t got = client_read_direct(c, direct, memory, READ_BUDGET - total);
         total += got;
         if (!got || !is_alone || total >= READ_BUDGET) return;
         if (c->dead || c->closing || c->waiter || c->is_ready || c->is_paused) return;
-        landing = resp_landing(&c->parser, &memory);
+        direct = resp_direct_read(&c->parser, &memory);
     }
 }
 
 static void client_read(struct client *c) {
     struct clients *all = c->server->clients;
     void *memory = NULL;
-    size_t landing = resp_landing(&c->parser, &memory);
+    size_t direct = resp_direct_read(&c->parser, &memory);
     bool is_alone = client_is_alone(c);
-    if (landing) {
-        client_read_bulk(c, landing, memory, is_alone);
+    if (direct) {
+        client_read_bulk(c, direct, memory, is_alone);
         return;
     }
     size_t most = client_read_most(c);
@@ -530,7 +530,7 @@ void client_io_begin(struct client *c) {
     reply_init(&c->reply, s->reply_pool);
     c->reply.on_error = on_error;
     c->reply.context = c;
-    resp_init(&c->parser, &s->clients->limits, &s->clients->lander);
+    resp_init(&c->parser, &s->clients->limits, &s->clients->allocator);
     event_assign(&c->readable, s->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->writable, s->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
     event_add(&c->readable, NULL);

@@ -20,8 +20,8 @@ struct metrics {
     uint64_t refused;     /* commands that a gate held back: unknown, arity, memory */
     uint64_t refused_oom; /* of these, for memory */
     uint64_t bytes_in, bytes_out;
-    uint64_t bytes_landed,
-        bytes_lent; /* of these: read straight into chunks, sent straight from them */
+    uint64_t bytes_read_directly; /* of bytes_in: straight into chunks */
+    uint64_t bytes_sent_by_ref;   /* of bytes_out: straight from chunks */
     uint64_t protocol_errors;
     uint64_t output_cut; /* clients closed for not reading their replies */
     uint64_t halves_shed; /* half-sent commands that were discarded since memory was full */

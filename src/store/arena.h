@@ -1,19 +1,20 @@
 /* Payload memory.
  *
- * Payload lives in chunks, cut from large regions that the arena maps once and recycles for ever: steady
- * work faults in no page. Regions are backed by memfds, shared memory that a fork does not copy; what backs
- * them is this file's secret. Once a cell in a chunk is published its bytes never change, so a chunk can be lent
- * to a reply, to a snapshot or a log while the store goes on: whoever reads holds a pin.
+ * Payload lives in chunks, cut from large regions that the arena maps once and recycles for ever:
+ * steady work faults in no page. Regions are backed by memfds, shared memory that a fork does not
+ * copy; what backs them is this file's secret. Once a cell in a chunk is published its bytes never
+ * change, so a reply, a snapshot or a log can refer to a chunk while the store goes on: each reader
+ * has a pin.
  *
- * A chunk lives as long as cells point into it or pins hold it. Chunks are known by number, which is
- * what cells store: (chunk, offset, length), never a pointer.
+ * A chunk lives as long as cells point into it or pins hold it. Chunks are known by number, which
+ * is what cells store: (chunk, offset, length), never a pointer.
  *
- * Free memory is found by two-level segregated fit (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic
- * memory allocator for real-time systems", ECRTS 2004): constant time, good fit, neighbours coalesced; with the
- * headers kept outside, so that payload pages hold payload only.
+ * Free memory is found by two-level segregated fit (Masmano, Ripoll, Crespo, Real: "TLSF: a new
+ * dynamic memory allocator for real-time systems", ECRTS 2004): constant time, good fit, neighbours
+ * coalesced; with the headers kept outside, so that payload pages hold payload only.
  *
- * A fork shares the regions. So that a child can read what was there when it began, its parent holds the arena: chunks that
- * are given back meanwhile keep their bytes until it lets go. */
+ * A fork shares the regions. So that a child can read what was there when it began, its parent
+ * holds the arena: chunks that are given back meanwhile keep their bytes until it lets go. */
 #ifndef TQ_STORE_ARENA_H
 #define TQ_STORE_ARENA_H
 
@@ -63,8 +64,8 @@ struct chunk {
     struct chunk_list *owner;
     TAILQ_ENTRY(chunk) queue; /* free, resident, not purged: idle; in use and sparse: sparse */
     int64_t idle_ms;          /* free since */
-    uint32_t
-        resident; /* free: how many of its units may be backed by memory, the lowest as a rule */
+    /* free: how many of its units may be backed by memory, the lowest as a rule */
+    uint32_t resident;
     bool in_use;
     uint8_t sparse; /* which sparse queue it is in, an enum arena_sparse; 0: none */
     bool is_purged; /* free: only parts of pages are resident, not in the idle queue */

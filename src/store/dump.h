@@ -1,6 +1,7 @@
 /* Writing a store down, section by section (section.h), through a callback: no file in here.
  *
- * What is written is the store as it is now; it must not change meanwhile. Payload is lent from chunk memory. */
+ * What is written is the store as it is now; it must not change meanwhile. Payload is passed by
+ * reference to chunk memory. */
 #ifndef TQ_STORE_DUMP_H
 #define TQ_STORE_DUMP_H
 

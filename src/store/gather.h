@@ -1,7 +1,8 @@
 /* Cells of one column, for a selection of samples, as the column form wants them.
  *
- * First look (gather_open): the narrowest type that fits the selection, and how many bytes it is. Then the shape part, and the
- * payload as runs: cells that lie next to each other in memory make one range, which can be lent without a copy. */
+ * First look (gather_open): the narrowest type that fits the selection, and how many bytes it is.
+ * Then the shape part, and the payload as runs: cells that lie next to each other in memory make
+ * one range, which can be sent without a copy. */
 #ifndef TQ_STORE_GATHER_H
 #define TQ_STORE_GATHER_H
 
@@ -18,7 +19,7 @@ struct gather {
 
 struct gather_run {
     struct span bytes;
-    struct chunk *chunk; /* what to pin while the bytes are lent; NULL for no bytes */
+    struct chunk *chunk; /* what to pin while the bytes are referred to; NULL for no bytes */
 };
 
 /* Returns how many of the leading samples have the cell: n when all have, else the index of the first that does not. `seqs` is

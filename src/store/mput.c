@@ -300,7 +300,7 @@ static int mput_plan_column(const struct mput *mput, const struct mput_column *c
         out->values = (struct column_values){
             .payload = column->payload.ptr ? column->payload : span_of("", 0),
             .lengths = lengths,
-            .adopt = column->landed,
+            .adopt = column->chunk,
         };
     out->values.sizes = mput_sizes(column, picked, &out->type, scratch);
     return 0;

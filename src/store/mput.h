@@ -14,11 +14,10 @@
 struct mput_column {
     struct span name;
     struct dtype type; /* any number of `*` */
-    struct span
-        shape; /* n × stars u32, little-endian; for str and bytes n lengths; empty for dense */
+    /* n × stars u32, little-endian; for str and bytes n lengths; empty for dense */
+    struct span shape;
     struct span payload;
-    struct chunk
-        *landed; /* the chunk that the payload lies in, or NULL; the caller keeps its pin */
+    struct chunk *chunk; /* the chunk that the payload lies in, or NULL; the caller keeps its pin */
 };
 
 struct mput_tag {

@@ -122,7 +122,7 @@ static int put_plan_value(const struct put *put, const struct put_value *value,
     out->values = (struct column_values){
         .payload = bytes.ptr ? bytes : span_of("", 0),
         .sizes = put_sizes(&out->type, &item, scratch),
-        .adopt = value->text ? NULL : value->landed,
+        .adopt = value->text ? NULL : value->chunk,
     };
     return 0;
 }

@@ -21,7 +21,7 @@ struct put_value {
     struct dtype type;
     bool text; /* `bytes` is a literal for people, not the value itself */
     struct span bytes;
-    struct chunk *landed; /* the chunk that `bytes` lies in, or NULL. Adopted when used, the caller
+    struct chunk *chunk; /* the chunk that `bytes` lies in, or NULL. Adopted when used, the caller
                              keeps its pin */
 };
 

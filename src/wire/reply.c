@@ -19,7 +19,7 @@ enum {
     REPLY_HEADER = 1 + 20 + 2 /* type, number, CRLF */
 };
 
-/* A range lent: it goes out when the first `at` bytes of its block's text have. */
+/* A range by reference: it goes out when the first `at` bytes of its block's text have. */
 struct reply_range {
     const char *bytes;
     size_t len, at;
@@ -382,9 +382,9 @@ void reply_push(struct reply *r, size_t items) {
     reply_header(r, r->protocol < 3 ? '*' : '>', items);
 }
 
-void reply_lend(struct reply *r, struct span bytes, void (*release)(void *context), void *context) {
+void reply_ref(struct reply *r, struct span bytes, void (*release)(void *context), void *context) {
     reply_bulk_begin(r, bytes.len);
-    reply_bulk_lend(r, bytes, release, context);
+    reply_bulk_ref(r, bytes, release, context);
     reply_bulk_end(r);
 }
 
@@ -410,10 +410,10 @@ void reply_bulk_copy(struct reply *r, struct span bytes) {
     if (!r->discard) reply_copy(r, bytes.ptr, bytes.len);
 }
 
-void reply_bulk_lend(struct reply *r, struct span bytes, void (*release)(void *context),
-                     void *context) {
+void reply_bulk_ref(struct reply *r, struct span bytes, void (*release)(void *context),
+                    void *context) {
     reply_supply(r, bytes.len);
-    if (r->discard || bytes.len < REPLY_LEND_FROM) {
+    if (r->discard || bytes.len < REPLY_REF_FROM) {
         if (!r->discard) reply_copy(r, bytes.ptr, bytes.len);
         release(context);
         return;
@@ -520,12 +520,12 @@ void reply_sent(struct reply *r, size_t bytes) {
     struct reply_block *block;
     r->pending -= bytes;
     while ((block = r->first)) {
-        bool lent = block->ranges_sent < block->ranges;
-        struct reply_range *range = lent ? reply_range(block, block->ranges_sent) : NULL;
-        size_t stop = lent ? range->at : block->text;
+        bool is_ref = block->ranges_sent < block->ranges;
+        struct reply_range *range = is_ref ? reply_range(block, block->ranges_sent) : NULL;
+        size_t stop = is_ref ? range->at : block->text;
         bytes -= reply_advance(&block->text_sent, stop, bytes);
         if (block->text_sent < stop) return;
-        if (lent) {
+        if (is_ref) {
             bytes -= reply_advance(&block->range_sent, range->len, bytes);
             if (block->range_sent < range->len) return;
             block->ranges_sent++;

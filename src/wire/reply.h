@@ -1,11 +1,11 @@
-/* Replies, written once and lent where that is cheaper than copying.
+/* Replies, written once, by reference where that is cheaper than copying.
  *
- * A reply is a queue of bytes on their way to one socket: text written here, and ranges lent by
- * someone else (a column's chunk), each with a release callback that runs when its last byte is
- * sent or the reply is dropped. It is kept in blocks: text grows from a block's front, notes of the
- * ranges lent, and of where in the text each belongs, from its back; so a reply of a thousand lent
- * cells costs a few blocks and nothing else. Blocks come from a pool shared by all connections, so
- * an idle connection holds none.
+ * A reply is a queue of bytes on their way to one socket: text written here, and ranges by
+ * reference to memory of others (a column's chunk), each with a release callback that runs when its
+ * last byte is sent or the reply is dropped. It is kept in blocks: text grows from a block's front,
+ * references to ranges, and where in the text each belongs, from its back; so a reply of a thousand
+ * cells by reference costs a few blocks and nothing else. Blocks come from a pool shared by all
+ * connections, so an idle connection holds none.
  *
  * One set of verbs for both protocols: in RESP2 a map is a flat array, null a null bulk, a double
  * a bulk, a boolean an integer. Verbs cannot fail. */
@@ -28,17 +28,19 @@ void reply_pool_free(struct reply_pool *pool); /* after every reply that uses it
  * to the allocator as soon as it is sent. */
 size_t reply_pool_bytes(const struct reply_pool *pool);
 
-/* Of those, the bytes of blocks in use: what replies hold, without what is lent to them. */
+/* Of those, the bytes of blocks in use: what replies hold, without ranges by reference. */
 size_t reply_pool_held(const struct reply_pool *pool);
 
 struct reply {
     struct reply_pool *pool;
     struct reply_block *first, *last;
-    size_t pending; /* bytes queued and not sent: the output buffer's size, lent ranges included */
+    /* bytes queued and not sent: the output buffer's size, ranges by reference included */
+    size_t pending;
     size_t blocks;  /* bytes of its blocks: its part of reply_pool_held */
     size_t owed;    /* bytes of an announced bulk not yet supplied */
     int protocol;   /* 2 or 3 */
-    bool discard;   /* CLIENT REPLY OFF and closing clients: verbs do nothing, lends are released */
+    /* CLIENT REPLY OFF and closing clients: verbs do nothing, references are released */
+    bool discard;
     size_t most;    /* between reply_try and its end: what may be pending; else SIZE_MAX */
     size_t held;    /* the same of reply_pool_held */
     bool no_room;   /* between reply_try and its end: `held` was met */
@@ -48,10 +50,10 @@ struct reply {
 };
 
 enum {
-    /* Shorter ranges are copied even when lent: the kernel's work for a range of its own costs
-     * as much as copying 1.5 to 2 KiB of cold memory (measured over TCP and unix sockets).
-     * Callers need not choose; those that know use reply_bulk and save themselves a pin. */
-    REPLY_LEND_FROM = 2048
+    /* Shorter ranges are copied, also by reply_ref: the kernel's work for a range of its own costs
+     * as much as copying 1.5 to 2 KiB of cold memory (measured over TCP and unix sockets). Callers
+     * need not choose; those that know use reply_bulk and save themselves a pin. */
+    REPLY_REF_FROM = 2048
 };
 
 void reply_init(struct reply *r, struct reply_pool *pool); /* protocol 2 */
@@ -74,18 +76,17 @@ void reply_map(struct reply *r, size_t pairs);
 void reply_set(struct reply *r, size_t items);
 void reply_push(struct reply *r, size_t items); /* RESP2: an array */
 
-/* A bulk of bytes that are lent, not copied: `release(context)` is called exactly once, when they
- * are sent or dropped; at once where there is nothing to lend: the reply discards, or the range is
- * shorter than REPLY_LEND_FROM. The bytes must not change until then. `release` must not touch the
- * reply. */
-void reply_lend(struct reply *r, struct span bytes, void (*release)(void *context), void *context);
+/* A bulk by reference, not copied: `release(context)` is called exactly once, when they are sent or
+ * dropped; at once where no reference is kept: the reply discards, or the range is shorter than
+ * REPLY_REF_FROM. The bytes must not change until then. `release` must not touch the reply. */
+void reply_ref(struct reply *r, struct span bytes, void (*release)(void *context), void *context);
 
-/* The same in parts: announce a bulk of `len` bytes, then supply exactly that many, copied or
- * lent; then the end. Supplying another number is a bug and ends the process. */
+/* The same in parts: announce a bulk of `len` bytes, then supply exactly that many, copied or by
+ * reference; then the end. Supplying another number is a bug and ends the process. */
 void reply_bulk_begin(struct reply *r, size_t len);
 void reply_bulk_copy(struct reply *r, struct span bytes);
-void reply_bulk_lend(struct reply *r, struct span bytes, void (*release)(void *context),
-                     void *context);
+void reply_bulk_ref(struct reply *r, struct span bytes, void (*release)(void *context),
+                    void *context);
 void reply_bulk_end(struct reply *r);
 
 /* Room for exactly `len` contiguous bytes inside an announced bulk, for the caller to fill before
@@ -96,9 +97,9 @@ char *reply_bulk_reserve(struct reply *r, size_t len);
  * are pending, those from before included, or once all replies of the pool would hold more than
  * `held` bytes in blocks. (One block more is always had, so that a short reply never fails there.)
  * reply_fits ends that: true, all is kept; false, it was too long, and what was written since
- * reply_try is taken back, what was lent is released. Until then `no_room` says that `held` was
- * met. reply_take_back ends it too and takes it back in any case, also after reply_fits. Nothing may
- * be sent or dropped meanwhile, and no other reply_try begin. */
+ * reply_try is taken back, references are released. Until then `no_room` says that `held` was met.
+ * reply_take_back ends it too and takes it back in any case, also after reply_fits. Nothing may be
+ * sent or dropped meanwhile, and no other reply_try begin. */
 struct reply_mark {
     struct reply_block *last;
     size_t text, ranges, pending; /* text, ranges: of `last` */

@@ -15,7 +15,7 @@
 
 enum {
     /* Shorter arguments are copied also where they may be taken by reference: an iovec of its own
-     * costs the kernel as much as copying this many bytes. As REPLY_LEND_FROM. */
+     * costs the kernel as much as copying this many bytes. As REPLY_REF_FROM. */
     REQUEST_REF_FROM = 2048
 };
 

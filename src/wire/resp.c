@@ -1,5 +1,5 @@
 /* See resp.h. The common case, a whole request of small bulks in one piece, runs through one loop
- * without leaving it; everything that can interrupt it (a bulk not yet there, a landing) is a
+ * without leaving it; everything that can interrupt it (a bulk not yet there, a direct read) is a
  * state that the loop is entered with again. */
 #include "wire/resp.h"
 
@@ -17,12 +17,12 @@ enum {
 };
 
 enum resp_state {
-    RESP_START,   /* nothing of the request seen */
-    RESP_LINE,    /* in an inline request */
-    RESP_HEADER,  /* at a bulk's header */
-    RESP_BULK,    /* at a bulk's bytes, in the run */
-    RESP_LANDING, /* in the bytes of a landing; its argument is the last of argv */
-    RESP_LANDED,  /* behind them, at CRLF */
+    RESP_START,      /* nothing of the request seen */
+    RESP_LINE,       /* in an inline request */
+    RESP_HEADER,     /* at a bulk's header */
+    RESP_BULK,       /* at a bulk's bytes, in the run */
+    RESP_DIRECT,     /* in the bytes of a direct read; its argument is the last of argv */
+    RESP_DIRECT_END, /* behind them, at CRLF */
 };
 
 /* The run while it is looked at. */
@@ -34,20 +34,20 @@ struct resp_input {
 #define RESP_DONE RESP_COMMAND
 
 void resp_init(struct resp_parser *p, const struct resp_limits *limits,
-               const struct resp_lander *lander) {
-    *p = (struct resp_parser){.limits = limits, .lander = lander, .state = RESP_START};
+               const struct resp_allocator *allocator) {
+    *p = (struct resp_parser){.limits = limits, .allocator = allocator, .state = RESP_START};
 }
 
 static void resp_release(struct resp_parser *p) {
     for (size_t i = 0; i < p->argc; i++)
-        if (p->argv[i].landing) p->lander->release(p->lander->context, p->argv[i].landing);
+        if (p->argv[i].direct) p->allocator->release(p->allocator->context, p->argv[i].direct);
     p->held = 0;
 }
 
 void resp_free(struct resp_parser *p) {
     resp_release(p);
     mem_free(p->argv);
-    *p = (struct resp_parser){.limits = p->limits, .lander = p->lander, .state = RESP_START};
+    *p = (struct resp_parser){.limits = p->limits, .allocator = p->allocator, .state = RESP_START};
 }
 
 void resp_next(struct resp_parser *p) {
@@ -66,19 +66,19 @@ void resp_next(struct resp_parser *p) {
 
 bool resp_shed(struct resp_parser *p) {
     if (p->state == RESP_START || p->state == RESP_LINE || p->shedding) return false;
-    bool lands = p->state == RESP_LANDING || p->state == RESP_LANDED;
+    bool is_direct = p->state == RESP_DIRECT || p->state == RESP_DIRECT_END;
     resp_release(p);
     mem_free(p->argv);
     p->argv = NULL;
     p->capacity = 0;
     p->expected -= p->argc; /* of those left, each is taken off when it has come */
-    p->expected += lands;   /* the one that lands is counted already */
+    p->expected += is_direct; /* the one that is read directly is counted already */
     p->argc = 0;
-    p->landing_memory = NULL;
+    p->direct_memory = NULL;
     p->shedding = p->refused = true;
     if (p->state == RESP_BULK) {
-        p->landed = 0;
-        p->state = RESP_LANDING;
+        p->direct_arrived = 0;
+        p->state = RESP_DIRECT;
     }
     return true;
 }
@@ -149,25 +149,25 @@ static enum resp_status resp_array_header(struct resp_parser *p, struct resp_inp
 }
 
 /* A bulk whose bytes do not pass through the run. */
-static void resp_land(struct resp_parser *p, const struct resp_input *in) {
+static void resp_begin_direct(struct resp_parser *p, const struct resp_input *in) {
     void *memory = NULL;
     if (p->shedding) {
-        p->landing_memory = NULL;
-        p->landed = 0;
-        p->state = RESP_LANDING;
+        p->direct_memory = NULL;
+        p->direct_arrived = 0;
+        p->state = RESP_DIRECT;
         return;
     }
-    void *landing = p->lander->land(p->lander->context, p->bulk, &memory);
+    void *direct = p->allocator->allocate(p->allocator->context, p->bulk, &memory);
     struct resp_arg *arg = resp_add(p, in);
-    if (!landing) memory = NULL;
-    *arg = (struct resp_arg){{memory, p->bulk}, landing, !landing};
-    if (landing)
+    if (!direct) memory = NULL;
+    *arg = (struct resp_arg){{memory, p->bulk}, direct, !direct};
+    if (direct)
         p->held += p->bulk;
     else
         p->refused = true;
-    p->landing_memory = memory;
-    p->landed = 0;
-    p->state = RESP_LANDING;
+    p->direct_memory = memory;
+    p->direct_arrived = 0;
+    p->state = RESP_DIRECT;
 }
 
 static enum resp_status resp_bulk_beyond(const struct resp_parser *p, int64_t length,
@@ -202,8 +202,8 @@ static enum resp_status resp_bulk_header(struct resp_parser *p, struct resp_inpu
         return resp_bulk_beyond(p, length, error);
     p->bulk = (size_t)length;
     p->total += p->bulk;
-    if ((p->bulk >= p->limits->land_from || p->shedding) && p->bulk > 0)
-        resp_land(p, in);
+    if ((p->bulk >= p->limits->direct_from || p->shedding) && p->bulk > 0)
+        resp_begin_direct(p, in);
     else
         p->state = RESP_BULK;
     return RESP_DONE;
@@ -232,14 +232,14 @@ static enum resp_status resp_bulk(struct resp_parser *p, struct resp_input *in,
     return resp_bulk_end(p, in, p->bulk, error);
 }
 
-/* What came along in the run moves to the landing. */
+/* What came along in the run moves to the memory of the direct read. */
 static enum resp_status resp_fill(struct resp_parser *p, struct resp_input *in) {
-    size_t n = resp_minimum((size_t)(in->end - in->at), p->bulk - p->landed);
-    if (p->landing_memory) memcpy(p->landing_memory + p->landed, in->at, n);
-    p->landed += n;
+    size_t n = resp_minimum((size_t)(in->end - in->at), p->bulk - p->direct_arrived);
+    if (p->direct_memory) memcpy(p->direct_memory + p->direct_arrived, in->at, n);
+    p->direct_arrived += n;
     in->at += n;
-    if (p->landed < p->bulk) return RESP_MORE;
-    p->state = RESP_LANDED;
+    if (p->direct_arrived < p->bulk) return RESP_MORE;
+    p->state = RESP_DIRECT_END;
     return RESP_DONE;
 }
 
@@ -248,7 +248,7 @@ static enum resp_status resp_step(struct resp_parser *p, struct resp_input *in,
     switch (p->state) {
     case RESP_HEADER: return resp_bulk_header(p, in, error);
     case RESP_BULK: return resp_bulk(p, in, error);
-    case RESP_LANDING: return resp_fill(p, in);
+    case RESP_DIRECT: return resp_fill(p, in);
     default:
         if (in->end - in->at < 2) return RESP_MORE;
         return resp_bulk_end(p, in, 0, error);
@@ -297,7 +297,7 @@ static bool resp_is_crlf(const char *at) {
  * the steps above see that one from its first byte. */
 static void resp_small_bulks(struct resp_parser *p, struct resp_input *in) {
     const struct resp_limits *limits = p->limits;
-    size_t below = resp_minimum(limits->land_from, limits->max_bulk);
+    size_t below = resp_minimum(limits->direct_from, limits->max_bulk);
     size_t left = limits->max_total - p->total;
     struct resp_arg *arg = p->argv + p->argc;
     struct resp_arg *stop = p->argv + resp_minimum(p->expected, p->capacity);
@@ -349,7 +349,7 @@ static enum resp_status resp_request(struct resp_parser *p, struct resp_input *i
 static void resp_to_offsets(struct resp_parser *p, size_t from, const char *base) {
     for (size_t i = from; i < p->argc; i++) {
         struct resp_arg *arg = &p->argv[i];
-        if (!arg->landing && !arg->refused)
+        if (!arg->direct && !arg->refused)
             arg->bytes.ptr = (const char *)((uintptr_t)arg->bytes.ptr - (uintptr_t)base);
     }
 }
@@ -357,7 +357,7 @@ static void resp_to_offsets(struct resp_parser *p, size_t from, const char *base
 static void resp_to_pointers(struct resp_parser *p, size_t to, const char *base) {
     for (size_t i = 0; i < to; i++) {
         struct resp_arg *arg = &p->argv[i];
-        if (!arg->landing && !arg->refused) arg->bytes.ptr = base + (uintptr_t)arg->bytes.ptr;
+        if (!arg->direct && !arg->refused) arg->bytes.ptr = base + (uintptr_t)arg->bytes.ptr;
     }
 }
 
@@ -377,14 +377,14 @@ enum resp_status resp_parse(struct resp_parser *p, struct span run, struct error
     return status;
 }
 
-size_t resp_landing(const struct resp_parser *p, void **memory) {
-    if (p->state != RESP_LANDING) return 0;
-    *memory = p->landing_memory ? p->landing_memory + p->landed : NULL;
-    return p->bulk - p->landed;
+size_t resp_direct_read(const struct resp_parser *p, void **memory) {
+    if (p->state != RESP_DIRECT) return 0;
+    *memory = p->direct_memory ? p->direct_memory + p->direct_arrived : NULL;
+    return p->bulk - p->direct_arrived;
 }
 
-void resp_landed(struct resp_parser *p, size_t bytes) {
-    p->landed += resp_minimum(bytes, p->bulk - p->landed);
+void resp_direct_arrived(struct resp_parser *p, size_t bytes) {
+    p->direct_arrived += resp_minimum(bytes, p->bulk - p->direct_arrived);
 }
 
 size_t resp_missing(const struct resp_parser *p, size_t len) {
@@ -402,5 +402,5 @@ size_t resp_held(const struct resp_parser *p) {
 }
 
 size_t resp_outstanding(const struct resp_parser *p) {
-    return p->state == RESP_LANDING && p->landing_memory ? p->bulk - p->landed : 0;
+    return p->state == RESP_DIRECT && p->direct_memory ? p->bulk - p->direct_arrived : 0;
 }

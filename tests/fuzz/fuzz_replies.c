@@ -91,7 +91,7 @@ static void fuzz_check_request(struct fuzz_again *a) {
                                               .max_bulk = SIZE_MAX,
                                               .max_inline = 0,
                                               .max_total = SIZE_MAX,
-                                              .land_from = SIZE_MAX};
+                                              .direct_from = SIZE_MAX};
     struct resp_parser p;
     struct error error;
     size_t n, at = 0;

@@ -1,11 +1,12 @@
-/* Any bytes, in any pieces, through the RESP parser, and what it makes of them back through a reply.
+/* Any bytes, in any pieces, through the RESP parser, and what it makes of them back through a
+ * reply.
  *
  * An input is: one byte that chooses the limits, one that says how many piece sizes follow, these
  * (each a byte, used in turn; 0 stands for all that is left), then the stream. No more than 300
- * pieces are made, or long inputs would take all the time. What must hold:
- * spans lie inside the run and landings are released exactly once (support/feed.h checks), the
- * outcome is the same whole and in pieces, and the arguments of a request, written as an array of
- * bulks by the reply writer, parse as the same arguments. */
+ * pieces are made, or long inputs would take all the time. What must hold: spans lie inside the run
+ * and memory of direct reads is released exactly once (support/feed.h checks), the outcome is the
+ * same whole and in pieces, and the arguments of a request, written as an array of bulks by the
+ * reply writer, parse as the same arguments. */
 #include <stdint.h>
 
 #include "../support/feed.h"
@@ -14,26 +15,30 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct resp_limits FUZZ_LIMITS[] = {
-    {.max_args = 4, .max_bulk = 16, .max_inline = 12, .max_total = 24, .land_from = 4},
-    {.max_args = 64, .max_bulk = 200, .max_inline = 100, .max_total = 1000, .land_from = 32},
-    {.max_args = 2, .max_bulk = 0, .max_inline = 0, .max_total = 0, .land_from = 0},
-    {.max_args = 100000, .max_bulk = 9000, .max_inline = 4000, .max_total = 20000, .land_from = 1},
+    {.max_args = 4, .max_bulk = 16, .max_inline = 12, .max_total = 24, .direct_from = 4},
+    {.max_args = 64, .max_bulk = 200, .max_inline = 100, .max_total = 1000, .direct_from = 32},
+    {.max_args = 2, .max_bulk = 0, .max_inline = 0, .max_total = 0, .direct_from = 0},
+    {.max_args = 100000,
+     .max_bulk = 9000,
+     .max_inline = 4000,
+     .max_total = 20000,
+     .direct_from = 1},
     {.max_args = SIZE_MAX,
      .max_bulk = SIZE_MAX,
      .max_inline = SIZE_MAX,
      .max_total = SIZE_MAX,
-     .land_from = SIZE_MAX},
+     .direct_from = SIZE_MAX},
 };
 enum { FUZZ_LIMITS_N = sizeof(FUZZ_LIMITS) / sizeof(*FUZZ_LIMITS) };
 static const size_t FUZZ_REFUSE_FROM[FUZZ_LIMITS_N] = {12, 150, 1, 8000, 0};
 
 static struct reply_pool *fuzz_pool;
-static size_t fuzz_lent;
+static size_t fuzz_refs;
 
 static void fuzz_release(void *context) {
     (void)context;
-    FEED_CHECK(fuzz_lent > 0);
-    fuzz_lent--;
+    FEED_CHECK(fuzz_refs > 0);
+    fuzz_refs--;
 }
 
 /* The same bulk, written in one of the ways there are. */
@@ -43,13 +48,13 @@ static void fuzz_write(struct reply *r, struct span bytes, size_t way) {
     switch (way % 3) {
     case 0: reply_bulk(r, bytes); break;
     case 1:
-        fuzz_lent++;
-        reply_lend(r, bytes, fuzz_release, NULL);
+        fuzz_refs++;
+        reply_ref(r, bytes, fuzz_release, NULL);
         break;
     default:
         reply_bulk_begin(r, bytes.len);
-        fuzz_lent++;
-        reply_bulk_lend(r, head, fuzz_release, NULL);
+        fuzz_refs++;
+        reply_bulk_ref(r, head, fuzz_release, NULL);
         char *room = reply_bulk_reserve(r, tail.len);
         if (tail.len) memcpy(room, tail.ptr, tail.len);
         reply_bulk_end(r);
@@ -73,7 +78,7 @@ static struct span fuzz_send(struct reply *r) {
         }
         reply_sent(r, taken);
     }
-    FEED_CHECK(len == size && fuzz_lent == 0 && !r->first);
+    FEED_CHECK(len == size && fuzz_refs == 0 && !r->first);
     return span_of(run, len);
 }
 

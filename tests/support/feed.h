@@ -8,7 +8,8 @@
  * from the parser. A promise broken ends the process.
  *
  * In a transcript a request is `[GET][key];`, with \xNN for what is not printable. `@` opens an
- * argument that was landed, `[~100]` is one of 100 bytes that was refused; `!` is an error. */
+ * argument that was read directly, `[~100]` is one of 100 bytes that was refused; `!` is an
+ * error. */
 #ifndef TQ_TESTS_SUPPORT_FEED_H
 #define TQ_TESTS_SUPPORT_FEED_H
 
@@ -29,13 +30,13 @@
 
 struct feed {
     struct resp_limits limits;
-    size_t refuse_from; /* landings of this size and above are refused */
-    struct resp_lander lander;
+    size_t refuse_from; /* direct reads of this size and above are refused */
+    struct resp_allocator allocator;
     struct resp_parser parser;
     char *run;
     size_t run_len;
-    size_t live;   /* landings not given back */
-    size_t landed; /* landings ever made */
+    size_t live;     /* memory not released */
+    size_t n_direct; /* direct reads ever begun */
     bool array; /* the request that is parsed is an array, not a line (it may unquote to a '*') */
     bool broken;
     void (*seen)(const struct resp_parser *p); /* each request; may be NULL */
@@ -43,40 +44,40 @@ struct feed {
     size_t transcript_len, transcript_size;
 };
 
-struct feed_landing {
+struct feed_direct {
     size_t len;
     bool live;
     char bytes[];
 };
 
-static void *feed_land(void *context, size_t len, void **memory) {
+static void *feed_allocate(void *context, size_t len, void **memory) {
     struct feed *f = context;
-    FEED_CHECK(len > 0 && len >= f->limits.land_from && len <= f->limits.max_bulk);
+    FEED_CHECK(len > 0 && len >= f->limits.direct_from && len <= f->limits.max_bulk);
     if (len >= f->refuse_from) return NULL;
-    struct feed_landing *landing = malloc(sizeof(*landing) + len);
-    *landing = (struct feed_landing){.len = len, .live = true};
-    *memory = landing->bytes;
+    struct feed_direct *direct = malloc(sizeof(*direct) + len);
+    *direct = (struct feed_direct){.len = len, .live = true};
+    *memory = direct->bytes;
     f->live++;
-    f->landed++;
-    return landing;
+    f->n_direct++;
+    return direct;
 }
 
 static void feed_release(void *context, void *handle) {
     struct feed *f = context;
-    struct feed_landing *landing = handle;
-    FEED_CHECK(landing->live && f->live > 0);
-    landing->live = false;
+    struct feed_direct *direct = handle;
+    FEED_CHECK(direct->live && f->live > 0);
+    direct->live = false;
     f->live--;
-    free(landing);
+    free(direct);
 }
 
-/* Not to be moved afterwards. Landing is refused from `refuse_from` bytes up. */
+/* Not to be moved afterwards. Memory is refused from `refuse_from` bytes up. */
 static inline void feed_init(struct feed *f, const struct resp_limits *limits, size_t refuse_from) {
     *f = (struct feed){.limits = *limits, .refuse_from = refuse_from};
-    f->lander = (struct resp_lander){f, feed_land, feed_release};
+    f->allocator = (struct resp_allocator){f, feed_allocate, feed_release};
     f->transcript_size = 256;
     f->transcript = calloc(1, f->transcript_size);
-    resp_init(&f->parser, &f->limits, &f->lander);
+    resp_init(&f->parser, &f->limits, &f->allocator);
 }
 
 /* The connection ends, wherever it is. */
@@ -114,7 +115,7 @@ static inline void feed_write_arg(struct feed *f, const struct resp_arg *arg) {
         feed_write(f, text, (size_t)n);
         return;
     }
-    feed_write(f, arg->landing ? "[@" : "[", arg->landing ? 2 : 1);
+    feed_write(f, arg->direct ? "[@" : "[", arg->direct ? 2 : 1);
     feed_write_bytes(f, arg->bytes);
     feed_write(f, "]", 1);
 }
@@ -122,15 +123,15 @@ static inline void feed_write_arg(struct feed *f, const struct resp_arg *arg) {
 /* Is the argument where it may be? */
 static inline void feed_check_arg(const struct feed *f, const struct resp_arg *arg) {
     if (arg->refused) {
-        FEED_CHECK(!arg->bytes.ptr && !arg->landing && arg->bytes.len >= f->refuse_from);
-    } else if (arg->landing) {
-        const struct feed_landing *landing = arg->landing;
-        FEED_CHECK(landing->live && landing->len == arg->bytes.len);
-        FEED_CHECK(arg->bytes.ptr == landing->bytes);
+        FEED_CHECK(!arg->bytes.ptr && !arg->direct && arg->bytes.len >= f->refuse_from);
+    } else if (arg->direct) {
+        const struct feed_direct *direct = arg->direct;
+        FEED_CHECK(direct->live && direct->len == arg->bytes.len);
+        FEED_CHECK(arg->bytes.ptr == direct->bytes);
     } else {
         size_t at = (size_t)(arg->bytes.ptr - f->run);
         FEED_CHECK(at <= f->parser.used && arg->bytes.len <= f->parser.used - at);
-        FEED_CHECK(arg->bytes.len < f->limits.land_from || !f->array || !arg->bytes.len);
+        FEED_CHECK(arg->bytes.len < f->limits.direct_from || !f->array || !arg->bytes.len);
     }
 }
 
@@ -147,8 +148,8 @@ static inline void feed_request(struct feed *f) {
     FEED_CHECK(p->refused == refused);
     if (f->seen) f->seen(p);
     for (size_t i = 1; i < p->argc; i += 2) { /* taken over */
-        if (p->argv[i].landing) feed_release(f, p->argv[i].landing);
-        p->argv[i].landing = NULL;
+        if (p->argv[i].direct) feed_release(f, p->argv[i].direct);
+        p->argv[i].direct = NULL;
     }
     feed_write(f, ";", 1);
     size_t used = p->used;
@@ -173,16 +174,16 @@ static inline enum resp_status feed_parse(struct feed *f, struct error *error) {
     return resp_parse(&f->parser, span_of(f->run, f->run_len), error);
 }
 
-/* One read: first into the landing, where there is one, then behind the run. */
+/* One read: first into the memory of the direct read, where there is one, then behind the run. */
 static inline void feed_piece(struct feed *f, const char *bytes, size_t len) {
     if (f->broken) return;
     void *memory = NULL;
-    size_t n = resp_landing(&f->parser, &memory);
+    size_t n = resp_direct_read(&f->parser, &memory);
     if (n) {
         FEED_CHECK(resp_outstanding(&f->parser) == (memory ? n : 0));
         if (n > len) n = len;
         if (memory) memcpy(memory, bytes, n);
-        resp_landed(&f->parser, n);
+        resp_direct_arrived(&f->parser, n);
     }
     feed_move(f, 0, bytes + n, len - n);
 

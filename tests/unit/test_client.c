@@ -418,7 +418,8 @@ static void test_time_runs_out_in_order(void **state) {
     assert_int_equal(freed, 3);
 }
 
-/* Arguments stay what they were while the client is parked, those that landed in chunks too. */
+/* Arguments stay what they were while the client is parked, those that were read into chunks
+ * too. */
 static void test_arguments_are_kept(void **state) {
     (void)state;
     enum { LEN = 100000 };

@@ -630,23 +630,22 @@ static void hold(void *context, const struct op *op) {
 static void test_large_values_are_referenced(void **state) {
     struct kit *k = *state;
     enum { LEN = 64 * 1024 };
-    struct chunk *landed = arena_take(store_arena(k->store), LEN);
-    memset(landed->memory, 'v', LEN);
-    struct put_value value = {
-        .name = S("f"), .bytes = span_of(landed->memory, LEN), .landed = landed};
+    struct chunk *chunk = arena_take(store_arena(k->store), LEN);
+    memset(chunk->memory, 'v', LEN);
+    struct put_value value = {.name = S("f"), .bytes = span_of(chunk->memory, LEN), .chunk = chunk};
     struct put put = {.partition = S("p"), .key = S("a"), .n_values = 1, .values = &value};
     held_store = k->store;
     store_on_change(k->store, hold, NULL);
     assert_int_equal(kit_put(k, &put), 0);
     assert_int_equal(held.refs_count, 1);
-    assert_ptr_equal(held.refs[0].bytes.ptr, landed->memory); /* adopted: it never moved */
+    assert_ptr_equal(held.refs[0].bytes.ptr, chunk->memory); /* adopted: it never moved */
     assert_int_equal(held.refs[0].bytes.len, LEN);
-    assert_ptr_equal(held.refs[0].chunk, landed);
-    assert_int_equal(landed->pins, 2);
-    chunk_unpin(landed);
+    assert_ptr_equal(held.refs[0].chunk, chunk);
+    assert_int_equal(chunk->pins, 2);
+    chunk_unpin(chunk);
 
-    value.landed = NULL; /* copied by the store, and referenced where it is now */
-    char *own = mem_dup(landed->memory, LEN);
+    value.chunk = NULL; /* copied by the store, and referenced where it is now */
+    char *own = mem_dup(chunk->memory, LEN);
     value.bytes.ptr = own;
     put.key = S("b");
     assert_int_equal(kit_put(k, &put), 0);
@@ -659,7 +658,7 @@ static void test_large_values_are_referenced(void **state) {
     /* The partition goes, what is to be written stays. */
     struct chunk *second = held.refs[1].chunk;
     kit_drop(k, "p");
-    assert_int_equal(landed->pins, 1);
+    assert_int_equal(chunk->pins, 1);
     assert_int_equal(second->pins, 1);
     for (size_t i = 0; i < LEN; i++) assert_int_equal(held.refs[1].bytes.ptr[i], 'v');
     store_on_change(k->store, NULL, NULL);

@@ -1,5 +1,5 @@
-/* The reply writer: what each verb writes in either protocol, and that whatever the socket takes
- * of it, the bytes come in order and every lent range is released once, as soon as it is sent. */
+/* The reply writer: what each verb writes in either protocol, and that whatever the socket takes of
+ * it, the bytes come in order and every reference is released once, as soon as it is sent. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,18 +22,18 @@ struct sink {
     struct reply reply;
     char *expected, *got;
     size_t expected_len, got_len, size;
-    struct lender *lenders;
-    size_t n_lenders, n_released;
+    struct sink_ref *refs;
+    size_t n_refs, n_released;
 };
 
-/* A range lent: where its last byte stands in the stream. */
-struct lender {
+/* A range by reference: where its last byte stands in the stream. */
+struct sink_ref {
     struct sink *sink;
     size_t end;
     bool released;
 };
 
-enum { SINK_SIZE = 4 << 20, SINK_LENDERS = 4096 };
+enum { SINK_SIZE = 4 << 20, SINK_REFS = 4096 };
 
 static void sink_open(struct sink *s, int protocol) {
     *s = (struct sink){.pool = reply_pool_new(), .size = SINK_SIZE};
@@ -41,16 +41,16 @@ static void sink_open(struct sink *s, int protocol) {
     s->reply.protocol = protocol;
     s->expected = malloc(s->size);
     s->got = malloc(s->size);
-    s->lenders = calloc(SINK_LENDERS, sizeof(*s->lenders));
+    s->refs = calloc(SINK_REFS, sizeof(*s->refs));
 }
 
 static void sink_close(struct sink *s) {
     reply_drop(&s->reply);
-    assert_int_equal(s->n_released, s->n_lenders);
+    assert_int_equal(s->n_released, s->n_refs);
     reply_pool_free(s->pool);
     free(s->expected);
     free(s->got);
-    free(s->lenders);
+    free(s->refs);
 }
 
 static void sink_expect(struct sink *s, const void *bytes, size_t len) {
@@ -64,18 +64,18 @@ static void sink_expect_text(struct sink *s, const char *text) {
 }
 
 static void sink_release(void *context) {
-    struct lender *l = context;
+    struct sink_ref *l = context;
     assert_false(l->released);
-    assert_ptr_equal(l, &l->sink->lenders[l->sink->n_released]); /* in order */
+    assert_ptr_equal(l, &l->sink->refs[l->sink->n_released]); /* in order */
     l->released = true;
     l->sink->n_released++;
 }
 
-/* The next lender; its range ends `ahead` bytes behind what is expected so far. */
-static struct lender *sink_lender(struct sink *s, size_t ahead) {
-    assert_true(s->n_lenders < SINK_LENDERS);
-    struct lender *l = &s->lenders[s->n_lenders++];
-    *l = (struct lender){.sink = s, .end = s->expected_len + ahead};
+/* The next reference; its range ends `ahead` bytes behind what is expected so far. */
+static struct sink_ref *sink_add_ref(struct sink *s, size_t ahead) {
+    assert_true(s->n_refs < SINK_REFS);
+    struct sink_ref *l = &s->refs[s->n_refs++];
+    *l = (struct sink_ref){.sink = s, .end = s->expected_len + ahead};
     return l;
 }
 
@@ -97,16 +97,15 @@ static void sink_take(struct sink *s, size_t max, size_t bytes) {
     reply_sent(&s->reply, taken);
     assert_int_equal(s->reply.pending, s->expected_len - s->got_len);
     /* Released: all that are wholly sent, and no other. */
-    for (size_t i = s->n_released; i < s->n_lenders; i++)
-        assert_true(s->lenders[i].end > s->got_len);
-    if (s->n_released) assert_true(s->lenders[s->n_released - 1].end <= s->got_len);
+    for (size_t i = s->n_released; i < s->n_refs; i++) assert_true(s->refs[i].end > s->got_len);
+    if (s->n_released) assert_true(s->refs[s->n_released - 1].end <= s->got_len);
 }
 
 static void sink_check(struct sink *s) {
     while (s->reply.pending) sink_take(s, 64, SIZE_MAX);
     assert_int_equal(s->got_len, s->expected_len);
     assert_memory_equal(s->got, s->expected, s->got_len);
-    assert_int_equal(s->n_released, s->n_lenders);
+    assert_int_equal(s->n_released, s->n_refs);
     assert_null(s->reply.first);
 }
 
@@ -259,16 +258,16 @@ static void count_release(void *context) {
     ++*(int *)context;
 }
 
-static void sink_lend(struct sink *s, const char *bytes, size_t len) {
+static void sink_write_ref(struct sink *s, const char *bytes, size_t len) {
     char header[32];
     int n = snprintf(header, sizeof(header), "$%zu\r\n", len);
-    if (len >= REPLY_LEND_FROM) {
-        struct lender *l = sink_lender(s, (size_t)n + len);
-        reply_lend(&s->reply, span_of(bytes, len), sink_release, l);
+    if (len >= REPLY_REF_FROM) {
+        struct sink_ref *l = sink_add_ref(s, (size_t)n + len);
+        reply_ref(&s->reply, span_of(bytes, len), sink_release, l);
         assert_false(l->released);
     } else {
         int released = 0;
-        reply_lend(&s->reply, span_of(bytes, len), count_release, &released);
+        reply_ref(&s->reply, span_of(bytes, len), count_release, &released);
         assert_int_equal(released, 1);
     }
     sink_bulk(s, bytes, len);
@@ -298,12 +297,12 @@ static void test_bulks_cross_blocks(void **state) {
 /* One reply with everything in it, sent n bytes at a time. */
 static void test_partial_sends(void **state) {
     (void)state;
-    char *bytes = pattern(REPLY_LEND_FROM + 3);
-    for (size_t step = 1; step < REPLY_LEND_FROM + 40; step += step < 70 ? 1 : 31) {
+    char *bytes = pattern(REPLY_REF_FROM + 3);
+    for (size_t step = 1; step < REPLY_REF_FROM + 40; step += step < 70 ? 1 : 31) {
         struct sink s;
         sink_open(&s, 2);
-        sink_lend(&s, bytes, REPLY_LEND_FROM);
-        sink_lend(&s, bytes, REPLY_LEND_FROM + 3);
+        sink_write_ref(&s, bytes, REPLY_REF_FROM);
+        sink_write_ref(&s, bytes, REPLY_REF_FROM + 3);
         reply_array(&s.reply, 2);
         sink_expect_text(&s, "*2\r\n");
         for (size_t i = 0; s.reply.pending; i++) sink_take(&s, 1 + i % 5, step);
@@ -313,22 +312,22 @@ static void test_partial_sends(void **state) {
     free(bytes);
 }
 
-static void test_small_lends_are_copied(void **state) {
+static void test_small_refs_are_copied(void **state) {
     (void)state;
     struct sink s;
     sink_open(&s, 2);
-    char *bytes = pattern(REPLY_LEND_FROM);
-    sink_lend(&s, bytes, 0);
-    sink_lend(&s, NULL, 0);
-    sink_lend(&s, bytes, REPLY_LEND_FROM - 1);
-    assert_int_equal(s.n_lenders, 0);
-    memset(bytes, 0, REPLY_LEND_FROM); /* released: the lender may do what it likes */
+    char *bytes = pattern(REPLY_REF_FROM);
+    sink_write_ref(&s, bytes, 0);
+    sink_write_ref(&s, NULL, 0);
+    sink_write_ref(&s, bytes, REPLY_REF_FROM - 1);
+    assert_int_equal(s.n_refs, 0);
+    memset(bytes, 0, REPLY_REF_FROM); /* released: the memory may change */
     sink_check(&s);
     sink_close(&s);
     free(bytes);
 }
 
-/* A bulk in parts: reserved, copied, lent; all of them, and none. */
+/* A bulk in parts: reserved, copied, by reference; all of them, and none. */
 static void test_bulk_in_parts(void **state) {
     (void)state;
     char *bytes = pattern(40000);
@@ -338,8 +337,8 @@ static void test_bulk_in_parts(void **state) {
     reply_bulk_begin(r, 40000);
     memcpy(reply_bulk_reserve(r, 17000), bytes, 17000); /* more than a block holds */
     reply_bulk_copy(r, span_of(bytes + 17000, 3000));
-    struct lender *l = sink_lender(&s, 8 + 30000);
-    reply_bulk_lend(r, span_of(bytes + 20000, 10000), sink_release, l);
+    struct sink_ref *l = sink_add_ref(&s, 8 + 30000);
+    reply_bulk_ref(r, span_of(bytes + 20000, 10000), sink_release, l);
     memcpy(reply_bulk_reserve(r, 10000), bytes + 30000, 10000);
     reply_bulk_end(r);
     sink_bulk(&s, bytes, 40000);
@@ -360,9 +359,9 @@ static void random_verb(struct sink *s, uint64_t *random, const char *bytes) {
     size_t len = random_next(random) % 100;
     switch (random_next(random) % 8) {
     case 0:
-        len = REPLY_LEND_FROM - 2 + random_next(random) % 5000;
+        len = REPLY_REF_FROM - 2 + random_next(random) % 5000;
         /* fall through */
-    case 1: sink_lend(s, bytes, len); break;
+    case 1: sink_write_ref(s, bytes, len); break;
     case 2:
         len *= 300;
         reply_bulk(&s->reply, span_of(bytes, len));
@@ -406,14 +405,14 @@ static void test_drop(void **state) {
     for (size_t sent = 0; sent < 5000; sent += 7) {
         struct sink s;
         sink_open(&s, 2);
-        for (int i = 0; i < 5; i++) sink_lend(&s, bytes, REPLY_LEND_FROM);
+        for (int i = 0; i < 5; i++) sink_write_ref(&s, bytes, REPLY_REF_FROM);
         for (size_t left = sent; left; left -= left > 900 ? 900 : left)
             sink_take(&s, 8, left > 900 ? 900 : left);
         assert_true(s.n_released < 5);
         reply_drop(&s.reply);
         assert_int_equal(s.n_released, 5);
         assert_int_equal(s.reply.pending, 0);
-        s.expected_len = s.got_len = s.n_lenders = s.n_released = 0;
+        s.expected_len = s.got_len = s.n_refs = s.n_released = 0;
         reply_status(&s.reply, "OK"); /* usable as before */
         sink_expect_text(&s, "+OK\r\n");
         sink_check(&s);
@@ -433,7 +432,7 @@ static void test_discard(void **state) {
         write_all_verbs(&s.reply);
     }
     int released = 0;
-    reply_lend(&s.reply, span_of(bytes, 20000), count_release, &released);
+    reply_ref(&s.reply, span_of(bytes, 20000), count_release, &released);
     assert_int_equal(released, 1);
     static const size_t sizes[] = {1, 100, 60000, 50, 200000, 0};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
@@ -533,14 +532,14 @@ static void test_miscounted_bulks_end_the_process(void **state) {
 
 /* ---- replies that are perhaps too long ---------------------------------------------------- */
 
-/* `n` bulks, every third one lent. */
+/* `n` bulks, every third one by reference. */
 static void write_bulks(struct reply *r, size_t n, size_t len, int *released) {
     static char bytes[40000];
     assert_true(len <= sizeof(bytes));
     reply_array(r, n);
     for (size_t i = 0; i < n; i++) {
         if (i % 3 == 2)
-            reply_lend(r, span_of(bytes, len), count_release, released);
+            reply_ref(r, span_of(bytes, len), count_release, released);
         else
             reply_bulk(r, span_of(bytes, len));
     }
@@ -561,7 +560,7 @@ static size_t peek_all(struct reply *r, char *out, size_t size) {
     return len;
 }
 
-/* What was there before stays as it was, what was written behind it goes, and what was lent is
+/* What was there before stays as it was, what was written behind it goes, and references are
  * released once; then the reply goes on. */
 static void test_too_long(void **state) {
     (void)state;
@@ -575,7 +574,7 @@ static void test_too_long(void **state) {
             reply_init(&r, pool);
             if (first) write_bulks(&r, first, first * 50, &kept);
             size_t len = peek_all(&r, before, SIZE);
-            int short_ones = kept; /* too short to be lent */
+            int short_ones = kept; /* too short for references */
             struct reply_mark mark = reply_try(&r, len + MOST, SIZE_MAX);
             write_bulks(&r, n, 40000, &gone);
             bool fits = n * 40000 <= MOST;
@@ -670,7 +669,7 @@ int main(void) {
         cmocka_unit_test(test_errors_are_one_line),
         cmocka_unit_test(test_bulks_cross_blocks),
         cmocka_unit_test(test_partial_sends),
-        cmocka_unit_test(test_small_lends_are_copied),
+        cmocka_unit_test(test_small_refs_are_copied),
         cmocka_unit_test(test_bulk_in_parts),
         cmocka_unit_test(test_random_replies),
         cmocka_unit_test(test_drop),

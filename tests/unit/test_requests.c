@@ -187,14 +187,14 @@ static void make_request(struct request *r, const struct command *container,
 
 /* ---- written and parsed again -------------------------------------------------------------- */
 
-static void *land(void *context, size_t len, void **memory) {
+static void *allocate(void *context, size_t len, void **memory) {
     (void)context;
     return *memory = malloc(len);
 }
 
-static void release(void *context, void *landing) {
+static void release(void *context, void *direct) {
     (void)context;
-    free(landing);
+    free(direct);
 }
 
 /* What a socket would bring: pieces of the bytes, first into the memory that the parser has. */
@@ -206,12 +206,12 @@ static void parse_in_pieces(struct source *s, struct resp_parser *p, char *bytes
     enum resp_status status = RESP_MORE;
     while (status == RESP_MORE) {
         void *memory;
-        size_t wanted = resp_landing(p, &memory), part = 1 + source_below(s, len - at);
+        size_t wanted = resp_direct_read(p, &memory), part = 1 + source_below(s, len - at);
         assert_true(at < len);
         if (wanted) {
             if (part > wanted) part = wanted;
             memcpy(memory, bytes + at, part);
-            resp_landed(p, part);
+            resp_direct_arrived(p, part);
         } else {
             memcpy(run + run_len, bytes + at, part);
             run_len += part;
@@ -232,8 +232,8 @@ static void check_request(struct source *s, const struct request *r) {
                                               .max_bulk = VALUE_MAX,
                                               .max_inline = 100,
                                               .max_total = ARGS_MAX * VALUE_MAX,
-                                              .land_from = 1000};
-    static const struct resp_lander lander = {.land = land, .release = release};
+                                              .direct_from = 1000};
+    static const struct resp_allocator allocator = {.allocate = allocate, .release = release};
     struct request_writer w = {0};
     struct resp_parser p;
     request_writer_begin(&w, r->argc);
@@ -241,7 +241,7 @@ static void check_request(struct source *s, const struct request *r) {
         source_once_in(s, 2) ? request_writer_arg(&w, r->argv[i])
                              : request_writer_ref(&w, r->argv[i]);
     char *bytes = flatten(&w);
-    resp_init(&p, &limits, &lander);
+    resp_init(&p, &limits, &allocator);
     parse_in_pieces(s, &p, bytes, w.bytes, r);
     resp_free(&p);
     free(bytes);

@@ -293,28 +293,28 @@ static void test_adopted_memory(void **state) {
     (void)state;
     struct fixture f;
     open_column(&f, "bytes");
-    struct chunk *landed = arena_take(f.arena, 50000);
-    memset(landed->memory, 'x', 50000);
+    struct chunk *chunk = arena_take(f.arena, 50000);
+    memset(chunk->memory, 'x', 50000);
     uint64_t seqs[] = {1, 2};
     uint32_t lengths[] = {20000, 29990};
     struct column_values values = {
-        .payload = span_of(landed->memory + 10, 49990), .lengths = lengths, .adopt = landed};
+        .payload = span_of(chunk->memory + 10, 49990), .lengths = lengths, .adopt = chunk};
     column_put(&f.column, seqs, 2, &values);
     struct span value;
     column_get(&f.column, 2, &value);
-    assert_ptr_equal(value.ptr, landed->memory + 20010); /* not copied */
-    chunk_unpin(landed);
+    assert_ptr_equal(value.ptr, chunk->memory + 20010); /* not copied */
+    chunk_unpin(chunk);
     assert_int_equal(chunks(&f), 1);
     column_clear(&f.column, 1);
     assert_int_equal(chunks(&f), 1);
     column_clear(&f.column, 2);
     assert_int_equal(chunks(&f), 0);
 
-    landed = arena_take(f.arena, 100); /* an empty value has nothing to adopt */
+    chunk = arena_take(f.arena, 100); /* an empty value has nothing to adopt */
     column_put(&f.column, seqs, 1,
-               &(struct column_values){.payload = span_of(landed->memory, 0), .adopt = landed});
+               &(struct column_values){.payload = span_of(chunk->memory, 0), .adopt = chunk});
     assert_value(&f, 1, "", 0);
-    chunk_unpin(landed);
+    chunk_unpin(chunk);
     assert_int_equal(chunks(&f), 0);
     close_column(&f);
 }
@@ -338,22 +338,22 @@ static void test_steady_stream_reuses_its_chunk(void **state) {
     close_column(&f);
 }
 
-static void test_lent_memory_is_not_reused(void **state) {
+static void test_memory_of_a_reply_is_not_reused(void **state) {
     (void)state;
     struct fixture f;
-    struct span lent;
+    struct span referenced;
     open_column(&f, "bytes");
     put(&f, 0, "lent", 4, NULL);
     struct chunk *chunk = arena_chunk(f.arena, column_cell(&f.column, 0)->chunk);
-    column_get(&f.column, 0, &lent);
+    column_get(&f.column, 0, &referenced);
     chunk_pin(chunk);
     column_clear(&f.column, 0);
     for (uint64_t seq = 1; seq < 3000; seq++) put_filled(&f, seq, 100);
-    assert_memory_equal(lent.ptr, "lent", 4);
+    assert_memory_equal(referenced.ptr, "lent", 4);
     chunk_list_release(&f.home.chunks);
-    assert_memory_equal(lent.ptr, "lent", 4);
+    assert_memory_equal(referenced.ptr, "lent", 4);
     column_free(&f.column);
-    assert_memory_equal(lent.ptr, "lent", 4);
+    assert_memory_equal(referenced.ptr, "lent", 4);
     assert_int_equal(chunks(&f), 1);
     chunk_unpin(chunk);
     assert_int_equal(arena_allocated(f.arena), 0);
@@ -493,7 +493,7 @@ int main(void) {
         cmocka_unit_test(test_one_dimension_after_the_other),
         cmocka_unit_test(test_adopted_memory),
         cmocka_unit_test(test_steady_stream_reuses_its_chunk),
-        cmocka_unit_test(test_lent_memory_is_not_reused),
+        cmocka_unit_test(test_memory_of_a_reply_is_not_reused),
         cmocka_unit_test(test_held_memory_is_not_reused),
         cmocka_unit_test(test_open_chunk_is_used_to_its_end),
         cmocka_unit_test(test_chunk_of_a_move_is_used_to_its_end),

@@ -261,21 +261,21 @@ static void test_squeezing_a_chunk_in_vain_ends(void **state) {
     for (uint64_t i = 1; i < 2000; i += 2) assert_filled(k, i, 1000);
 }
 
-static void test_lent_chunks_stay_for_their_readers(void **state) {
+static void test_chunks_of_replies_stay_for_their_readers(void **state) {
     struct kit *k = *state;
     for (uint64_t i = 0; i < 3000; i++) put_filled(k, i, 100);
     const struct column *c = column_set_find(&kit_partition(k, "p")->fields, SPAN_LITERAL("f"));
     struct chunk *chunk =
         arena_chunk(store_arena(k->store), column_cell(c, kit_seq(k, "p", key_of(50)))->chunk);
-    struct span lent = kit_value(k, "p", key_of(50), "f");
+    struct span referenced = kit_value(k, "p", key_of(50), "f");
     chunk_pin(chunk);
     for (uint64_t i = 0; i < 2000; i++)
         if (i != 50) clear(k, i);
     compact_all(k);
-    assert_ptr_not_equal(kit_value(k, "p", key_of(50), "f").ptr, lent.ptr);
+    assert_ptr_not_equal(kit_value(k, "p", key_of(50), "f").ptr, referenced.ptr);
     assert_filled(k, 50, 100);
-    for (size_t i = 0; i < lent.len; i++)
-        assert_int_equal((uint8_t)lent.ptr[i], (uint8_t)(50 * 7 + 1));
+    for (size_t i = 0; i < referenced.len; i++)
+        assert_int_equal((uint8_t)referenced.ptr[i], (uint8_t)(50 * 7 + 1));
     chunk_unpin(chunk);
     assert_filled(k, 50, 100);
 }
@@ -452,7 +452,7 @@ int main(void) {
         KIT_TEST(test_squeezing_ends_at_cells_that_are_not_found),
         KIT_TEST(test_squeezing_leaves_alone_what_gains_nothing),
         KIT_TEST(test_squeezing_a_chunk_in_vain_ends),
-        KIT_TEST(test_lent_chunks_stay_for_their_readers),
+        KIT_TEST(test_chunks_of_replies_stay_for_their_readers),
         KIT_TEST(test_the_partition_goes_meanwhile),
         KIT_TEST(test_scattered_chunks_are_emptied_together),
         KIT_TEST(test_squeezing_empties_scattered_chunks_together),

@@ -162,16 +162,16 @@ static void test_tags_and_groups(void **state) {
 
 static void test_adopted(void **state) {
     struct kit *k = *state;
-    struct chunk *landed = arena_take(store_arena(k->store), 100000);
-    memset(landed->memory, 'x', 100000);
+    struct chunk *chunk = arena_take(store_arena(k->store), 100000);
+    memset(chunk->memory, 'x', 100000);
     struct mput_column column =
-        column_of("f", "u8[25000]", NOTHING, span_of(landed->memory, 100000));
-    column.landed = landed;
+        column_of("f", "u8[25000]", NOTHING, span_of(chunk->memory, 100000));
+    column.chunk = chunk;
     struct mput mput = batch_of(4, &column);
     assert_int_equal(do_mput(k, &mput), 0);
-    assert_ptr_equal(kit_value(k, "p", "c", "f").ptr, landed->memory + 50000);
-    assert_int_equal(landed->cells, 4);
-    chunk_unpin(landed);
+    assert_ptr_equal(kit_value(k, "p", "c", "f").ptr, chunk->memory + 50000);
+    assert_int_equal(chunk->cells, 4);
+    chunk_unpin(chunk);
     for (size_t i = 0; i < 4; i++) assert_int_equal(kit_clear_key(k, "p", keys[i].ptr), 1);
     assert_true(arena_allocated(store_arena(k->store)) <= 2 * ARENA_UNIT);
 }

@@ -414,25 +414,25 @@ static void test_bounds(void **state) {
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static void test_landed_values(void **state) {
+static void test_values_read_directly(void **state) {
     struct kit *k = *state;
     struct arena *arena = store_arena(k->store);
-    struct chunk *landed = arena_take(arena, 40000);
-    memset(landed->memory, 'x', 40000);
+    struct chunk *chunk = arena_take(arena, 40000);
+    memset(chunk->memory, 'x', 40000);
     struct put_value value = {
-        .name = SPAN_LITERAL("f"), .landed = landed, .bytes = span_of(landed->memory + 100, 39000)};
+        .name = SPAN_LITERAL("f"), .chunk = chunk, .bytes = span_of(chunk->memory + 100, 39000)};
     struct put put = {
         .partition = SPAN_LITERAL("p"), .key = SPAN_LITERAL("s"), .n_values = 1, .values = &value};
     put.group = SPAN_LITERAL("g");
     assert_refused(k, &put, ERROR_ERR, "group"); /* size 0 */
-    assert_int_equal(landed->pins, 1);
-    assert_null(landed->owner);
+    assert_int_equal(chunk->pins, 1);
+    assert_null(chunk->owner);
     put.group.ptr = NULL;
     put_ok(k, kit_put(k, &put));
-    assert_ptr_equal(kit_value(k, "p", "s", "f").ptr, landed->memory + 100);
-    assert_int_equal(landed->pins, 1);
-    assert_int_equal(landed->cells, 1);
-    chunk_unpin(landed);
+    assert_ptr_equal(kit_value(k, "p", "s", "f").ptr, chunk->memory + 100);
+    assert_int_equal(chunk->pins, 1);
+    assert_int_equal(chunk->cells, 1);
+    chunk_unpin(chunk);
     assert_int_equal(kit_clear_key(k, "p", "s"), 1);
     struct arena_stats stats;
     arena_stats(arena, &stats);
@@ -486,7 +486,7 @@ int main(void) {
         KIT_TEST(test_whole_or_not_at_all),
         KIT_TEST(test_groups),
         KIT_TEST(test_bounds),
-        KIT_TEST(test_landed_values),
+        KIT_TEST(test_values_read_directly),
 #ifndef TQ_SANITIZERS
         KIT_TEST(test_no_memory),
 #endif

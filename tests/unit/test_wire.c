@@ -1,5 +1,6 @@
-/* The RESP parser: what it accepts, refuses and lands, and that none of it depends on where the
- * pieces end. Transcripts are explained in support/feed.h; the reply writer is in test_reply.c. */
+/* The RESP parser: what it accepts, refuses and reads directly, and that none of it depends on
+ * where the pieces end. Transcripts are explained in support/feed.h; the reply writer is in
+ * test_reply.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include "base/mem.h"
 
 static const struct resp_limits LIMITS = {
-    .max_args = 8, .max_bulk = 40, .max_inline = 48, .max_total = 64, .land_from = 10};
+    .max_args = 8, .max_bulk = 40, .max_inline = 48, .max_total = 64, .direct_from = 10};
 enum { REFUSE_FROM = 30 };
 
 #define PROTOCOL "!Protocol error: "
@@ -195,7 +196,7 @@ static void test_stream_in_random_pieces(void **state) {
     }
 }
 
-/* A connection may end anywhere: nothing landed stays behind. feed_free checks. */
+/* A connection may end anywhere: no memory of a direct read stays behind. feed_free checks. */
 static void test_connection_lost_anywhere(void **state) {
     (void)state;
     static const char input[] = "*3\r\n$11\r\n12345\r\n6789\r\n$1\r\nv\r\n$12\r\nabcdefghijkl\r\n";
@@ -210,7 +211,7 @@ static void test_connection_lost_anywhere(void **state) {
     assert_int_equal(most, 2);
 }
 
-/* What a bulk is missing is known once its header is there, unless it is landed. */
+/* What a bulk is missing is known once its header is there, unless it is read directly. */
 static void test_what_a_bulk_is_missing(void **state) {
     (void)state;
     static char run[] = "*3\r\n$4\r\nPING\r\n$9\r\nabcdefghi\r\n$20\r\nabc";
@@ -228,29 +229,29 @@ static void test_what_a_bulk_is_missing(void **state) {
     feed_free(&f);
 }
 
-/* The bytes of a landing go where the parser says, and only there. */
-static void test_landing_is_read_into(void **state) {
+/* The bytes of a direct read go where the parser says, and only there. */
+static void test_direct_read(void **state) {
     (void)state;
     struct feed f;
     feed_init(&f, &LIMITS, REFUSE_FROM);
     feed_piece(&f, "*2\r\n$20\r\nabc", 12);
     void *memory = NULL;
-    assert_int_equal(resp_landing(&f.parser, &memory), 17);
-    struct feed_landing *landing = f.parser.argv[0].landing;
-    assert_ptr_equal(memory, landing->bytes + 3);
+    assert_int_equal(resp_direct_read(&f.parser, &memory), 17);
+    struct feed_direct *direct = f.parser.argv[0].direct;
+    assert_ptr_equal(memory, direct->bytes + 3);
     assert_int_equal(resp_held(&f.parser), 3); /* as far as it has arrived */
     assert_int_equal(resp_outstanding(&f.parser), 17);
     memcpy(memory, "defghijklmnopqrst", 17);
-    resp_landed(&f.parser, 16);
-    assert_int_equal(resp_landing(&f.parser, &memory), 1);
-    assert_ptr_equal(memory, landing->bytes + 19);
-    resp_landed(&f.parser, 1);
-    assert_int_equal(resp_landing(&f.parser, &memory), 0);
+    resp_direct_arrived(&f.parser, 16);
+    assert_int_equal(resp_direct_read(&f.parser, &memory), 1);
+    assert_ptr_equal(memory, direct->bytes + 19);
+    resp_direct_arrived(&f.parser, 1);
+    assert_int_equal(resp_direct_read(&f.parser, &memory), 0);
     feed_piece(&f, "\r\n$35\r\n", 7);
-    assert_int_equal(resp_landing(&f.parser, &memory), 35);
+    assert_int_equal(resp_direct_read(&f.parser, &memory), 35);
     assert_null(memory); /* refused */
     assert_int_equal(resp_held(&f.parser), 20);
-    resp_landed(&f.parser, 35);
+    resp_direct_arrived(&f.parser, 35);
     feed_piece(&f, "\r\n", 2);
     assert_string_equal(f.transcript, "[@abcdefghijklmnopqrst][~35];");
     assert_int_equal(resp_held(&f.parser), 0);
@@ -265,7 +266,7 @@ static void test_shed_anywhere(void **state) {
                                 "01234567890123456789\r\n";
     enum { LEN = sizeof(bytes) - 1, HEADER = 22 };
     for (size_t at = 1; at < LEN; at++) {
-        struct feed f; /* for its landings */
+        struct feed f; /* for its direct reads */
         feed_init(&f, &LIMITS, SIZE_MAX);
         struct resp_parser *p = &f.parser;
         char run[LEN + 16];
@@ -274,10 +275,10 @@ static void test_shed_anywhere(void **state) {
         enum resp_status status = RESP_MORE;
         while (status == RESP_MORE && fed < LEN) {
             void *memory;
-            size_t landing = resp_landing(p, &memory);
-            if (landing) {
+            size_t direct = resp_direct_read(p, &memory);
+            if (direct) {
                 if (memory) *(char *)memory = bytes[fed];
-                resp_landed(p, 1);
+                resp_direct_arrived(p, 1);
             } else {
                 run[len++] = bytes[fed];
             }
@@ -313,7 +314,7 @@ static const struct resp_limits WIDE = {.max_args = 1 << 20,
                                         .max_bulk = (size_t)1 << 62,
                                         .max_inline = 64 * 1024,
                                         .max_total = (size_t)1 << 62,
-                                        .land_from = SIZE_MAX};
+                                        .direct_from = SIZE_MAX};
 
 /* argv grows with what arrives, not with what is announced, and shrinks again. */
 static void test_argv_grows_with_arguments(void **state) {
@@ -407,7 +408,7 @@ int main(void) {
         cmocka_unit_test(test_stream_in_random_pieces),
         cmocka_unit_test(test_connection_lost_anywhere),
         cmocka_unit_test(test_what_a_bulk_is_missing),
-        cmocka_unit_test(test_landing_is_read_into),
+        cmocka_unit_test(test_direct_read),
         cmocka_unit_test(test_shed_anywhere),
         cmocka_unit_test(test_argv_grows_with_arguments),
         cmocka_unit_test(test_steady_path_allocates_nothing),

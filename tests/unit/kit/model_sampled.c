@@ -195,7 +195,8 @@ void model_check_sampled(struct model *m, const struct sample_call *call,
 
 /* ---- what follows ------------------------------------------------------------------------- */
 
-static void lend(struct model *m, struct model_partition *p, size_t task, const struct op *op) {
+static void lease_out(struct model *m, struct model_partition *p, size_t task,
+                      const struct op *op) {
     const struct op_lease *lease = &op->select.lease;
     p->leases = mem_grow(p->leases, &p->leases_capacity, p->n_leases + 1, sizeof(*p->leases));
     p->leases[p->n_leases++] =
@@ -247,7 +248,7 @@ void model_sampled(struct model *m, const struct sample_call *call, const struct
     }
     if (call->once.holder.ptr) model_once_sampled(p, task, &sampled->op);
     if (call->lease_ms) {
-        lend(m, p, task, &sampled->op);
+        lease_out(m, p, task, &sampled->op);
         return;
     }
     for (size_t i = 0; i < select->n; i++) model_by_seq(p, select->seqs[i])->consumed[task] = true;

@@ -44,7 +44,7 @@ void trial_expect(struct trial *t, const char *what, size_t got, size_t expected
     EXPECT(got == expected, "step %u: %s: %zu, expected %zu", t->steps, what, got, expected);
 }
 
-static void unland(struct chunk *chunk) {
+static void unpin_direct(struct chunk *chunk) {
     if (chunk) chunk_unpin(chunk);
 }
 
@@ -58,7 +58,7 @@ static void step_put(struct trial *t) {
         EXPECT(held == t->kit.held, "step %u", t->steps);
         trial_expect(t, "put", t->kit.changed, made);
     }
-    for (size_t i = 0; i < put.n_values; i++) unland(put.values[i].landed);
+    for (size_t i = 0; i < put.n_values; i++) unpin_direct(put.values[i].chunk);
 }
 
 static void step_mput(struct trial *t) {
@@ -71,7 +71,7 @@ static void step_mput(struct trial *t) {
                          &(bool){false}, &t->kit.error);
     if (trial_agree(t, "mput", due, code))
         trial_expect(t, "mput", store_apply(t->kit.store, &op), made);
-    for (size_t i = 0; i < mput.n_columns; i++) unland(mput.columns[i].landed);
+    for (size_t i = 0; i < mput.n_columns; i++) unpin_direct(mput.columns[i].chunk);
 }
 
 static void step_reset(struct trial *t) {

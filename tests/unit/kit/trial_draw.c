@@ -175,7 +175,7 @@ static struct span draw_literal(struct trial *t, const struct dtype *item) {
 /* ---- TQ.PUT ------------------------------------------------------------------------------- */
 
 /* A bulk that arrived in a chunk of its own: pinned until the step is over. */
-static struct chunk *land(struct trial *t, struct span *bytes) {
+static struct chunk *direct_chunk(struct trial *t, struct span *bytes) {
     if (bytes->len == 0) return NULL;
     size_t before = below(t, 100);
     struct chunk *chunk = arena_take(store_arena(t->kit.store), before + bytes->len);
@@ -194,7 +194,7 @@ static void draw_value(struct trial *t, struct put_value *value) {
         value->type.shape[below(t, item.dimensions)] = DTYPE_STAR;
     value->bytes = value->text ? draw_literal(t, &item) : draw_bytes(t, &item);
     if (!value->text && value->bytes.len && (value->bytes.len > 30000 || trial_rarely(t)))
-        value->landed = land(t, &value->bytes);
+        value->chunk = direct_chunk(t, &value->bytes);
 }
 
 static void draw_group(struct trial *t, struct span *id, uint64_t *size) {
@@ -256,7 +256,7 @@ static void draw_column(struct trial *t, struct mput_column *column, size_t n) {
     fill_values(t, type.base, payload, len);
     column->shape = span_of(shape, 4 * numbers);
     column->payload = span_of(len || below(t, 2) ? payload : NULL, len);
-    column->landed = below(t, 2) ? land(t, &column->payload) : NULL;
+    column->chunk = below(t, 2) ? direct_chunk(t, &column->payload) : NULL;
 }
 
 static void draw_mput_groups(struct trial *t, struct mput *mput) {
