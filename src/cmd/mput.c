@@ -7,9 +7,9 @@
 #include "server/command.h"
 
 static int mput_make_op(const struct store *s, const void *request, enum write_order order,
-                        int64_t now_ms, struct scratch *scratch, struct op *op, bool *held,
+                        int64_t now_ms, struct scratch *scratch, struct op *op, bool *skipped,
                         struct error *e) {
-    return mput_plan(s, request, order, now_ms, scratch, op, held, e);
+    return mput_plan(s, request, order, now_ms, scratch, op, skipped, e);
 }
 
 /* With NX or XX how many were written, too. */

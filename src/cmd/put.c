@@ -7,9 +7,9 @@
 #include "server/command.h"
 
 static int put_make_op(const struct store *s, const void *request, enum write_order order,
-                       int64_t now_ms, struct scratch *scratch, struct op *op, bool *held,
+                       int64_t now_ms, struct scratch *scratch, struct op *op, bool *skipped,
                        struct error *e) {
-    return put_plan(s, request, order, now_ms, scratch, op, held, e);
+    return put_plan(s, request, order, now_ms, scratch, op, skipped, e);
 }
 
 static void put_reply(struct reply *r, const void *request, const struct op *op, size_t made) {

@@ -19,13 +19,13 @@ static int write_try(struct client *c, const struct write_kind *kind, const void
                      enum write_order order, struct error *e) {
     struct server *s = c->server;
     struct op op;
-    bool held = false;
+    bool skipped = false;
     int failed = server_check_memory(s, e);
     if (!failed)
-        failed = kind->plan(s->store, request, order, s->now_ms, &s->scratch, &op, &held, e);
+        failed = kind->plan(s->store, request, order, s->now_ms, &s->scratch, &op, &skipped, e);
     size_t changed = 0;
-    if (!failed && !held) failed = commit_op(s, &op, NULL, &changed, e);
-    if (!failed) kind->reply(&c->reply, request, held ? NULL : &op, changed);
+    if (!failed && !skipped) failed = commit_op(s, &op, NULL, &changed, e);
+    if (!failed) kind->reply(&c->reply, request, skipped ? NULL : &op, changed);
     return failed;
 }
 
@@ -132,11 +132,11 @@ static bool write_has_to_queue(struct client *c, const struct write_kind *kind, 
                                struct error *e) {
     struct server *s = c->server;
     struct op op;
-    bool held = false;
+    bool skipped = false;
     if (!waiter_queued(s, c->argv[1].bytes, WRITE_QUEUE)) return false;
-    if (kind->plan(s->store, request, WRITE_VALUES_FIRST, s->now_ms, &s->scratch, &op, &held, e))
+    if (kind->plan(s->store, request, WRITE_VALUES_FIRST, s->now_ms, &s->scratch, &op, &skipped, e))
         return write_may_pass(e);
-    if (held || !bounds_hold_back(store_find(s->store, op.partition), &op.put)) return false;
+    if (skipped || !bounds_hold_back(store_find(s->store, op.partition), &op.put)) return false;
     error_set(e, ERROR_FULL, "others wait for room in partition %s", QUOTE(c->argv[1].bytes));
     return true;
 }

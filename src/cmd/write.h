@@ -13,10 +13,10 @@ struct reply;
 struct write_kind {
     const struct args_syntax *syntax;
     size_t block; /* the struct args_block is so many bytes into the request */
-    /* *held: there is nothing to do. */
+    /* *skipped: there is nothing to do. */
     int (*plan)(const struct store *s, const void *request, enum write_order order, int64_t now_ms,
-                struct scratch *scratch, struct op *op, bool *held, struct error *e);
-    /* Write the reply: so many samples are new (`op` NULL: it was held back). */
+                struct scratch *scratch, struct op *op, bool *skipped, struct error *e);
+    /* Write the reply: so many samples are new (`op` NULL: it was skipped). */
     void (*reply)(struct reply *r, const void *request, const struct op *op, size_t made);
 };
 

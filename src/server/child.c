@@ -105,7 +105,7 @@ static void child_over(struct server *s) {
     close(child->pipe);
     child->pipe = -1;
     child->pid = 0;
-    arena_release(store_arena(s->store));
+    arena_resume_frees(store_arena(s->store));
     const struct error why = child->error;
     if (why.code)
         log_warning("%s failed: %s", child->job->name, why.text);
@@ -137,7 +137,7 @@ int child_start(struct server *s, const struct child_job *job, void *context, st
         return error_set(e, ERROR_ERR, "can't make a pipe: %s", strerror(errno));
     pid_t parent = getpid();
     int64_t began = clock_monotonic_us();
-    arena_hold(store_arena(s->store));
+    arena_defer_frees(store_arena(s->store));
     pid_t pid = fork();
     if (pid == 0) child_main(s, ends[1], parent, job, context);
     int why = errno;
@@ -145,7 +145,7 @@ int child_start(struct server *s, const struct child_job *job, void *context, st
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
-        arena_release(store_arena(s->store));
+        arena_resume_frees(store_arena(s->store));
         return error_set(e, ERROR_ERR, "can't fork: %s", strerror(why));
     }
     *child = (struct child){.pid = pid,

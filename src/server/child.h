@@ -1,9 +1,11 @@
 /* A child process: what writes snapshots.
  *
- * A fork sees the store as it is at that moment. Payload is memory shared by both, which the parent holds (arena_hold): what was
- * published does not change, and what is given back meanwhile is not used again. So a fork copies page tables of small things only, and
- * no payload is copied while the child writes. The child has no connection and no thread but its own, does its one job, tells
- * how far it is, and ends; when the server dies, so does it. There is one at a time. */
+ * A fork sees the store as it is at that moment. Payload is memory shared by both, whose frees the
+ * parent defers (arena_defer_frees): what was published does not change, and what is given back
+ * meanwhile is not used again. So a fork copies page tables of small things only, and no payload is
+ * copied while the child writes. The child has no connection and no thread but its own, does its
+ * one job, tells how far it is, and ends; when the server dies, so does it. There is one at a
+ * time. */
 #ifndef TQ_SERVER_CHILD_H
 #define TQ_SERVER_CHILD_H
 

@@ -56,9 +56,9 @@ struct arena {
     size_t keep; /* bytes that stay resident though idle */
     struct chunk_queue sparse[ARENA_SPARSE_QUEUES]; /* the first is not used */
     struct arena_sweep sweep;
-    unsigned holds;
-    struct chunk *held; /* given back while held, linked by next */
-    size_t units_held;
+    unsigned deferrals;
+    struct chunk *deferred; /* given back while frees are deferred, linked by next */
+    size_t units_deferred;
     int64_t now_ms;
     size_t page; /* bytes; the granule in which the system takes memory back */
     uint64_t purges_failed;
@@ -415,35 +415,35 @@ static void chunk_give_back(struct chunk *chunk) {
     chunk->column = NULL;
     chunk->live = 0;
     arena->chunks_used--;
-    if (!arena->holds) {
+    if (!arena->deferrals) {
         chunk_release(chunk);
         return;
     }
-    chunk->next = arena->held;
-    arena->held = chunk;
-    arena->units_held += chunk->units;
+    chunk->next = arena->deferred;
+    arena->deferred = chunk;
+    arena->units_deferred += chunk->units;
 }
 
-void arena_hold(struct arena *arena) {
-    arena->holds++;
+void arena_defer_frees(struct arena *arena) {
+    arena->deferrals++;
 }
 
-bool arena_is_held(const struct arena *arena) {
-    return arena->holds > 0;
+bool arena_defers_frees(const struct arena *arena) {
+    return arena->deferrals > 0;
 }
 
-void arena_release(struct arena *arena) {
-    assert(arena->holds > 0);
-    arena->holds--;
+void arena_resume_frees(struct arena *arena) {
+    assert(arena->deferrals > 0);
+    arena->deferrals--;
 }
 
-/* Some of what was held: giving back all at once could take long. */
+/* Some of what was deferred: giving back all at once could take long. */
 static void arena_drain(struct arena *arena) {
     enum { CHUNKS = 16 * 1024 }; /* a millisecond or two */
-    for (int i = 0; i < CHUNKS && arena->held && !arena->holds; i++) {
-        struct chunk *chunk = arena->held;
-        arena->held = chunk->next;
-        arena->units_held -= chunk->units;
+    for (int i = 0; i < CHUNKS && arena->deferred && !arena->deferrals; i++) {
+        struct chunk *chunk = arena->deferred;
+        arena->deferred = chunk->next;
+        arena->units_deferred -= chunk->units;
         chunk_release(chunk);
     }
 }
@@ -552,7 +552,7 @@ int arena_prefault(struct arena *arena, size_t bytes, struct error *e) {
 
 void arena_stats(const struct arena *arena, struct arena_stats *out) {
     *out = (struct arena_stats){.allocated = arena_allocated(arena),
-                                .held = arena->units_held * ARENA_GRAIN,
+                                .deferred = arena->units_deferred * ARENA_GRAIN,
                                 .chunks = arena->chunks_used,
                                 .purges_failed = arena->purges_failed,
                                 .free_recycled = arena->units_idle * ARENA_GRAIN};

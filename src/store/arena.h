@@ -14,7 +14,7 @@
  * coalesced; with the headers kept outside, so that payload pages hold payload only.
  *
  * A fork shares the regions. So that a child can read what was there when it began, its parent
- * holds the arena: chunks that are given back meanwhile keep their bytes until it lets go. */
+ * defers frees: chunks that are given back meanwhile keep their bytes until it resumes them. */
 #ifndef TQ_STORE_ARENA_H
 #define TQ_STORE_ARENA_H
 
@@ -77,8 +77,8 @@ struct chunk_list {
 };
 
 struct arena_stats {
-    size_t allocated;     /* bytes in chunks, held ones included */
-    size_t held;          /* given back, but held */
+    size_t allocated;     /* bytes in chunks, those whose free is deferred included */
+    size_t deferred;      /* given back, but their free is deferred */
     size_t mapped;        /* bytes of address space in all regions */
     size_t free_recycled; /* bytes that are free and were used before: still backed by memory */
     size_t chunks;
@@ -112,12 +112,13 @@ void arena_tick(struct arena *arena, int64_t now_ms);
 /* Replace the system's page size, for tests: a multiple of ARENA_UNIT. */
 void arena_set_page(struct arena *arena, size_t page);
 
-/* From now on, and until as many calls of arena_release, no chunk that is in use now is used again: O(1). */
-void arena_hold(struct arena *arena);
+/* From now on, and until as many calls of arena_resume_frees, no memory of a chunk that is in use
+ * now is used again: O(1). */
+void arena_defer_frees(struct arena *arena);
 /* What was given back meanwhile is free within a few ticks. */
-void arena_release(struct arena *arena);
-/* While it is, who still has a chunk must not write again where others may read. */
-bool arena_is_held(const struct arena *arena);
+void arena_resume_frees(struct arena *arena);
+/* While it does, the owner of a chunk must not write again where others may read. */
+bool arena_defers_frees(const struct arena *arena);
 
 /* Back `bytes` of free memory now instead of when it is first touched, and keep as much. ERROR_OOM where the system
  * has not so much. */

@@ -310,7 +310,7 @@ size_t column_reserve(const struct column *c, size_t len) {
 /* No cell in a chunk that is written to is alive, and no reader has a pin on it: a steady stream
  * goes round in the same memory. But what a child sees in it stays. */
 static bool chunk_is_idle(const struct chunk *chunk, const struct column *c) {
-    return chunk && chunk->cells == 0 && chunk->pins == 1 && !arena_is_held(c->home->arena);
+    return chunk && chunk->cells == 0 && chunk->pins == 1 && !arena_defers_frees(c->home->arena);
 }
 
 /* The same as column_room, in the chunk that columns share. */

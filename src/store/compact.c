@@ -231,7 +231,7 @@ static bool compact_squeeze_next(struct arena *arena, uint64_t largest,
 }
 
 bool compact_squeeze(struct arena *arena, uint64_t largest, struct compact_budget *budget) {
-    if (!budget->rows || !budget->bytes || arena_is_held(arena)) return false;
+    if (!budget->rows || !budget->bytes || arena_defers_frees(arena)) return false;
     compact_spend(&budget->rows, 1); /* so that calls end whatever they find */
     return !compact_sweep(arena, budget) || compact_squeeze_next(arena, largest, budget);
 }

@@ -51,7 +51,7 @@ static int mput_plan_samples(const struct mput *mput, const struct partition *p,
     return 0;
 }
 
-/* Takes the samples out of the plan that NX or XX hold back. New ones are all written, or none. */
+/* Takes the samples out of the plan that NX or XX skip. New ones are all written, or none. */
 static void mput_pick(const struct mput *mput, const struct partition *p, struct scratch *scratch,
                       struct op_put *out, struct mput_picked *picked) {
     *picked = (struct mput_picked){.n = mput->n};
@@ -82,7 +82,7 @@ static const struct span *mput_pick_spans(const struct span *all, const struct m
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
-/* Names and size of all groups are checked. Samples that are held back join none, so it does not
+/* Names and size of all groups are checked. Samples that are skipped join none, so it does not
  * matter which group they are in. */
 static int mput_plan_groups(const struct mput *mput, const struct partition *p,
                             const struct mput_picked *picked, struct scratch *scratch,
@@ -365,8 +365,9 @@ static int mput_check_room(const struct mput *mput, const struct partition *p,
 }
 
 int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
-              int64_t now_ms, struct scratch *scratch, struct op *op, bool *held, struct error *e) {
-    *held = false;
+              int64_t now_ms, struct scratch *scratch, struct op *op, bool *skipped,
+              struct error *e) {
+    *skipped = false;
     int failed = names_check_partition(mput->partition, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, mput->partition);
@@ -381,8 +382,8 @@ int mput_plan(const struct store *s, const struct mput *mput, enum write_order o
         failed = mput_check_room(mput, p, &picked, scratch, put, e);
     if (!failed) failed = mput_plan_tags(mput, p, &picked, scratch, put, e);
     if (!failed) failed = mput_plan_columns(mput, p, &picked, scratch, put, e);
-    *held = !failed && picked.n == 0; /* what is wrong with the batch is said all the same */
-    if (failed || *held) return failed;
+    *skipped = !failed && picked.n == 0; /* what is wrong with the batch is said all the same */
+    if (failed || *skipped) return failed;
     failed = bounds_check_put(p, put, e);
     return failed ? failed : plan_reserve(s, p, put, e);
 }

@@ -28,7 +28,7 @@ struct mput_tag {
 /* As asked for; everything borrowed until the op is applied. */
 struct mput {
     struct span partition;
-    enum put_only only; /* NX, XX: samples that are there, or are not, are held back */
+    enum put_only only; /* NX, XX: samples that are there, or are not, are skipped */
     size_t n;
     const struct span *keys;      /* n */
     const struct span *group_ids; /* n, or NULL */
@@ -38,10 +38,11 @@ struct mput {
     const struct mput_column *columns;
 };
 
-/* *held: NX or XX hold all back, there is nothing to do. Else *op is ready for store_apply, with
+/* *skipped: NX or XX skip all, there is nothing to do. Else *op is ready for store_apply, with
  * arrays in `scratch`. Errors: ERR (names, a key twice, groups, the column form), SCHEMA, FULL,
  * OOM. */
 int mput_plan(const struct store *s, const struct mput *mput, enum write_order order,
-              int64_t now_ms, struct scratch *scratch, struct op *op, bool *held, struct error *e);
+              int64_t now_ms, struct scratch *scratch, struct op *op, bool *skipped,
+              struct error *e);
 
 #endif

@@ -25,7 +25,7 @@ static int put_check_names(const struct put *put, struct error *e) {
     return failed;
 }
 
-static bool put_is_held(const struct put *put, const struct partition *p, uint64_t seq) {
+static bool put_is_skipped(const struct put *put, const struct partition *p, uint64_t seq) {
     if (put->only == PUT_NX && seq != SEQ_NONE) return true;
     if (put->only == PUT_XX && seq == SEQ_NONE) return true;
     if (!put->if_tag.ptr) return false;
@@ -189,14 +189,14 @@ static int put_check_room(const struct put *put, const struct partition *p, stru
 }
 
 int put_plan(const struct store *s, const struct put *put, enum write_order order, int64_t now_ms,
-             struct scratch *scratch, struct op *op, bool *held, struct error *e) {
-    *held = false;
+             struct scratch *scratch, struct op *op, bool *skipped, struct error *e) {
+    *skipped = false;
     int failed = put_check_names(put, e);
     if (failed) return failed;
     const struct partition *p = store_find(s, put->partition);
     uint64_t seq = p ? partition_find(p, put->key) : SEQ_NONE;
-    if (put_is_held(put, p, seq)) {
-        *held = true;
+    if (put_is_skipped(put, p, seq)) {
+        *skipped = true;
         return 0;
     }
     failed = put_check_group(put, p, seq, e);

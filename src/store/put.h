@@ -41,9 +41,9 @@ struct put {
     const struct put_value *values;
 };
 
-/* 0 with *held: NX, XX or IF says that nothing is to be done. 0 otherwise: *op is ready for store_apply, with arrays in
- * `scratch`. Errors: ERR (names, groups), SCHEMA, FULL, OOM. */
+/* 0 with *skipped: NX, XX or IF says that nothing is to be done. 0 otherwise: *op is ready for
+ * store_apply, with arrays in `scratch`. Errors: ERR (names, groups), SCHEMA, FULL, OOM. */
 int put_plan(const struct store *s, const struct put *put, enum write_order order, int64_t now_ms,
-             struct scratch *scratch, struct op *op, bool *held, struct error *e);
+             struct scratch *scratch, struct op *op, bool *skipped, struct error *e);
 
 #endif

@@ -461,17 +461,17 @@ static void test_free_memory_is_poisoned(void **state) {
 }
 #else /* poisoning would touch shadow for all of it, and malloc needs address space */
 /* What a child of a fork reads stays as it was until it is done. */
-static void test_what_is_held_keeps_its_bytes(void **state) {
+static void test_deferred_frees_keep_the_bytes(void **state) {
     (void)state;
     struct arena *arena = arena_new(REGION, NULL);
     struct chunk *old = arena_take(arena, 5 * ARENA_UNIT);
     char *memory = old->memory;
     memset(memory, 'x', 5 * ARENA_UNIT);
-    arena_hold(arena);
+    arena_defer_frees(arena);
     chunk_unpin(old);
     struct arena_stats stats;
     arena_stats(arena, &stats);
-    assert_int_equal(stats.held, 5 * ARENA_UNIT);
+    assert_int_equal(stats.deferred, 5 * ARENA_UNIT);
     assert_int_equal(stats.allocated, 5 * ARENA_UNIT);
     assert_int_equal(stats.chunks, 0);
     arena_tick(arena, 1);
@@ -479,11 +479,11 @@ static void test_what_is_held_keeps_its_bytes(void **state) {
     assert_true(other->memory != memory);
     memset(other->memory, 'y', 5 * ARENA_UNIT);
     for (size_t i = 0; i < 5 * ARENA_UNIT; i++) assert_int_equal(memory[i], 'x');
-    arena_release(arena);
+    arena_resume_frees(arena);
     arena_tick(arena, 2);
     chunk_unpin(other);
     arena_stats(arena, &stats);
-    assert_int_equal(stats.held, 0);
+    assert_int_equal(stats.deferred, 0);
     assert_int_equal(stats.allocated, 0);
     struct chunk *all = arena_take(arena, REGION); /* it has grown together again */
     assert_ptr_equal(all->memory, memory);
@@ -544,7 +544,7 @@ int main(void) {
 #ifdef TQ_SANITIZERS
         cmocka_unit_test(test_free_memory_is_poisoned),
 #else
-        cmocka_unit_test(test_what_is_held_keeps_its_bytes),
+        cmocka_unit_test(test_deferred_frees_keep_the_bytes),
         cmocka_unit_test(test_longest_chunk),
         cmocka_unit_test(test_no_more_address_space),
 #endif

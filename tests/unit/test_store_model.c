@@ -53,7 +53,7 @@ static bool child_sees_the_same(struct trial *t, unsigned steps) {
     int ends[2], status = 0;
     char go = 'g';
     assert_int_equal(pipe(ends), 0);
-    arena_hold(store_arena(t->kit.store));
+    arena_defer_frees(store_arena(t->kit.store));
     struct span before = kit_dump(t->kit.store);
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -64,7 +64,7 @@ static bool child_sees_the_same(struct trial *t, unsigned steps) {
     for (unsigned i = 0; i < steps; i++) trial_step(t);
     assert_int_equal(write(ends[1], &go, 1), 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    arena_release(store_arena(t->kit.store));
+    arena_resume_frees(store_arena(t->kit.store));
     arena_tick(store_arena(t->kit.store), t->kit.now_ms);
     kit_dump_free(before);
     close(ends[0]);

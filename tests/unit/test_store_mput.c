@@ -16,8 +16,8 @@ static int do_mput(struct kit *k, const struct mput *mput) {
     scratch_reset(&k->scratch);
     k->error = (struct error){0};
     int failed = mput_plan(k->store, mput, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op,
-                           &k->held, &k->error);
-    if (!failed && !k->held) k->changed = store_apply(k->store, &op);
+                           &k->skipped, &k->error);
+    if (!failed && !k->skipped) k->changed = store_apply(k->store, &op);
     return failed;
 }
 
@@ -481,7 +481,7 @@ static void test_nx_and_xx_write_a_smaller_batch(void **state) {
     scratch_free(&other.scratch);
 }
 
-/* What is wrong with a batch by itself is said, whatever is held back; where a sample that is held
+/* What is wrong with a batch by itself is said, whatever is skipped; where a sample that is held
  * back belongs does not matter. */
 static void test_nx_checks_groups(void **state) {
     struct kit *k = *state;
@@ -510,7 +510,7 @@ static void test_nx_asks_the_bounds_first(void **state) {
     struct define define = {.partition = SPAN_LITERAL("p"), .sets_samples = true, .bounds = bounds};
     uint32_t lengths[] = {1, 1};
     struct op op;
-    bool held;
+    bool skipped;
     assert_int_equal(define_plan(k->store, &define, k->now_ms, &k->scratch, &op, &k->error), 0);
     store_apply(k->store, &op);
     kit_tag(k, "p", "a", "t", "1");
@@ -519,10 +519,10 @@ static void test_nx_asks_the_bounds_first(void **state) {
     struct mput mput = batch_of(2, &column);
     mput.only = PUT_NX;
     assert_int_equal(
-        mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 0, &k->scratch, &op, &held, &k->error),
+        mput_plan(k->store, &mput, WRITE_VALUES_FIRST, 0, &k->scratch, &op, &skipped, &k->error),
         ERROR_SCHEMA);
     assert_int_equal(
-        mput_plan(k->store, &mput, WRITE_BOUNDS_FIRST, 0, &k->scratch, &op, &held, &k->error),
+        mput_plan(k->store, &mput, WRITE_BOUNDS_FIRST, 0, &k->scratch, &op, &skipped, &k->error),
         ERROR_FULL);
 }
 

@@ -174,8 +174,8 @@ bool model_read_literal(struct span text, const struct dtype *type, struct scrat
 
 /* ---- changing: each returns the errors that are due, and does the thing where there are none ---- */
 
-/* *made: how many samples are new. *held: NX, XX or IF; nothing was done. */
-unsigned model_put(struct model *m, const struct put *put, struct scratch *scratch, bool *held,
+/* *made: how many samples are new. *skipped: NX, XX or IF; nothing was done. */
+unsigned model_put(struct model *m, const struct put *put, struct scratch *scratch, bool *skipped,
                    size_t *made);
 unsigned model_mput(struct model *m, const struct mput *mput, struct scratch *scratch,
                     size_t *made);

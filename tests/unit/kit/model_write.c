@@ -79,8 +79,8 @@ static unsigned check_put_twice(const struct put *put) {
     return 0;
 }
 
-static bool is_held(const struct put *put, const struct model_partition *p,
-                    const struct model_sample *sample) {
+static bool is_skipped(const struct put *put, const struct model_partition *p,
+                       const struct model_sample *sample) {
     if (put->only == PUT_NX && sample) return true;
     if (put->only == PUT_XX && !sample) return true;
     if (!put->if_tag.ptr) return false;
@@ -89,17 +89,17 @@ static bool is_held(const struct put *put, const struct model_partition *p,
     return !span_equal(span_of(sample->tags[tag].bytes, sample->tags[tag].len), put->if_value);
 }
 
-unsigned model_put(struct model *m, const struct put *put, struct scratch *scratch, bool *held,
+unsigned model_put(struct model *m, const struct put *put, struct scratch *scratch, bool *skipped,
                    size_t *made) {
     static const struct dtype bytes_type = {.base = DTYPE_BYTES};
     unsigned errors = check_put(put);
-    *held = false;
+    *skipped = false;
     *made = 0;
     if (errors) return errors; /* before anything is asked of the sample */
     struct model_partition *p = model_find(m, put->partition);
     struct model_sample *sample = model_sample(p, put->key);
-    if (is_held(put, p, sample)) {
-        *held = true;
+    if (is_skipped(put, p, sample)) {
+        *skipped = true;
         return 0;
     }
     errors |= check_put_twice(put);

@@ -71,9 +71,9 @@ int kit_put(struct kit *k, const struct put *put) {
     struct op op;
     scratch_reset(&k->scratch);
     k->changed = 0;
-    int failed = put_plan(k->store, put, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op, &k->held,
-                          &k->error);
-    if (!failed && !k->held) k->changed = store_apply(k->store, &op);
+    int failed = put_plan(k->store, put, WRITE_VALUES_FIRST, k->now_ms, &k->scratch, &op,
+                          &k->skipped, &k->error);
+    if (!failed && !k->skipped) k->changed = store_apply(k->store, &op);
     return failed;
 }
 

@@ -16,7 +16,7 @@ struct kit {
     struct scratch scratch; /* of the last command; what it returned lives until the next */
     struct error error;     /* of the last command that failed */
     int64_t now_ms;
-    bool held;      /* by the last put */
+    bool skipped;   /* by the last put */
     size_t changed; /* what store_apply said last */
     size_t used;    /* mem_used when it was opened */
 };

@@ -50,12 +50,12 @@ static void unpin_direct(struct chunk *chunk) {
 
 static void step_put(struct trial *t) {
     struct put put;
-    bool held;
+    bool skipped;
     size_t made;
     trial_draw_put(t, &put);
-    unsigned due = model_put(&t->model, &put, &t->scratch, &held, &made);
+    unsigned due = model_put(&t->model, &put, &t->scratch, &skipped, &made);
     if (trial_agree(t, "put", due, kit_put(&t->kit, &put))) {
-        EXPECT(held == t->kit.held, "step %u", t->steps);
+        EXPECT(skipped == t->kit.skipped, "step %u", t->steps);
         trial_expect(t, "put", t->kit.changed, made);
     }
     for (size_t i = 0; i < put.n_values; i++) unpin_direct(put.values[i].chunk);
