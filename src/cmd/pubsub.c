@@ -10,7 +10,7 @@
 /* ---- subscribing */
 
 /* How the four commands differ. */
-struct subscription {
+struct subscribe_command {
     const char *word; /* in the confirmation */
     enum pubsub_kind kind;
     bool leaves;
@@ -18,7 +18,8 @@ struct subscription {
 
 /* One confirmation a name. They come whatever CLIENT REPLY says, like the messages; but inside
  * EXEC they are replies, elements of its array. */
-static void confirm(struct client *c, const struct subscription *how, const struct span *name) {
+static void confirm(struct client *c, const struct subscribe_command *command,
+                    const struct span *name) {
     struct reply *r = &c->reply;
     bool discard = r->discard;
     if (!c->executing) r->discard = false;
@@ -26,7 +27,7 @@ static void confirm(struct client *c, const struct subscription *how, const stru
         reply_array(r, 3);
     else
         reply_push(r, 3);
-    reply_text(r, how->word);
+    reply_text(r, command->word);
     if (name)
         reply_bulk(r, *name);
     else
@@ -35,75 +36,79 @@ static void confirm(struct client *c, const struct subscription *how, const stru
     r->discard = discard;
 }
 
-static void change(struct client *c, const struct subscription *how, struct span name) {
-    if (how->leaves)
-        pubsub_unsubscribe(c, how->kind, name);
+static void change(struct client *c, const struct subscribe_command *command, struct span name) {
+    if (command->leaves)
+        pubsub_unsubscribe(c, command->kind, name);
     else
-        pubsub_subscribe(c, how->kind, name);
-    confirm(c, how, &name);
+        pubsub_subscribe(c, command->kind, name);
+    confirm(c, command, &name);
 }
 
 /* Without names: leave all. Nothing to leave is confirmed too, with a null for the name. */
-static void leave_all(struct client *c, const struct subscription *how) {
-    struct seats *own = how->kind == PUBSUB_CHANNEL ? &c->channels : &c->patterns;
-    if (!own->count) confirm(c, how, NULL);
+static void leave_all(struct client *c, const struct subscribe_command *command) {
+    struct subscription_set *own = command->kind == PUBSUB_CHANNEL ? &c->channels : &c->patterns;
+    if (!own->count) confirm(c, command, NULL);
     while (own->count) {
         struct span name = TAILQ_FIRST(&own->list)->name->name;
         struct scratch *scratch = &c->server->scratch;
-        char *copy = scratch_alloc(scratch, 1, name.len); /* the name may go with its last seat */
+        /* the name may go with its last subscription */
+        char *copy = scratch_alloc(scratch, 1, name.len);
         if (name.len) memcpy(copy, name.ptr, name.len);
-        change(c, how, span_of(copy, name.len));
+        change(c, command, span_of(copy, name.len));
     }
 }
 
 /* Before anything is done: memory for the names, and room for the confirmations. */
-static int subscription_check(struct client *c, const struct subscription *how, struct error *e) {
+static int subscribe_check(struct client *c, const struct subscribe_command *command,
+                           struct error *e) {
     enum { CONFIRMATION_BYTES = 64 };
-    const struct seats *own = how->kind == PUBSUB_CHANNEL ? &c->channels : &c->patterns;
+    const struct subscription_set *own =
+        command->kind == PUBSUB_CHANNEL ? &c->channels : &c->patterns;
     uint64_t reply = 0;
     size_t names = 0;
-    const struct seat *seat;
+    const struct subscription *subscription;
     for (size_t i = 1; i < c->argc; i++) {
-        names += audience_cost(c->argv[i].bytes);
+        names += subscriptions_cost(c->argv[i].bytes);
         reply += CONFIRMATION_BYTES + c->argv[i].bytes.len;
     }
     if (c->argc == 1)
-        TAILQ_FOREACH(seat, &own->list, own) reply += CONFIRMATION_BYTES + seat->name->name.len;
-    int failed = how->leaves ? 0 : server_check_names(c->server, names, e);
+        TAILQ_FOREACH(subscription, &own->list, own)
+        reply += CONFIRMATION_BYTES + subscription->name->name.len;
+    int failed = command->leaves ? 0 : server_check_names(c->server, names, e);
     return failed ? failed : client_check_room(c, reply, e);
 }
 
-static void subscription_run(struct client *c, const struct subscription *how) {
+static void subscribe_command_run(struct client *c, const struct subscribe_command *command) {
     struct error e;
     if (c->executing && c->argc != 2) { /* as many confirmations as names: EXEC has room for one */
         reply_errorf(&c->reply, ERROR_ERR, "%s takes exactly one name inside a transaction",
-                     how->word);
+                     command->word);
         return;
     }
-    if (subscription_check(c, how, &e)) {
+    if (subscribe_check(c, command, &e)) {
         reply_error(&c->reply, &e);
         return;
     }
-    if (c->argc == 1) leave_all(c, how);
-    for (size_t i = 1; i < c->argc; i++) change(c, how, c->argv[i].bytes);
+    if (c->argc == 1) leave_all(c, command);
+    for (size_t i = 1; i < c->argc; i++) change(c, command, c->argv[i].bytes);
 }
 
 static void subscribe_run(struct client *c) {
-    subscription_run(c, &(struct subscription){"subscribe", PUBSUB_CHANNEL, false});
+    subscribe_command_run(c, &(struct subscribe_command){"subscribe", PUBSUB_CHANNEL, false});
 }
 
 static void unsubscribe_run(struct client *c) {
-    subscription_run(c, &(struct subscription){"unsubscribe", PUBSUB_CHANNEL, true});
+    subscribe_command_run(c, &(struct subscribe_command){"unsubscribe", PUBSUB_CHANNEL, true});
 }
 
 static void psubscribe_run(struct client *c) {
     for (size_t i = 1; i < c->argc; i++)
         if (cmd_refuse_pattern(c, c->argv[i].bytes)) return;
-    subscription_run(c, &(struct subscription){"psubscribe", PUBSUB_PATTERN, false});
+    subscribe_command_run(c, &(struct subscribe_command){"psubscribe", PUBSUB_PATTERN, false});
 }
 
 static void punsubscribe_run(struct client *c) {
-    subscription_run(c, &(struct subscription){"punsubscribe", PUBSUB_PATTERN, true});
+    subscribe_command_run(c, &(struct subscribe_command){"punsubscribe", PUBSUB_PATTERN, true});
 }
 
 /* ---- publishing */
@@ -122,8 +127,8 @@ static void publish_run(struct client *c) {
 
 static size_t list_channels(struct client *c, struct span pattern, bool write) {
     size_t n = 0;
-    const struct audience_name *name;
-    TAILQ_FOREACH(name, &c->server->pubsub->audiences[PUBSUB_CHANNEL].all, all) {
+    const struct subscription_name *name;
+    TAILQ_FOREACH(name, &c->server->pubsub->subscriptions[PUBSUB_CHANNEL].all, all) {
         if (pattern.ptr && !glob_match(pattern, name->name, false)) continue;
         n++;
         if (write) reply_bulk(&c->reply, name->name);
@@ -146,17 +151,17 @@ static void channels_run(struct client *c) {
 }
 
 static void numsub_run(struct client *c) {
-    const struct audience *channels = &c->server->pubsub->audiences[PUBSUB_CHANNEL];
+    const struct subscriptions *channels = &c->server->pubsub->subscriptions[PUBSUB_CHANNEL];
     reply_array(&c->reply, 2 * (c->argc - 2));
     for (size_t i = 2; i < c->argc; i++) {
-        const struct audience_name *name = audience_find(channels, c->argv[i].bytes);
+        const struct subscription_name *name = subscriptions_find(channels, c->argv[i].bytes);
         reply_bulk(&c->reply, c->argv[i].bytes);
         reply_integer(&c->reply, name ? (int64_t)name->count : 0);
     }
 }
 
 static void numpat_run(struct client *c) {
-    const struct audience *patterns = &c->server->pubsub->audiences[PUBSUB_PATTERN];
+    const struct subscriptions *patterns = &c->server->pubsub->subscriptions[PUBSUB_PATTERN];
     reply_integer(&c->reply, (int64_t)patterns->names.count);
 }
 

@@ -57,7 +57,7 @@ static void watch_run(struct client *c) {
     }
     struct error e;
     size_t names = 0;
-    for (size_t i = 1; i < c->argc; i++) names += audience_cost(c->argv[i].bytes);
+    for (size_t i = 1; i < c->argc; i++) names += subscriptions_cost(c->argv[i].bytes);
     if (server_check_names(c->server, names, &e)) {
         reply_error(&c->reply, &e);
         return;

@@ -192,9 +192,9 @@ static struct client *client_new(struct server *s, int fd, const char *address, 
     c->address = memcpy(c + 1, address, address_size);
     c->name = c->library = c->library_version = no_text;
     c->born_us = c->active_us = c->input_us = s->now_us;
-    seats_init(&c->channels);
-    seats_init(&c->patterns);
-    seats_init(&c->watches);
+    subscription_set_init(&c->channels);
+    subscription_set_init(&c->patterns);
+    subscription_set_init(&c->watches);
     client_io_begin(c);
     return c;
 }
@@ -421,7 +421,7 @@ static size_t client_memory(const struct client *c) {
     for (size_t i = 0; c->kept && i < c->argc; i++) kept += sizeof(*c->kept) + c->kept[i].bytes.len;
     return sizeof(*c) + c->input.capacity + c->parser.capacity * sizeof(*c->parser.argv) + kept +
            c->reply.pending + resp_held(&c->parser) + transaction_bytes(c) +
-           (pubsub_count(c) + c->watches.count) * sizeof(struct seat);
+           (pubsub_count(c) + c->watches.count) * sizeof(struct subscription);
 }
 
 /* Letters as in Redis: blocked, in MULTI, with a WATCH that failed, to be closed, subscribed. */

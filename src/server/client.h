@@ -19,7 +19,7 @@
 #include <event2/event_struct.h>
 
 #include "base/log.h"
-#include "server/audience.h"
+#include "server/subscriptions.h"
 #include "server/text.h"
 #include "wire/reply.h"
 #include "wire/resp.h"
@@ -52,8 +52,8 @@ struct client {
     struct reply reply;    /* write the answer here; c->reply.protocol is 2 or 3 */
     struct waiter *waiter; /* parked, or NULL */
 
-    struct seats channels, patterns; /* subscriptions: pubsub.h */
-    struct seats watches;            /* watched partitions: transaction.h */
+    struct subscription_set channels, patterns; /* pubsub.h */
+    struct subscription_set watches;            /* watched partitions: transaction.h */
     struct transaction *transaction; /* between MULTI and EXEC; else NULL */
     bool executing;                  /* EXEC runs what was queued */
     bool touched;                    /* a partition that it watched has changed */

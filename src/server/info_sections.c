@@ -103,8 +103,8 @@ static void write_stats(const struct server *s, struct text *out) {
         {"client_output_buffer_limit_disconnections", m->output_cut},
         {"half_sent_commands_discarded", m->halves_shed},
         {"client_timeout_disconnections", m->timed_out},
-        {"pubsub_channels", s->pubsub->audiences[PUBSUB_CHANNEL].names.count},
-        {"pubsub_patterns", s->pubsub->audiences[PUBSUB_PATTERN].names.count},
+        {"pubsub_channels", s->pubsub->subscriptions[PUBSUB_CHANNEL].names.count},
+        {"pubsub_patterns", s->pubsub->subscriptions[PUBSUB_PATTERN].names.count},
     };
     for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
         info_line(out, counters[i].name, "%llu", (unsigned long long)counters[i].value);

@@ -97,7 +97,7 @@ int server_check_beyond(struct server *s, bool needed, size_t bytes, struct erro
 }
 
 int server_check_names(struct server *s, size_t bytes, struct error *e) {
-    const struct audience *names = s->pubsub->audiences;
+    const struct subscriptions *names = s->pubsub->subscriptions;
     size_t held =
         names[PUBSUB_CHANNEL].bytes + names[PUBSUB_PATTERN].bytes + s->watchers.bytes + bytes;
     if (held <= server_memory_spare(s) || !server_memory_full(s, 0)) return 0;

@@ -74,8 +74,9 @@ size_t server_memory_reply_most(const struct server *s);
  * maxmemory that was lowered. */
 int server_check_beyond(struct server *s, bool needed, size_t bytes, struct error *e);
 
-/* Call before a client subscribes to, or watches, names that take so many bytes (audience_cost):
- * ERROR_OOM if memory is full and all such names would take more than server_memory_spare. */
+/* Call before a client subscribes to, or watches, names that take so many bytes
+ * (subscriptions_cost): ERROR_OOM if memory is full and all such names would take more than
+ * server_memory_spare. */
 int server_check_names(struct server *s, size_t bytes, struct error *e);
 
 /* The end of the turn: goes on with what a refusal was for, within the budget of the next turn.

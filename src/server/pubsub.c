@@ -5,29 +5,29 @@
 #include "base/mem.h"
 
 /* A message that waits for the end of its receiver's command; the bytes lie behind it. */
-struct pubsub_letter {
-    TAILQ_ENTRY(pubsub_letter) order;
+struct pubsub_message {
+    TAILQ_ENTRY(pubsub_message) order;
     struct span pattern; /* NULL ptr: sent to the channel's own subscribers */
     struct span channel, message;
 };
 
 struct pubsub *pubsub_new(void) {
     struct pubsub *p = mem_calloc(1, sizeof(*p));
-    audience_init(&p->audiences[PUBSUB_CHANNEL]);
-    audience_init(&p->audiences[PUBSUB_PATTERN]);
+    subscriptions_init(&p->subscriptions[PUBSUB_CHANNEL]);
+    subscriptions_init(&p->subscriptions[PUBSUB_PATTERN]);
     TAILQ_INIT(&p->kept);
     return p;
 }
 
 void pubsub_free(struct pubsub *p) {
-    audience_free(&p->audiences[PUBSUB_CHANNEL]);
-    audience_free(&p->audiences[PUBSUB_PATTERN]);
+    subscriptions_free(&p->subscriptions[PUBSUB_CHANNEL]);
+    subscriptions_free(&p->subscriptions[PUBSUB_PATTERN]);
     mem_free(p);
 }
 
 /* ---- subscribing */
 
-static struct seats *seats_of(struct client *c, enum pubsub_kind kind) {
+static struct subscription_set *subscription_set_of(struct client *c, enum pubsub_kind kind) {
     return kind == PUBSUB_CHANNEL ? &c->channels : &c->patterns;
 }
 
@@ -42,7 +42,8 @@ static void count_clients(struct client *c, size_t before) {
 bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct span name) {
     struct pubsub *p = c->server->pubsub;
     size_t before = pubsub_count(c);
-    if (!audience_join(&p->audiences[kind], c, seats_of(c, kind), name)) return false;
+    if (!subscriptions_add(&p->subscriptions[kind], c, subscription_set_of(c, kind), name))
+        return false;
     p->joins++;
     count_clients(c, before);
     return true;
@@ -51,7 +52,8 @@ bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct span name)
 bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct span name) {
     struct pubsub *p = c->server->pubsub;
     size_t before = pubsub_count(c);
-    if (!audience_leave(&p->audiences[kind], c, seats_of(c, kind), name)) return false;
+    if (!subscriptions_remove(&p->subscriptions[kind], c, subscription_set_of(c, kind), name))
+        return false;
     count_clients(c, before);
     return true;
 }
@@ -59,24 +61,24 @@ bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct span nam
 void pubsub_forget(struct client *c) {
     struct pubsub *p = c->server->pubsub;
     size_t before = pubsub_count(c);
-    audience_leave_all(&p->audiences[PUBSUB_CHANNEL], &c->channels);
-    audience_leave_all(&p->audiences[PUBSUB_PATTERN], &c->patterns);
+    subscriptions_remove_all(&p->subscriptions[PUBSUB_CHANNEL], &c->channels);
+    subscriptions_remove_all(&p->subscriptions[PUBSUB_PATTERN], &c->patterns);
     count_clients(c, before);
 }
 
 /* ---- publishing */
 
-enum { LETTER_BYTES = 96 }; /* of a message, beside its parts */
+enum { MESSAGE_BYTES = 96 }; /* of a message, beside its parts */
 
-static uint64_t letter_bytes(struct span pattern, struct span channel, struct span message) {
-    return LETTER_BYTES + (uint64_t)pattern.len + channel.len + message.len;
+static uint64_t message_bytes(struct span pattern, struct span channel, struct span message) {
+    return MESSAGE_BYTES + (uint64_t)pattern.len + channel.len + message.len;
 }
 
-static void letter_write(struct client *c, struct span pattern, struct span channel,
-                         struct span message) {
+static void message_write(struct client *c, struct span pattern, struct span channel,
+                          struct span message) {
     struct reply *r = &c->reply;
     size_t before = r->pending;
-    if (!clients_have_room(c->server, letter_bytes(pattern, channel, message)) &&
+    if (!clients_have_room(c->server, message_bytes(pattern, channel, message)) &&
         client_is_silent(c)) { /* a system call: only without room */
         client_cut_full(c);
         return;
@@ -92,7 +94,7 @@ static void letter_write(struct client *c, struct span pattern, struct span chan
     client_message_ready(c, r->pending - before);
 }
 
-static struct span letter_copy(char **at, struct span bytes) {
+static struct span message_copy(char **at, struct span bytes) {
     if (!bytes.ptr) return bytes;
     struct span copy = span_of(*at, bytes.len);
     if (bytes.len) memcpy(*at, bytes.ptr, bytes.len);
@@ -100,30 +102,31 @@ static struct span letter_copy(char **at, struct span bytes) {
     return copy;
 }
 
-static void letter_keep(struct pubsub *p, struct span pattern, struct span channel,
-                        struct span message) {
-    struct pubsub_letter *letter =
-        mem_alloc(sizeof(*letter) + pattern.len + channel.len + message.len);
-    char *at = (char *)(letter + 1);
-    letter->pattern = letter_copy(&at, pattern);
-    letter->channel = letter_copy(&at, channel);
-    letter->message = letter_copy(&at, message);
-    TAILQ_INSERT_TAIL(&p->kept, letter, order);
-    p->kept_bytes += letter_bytes(pattern, channel, message);
+static void message_keep(struct pubsub *p, struct span pattern, struct span channel,
+                         struct span message) {
+    struct pubsub_message *copy =
+        mem_alloc(sizeof(*copy) + pattern.len + channel.len + message.len);
+    char *at = (char *)(copy + 1);
+    copy->pattern = message_copy(&at, pattern);
+    copy->channel = message_copy(&at, channel);
+    copy->message = message_copy(&at, message);
+    TAILQ_INSERT_TAIL(&p->kept, copy, order);
+    p->kept_bytes += message_bytes(pattern, channel, message);
 }
 
 /* To everyone who has that name: a channel, or a pattern that matches it. */
-static size_t name_publish(struct server *s, const struct audience_name *name, struct span pattern,
-                           struct span channel, struct span message) {
+static size_t name_publish(struct server *s, const struct subscription_name *name,
+                           struct span pattern, struct span channel, struct span message) {
     size_t sent = 0;
-    struct seat *next;
-    for (struct seat *seat = TAILQ_FIRST(&name->seats); seat; seat = next) {
-        struct client *c = seat->client;
-        next = TAILQ_NEXT(seat, neighbours);
+    struct subscription *next;
+    for (struct subscription *subscription = TAILQ_FIRST(&name->subscriptions); subscription;
+         subscription = next) {
+        struct client *c = subscription->client;
+        next = TAILQ_NEXT(subscription, neighbours);
         if (c == s->current)
-            letter_keep(s->pubsub, pattern, channel, message);
+            message_keep(s->pubsub, pattern, channel, message);
         else
-            letter_write(c, pattern, channel, message);
+            message_write(c, pattern, channel, message);
         sent++;
     }
     return sent;
@@ -131,23 +134,24 @@ static size_t name_publish(struct server *s, const struct audience_name *name, s
 
 /* Bytes of all copies. */
 static uint64_t pubsub_bytes(struct server *s, struct span channel, struct span message) {
-    const struct audience *patterns = &s->pubsub->audiences[PUBSUB_PATTERN];
-    const struct audience_name *name =
-        audience_find(&s->pubsub->audiences[PUBSUB_CHANNEL], channel);
-    uint64_t bytes = name ? name->count * letter_bytes(span_of(NULL, 0), channel, message) : 0;
+    const struct subscriptions *patterns = &s->pubsub->subscriptions[PUBSUB_PATTERN];
+    const struct subscription_name *name =
+        subscriptions_find(&s->pubsub->subscriptions[PUBSUB_CHANNEL], channel);
+    uint64_t bytes = name ? name->count * message_bytes(span_of(NULL, 0), channel, message) : 0;
     TAILQ_FOREACH(name, &patterns->all, all)
     if (glob_match(name->name, channel, false))
-        bytes += name->count * letter_bytes(name->name, channel, message);
+        bytes += name->count * message_bytes(name->name, channel, message);
     return bytes;
 }
 
 /* No less than pubsub_bytes, without looking at each pattern. */
 static uint64_t pubsub_most(struct server *s, struct span channel, struct span message) {
     enum { PATTERN_MAX = 1024 };
-    const struct audience *audiences = s->pubsub->audiences;
-    const struct audience_name *name = audience_find(&audiences[PUBSUB_CHANNEL], channel);
-    uint64_t copies = (name ? name->count : 0) + audiences[PUBSUB_PATTERN].taken.count;
-    return copies * (PATTERN_MAX + letter_bytes(span_of(NULL, 0), channel, message));
+    const struct subscriptions *subscriptions = s->pubsub->subscriptions;
+    const struct subscription_name *name =
+        subscriptions_find(&subscriptions[PUBSUB_CHANNEL], channel);
+    uint64_t copies = (name ? name->count : 0) + subscriptions[PUBSUB_PATTERN].pairs.count;
+    return copies * (PATTERN_MAX + message_bytes(span_of(NULL, 0), channel, message));
 }
 
 int pubsub_check(struct client *c, struct span channel, struct span message, struct error *e) {
@@ -157,36 +161,35 @@ int pubsub_check(struct client *c, struct span channel, struct span message, str
 }
 
 size_t pubsub_publish(struct server *s, struct span channel, struct span message) {
-    struct audience *channels = &s->pubsub->audiences[PUBSUB_CHANNEL];
-    struct audience *patterns = &s->pubsub->audiences[PUBSUB_PATTERN];
+    struct subscriptions *channels = &s->pubsub->subscriptions[PUBSUB_CHANNEL];
+    struct subscriptions *patterns = &s->pubsub->subscriptions[PUBSUB_PATTERN];
     size_t sent = 0;
-    audience_walk_begin(channels);
-    audience_walk_begin(patterns);
-    const struct audience_name *name = audience_find(channels, channel);
+    subscriptions_walk_begin(channels);
+    subscriptions_walk_begin(patterns);
+    const struct subscription_name *name = subscriptions_find(channels, channel);
     if (name) sent += name_publish(s, name, span_of(NULL, 0), channel, message);
     TAILQ_FOREACH(name, &patterns->all, all)
     if (glob_match(name->name, channel, false))
         sent += name_publish(s, name, name->name, channel, message);
-    audience_walk_end(patterns);
-    audience_walk_end(channels);
+    subscriptions_walk_end(patterns);
+    subscriptions_walk_end(channels);
     return sent;
 }
 
 void pubsub_settle(struct client *c) {
     struct pubsub *p = c->server->pubsub;
-    for (struct pubsub_letter *letter; (letter = TAILQ_FIRST(&p->kept));) {
-        TAILQ_REMOVE(&p->kept, letter, order);
-        p->kept_bytes -= letter_bytes(letter->pattern, letter->channel, letter->message);
-        if (!c->dead && !c->closing)
-            letter_write(c, letter->pattern, letter->channel, letter->message);
-        mem_free(letter);
+    for (struct pubsub_message *copy; (copy = TAILQ_FIRST(&p->kept));) {
+        TAILQ_REMOVE(&p->kept, copy, order);
+        p->kept_bytes -= message_bytes(copy->pattern, copy->channel, copy->message);
+        if (!c->dead && !c->closing) message_write(c, copy->pattern, copy->channel, copy->message);
+        mem_free(copy);
     }
 }
 
 bool pubsub_is_heard(const struct server *s, struct span channel) {
-    if (audience_find(&s->pubsub->audiences[PUBSUB_CHANNEL], channel)) return true;
-    const struct audience_name *name;
-    TAILQ_FOREACH(name, &s->pubsub->audiences[PUBSUB_PATTERN].all, all)
+    if (subscriptions_find(&s->pubsub->subscriptions[PUBSUB_CHANNEL], channel)) return true;
+    const struct subscription_name *name;
+    TAILQ_FOREACH(name, &s->pubsub->subscriptions[PUBSUB_PATTERN].all, all)
     if (glob_match(name->name, channel, false)) return true;
     return false;
 }

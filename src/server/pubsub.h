@@ -16,20 +16,21 @@
 #include <sys/queue.h>
 
 #include "base/span.h"
-#include "server/audience.h"
 #include "server/client.h"
 #include "server/server.h"
+#include "server/subscriptions.h"
 
 enum pubsub_kind { PUBSUB_CHANNEL, PUBSUB_PATTERN };
 
-struct pubsub_letter;
+struct pubsub_message;
 
 struct pubsub {
-    struct audience audiences[2];     /* by enum pubsub_kind: names are channels, or patterns */
+    /* by enum pubsub_kind: names are channels, or patterns */
+    struct subscriptions subscriptions[2];
     size_t clients;                   /* that are subscribed to anything */
     uint64_t joins;                   /* how often anybody has subscribed to anything */
     uint64_t silences;                /* how often the last subscriber has left */
-    TAILQ_HEAD(, pubsub_letter) kept; /* for the client whose command is running */
+    TAILQ_HEAD(, pubsub_message) kept; /* for the client whose command is running */
     size_t kept_bytes;
 };
 

@@ -360,7 +360,7 @@ void server_free(struct server *s) {
     notify_free(s->notify);
     asks_free(s->asks);
     pubsub_free(s->pubsub);
-    audience_free(&s->watchers);
+    subscriptions_free(&s->watchers);
     changes_free(s->changes);
     clients_free(s->clients);
     free(s->config_file);

@@ -21,11 +21,11 @@
 #include "base/error.h"
 #include "base/scratch.h"
 #include "server/child.h"
-#include "server/audience.h"
 #include "server/eventlog.h"
 #include "server/memory.h"
 #include "server/metrics.h"
 #include "server/persistence.h"
+#include "server/subscriptions.h"
 
 struct asks;
 struct changes;
@@ -72,7 +72,7 @@ struct server {
     struct pubsub *pubsub;
     struct notify *notify;
     struct asks *asks;
-    struct audience watchers; /* of partitions: transaction.h */
+    struct subscriptions watchers; /* of partitions: transaction.h */
     struct listener *listener;
     struct reply_pool *reply_pool;
     struct event_base *base; /* NULL until server_start */

@@ -114,19 +114,19 @@ void transaction_run(struct client *c) {
 /* ---- watching */
 
 void transaction_watch(struct client *c, struct span partition) {
-    if (!c->touched) audience_join(&c->server->watchers, c, &c->watches, partition);
+    if (!c->touched) subscriptions_add(&c->server->watchers, c, &c->watches, partition);
 }
 
 void transaction_unwatch(struct client *c) {
-    audience_leave_all(&c->server->watchers, &c->watches);
+    subscriptions_remove_all(&c->server->watchers, &c->watches);
     c->touched = false;
 }
 
 static void transaction_touch(struct server *s, struct span partition) {
-    const struct audience_name *name;
-    while ((name = audience_find(&s->watchers, partition))) {
-        struct client *c = TAILQ_FIRST(&name->seats)->client;
-        audience_leave(&s->watchers, c, &c->watches, partition);
+    const struct subscription_name *name;
+    while ((name = subscriptions_find(&s->watchers, partition))) {
+        struct client *c = TAILQ_FIRST(&name->subscriptions)->client;
+        subscriptions_remove(&s->watchers, c, &c->watches, partition);
         c->touched = true;
     }
 }
@@ -139,6 +139,6 @@ static void transaction_on_change(struct server *s, const struct op *op) {
 }
 
 void transactions_init(struct server *s) {
-    audience_init(&s->watchers);
+    subscriptions_init(&s->watchers);
     changes_listen(s, CHANGES_ALL, transaction_on_change);
 }
