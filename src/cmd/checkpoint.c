@@ -25,7 +25,7 @@ struct checkpoint_kind {
 
 struct checkpoint_waiting {
     const struct checkpoint_kind *kind;
-    struct scratch scratch; /* what the request points into, beside the client's kept arguments */
+    struct scratch scratch; /* what the request points into, beside the client's owned arguments */
     struct checkpoint_request request;
     uint64_t ticket; /* 0: not begun */
 };
@@ -68,7 +68,7 @@ static void checkpoint_begin(struct client *c, const struct checkpoint_kind *kin
     struct error e;
     uint64_t ticket = 0;
     /* Before anything is begun, since it can't be taken back where the client may not wait. */
-    int failed = client_keep_argv(c, CLIENT_KEEP_PARKED, &e);
+    int failed = client_own_argv(c, CLIENT_OWN_PARKED, &e);
     if (!failed)
         failed = args_parse(kind->syntax, c->argv, c->argc, &c->server->scratch, &request, &e);
     if (!failed) failed = catalog_check_name(request.name, &e);

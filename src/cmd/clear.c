@@ -71,7 +71,7 @@ static int clear_slice(struct server *s, struct clear *clear, struct clearing *c
 }
 
 struct clear_waiting {
-    struct scratch scratch; /* what `clear` points into, beside the client's kept arguments */
+    struct scratch scratch; /* what `clear` points into, beside the client's owned arguments */
     struct clear clear;
     struct clearing clearing;
 };
@@ -120,7 +120,7 @@ static int clear_keep(struct client *c, struct clear *clear, const struct partit
     const struct server *s = c->server;
     if (p->samples <= clear_slice_samples(s, clear, p) && p->samples < s->slices.evaluations)
         return 0;
-    int failed = client_keep_argv(c, CLIENT_KEEP_TO_FREE, e);
+    int failed = client_own_argv(c, CLIENT_OWN_TO_FREE, e);
     if (failed) return failed;
     return args_parse(&request_clear_syntax, c->argv, c->argc, &c->server->scratch, clear, e);
 }
@@ -128,7 +128,7 @@ static int clear_keep(struct client *c, struct clear *clear, const struct partit
 static void clear_park(struct client *c, const struct clearing *clearing) {
     struct waiter_needs needs = {.reason = WAITER_NEEDS_TURN};
     struct error e;
-    if (!c->kept && client_keep_argv(c, CLIENT_KEEP_TO_FREE, &e)) {
+    if (!c->owned && client_own_argv(c, CLIENT_OWN_TO_FREE, &e)) {
         clear_fail_between(c, clearing, &e);
         return;
     }

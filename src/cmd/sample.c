@@ -147,7 +147,7 @@ static void sample_note(struct client *c, const struct sample *sample) {
 /* ---- waiting ------------------------------------------------------------------------------ */
 
 struct sample_waiting {
-    struct scratch scratch; /* what `sample` points into, beside the client's kept arguments */
+    struct scratch scratch; /* what `sample` points into, beside the client's owned arguments */
     struct sample sample;
     struct scan scan;
 };
@@ -233,9 +233,8 @@ static struct span sample_queue(const struct sample_call *call, struct scratch *
 }
 
 /* The call as it waits: its arguments move out of the input buffer. NULL where it may not. */
-static struct sample_waiting *sample_keep(struct client *c, enum client_keep what,
-                                          struct error *e) {
-    if (client_keep_argv(c, what, e)) return NULL;
+static struct sample_waiting *sample_own(struct client *c, enum client_own what, struct error *e) {
+    if (client_own_argv(c, what, e)) return NULL;
     struct sample_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     if (args_parse(&request_sample_syntax, c->argv, c->argc, &waiting->scratch, &waiting->sample,
                    e))
@@ -257,7 +256,7 @@ static struct span sample_once_name(const struct sample_call *call, struct scrat
 static void sample_park(struct client *c, struct span queue, const struct waiter_needs *needs,
                         const struct sample_walk *walk) {
     struct error e;
-    struct sample_waiting *waiting = sample_keep(c, CLIENT_KEEP_PARKED, &e);
+    struct sample_waiting *waiting = sample_own(c, CLIENT_OWN_PARKED, &e);
     if (!waiting) {
         reply_error(&c->reply, &e);
         return;
@@ -363,7 +362,7 @@ static bool sample_once(struct client *c, const struct sample *sample) {
         return false;
     }
     /* The other call gives back what this one takes. */
-    struct sample_waiting *waiting = sample_keep(c, CLIENT_KEEP_TO_FREE, &e);
+    struct sample_waiting *waiting = sample_own(c, CLIENT_OWN_TO_FREE, &e);
     if (!waiting) {
         reply_error(&c->reply, &e);
         return true;

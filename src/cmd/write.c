@@ -41,7 +41,7 @@ static bool write_may_pass(const struct error *e) {
 
 struct write_waiting {
     const struct write_kind *kind;
-    struct scratch scratch; /* what the request points into, beside the client's kept arguments */
+    struct scratch scratch; /* what the request points into, beside the client's owned arguments */
     struct error error;     /* of the last try */
     void *request;
 };
@@ -111,7 +111,7 @@ static const struct waiter_kind write_waiter = {.try = write_waiting_try,
 
 static int write_park(struct client *c, const struct write_kind *kind, const struct error *why,
                       struct error *e) {
-    if (client_keep_argv(c, CLIENT_KEEP_PARKED, e)) return ERROR_OOM;
+    if (client_own_argv(c, CLIENT_OWN_PARKED, e)) return ERROR_OOM;
     struct write_waiting *waiting = mem_calloc(1, sizeof(*waiting));
     waiting->kind = kind;
     waiting->error = *why;

@@ -295,34 +295,34 @@ void client_close_lingering(struct client *c) {
 }
 
 static void client_move_argv(struct client *c) {
-    if (c->kept || !c->argc) return;
+    if (c->owned || !c->argc) return;
     size_t bytes = 0;
     for (size_t i = 0; i < c->argc; i++)
         if (!c->argv[i].direct) bytes += c->argv[i].bytes.len;
     /* The block begins with its size, which can't be told from argv once chunks of direct reads
      * were taken over. */
-    size_t size = sizeof(size_t) + c->argc * sizeof(*c->kept) + bytes;
+    size_t size = sizeof(size_t) + c->argc * sizeof(*c->owned) + bytes;
     size_t *block = mem_alloc(size);
     *block = size;
-    c->server->clients->kept_bytes += size;
-    c->kept = (struct resp_arg *)(block + 1);
-    char *at = (char *)(c->kept + c->argc);
+    c->server->clients->owned_bytes += size;
+    c->owned = (struct resp_arg *)(block + 1);
+    char *at = (char *)(c->owned + c->argc);
     for (size_t i = 0; i < c->argc; i++) {
         struct resp_arg *arg = &c->argv[i];
-        c->kept[i] = *arg;
+        c->owned[i] = *arg;
         if (!arg->direct && arg->bytes.len) {
-            c->kept[i].bytes.ptr = memcpy(at, arg->bytes.ptr, arg->bytes.len);
+            c->owned[i].bytes.ptr = memcpy(at, arg->bytes.ptr, arg->bytes.len);
             at += arg->bytes.len;
         }
         arg->direct = NULL;
     }
-    c->argv = c->kept;
+    c->argv = c->owned;
 }
 
 struct resp_arg *client_take_argv(struct client *c) {
     client_move_argv(c);
-    struct resp_arg *argv = c->kept;
-    c->kept = NULL;
+    struct resp_arg *argv = c->owned;
+    c->owned = NULL;
     return argv;
 }
 
@@ -332,24 +332,24 @@ void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc) {
     for (size_t i = 0; i < argc; i++)
         if (argv[i].direct) allocator->release(allocator->context, argv[i].direct);
     size_t *block = (size_t *)argv - 1;
-    s->clients->kept_bytes -= *block;
+    s->clients->owned_bytes -= *block;
     mem_free(block);
 }
 
-int client_check_keep(struct client *c, enum client_keep what, struct error *e) {
+int client_check_own(struct client *c, enum client_own what, struct error *e) {
     struct server *s = c->server;
-    size_t kept = s->clients->kept_bytes + waiter_count(s) * WAITER_BYTES;
-    size_t bytes = what == CLIENT_KEEP_QUEUED ? 0 : WAITER_BYTES;
-    size_t most = server_memory_spare(s) * (what == CLIENT_KEEP_TO_FREE ? 2 : 1);
+    size_t owned = s->clients->owned_bytes + waiter_count(s) * WAITER_BYTES;
+    size_t bytes = what == CLIENT_OWN_QUEUED ? 0 : WAITER_BYTES;
+    size_t most = server_memory_spare(s) * (what == CLIENT_OWN_TO_FREE ? 2 : 1);
     for (size_t i = 0; i < c->argc; i++)
         bytes += sizeof(*c->argv) + (c->argv[i].direct ? 0 : c->argv[i].bytes.len);
-    if (kept + bytes <= most || !server_memory_full(s, 0)) return 0;
+    if (owned + bytes <= most || !server_memory_full(s, 0)) return 0;
     s->metrics.refused_oom++;
     return server_refuse_memory(e);
 }
 
-int client_keep_argv(struct client *c, enum client_keep what, struct error *e) {
-    if (client_check_keep(c, what, e)) return ERROR_OOM;
+int client_own_argv(struct client *c, enum client_own what, struct error *e) {
+    if (client_check_own(c, what, e)) return ERROR_OOM;
     client_move_argv(c);
     return 0;
 }
@@ -417,9 +417,10 @@ void clients_tick(struct server *s) {
 /* ---- description */
 
 static size_t client_memory(const struct client *c) {
-    size_t kept = 0;
-    for (size_t i = 0; c->kept && i < c->argc; i++) kept += sizeof(*c->kept) + c->kept[i].bytes.len;
-    return sizeof(*c) + c->input.capacity + c->parser.capacity * sizeof(*c->parser.argv) + kept +
+    size_t owned = 0;
+    for (size_t i = 0; c->owned && i < c->argc; i++)
+        owned += sizeof(*c->owned) + c->owned[i].bytes.len;
+    return sizeof(*c) + c->input.capacity + c->parser.capacity * sizeof(*c->parser.argv) + owned +
            c->reply.pending + resp_held(&c->parser) + transaction_bytes(c) +
            (pubsub_count(c) + c->watches.count) * sizeof(struct subscription);
 }

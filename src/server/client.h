@@ -43,7 +43,7 @@ struct client {
     struct server *server;
 
     /* The request that is running. Spans live until the command returns, or, after
-     * client_keep_argv, until the request is over. */
+     * client_own_argv, until the request is over. */
     size_t argc;
     struct resp_arg *argv;
     const struct command *command;   /* the last one found; NULL before the first */
@@ -87,7 +87,7 @@ struct client {
         char *bytes; /* NULL: none */
         size_t start, end, capacity;
     } input;               /* bytes that came and are not done with */
-    struct resp_arg *kept; /* argv in memory of its own, one block with the bytes; NULL: none */
+    struct resp_arg *owned; /* argv in memory of its own, one block with the bytes; NULL: none */
     size_t half;           /* bytes held for half a request, in clients->half_bytes */
     size_t waiting;        /* bytes held for requests that wait, in clients->waiting_bytes */
     size_t outstanding;    /* bytes of a bulk that memory was taken for, in clients->outstanding */
@@ -121,7 +121,7 @@ struct clients {
     size_t count, n_rejected;  /* of all, of rejected */
     size_t half_bytes;         /* held by `halves` */
     size_t waiting_bytes;      /* of buffers with input that waits: see client_read_most */
-    size_t kept_bytes;         /* of arguments that were kept: of parked calls, in MULTI */
+    size_t owned_bytes;        /* of owned arguments: of parked calls, in MULTI */
     size_t outstanding;        /* bytes that memory was taken for and that have not arrived */
     uint64_t last_id;
     uint64_t ready_round; /* how often clients_resume has run */
@@ -161,26 +161,26 @@ int clients_raise_descriptors(struct server *s, struct error *e);
  * why and no reset. */
 void client_accept(struct server *s, int fd, const char *address, bool is_tcp);
 
-/* For what the arguments of the running command are kept. */
-enum client_keep {
-    CLIENT_KEEP_QUEUED, /* in MULTI */
-    CLIENT_KEEP_PARKED,
-    CLIENT_KEEP_TO_FREE, /* parked, and the call gives memory back: it may have twice as much */
+/* What the arguments of the running command are owned for. */
+enum client_own {
+    CLIENT_OWN_QUEUED, /* in MULTI */
+    CLIENT_OWN_PARKED,
+    CLIENT_OWN_TO_FREE, /* parked, and the call gives memory back: it may have twice as much */
 };
 
-/* ERROR_OOM if memory is full and what is kept, of parked calls and in MULTI, would be more than
+/* ERROR_OOM if memory is full and arguments owned for parked calls and in MULTI would be more than
  * server_memory_spare. Changes nothing. */
-int client_check_keep(struct client *c, enum client_keep what, struct error *e);
+int client_check_own(struct client *c, enum client_own what, struct error *e);
 
-/* Call before a request is parked. Checks that (`what` is not CLIENT_KEEP_QUEUED), and moves the
+/* Call before a request is parked. Checks that (`what` is not CLIENT_OWN_QUEUED), and moves the
  * arguments out of the input buffer into memory that lives until the request is over (served,
  * expired or forgotten), so that a parked request may point at them. c->argv changes; parse the
  * request again from it. Chunks of direct reads move along. */
-int client_keep_argv(struct client *c, enum client_keep what, struct error *e)
+int client_own_argv(struct client *c, enum client_own what, struct error *e)
     __attribute__((warn_unused_result));
 
 /* Moves them for good: the arguments are the caller's, who ends them with client_free_argv. NULL
- * where there are none. Call client_check_keep before. */
+ * where there are none. Call client_check_own before. */
 struct resp_arg *client_take_argv(struct client *c);
 void client_free_argv(struct server *s, struct resp_arg *argv, size_t argc);
 

@@ -550,8 +550,8 @@ void client_io_end(struct client *c) {
 }
 
 void client_request_over(struct client *c) {
-    client_free_argv(c->server, c->kept, c->argc);
-    c->kept = NULL;
+    client_free_argv(c->server, c->owned, c->argc);
+    c->owned = NULL;
     c->argc = 0;
     c->argv = NULL;
     if (c->reply_mode == CLIENT_REPLY_SKIPPING) {

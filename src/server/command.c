@@ -258,7 +258,7 @@ static int check_gates(struct client *c, const struct entry *entry, struct error
         return error_set(e, ERROR_ERR, "Command not allowed inside a transaction");
     if (needs_memory(c, command) && server_memory_full(c->server, 0)) return refuse_memory(c, e);
     if (c->transaction && !(command->flags & COMMAND_AT_ONCE) &&
-        client_check_keep(c, CLIENT_KEEP_QUEUED, e))
+        client_check_own(c, CLIENT_OWN_QUEUED, e))
         return ERROR_OOM;
     if (pubsub_is_bound(c) && !(command->flags & COMMAND_SUBSCRIBED))
         return error_set(e, ERROR_ERR,
@@ -343,7 +343,7 @@ void command_dispatch(struct client *c) {
     }
 }
 
-void command_run_kept(struct client *c) {
+void command_run_queued(struct client *c) {
     struct error e;
     struct entry *entry = entry_find(c->argv[0].bytes);
     if (!entry || entry_descend(c, &entry, &e) || !entry) abort(); /* it was found when it came */

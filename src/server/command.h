@@ -84,6 +84,6 @@ void command_reset_stats(void);
 void command_dispatch(struct client *c);
 
 /* The same for one that was queued: it has passed the gates. */
-void command_run_kept(struct client *c);
+void command_run_queued(struct client *c);
 
 #endif

@@ -76,7 +76,7 @@ void scan_run(struct client *c, scan_try *try) {
     struct scan_need need;
     struct error e;
     if (try(c, &need)) return;
-    if (client_keep_argv(c, CLIENT_KEEP_PARKED, &e)) {
+    if (client_own_argv(c, CLIENT_OWN_PARKED, &e)) {
         reply_error(&c->reply, &e);
         return;
     }

@@ -6,13 +6,13 @@
 #include "server/command.h"
 #include "store/store.h"
 
-struct kept_request {
+struct queued_request {
     size_t argc;
     struct resp_arg *argv; /* owned */
 };
 
 struct transaction {
-    struct kept_request *requests;
+    struct queued_request *requests;
     size_t n, capacity;
     size_t bytes;   /* of the arguments, with what it takes to keep them */
     unsigned flags; /* enum command_flag, of all commands */
@@ -32,7 +32,7 @@ void transaction_begin(struct client *c) {
 /* ---- keeping */
 
 static size_t request_bytes(const struct client *c) {
-    size_t bytes = sizeof(struct kept_request) + c->argc * sizeof(*c->argv);
+    size_t bytes = sizeof(struct queued_request) + c->argc * sizeof(*c->argv);
     for (size_t i = 0; i < c->argc; i++) bytes += c->argv[i].bytes.len;
     return bytes;
 }
@@ -50,7 +50,7 @@ void transaction_queue(struct client *c) {
     }
     size_t argc = c->argc;
     t->requests = mem_grow(t->requests, &t->capacity, t->n + 1, sizeof(*t->requests));
-    t->requests[t->n++] = (struct kept_request){argc, client_take_argv(c)};
+    t->requests[t->n++] = (struct queued_request){argc, client_take_argv(c)};
     t->bytes += bytes;
     t->flags |= c->command->flags;
     reply_status(&c->reply, "QUEUED");
@@ -91,7 +91,7 @@ static void requests_run(struct client *c, const struct transaction *t) {
     for (size_t i = 0; i < t->n && !c->dead; i++) {
         c->argc = t->requests[i].argc;
         c->argv = t->requests[i].argv;
-        command_run_kept(c);
+        command_run_queued(c);
     }
     c->executing = false;
 }

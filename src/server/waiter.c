@@ -364,7 +364,7 @@ void waiter_park(struct client *c, const struct waiter_kind *kind, void *request
                  const struct waiter_needs *needs, struct span partition, struct span queue,
                  int64_t timeout_ms) {
     struct server *s = c->server;
-    if (!c->kept) abort(); /* its arguments would be in the buffer that all clients share */
+    if (!c->owned) abort(); /* its arguments would be in the buffer that all clients share */
     struct waiter *w = mem_calloc(1, sizeof(*w));
     w->client = c;
     w->kind = kind;

@@ -73,7 +73,7 @@ struct waiter_kind {
 
 /* Park the client of the command that is running, whose `try` has just failed with `needs`: where
  * others stand before it in its queue, that does not matter yet. `request` is owned from now on and
- * must not point into the client's input: see client_keep_argv. `partition` and `queue` are copied.
+ * must not point into the client's input: see client_own_argv. `partition` and `queue` are copied.
  * A timeout of 0 milliseconds waits for ever. Inside EXEC nobody may be parked: ask client_may_wait
  * before. */
 void waiter_park(struct client *c, const struct waiter_kind *kind, void *request,

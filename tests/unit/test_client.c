@@ -40,7 +40,7 @@ static size_t freed;     /* requests that are over */
 
 struct sample_call {
     int partition, n, moves_to; /* -1: nowhere */
-    struct span payload;        /* in the client's kept arguments */
+    struct span payload;        /* in the client's owned arguments */
 };
 
 static int number(struct client *c, size_t at) {
@@ -110,7 +110,7 @@ static void take_run(struct client *c) {
     struct span queue = c->argv[2].bytes;
     if (!waiter_queued(&server, partition, queue) && take_try(c, &take)) return;
     struct error e;
-    assert_int_equal(0, client_keep_argv(c, CLIENT_KEEP_PARKED, &e));
+    assert_int_equal(0, client_own_argv(c, CLIENT_OWN_PARKED, &e));
     take.payload = c->argv[6].bytes;
     waiter_park(c, &waiting, mem_dup(&take, sizeof(take)), &(struct waiter_needs){0}, partition,
                 c->argv[2].bytes, number(c, 4));
