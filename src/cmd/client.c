@@ -275,7 +275,7 @@ static const struct command client_subcommands[] = {
         .group = "connection",
         .complexity = "O(N) with N the clients",
         .arity = -2,
-        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT | COMMAND_TELLS,
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_NOSCRIPT | COMMAND_REPORTS,
         .run = list_run,
         .usage = "[TYPE type] [ID client-id=integer...]",
     },

@@ -321,7 +321,7 @@ static void getkeys_run(struct client *c) {
     {                                                                                              \
         .name = word, .summary = text, .group = "server",                                          \
         .complexity = "O(N) with N the commands", .arity = n,                                      \
-        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS, .run = handler, .usage = docs    \
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_REPORTS, .run = handler, .usage = docs  \
     }
 
 static const struct command command_subcommands[] = {
@@ -343,7 +343,7 @@ static const struct command command_commands[] = {
         .group = "server",
         .complexity = "O(N) with N the commands",
         .arity = -1,
-        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_TELLS,
+        .flags = COMMAND_LOADING | COMMAND_STALE | COMMAND_REPORTS,
         .run = bare_run,
         .subcommands = command_subcommands,
     },

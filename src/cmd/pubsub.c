@@ -180,12 +180,12 @@ enum {
 
 static const struct command pubsub_subcommands[] = {
     PUBSUB_ENTRY("channels", "The channels that somebody is subscribed to by name", -2,
-                 ASK_FLAGS | COMMAND_TELLS, channels_run, "[pattern=pattern]",
+                 ASK_FLAGS | COMMAND_REPORTS, channels_run, "[pattern=pattern]",
                  "O(N) with N the channels"),
     PUBSUB_ENTRY("numpat", "How many patterns somebody is subscribed to", 2, ASK_FLAGS, numpat_run,
                  NULL, "O(1)"),
     PUBSUB_ENTRY("numsub", "How many are subscribed to these channels by name", -2,
-                 ASK_FLAGS | COMMAND_TELLS, numsub_run, "[channel...]", "O(N) with N the names"),
+                 ASK_FLAGS | COMMAND_REPORTS, numsub_run, "[channel...]", "O(N) with N the names"),
     {0},
 };
 

@@ -125,7 +125,7 @@ static bool sample_try_beyond(struct client *c, struct sample *sample, size_t be
         sample->call.walk = walk;
         return sample_try_beyond(c, sample, beyond, needs);
     }
-    const struct commit_due due = {.n = sampled.n_settled, .seqs = sampled.settled};
+    const struct commit_due due = {.n = sampled.n_finished, .seqs = sampled.finished};
     if (!failed && sampled.changes) {
         failed = commit_op(s, &sampled.op, &due, NULL, &e);
         if (failed) reply_take_back(&c->reply, &mark.reply);
@@ -326,7 +326,7 @@ static int sample_check_parked(const struct op_once *parked, const struct op_onc
 }
 
 /* The reply of the call whose place was taken. */
-static void sample_tell_replaced(struct client *parked) {
+static void sample_notify_replaced(struct client *parked) {
     reply_errorf(&parked->reply, ERROR_UNBLOCKED,
                  "the holder repeated this call on another connection");
     client_unpark(parked);
@@ -368,7 +368,7 @@ static bool sample_once(struct client *c, const struct sample *sample) {
         return true;
     }
     waiter_replace(parked, c, waiting, sample->block.ms);
-    sample_tell_replaced(parked);
+    sample_notify_replaced(parked);
     return true;
 }
 

@@ -196,7 +196,7 @@ static int supersede(struct catalog *c, struct error *e) {
 
 struct scan {
     struct catalog *catalog;
-    void (*complain)(void *context, const struct error *e);
+    void (*report)(void *context, const struct error *e);
     void *context;
 };
 
@@ -212,7 +212,7 @@ static void scan_file(void *context, const char *name) {
         c->disk->ops->remove(c->disk, catalog_path(c, name, path), NULL);
     if (!file_number(name, &number)) return;
     if (entry_read(c, number, &entry, &e)) {
-        if (scan->complain) scan->complain(scan->context, &e);
+        if (scan->report) scan->report(scan->context, &e);
         if (number > c->unread) c->unread = number;
         return;
     }
@@ -222,10 +222,10 @@ static void scan_file(void *context, const char *name) {
 }
 
 int catalog_open(struct disk *disk, const char *directory, struct catalog *out,
-                 void (*complain)(void *context, const struct error *e), void *context,
+                 void (*report)(void *context, const struct error *e), void *context,
                  struct error *e) {
     *out = (struct catalog){.disk = disk, .directory = text_dup(span_of_string(directory))};
-    struct scan scan = {out, complain, context};
+    struct scan scan = {out, report, context};
     if (!disk->ops->exists(disk, directory)) return 0;
     int failed = disk->ops->list(disk, directory, scan_file, &scan, e);
     /* A process that was killed may have left a new file whose name is not on the medium yet: it must be, before older ones go. */

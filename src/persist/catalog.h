@@ -37,10 +37,11 @@ struct catalog {
     uint64_t held;   /* by catalog_hold; 0: none */
 };
 
-/* What is there; `directory` is made when it is first written to. A file that can't be read is told by `complain` (may be NULL) and left
- * alone, and so are all before it: it may stand on them. */
+/* What is there; `directory` is made when it is first written to. A file that can't be read is
+ * passed to `report` (may be NULL) and left alone, and so are all before it: it may stand on
+ * them. */
 int catalog_open(struct disk *disk, const char *directory, struct catalog *out,
-                 void (*complain)(void *context, const struct error *e), void *context,
+                 void (*report)(void *context, const struct error *e), void *context,
                  struct error *e);
 void catalog_close(struct catalog *c);
 

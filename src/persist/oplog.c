@@ -188,7 +188,7 @@ static int frame_write(struct oplog *log, const struct turn_frame *ops, int64_t 
     log->next_lsn++;
     log->frames++;
     log->written_ms = frame.now_ms;
-    log->testified = frame.durable;
+    log->recorded_durable = frame.durable;
     if (!frame.length) return 0; /* nobody's data depends on it */
     log->ops_lsn = frame.lsn;
     if (!log->dirty_us) log->dirty_us = now_us;
@@ -241,11 +241,11 @@ int oplog_tick(struct oplog *log, int64_t now_us, struct error *e) {
     return 0;
 }
 
-int oplog_testify(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat,
-                  struct error *e) {
-    bool untold = log->synced >= log->ops_lsn && log->testified < log->ops_lsn;
+int oplog_record_durable(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat,
+                         struct error *e) {
+    bool unrecorded = log->synced >= log->ops_lsn && log->recorded_durable < log->ops_lsn;
     bool is_old = heartbeat && now_ms - log->written_ms >= HEARTBEAT_MS;
-    return untold || is_old ? frame_write_empty(log, now_us, now_ms, e) : 0;
+    return unrecorded || is_old ? frame_write_empty(log, now_us, now_ms, e) : 0;
 }
 
 int oplog_close(struct oplog *log, struct error *e) {

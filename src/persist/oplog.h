@@ -33,8 +33,8 @@ struct oplog_options {
     const char *directory; /* copied */
     enum oplog_sync sync;
     bool threadless; /* no helper thread: see worker.h */
-    uint64_t
-        base; /* oplog_create: the number of a base that is there and that the log begins with; or 0 */
+    /* oplog_create: the number of a base that is there and that the log begins with; or 0 */
+    uint64_t base;
 };
 
 struct oplog;
@@ -93,8 +93,8 @@ int oplog_tick(struct oplog *log, int64_t now_us, struct error *e);
 
 /* The same, while no ops wait to be written: writes a frame without ops where the last ones with ops are synced and no frame says so
  * yet. `heartbeat`: also where the log's time is a second old, since leases go by it. Fails like oplog_write. */
-int oplog_testify(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat,
-                  struct error *e);
+int oplog_record_durable(struct oplog *log, int64_t now_us, int64_t now_ms, bool heartbeat,
+                         struct error *e);
 
 /* ---- partitions that come in from a snapshot ---- */
 

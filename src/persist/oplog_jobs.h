@@ -27,7 +27,7 @@ struct oplog {
     uint64_t older;            /* bytes of segments before */
     uint64_t next_lsn, synced;
     uint64_t ops_lsn;   /* the last frame with ops in it */
-    uint64_t testified; /* the newest lsn that a frame says to be on the medium */
+    uint64_t recorded_durable; /* the highest lsn that a frame says to be on the medium */
     int64_t dirty_us;   /* since when are there ops that no sync was begun for; 0: there are none */
     int64_t sync_began_us, written_ms;
     bool room;

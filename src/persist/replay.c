@@ -69,30 +69,31 @@ static int fail_at(struct replay *r, uint64_t number, uint64_t offset, struct er
 
 /* ---- where the log breaks ----------------------------------------------------------------- */
 
-/* The newest lsn that any frame from here on says to have been on the medium, and the bytes that are left. */
-static int look_behind(struct replay *r, uint64_t *testimony, uint64_t *bytes, struct error *e) {
-    int failed = segment_testimony(&r->segment, testimony, e);
+/* The highest lsn that any frame from here on says to be on the medium, and the bytes that are
+ * left. */
+static int look_behind(struct replay *r, uint64_t *durable, uint64_t *bytes, struct error *e) {
+    int failed = segment_highest_durable(&r->segment, durable, e);
     *bytes = r->segment.size - r->segment.place.offset;
     for (uint64_t n = r->number + 1; !failed && n <= r->manifest.last; n++) {
         struct segment later;
         uint64_t said;
         failed = segment_open(r->disk, r->directory, r->manifest.log_id, n, &later, e);
         if (failed) return failed;
-        failed = segment_testimony(&later, &said, e);
-        if (said > *testimony) *testimony = said;
+        failed = segment_highest_durable(&later, &said, e);
+        if (said > *durable) *durable = said;
         *bytes += later.size - SEGMENT_HEADER;
         segment_close(&later);
     }
     return failed;
 }
 
-/* The frame `next_lsn` is not to be had from the present place. */
+/* The frame `next_lsn` can't be read from the present place. */
 static int replay_break(struct replay *r, const char *why, bool *done, struct error *e) {
-    uint64_t testimony, bytes, offset = r->segment.place.offset;
-    int failed = look_behind(r, &testimony, &bytes, e);
+    uint64_t durable, bytes, offset = r->segment.place.offset;
+    int failed = look_behind(r, &durable, &bytes, e);
     if (failed) return failed;
     uint64_t expected = r->next_lsn > r->manifest.lsn ? r->next_lsn : r->manifest.lsn;
-    if (testimony >= expected) return fail_at(r, r->number, offset, e, why);
+    if (durable >= expected) return fail_at(r, r->number, offset, e, why);
     uint64_t displaced;
     failed = segment_displaced(&r->segment, &displaced, e);
     if (failed) return failed;
@@ -271,7 +272,7 @@ static int cut_keep(const struct replay *r, const char *path, struct disk_file *
     return 0;
 }
 
-static int settle(const struct replay *r, uint64_t number, struct error *e) {
+static int replay_truncate(const struct replay *r, uint64_t number, struct error *e) {
     const struct disk_ops *ops = r->disk->ops;
     struct disk_file *file;
     char path[PATH_MAX];
@@ -299,7 +300,7 @@ int replay_end(struct replay *r, struct error *e) {
     int failed = disk_sync_parent(r->disk, r->directory, e);
     if (!failed) failed = r->disk->ops->sync_directory(r->disk, r->directory, e);
     for (uint64_t n = r->manifest.last; !failed && n >= r->manifest.first; n--)
-        failed = settle(r, n, e);
+        failed = replay_truncate(r, n, e);
     if (!failed) manifest_sweep(r->disk, r->directory, &r->manifest);
     return failed;
 }

@@ -1,9 +1,10 @@
 /* Replaying: the segments of a log, from a given frame on, applied to a store.
  *
- * Frames follow each other by lsn through all segments. Where one is broken or missing, what comes behind it decides: if any later frame
- * says that it had been on the medium, that is damage, and the replay fails with file, offset and reason. If none
- * does, it is the torn tail of a server that died: the log ends there, and replay_end cuts the rest off. Ops come from a
- * file, which may hold anything: each is checked before it is applied. */
+ * Frames follow each other by lsn through all segments. Where one is broken or missing, what comes
+ * behind it decides: if any later frame says that it was on the medium, that is damage, and the
+ * replay fails with file, offset and reason. If none does, it is the torn tail of a server that
+ * died: the log ends there, and replay_end cuts the rest off. Ops come from a file, which may hold
+ * anything: each is checked before it is applied. */
 #ifndef TQ_PERSIST_REPLAY_H
 #define TQ_PERSIST_REPLAY_H
 

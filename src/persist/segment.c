@@ -323,7 +323,7 @@ int segment_displaced(struct segment *s, uint64_t *offset, struct error *e) {
     return failed;
 }
 
-int segment_testimony(struct segment *s, uint64_t *newest, struct error *e) {
+int segment_highest_durable(struct segment *s, uint64_t *newest, struct error *e) {
     struct segment_place place = s->place;
     *newest = 0;
     for (;; place.offset++) {

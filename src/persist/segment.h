@@ -42,8 +42,8 @@ static inline size_t frame_header_len(uint32_t version) {
 
 struct frame {
     uint64_t lsn;
-    uint64_t
-        durable; /* frames up to this one were synced when it was written; 0: none that we know */
+    /* frames up to this one were synced when it was written; 0: none that we know */
+    uint64_t durable;
     int64_t now_ms;  /* wall clock of the turn */
     uint64_t length; /* of the body */
     uint64_t body_sum;
@@ -100,8 +100,8 @@ int segment_version(struct disk *disk, const char *path, uint32_t *out, struct e
  * written for the present place is found.) An error: the file can't be read. */
 int segment_displaced(struct segment *s, uint64_t *offset, struct error *e);
 
-/* The newest lsn that any frame behind the present place says to be on the medium; 0: none does.
+/* The highest lsn that any frame behind the present place says to be on the medium; 0: none does.
  * An error: the file can't be read. */
-int segment_testimony(struct segment *s, uint64_t *newest, struct error *e);
+int segment_highest_durable(struct segment *s, uint64_t *newest, struct error *e);
 
 #endif

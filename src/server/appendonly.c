@@ -10,7 +10,7 @@
 #include "server/server.h"
 
 bool appendonly_begins(const struct server *s) {
-    return s->persistence.begun || s->persistence.baseless;
+    return s->persistence.begun || s->persistence.awaiting_base;
 }
 
 /* ---- on ----------------------------------------------------------------------------------- */
@@ -67,12 +67,12 @@ static int begin(struct server *s, struct error *e) {
 /* Nobody but this process knows of it yet. */
 static void drop(struct server *s) {
     struct persistence *p = &s->persistence;
-    struct oplog *baseless = p->baseless ? p->log : NULL;
-    if (baseless) persistence_use_log(s, NULL);
-    if (baseless) oplog_abandon(baseless);
+    struct oplog *awaiting_base = p->awaiting_base ? p->log : NULL;
+    if (awaiting_base) persistence_use_log(s, NULL);
+    if (awaiting_base) oplog_abandon(awaiting_base);
     if (p->begun) oplog_abandon(p->begun);
     p->begun = NULL;
-    p->baseless = false;
+    p->awaiting_base = false;
 }
 
 /* ---- the end of a turn -------------------------------------------------------------------- */
@@ -82,14 +82,14 @@ static void turn_on(struct server *s) {
     struct error e;
     persistence_use_log(s, p->begun);
     p->begun = NULL;
-    p->baseless = true;
+    p->awaiting_base = true;
     if (saves_begin_base(s, &e))
         log_warning("the op log can't be begun: %s", e.text); /* base_ended() goes on */
 }
 
 static void turn_off(struct server *s) {
     struct persistence *p = &s->persistence;
-    if (p->log && !p->baseless) p->known_id = oplog_id(p->log);
+    if (p->log && !p->awaiting_base) p->known_id = oplog_id(p->log);
     if (p->lost_id) p->known_id = p->lost_id;
     p->lapsed = false;
     p->lost_id = 0;
@@ -142,7 +142,7 @@ static void base_ended(struct server *s) {
             SAVES_RETRY_S);
         lapse(s, "its first base could not be written");
     } else {
-        p->baseless = p->lapsed = false;
+        p->awaiting_base = p->lapsed = false;
         p->lost_id = 0;
         log_notice("the op log is in force");
     }
@@ -152,7 +152,7 @@ void appendonly_tick(struct server *s) {
     struct persistence *p = &s->persistence;
     struct error e;
     int64_t now_s = s->now_ms / 1000;
-    if (p->baseless && !p->rewrite_runs) base_ended(s);
+    if (p->awaiting_base && !p->rewrite_runs) base_ended(s);
     if (!p->appendonly || p->log || p->begun || now_s - p->rewrites.tried_s < SAVES_RETRY_S) return;
     p->rewrites.tried_s = now_s;
     if (!begin(s, &e)) return;

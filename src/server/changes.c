@@ -36,12 +36,12 @@ void changes_listen(struct server *s, uint32_t kinds, changes_listener *listener
     }
 }
 
-static void changes_tell(void *context, const struct op *op) {
+static void changes_notify(void *context, const struct op *op) {
     struct server *s = context;
     const struct changes_kind *kind = &s->changes->kinds[op->kind];
     for (size_t i = 0; i < kind->n; i++) kind->listeners[i](s, op);
 }
 
 void changes_begin(struct server *s) {
-    store_on_change(s->store, changes_tell, s);
+    store_on_change(s->store, changes_notify, s);
 }

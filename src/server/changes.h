@@ -2,10 +2,10 @@
  *
  * A module that must know of ops (the feed, waiters, WATCH, events, the server's log) registers a
  * listener when the server is initialised, for the kinds of ops that it must know of. It is called
- * right after the op was applied, in the order of registration, while what the op points at is still
- * there. A listener must not apply ops itself.
+ * right after the op was applied, in the order of registration, while what the op points at is
+ * still there. A listener must not apply ops itself.
  *
- * Ops of a start, which are read from disk, are not told: their listeners heard of them when they
+ * Ops of a start, which are read from disk, are not notified: listeners were notified when they
  * were committed. */
 #ifndef TQ_SERVER_CHANGES_H
 #define TQ_SERVER_CHANGES_H
@@ -29,7 +29,7 @@ void changes_free(struct changes *changes);
 /* For the life of the server. */
 void changes_listen(struct server *s, uint32_t kinds, changes_listener *listener);
 
-/* What was on disk is in the store: ops are told from now on. */
+/* What was on disk is in the store: listeners are notified of ops from now on. */
 void changes_begin(struct server *s);
 
 #endif

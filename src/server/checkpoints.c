@@ -51,7 +51,7 @@ struct checkpoints {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static void complain(void *context, const struct error *e) {
+static void log_unreadable(void *context, const struct error *e) {
     (void)context;
     log_warning("checkpoints: %s", e->text);
 }
@@ -62,7 +62,7 @@ int checkpoints_start(struct server *s, struct error *e) {
     char path[PATH_MAX];
     struct checkpoints *c = mem_calloc(1, sizeof(*c));
     persistence_path(s, s->persistence.checkpoint_name, path, sizeof(path));
-    int failed = catalog_open(s->persistence.disk, path, &c->catalog, complain, NULL, e);
+    int failed = catalog_open(s->persistence.disk, path, &c->catalog, log_unreadable, NULL, e);
     if (failed) {
         mem_free(c);
         return failed;

@@ -23,7 +23,7 @@ struct server;
 
 struct checkpoints;
 
-/* The catalog is read; what can't be is told in the log. */
+/* The catalog is read; what can't be is logged. */
 int checkpoints_start(struct server *s, struct error *e);
 void checkpoints_free(struct server *s);
 

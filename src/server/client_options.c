@@ -59,7 +59,7 @@ static int parse_output_limits(const struct config_words *words,
 
 /* What was set speaks of some classes; the option tells all. In bytes, as CONFIG GET shows every
  * size. */
-static void tell_output_limits(struct clients *clients) {
+static void print_output_limits(struct clients *clients) {
     struct text out = {0};
     for (size_t kind = 0; kind < CLIENT_CLASSES; kind++) {
         const struct client_output_limit *limit = &clients->output_limits[kind];
@@ -83,7 +83,7 @@ static int apply_output_limit(void *context, struct error *e) {
     config_words_free(&words);
     if (code) return code;
     memcpy(clients->output_limits, limits, sizeof(limits));
-    tell_output_limits(clients);
+    print_output_limits(clients);
     return 0;
 }
 
@@ -100,10 +100,10 @@ static int apply_output_pause(void *context, struct error *e) {
     if (failed) return failed;
     clients->pause_high = (size_t)high;
     clients->pause_low = (size_t)low;
-    struct text told = {0};
-    text_printf(&told, "%zu %zu", clients->pause_high, clients->pause_low);
+    struct text limits = {0};
+    text_printf(&limits, "%zu %zu", clients->pause_high, clients->pause_low);
     mem_free(clients->output_pause_words);
-    clients->output_pause_words = text_take(&told);
+    clients->output_pause_words = text_take(&limits);
     return 0;
 }
 

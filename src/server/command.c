@@ -300,7 +300,7 @@ static void command_refuse(struct client *c, const struct entry *entry, const st
 
 /* A command that changes nothing: if its reply is more than the client may have waiting, the reply
  * is an error. Others see to that before they change anything. */
-static void command_tell(struct client *c, const struct command *command) {
+static void command_report(struct client *c, const struct command *command) {
     struct error e;
     size_t beyond = 0;
     do {
@@ -318,8 +318,8 @@ static void entry_run(struct client *c, struct entry *entry) {
     struct client *outer = s->current; /* the same one, where EXEC runs it */
     s->current = c;
     s->metrics.commands++;
-    if (entry->command->flags & (COMMAND_READONLY | COMMAND_TELLS))
-        command_tell(c, entry->command);
+    if (entry->command->flags & (COMMAND_READONLY | COMMAND_REPORTS))
+        command_report(c, entry->command);
     else
         entry->command->run(c);
     scratch_reset(&s->scratch);
@@ -339,7 +339,7 @@ void command_dispatch(struct client *c) {
         transaction_queue(c);
     } else if (entry) {
         entry_run(c, entry);
-        pubsub_settle(c);
+        pubsub_finish(c);
     }
 }
 

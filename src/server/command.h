@@ -34,7 +34,7 @@ enum command_flag {
     COMMAND_SUBSCRIBED = 1 << 11, /* allowed to a RESP2 client that is subscribed */
     COMMAND_AT_ONCE = 1 << 12,    /* inside MULTI it runs, it is not queued */
     COMMAND_NO_MULTI = 1 << 13,   /* refused inside MULTI */
-    COMMAND_TELLS = 1 << 15,      /* changes nothing, as READONLY, but reads no partition */
+    COMMAND_REPORTS = 1 << 15,    /* changes nothing, as READONLY, and reads no partition */
     COMMAND_EXEC = 1 << 14,       /* runs what was queued, and is held to what that is held to */
 };
 

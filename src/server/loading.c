@@ -103,7 +103,7 @@ static int begin_log(struct server *s, struct loading *l, struct error *e) {
     return failed ? failed : persistence_begin_log(s, &l->manifest, l->replay.next_lsn, e);
 }
 
-static void tell(const struct server *s, const struct loading *l) {
+static void log_loaded(const struct server *s, const struct loading *l) {
     double seconds = (double)(clock_monotonic_us() - l->began_us) / 1e6;
     struct store_stats stats;
     store_stats(s->store, &stats);
@@ -121,7 +121,7 @@ static void tell(const struct server *s, const struct loading *l) {
 static int loading_finish(struct server *s, struct loading *l, int64_t then_ms, struct error *e) {
     int failed = begin_log(s, l, e);
     if (failed) return failed;
-    tell(s, l);
+    log_loaded(s, l);
     loading_end(s);
     changes_begin(s);
     extend_leases(s, then_ms);

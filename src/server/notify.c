@@ -102,7 +102,7 @@ static void entry_clear_turn(struct notify *n, struct notify_partition *p) {
 }
 
 /* The turn is over for it. */
-static void entry_settle(struct notify *n, struct notify_partition *p) {
+static void entry_finish(struct notify *n, struct notify_partition *p) {
     entry_clear_turn(n, p);
     if (p->is_touched) TAILQ_REMOVE(&n->touched, p, order);
     p->is_touched = p->is_heard = false;
@@ -119,7 +119,7 @@ static void notify_forget(struct notify *n) {
             struct notify_partition *p =
                 TABLE_ENTRY(n->partitions.buckets[i], struct notify_partition, link);
             p->is_complete = false;
-            entry_settle(n, p);
+            entry_finish(n, p);
         }
     }
 }
@@ -182,7 +182,7 @@ static void notify_on_change(struct server *s, const struct op *op) {
         struct notify_partition *p = entry_find(n, op->partition);
         if (!p) break;
         p->is_complete = false;
-        entry_settle(n, p);
+        entry_finish(n, p);
         break;
     }
     default: break; /* consuming changes nothing that is told */
@@ -240,7 +240,7 @@ void notify_publish(struct server *s) {
     struct notify *n = s->notify;
     for (struct notify_partition *p; (p = TAILQ_FIRST(&n->touched));) {
         entry_publish(s, p);
-        entry_settle(n, p);
+        entry_finish(n, p);
     }
 }
 

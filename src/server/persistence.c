@@ -248,7 +248,7 @@ void persistence_init(struct server *s) {
 
 bool persistence_in_force(const struct server *s) {
     const struct persistence *p = &s->persistence;
-    return p->appendonly && p->log && !p->baseless && !p->lapsed && !p->failed && !p->loading;
+    return p->appendonly && p->log && !p->awaiting_base && !p->lapsed && !p->failed && !p->loading;
 }
 
 /* Once a second: files that were removed are written to without an error, and without the lock's
@@ -278,7 +278,7 @@ static int tick_log(struct server *s, struct error *e) {
     bool leases = store_leases(s->store)->count > 0;
     int failed = oplog_tick(log, s->now_us, e);
     if (failed || feed_pending(s)) return failed;
-    return oplog_testify(log, s->now_us, s->now_ms, leases, e);
+    return oplog_record_durable(log, s->now_us, s->now_ms, leases, e);
 }
 
 void persistence_tick(struct server *s) {

@@ -61,7 +61,7 @@ struct persistence {
     struct oplog *log;              /* NULL: there is none; set by persistence_use_log */
     struct feed_reader reader;      /* of the feed, while there is a log */
     struct oplog *begun;     /* that becomes `log` as soon as a child can write its base */
-    bool baseless;           /* `log` has no base yet and is not in force */
+    bool awaiting_base;      /* `log` has no base yet and is not in force */
     bool lapsed;             /* the log was lost: writes are refused until there is one again */
     struct error lapse;      /* why */
     uint64_t lost_id;        /* of the log that was lost, until there is one again; 0: none */

@@ -176,7 +176,7 @@ size_t pubsub_publish(struct server *s, struct span channel, struct span message
     return sent;
 }
 
-void pubsub_settle(struct client *c) {
+void pubsub_finish(struct client *c) {
     struct pubsub *p = c->server->pubsub;
     for (struct pubsub_message *copy; (copy = TAILQ_FIRST(&p->kept));) {
         TAILQ_REMOVE(&p->kept, copy, order);

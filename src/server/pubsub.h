@@ -54,7 +54,7 @@ int pubsub_check(struct client *c, struct span channel, struct span message, str
 size_t pubsub_publish(struct server *s, struct span channel, struct span message);
 
 /* The command that was running has its reply: what it published to its own client follows. */
-void pubsub_settle(struct client *c);
+void pubsub_finish(struct client *c);
 
 /* Would anyone hear it? */
 bool pubsub_is_heard(const struct server *s, struct span channel);

@@ -20,8 +20,9 @@ int saves_begin(struct server *s, bool later, bool *waits, struct error *e);
 /* A new base for the log. *waits as above. ERROR_ERR: there is no log, or one is under way. */
 int saves_begin_rewrite(struct server *s, bool *waits, struct error *e);
 
-/* The first base of a log that was just begun beside a store that holds something (persistence.baseless), from its
- * first frame on. How it ends is in persistence.rewrites, where there is no child too: ERROR_ERR. */
+/* The first base of a log that was just begun beside a store that holds something
+ * (persistence.awaiting_base), from its first frame on. How it ends is in persistence.rewrites,
+ * where there is no child too: ERROR_ERR. */
 int saves_begin_base(struct server *s, struct error *e);
 
 /* The log is closed, and with it any work on a new base comes to its end. */

@@ -64,7 +64,7 @@ struct server {
     int64_t wall_us; /* what to add to now_us for that */
     int64_t tick_us; /* monotonic clock, as last read: after each command */
 
-    struct changes *changes; /* who is told of ops */
+    struct changes *changes; /* listeners that are notified of ops */
     struct feed *feed;       /* what turns did, for the log and others */
     struct config *config;
     struct clients *clients;

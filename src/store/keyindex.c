@@ -229,11 +229,11 @@ static void slots_sort(const struct keyindex_slot *slots, size_t n, struct keyin
 }
 
 static bool keyindex_add_slot(struct keyindex *index, struct keyindex_slot slot,
-                              keyindex_twins *twins, const void *context) {
+                              keyindex_same_key *same_key, const void *context) {
     struct keyindex_page *page = keyindex_room(index, slot.tag);
     uint32_t at = slot.tag & page->mask;
     for (; page->slots[at].value != KEYINDEX_NONE; at = (at + 1) & page->mask)
-        if (page->slots[at].tag == slot.tag && twins(context, page->slots[at].value, slot.value))
+        if (page->slots[at].tag == slot.tag && same_key(context, page->slots[at].value, slot.value))
             return false;
     page->slots[at] = slot;
     page->count++;
@@ -242,7 +242,8 @@ static bool keyindex_add_slot(struct keyindex *index, struct keyindex_slot slot,
 }
 
 uint32_t keyindex_add_all(struct keyindex *index, const struct keyindex_slot *slots, size_t n,
-                          struct keyindex_slot *spare, keyindex_twins *twins, const void *context) {
+                          struct keyindex_slot *spare, keyindex_same_key *same_key,
+                          const void *context) {
     enum { AHEAD = 16 };
     slots_sort(slots, n, spare);
     for (size_t i = 0; i < n; i++) {
@@ -251,7 +252,7 @@ uint32_t keyindex_add_all(struct keyindex *index, const struct keyindex_slot *sl
             const struct keyindex_page *page = index->directory[keyindex_place(index, tag)];
             __builtin_prefetch(&page->slots[tag & page->mask]);
         }
-        if (!keyindex_add_slot(index, spare[i], twins, context)) return spare[i].value;
+        if (!keyindex_add_slot(index, spare[i], same_key, context)) return spare[i].value;
     }
     return KEYINDEX_NONE;
 }

@@ -59,13 +59,14 @@ static inline struct keyindex_slot keyindex_slot_of(uint64_t hash, uint32_t valu
 }
 
 /* Do two values stand for the same name? */
-typedef bool keyindex_twins(const void *context, uint32_t a, uint32_t b);
+typedef bool keyindex_same_key(const void *context, uint32_t a, uint32_t b);
 
 /* Add many names, in the order of the places they go to: memory of an index that no cache holds is then gone through once, with its
  * pages one after the other, where in any other order each name waits for one. `spare` has room for n; the order of `slots` stays.
  * Returns the value of a name that is there already or comes twice, KEYINDEX_NONE where all are in. */
 uint32_t keyindex_add_all(struct keyindex *index, const struct keyindex_slot *slots, size_t n,
-                          struct keyindex_slot *spare, keyindex_twins *twins, const void *context);
+                          struct keyindex_slot *spare, keyindex_same_key *same_key,
+                          const void *context);
 
 /* The pair must be there. */
 void keyindex_remove(struct keyindex *index, uint64_t hash, uint32_t value);

@@ -317,7 +317,7 @@ static size_t lease_give_back(const struct lease *lease, const struct op_select 
 }
 
 /* After lease_give_back: a lease that holds nothing any more ends. */
-static void lease_settle(struct leases *leases, struct lease *lease,
+static void lease_finish(struct leases *leases, struct lease *lease,
                          const struct op_select *select) {
     if (select->all)
         lease_end_now(leases, lease);
@@ -328,7 +328,7 @@ static void lease_settle(struct leases *leases, struct lease *lease,
 size_t lease_expire(struct leases *leases, struct partition *p, const struct op_select *select) {
     struct lease *lease = lease_of(p, select);
     size_t released = lease_give_back(lease, select);
-    lease_settle(leases, lease, select);
+    lease_finish(leases, lease, select);
     return released;
 }
 
@@ -336,7 +336,7 @@ size_t lease_nack(struct leases *leases, struct partition *p, const struct op_se
     struct lease *lease = lease_of(p, select);
     size_t released = lease_give_back(lease, select);
     lease_remember(p, lease, select->all ? ENDED_NACK : select->lease.request, released);
-    lease_settle(leases, lease, select);
+    lease_finish(leases, lease, select);
     return released;
 }
 

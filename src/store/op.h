@@ -1,12 +1,12 @@
 /* Ops: what happens to data, as values.
  *
- * A request says what is wanted ("sixteen samples, oldest first"), an op what was done ("seqs 4, 7, 9 are consumed by
- * task t"). Planning turns one into the other and may fail; applying an op cannot. Every change goes through store_apply, so
- * whoever must know of changes (waiters, later log and replicas) hooks in there, and replaying the ops in order gives
- * the same store.
+ * A request says what is wanted ("sixteen samples, oldest first"), an op what was done ("seqs 4, 7,
+ * 9 are consumed by task t"). Planning turns one into the other and may fail; applying an op
+ * cannot. Every change goes through store_apply, so whoever must know of changes (waiters, later
+ * log and replicas) hooks in there, and replaying the ops in order gives the same store.
  *
- * Everything an op points at is borrowed until it is applied and those who are told of it (store_on_change) have seen
- * it. */
+ * Everything an op points at is borrowed until it is applied and the hook (store_on_change) has
+ * returned. */
 #ifndef TQ_STORE_OP_H
 #define TQ_STORE_OP_H
 

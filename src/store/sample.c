@@ -82,7 +82,7 @@ static void sample_remembered(const struct sample_call *call, const struct parti
                               struct scratch *scratch, struct sampled *out) {
     sample_living(p, NULL, batch->seqs, batch->n, scratch, out);
     out->changes = !batch->delivered;
-    out->settled = out->seqs;
+    out->finished = out->seqs;
     out->op = (struct op){
         .kind = OP_DELIVER,
         .partition = call->partition,
@@ -215,15 +215,15 @@ int sample_check_once(const struct store *s, const struct sample_call *call,
 
 /* Of a rank batch the slices of all ranks: some may be done with it already. With ONCE what is
  * consumed is held, but an entry that is forgotten for it holds its samples no longer. */
-static void sample_settle(const struct sample_call *call, const struct partition *p,
-                          struct scratch *scratch, struct sampled *out) {
+static void sample_note_finished(const struct sample_call *call, const struct partition *p,
+                                 struct scratch *scratch, struct sampled *out) {
     const struct once *gone = NULL;
-    out->settled = out->op.select.seqs;
+    out->finished = out->op.select.seqs;
     if (call->once.holder.ptr)
         gone = once_evicted(p, call->once.holder);
     else
-        out->n_settled = call->lease_ms ? 0 : out->op.select.n;
-    if (gone) out->n_settled = once_held(gone, scratch, &out->settled);
+        out->n_finished = call->lease_ms ? 0 : out->op.select.n;
+    if (gone) out->n_finished = once_held(gone, scratch, &out->finished);
     out->lease = out->op.select.lease.id;
 }
 
@@ -352,7 +352,7 @@ int sample_plan(const struct store *s, const struct sample_call *call, int64_t n
         out->seqs = picks.seqs;
         sample_make_op(s, call, now_ms, out);
         if (call->ranked) sample_slice(call, &picks, out);
-        sample_settle(call, p, scratch, out);
+        sample_note_finished(call, p, scratch, out);
     } else if (complete && (!task || task->leased == 0)) {
         out->outcome = SAMPLE_END;
     } else {

@@ -74,8 +74,8 @@ struct sampled {
     uint64_t lease;          /* of the batch; 0: none */
     bool changes;            /* `op` is to be applied */
     struct op op;
-    size_t n_settled;        /* samples that RETIRE is to look at once it is */
-    const uint64_t *settled; /* in scratch, not NULL with `changes` */
+    size_t n_finished;        /* samples that RETIRE has to look at after that */
+    const uint64_t *finished; /* in scratch, not NULL with `changes` */
 };
 
 /* What DONE says is new: *op is to be applied, and `n` samples are held no longer (*seqs, in

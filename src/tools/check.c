@@ -18,7 +18,7 @@ enum { STEP_BYTES = 16 * 1024 * 1024 };
 
 enum { EXIT_WHOLE = 0, EXIT_DAMAGED = 1, EXIT_UNUSABLE = 2 };
 
-static int complain(const struct error *e) {
+static int report(const struct error *e) {
     printf("%s\n", e->text);
     return EXIT_DAMAGED;
 }
@@ -53,7 +53,7 @@ static int check_snapshot(const char *path) {
     struct error e;
     struct snapshot *snapshot;
     int damaged = 0;
-    if (snapshot_open(disk_system(), path, &snapshot, &e)) return complain(&e);
+    if (snapshot_open(disk_system(), path, &snapshot, &e)) return report(&e);
     const struct snapshot_info *info = snapshot_info(snapshot);
     for (uint64_t i = 0; i < info->partitions; i++) {
         struct snapshot_partition partition = snapshot_partition(snapshot, i);
@@ -105,8 +105,8 @@ static int check_segment(const char *path, bool fix) {
     struct frame frame = {0};
     struct span body;
     const char *why = NULL;
-    uint64_t frames = 0, first = 0, testimony = 0, displaced = 0;
-    if (segment_open_path(disk_system(), path, &segment, &e)) return complain(&e);
+    uint64_t frames = 0, first = 0, durable = 0, displaced = 0;
+    if (segment_open_path(disk_system(), path, &segment, &e)) return report(&e);
     enum segment_found found;
     while ((found = segment_next(&segment, &frame, &body, &why, &e)) == SEGMENT_FRAME)
         if (!frames++) first = frame.lsn;
@@ -114,11 +114,11 @@ static int check_segment(const char *path, bool fix) {
     uint64_t last = frames ? first + frames - 1 : 0;
     bool unread = found == SEGMENT_UNREAD;
     if (found == SEGMENT_BROKEN)
-        unread = segment_testimony(&segment, &testimony, &e) ||
+        unread = segment_highest_durable(&segment, &durable, &e) ||
                  segment_displaced(&segment, &displaced, &e);
     bool moved = displaced > 0;
     segment_close(&segment);
-    if (unread) return complain(&e);
+    if (unread) return report(&e);
     printf("%s: segment %" PRIu64 ", %" PRIu64 " frames", path, segment.place.number, frames);
     if (frames) printf(", %" PRIu64 " to %" PRIu64, first, last);
     if (found == SEGMENT_END) {
@@ -126,14 +126,14 @@ static int check_segment(const char *path, bool fix) {
         return EXIT_WHOLE;
     }
     printf(": readable up to offset %" PRIu64 " of %" PRIu64 ": %s. %s\n", offset, bytes, why,
-           testimony > last ? "DAMAGED: later frames say that it had been on the medium"
-           : moved          ? "DAMAGED: bytes were put in or taken out"
-                            : "Nobody was promised what is behind: a start cuts it off");
+           durable > last ? "DAMAGED: later frames say that it had been on the medium"
+           : moved        ? "DAMAGED: bytes were put in or taken out"
+                          : "Nobody was promised what is behind: a start cuts it off");
     if (moved)
         printf("%s: a whole frame at offset %" PRIu64 " was written for another place\n", path,
                displaced);
     if (!fix) return EXIT_DAMAGED;
-    return cut_file(path, offset, &e) ? complain(&e) : EXIT_WHOLE;
+    return cut_file(path, offset, &e) ? report(&e) : EXIT_WHOLE;
 }
 
 /* ---- a log -------------------------------------------------------------------------------- */
@@ -174,9 +174,9 @@ static int check_replay(const char *directory, struct replay *r, struct store *s
            " partitions, up to frame %" PRIu64 "\n",
            r->frames, r->ops, stats.samples, stats.partitions, r->next_lsn ? r->next_lsn - 1 : 0);
     if (failed) {
-        complain(&e);
+        report(&e);
         if (!fix || !r->stopped_at) return EXIT_DAMAGED;
-        return cut_log(directory, r, &e) ? complain(&e) : EXIT_WHOLE;
+        return cut_log(directory, r, &e) ? report(&e) : EXIT_WHOLE;
     }
     if (r->cut)
         printf("%s: %s: a torn tail of %" PRIu64 " bytes, which a start cuts off\n", r->cut_where,
@@ -191,15 +191,15 @@ static int check_log(const char *path, bool fix) {
     struct replay replay;
     struct error e;
     file_split(path, directory, sizeof(directory), &name);
-    if (manifest_read(disk_system(), directory, &manifest, &e)) return complain(&e);
+    if (manifest_read(disk_system(), directory, &manifest, &e)) return report(&e);
     printf("%s: log %016" PRIx64 ", base %" PRIu64 ", frames from %" PRIu64 ", segments %" PRIu64
            " to %" PRIu64 "\n",
            path, manifest.log_id, manifest.base, manifest.lsn, manifest.first, manifest.last);
-    if (replay_open(&replay, disk_system(), directory, &manifest, &e)) return complain(&e);
+    if (replay_open(&replay, disk_system(), directory, &manifest, &e)) return report(&e);
     struct store *s = store_new(&e);
     int status = EXIT_DAMAGED;
     if (!s || replay_base(directory, &manifest, s, &e))
-        complain(&e);
+        report(&e);
     else
         status = check_replay(directory, &replay, s, fix);
     if (s) store_free(s);

@@ -266,8 +266,8 @@ static void test_the_longest_silent_holder_goes(void **state) {
     struct op op = once_confirmation(once_find(p, SPAN_LITERAL("h1")), 2, k->now_ms);
     store_apply(k->store, &op); /* h1 has sent another call, which took nothing */
     struct sampled sampled = sample_once(k, "new", 1, 1);
-    assert_int_equal(sampled.n_settled, 1); /* what h2 was given */
-    assert_int_equal(sampled.settled[0], 2);
+    assert_int_equal(sampled.n_finished, 1); /* what h2 was given */
+    assert_int_equal(sampled.finished[0], 2);
     assert_int_equal(p->onces->n, ONCE_MAX);
     assert_null(once_find(p, SPAN_LITERAL("h2")));
     assert_true(once_find(p, SPAN_LITERAL("h0")) && once_find(p, SPAN_LITERAL("h1")));

@@ -30,7 +30,7 @@ static void leave_log(struct power *p) {
     if (p->log) oplog_abandon(p->log);
     p->log = NULL;
     framer_clear(&p->framer);
-    p->baseless = false;
+    p->awaiting_base = false;
 }
 
 /* Stores that were used before: to map the memory of new ones takes longer than to fill it. */
@@ -101,8 +101,8 @@ bool power_open(struct power *p) {
     framer_init(&p->framer);
     p->kit.now_ms = now_ms(p);
     if (!p->n) add_moment(p, 0);
-    int failed = catalog_open(simdisk_disk(p->disk), POWER_CHECKPOINTS, &p->catalog, power_complain,
-                              NULL, &e);
+    int failed =
+        catalog_open(simdisk_disk(p->disk), POWER_CHECKPOINTS, &p->catalog, power_report, NULL, &e);
     if (!failed) power_check_wishes(p, &p->catalog, "a start");
     if (!failed) failed = open_log(p, &next_lsn, &e);
     EXPECT(!failed || simdisk_has_failed(p->disk), "a start fails: %s", e.text);
@@ -160,14 +160,14 @@ void power_turn(struct power *p) {
     framer_clear(&p->framer);
     if (failed)
         die(p);
-    else if (p->sync == OPLOG_ALWAYS && !p->baseless)
+    else if (p->sync == OPLOG_ALWAYS && !p->awaiting_base)
         p->safe = p->n - 1;
 }
 
 /* With `everysec` a loss of power takes a second, and the time until a sync that was due is begun and was seen to end. */
 static void check_lag(const struct power *p) {
     struct oplog_stats stats;
-    if (!p->log || p->baseless || p->sync != OPLOG_EVERYSEC) return;
+    if (!p->log || p->awaiting_base || p->sync != OPLOG_EVERYSEC) return;
     oplog_stats(p->log, &stats);
     for (size_t i = p->n; i-- > p->safe + 1;)
         EXPECT(p->moments[i].lsn <= stats.synced ||
@@ -179,7 +179,7 @@ static void check_lag(const struct power *p) {
 /* Whatever the log did to its files, or did not get done: they are there. */
 static void check_files(const struct power *p) {
     struct error e = {0};
-    if (p->dead || !p->log || p->baseless) return;
+    if (p->dead || !p->log || p->awaiting_base) return;
     EXPECT(oplog_is_there(p->log, &e), "the log thinks that it was lost: %s", e.text);
 }
 
@@ -193,7 +193,7 @@ void power_pass(struct power *p, int64_t ms) {
         power_turn(p);
         bool leases = store_leases(p->kit.store)->count > 0;
         if (p->log && (oplog_tick(p->log, p->now_us, NULL) ||
-                       oplog_testify(p->log, p->now_us, now_ms(p), leases, NULL)))
+                       oplog_record_durable(p->log, p->now_us, now_ms(p), leases, NULL)))
             die(p);
         check_lag(p);
         check_files(p);
@@ -262,7 +262,7 @@ bool power_log_begin(struct power *p) {
         .disk = simdisk_disk(p->disk), .directory = POWER_LOG, .sync = p->sync, .threadless = true};
     if (p->dead || oplog_begin(&options, &p->base, &p->log, NULL)) return false;
     p->base_lsn = 1;
-    p->baseless = true;
+    p->awaiting_base = true;
     p->base_moment = p->n;
     add_moment(p, 0);
     if (write_base(p)) return true;
@@ -277,7 +277,7 @@ void power_log_end(struct power *p) {
         leave_log(p);
         return;
     }
-    p->baseless = false;
+    p->awaiting_base = false;
     p->safe = p->base_moment;
     p->safe = power_safe_moment(p);
     if (p->sync == OPLOG_ALWAYS) p->safe = p->n - 1;

@@ -57,7 +57,7 @@ struct power {
     size_t safe;  /* this moment or a later one is found */
     struct power_wish wishes[POWER_NAMES];
     uint64_t base, base_lsn;
-    bool baseless; /* the log is not in force: what was there before it is */
+    bool awaiting_base; /* the log is not in force: what was there before it is */
     size_t base_moment;
 
     /* Watching. */
@@ -122,6 +122,6 @@ size_t power_safe_moment(const struct power *p);
 size_t power_find_moment(const struct power *p, const struct store *s, uint64_t next_lsn,
                          const char *how);
 void power_check_wishes(const struct power *p, const struct catalog *c, const char *how);
-void power_complain(void *context, const struct error *e);
+void power_report(void *context, const struct error *e);
 
 #endif

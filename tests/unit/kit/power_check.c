@@ -46,7 +46,7 @@ struct checksum128 power_checkpoint_sum(const struct catalog *c, int name) {
 size_t power_safe_moment(const struct power *p) {
     struct oplog_stats stats;
     size_t safe = p->safe;
-    if (!p->log || p->baseless) return safe;
+    if (!p->log || p->awaiting_base) return safe;
     oplog_stats(p->log, &stats);
     while (safe + 1 < p->n && p->moments[safe + 1].lsn <= stats.synced) safe++;
     return safe;
@@ -79,7 +79,7 @@ void power_check_wishes(const struct power *p, const struct catalog *c, const ch
     }
 }
 
-void power_complain(void *context, const struct error *e) {
+void power_report(void *context, const struct error *e) {
     (void)context;
     EXPECT(false, "a checkpoint is broken: %s", e->text);
 }
@@ -87,7 +87,7 @@ void power_complain(void *context, const struct error *e) {
 static void check_checkpoints(const struct power *p, struct simdisk *d, const char *how) {
     struct catalog catalog;
     struct error e;
-    EXPECT(!catalog_open(simdisk_disk(d), POWER_CHECKPOINTS, &catalog, power_complain, NULL, &e),
+    EXPECT(!catalog_open(simdisk_disk(d), POWER_CHECKPOINTS, &catalog, power_report, NULL, &e),
            "%s: %s", how, e.text);
     power_check_wishes(p, &catalog, how);
     catalog_close(&catalog);

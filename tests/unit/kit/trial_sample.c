@@ -115,8 +115,8 @@ void trial_step_sample(struct trial *t) {
     size_t changed = store_apply(t->kit.store, &sampled.op);
     trial_expect(t, "taken", changed, sampled.remembered ? 0 : answer.total);
     model_sampled(&t->model, &call, &sampled);
-    if (sampled.n_settled || (!call.lease_ms && !sampled.remembered))
-        trial_retire(t, call.partition, sampled.settled, sampled.n_settled);
+    if (sampled.n_finished || (!call.lease_ms && !sampled.remembered))
+        trial_retire(t, call.partition, sampled.finished, sampled.n_finished);
 }
 
 /* ---- leases ------------------------------------------------------------------------------- */
