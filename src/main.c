@@ -28,8 +28,8 @@ static void print_help(const struct config *config) {
 static int load_options(struct server *s, int argc, char **argv, struct error *e) {
     int first = 1;
     if (argc > 1 && (argv[1][0] != '-' || !strcmp(argv[1], "-"))) {
-        int code = config_load_file(s->config, argv[1], e);
-        if (code) return code;
+        int failed = config_load_file(s->config, argv[1], e);
+        if (failed) return failed;
         s->config_file = realpath(argv[1], NULL); /* NULL for standard input */
         first = 2;
     }
@@ -61,12 +61,12 @@ int main(int argc, char **argv) {
         print_help(server.config);
         return 0;
     }
-    int code = load_options(&server, argc, argv, &e);
+    int failed = load_options(&server, argc, argv, &e);
     crash_init(&server);
-    if (!code) code = server_start(&server, &e);
-    if (!code) code = server_run(&server, &e);
-    if (code) report_failure(&e);
+    if (!failed) failed = server_start(&server, &e);
+    if (!failed) failed = server_run(&server, &e);
+    if (failed) report_failure(&e);
     server_free(&server);
-    if (!code) log_notice("bye");
-    return code ? 1 : 0;
+    if (!failed) log_notice("bye");
+    return failed ? 1 : 0;
 }

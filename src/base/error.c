@@ -40,7 +40,7 @@ size_t error_format(char *out, size_t room, const char *format, va_list args) {
 int error_set(struct error *e, enum error_code code, const char *format, ...) {
     if (!e) return code;
     e->code = code;
-    e->passes = false;
+    e->retryable = false;
     va_list args;
     va_start(args, format);
     error_format(e->text, sizeof(e->text), format, args);

@@ -39,7 +39,7 @@ enum { ERROR_TEXT_MAX = 512, ERROR_QUOTE_MAX = 96 };
 
 struct error {
     enum error_code code;
-    bool passes; /* for now only: the same may succeed when others have made room */
+    bool retryable; /* for now only: a retry may succeed when others have made room */
     char text[ERROR_TEXT_MAX];
 };
 

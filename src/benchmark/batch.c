@@ -102,8 +102,8 @@ int batch_make(struct batch *b, size_t samples, size_t fields, size_t value_byte
                enum batch_mix mix, struct error *e) {
     *b = (struct batch){
         .samples = samples, .n_fields = fields, .value_bytes = value_bytes, .mix = mix};
-    int code = memory_map(&b->memory, batch_bytes(samples, fields, value_bytes), true, e);
-    if (code) return code;
+    int failed = memory_map(&b->memory, batch_bytes(samples, fields, value_bytes), true, e);
+    if (failed) return failed;
     b->key_sizes = mem_alloc(samples * sizeof(*b->key_sizes));
     b->keys = mem_alloc(samples * BATCH_KEY_LEN);
     for (size_t i = 0; i < samples; i++) b->key_sizes[i] = BATCH_KEY_LEN;

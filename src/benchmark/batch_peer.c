@@ -22,22 +22,22 @@ static bool next_message(void *context, size_t connection, struct drive_message 
 /* TQ.CLEAR, or TQ.RESET for the sampling scenarios, of every partition in use. */
 static int rewind_server(struct batch_peer *p, bool clear, struct error *e) {
     char partition[WORKLOAD_PARTITION_MAX];
-    int code = 0;
+    int failed = 0;
     if (p->kind != BATCH_PEER_TQ) return 0;
-    for (size_t i = 0; i < slots_of(p->setting) && !code; i++)
-        code = control_do(&p->server->control, NULL, e, clear ? "TQ.CLEAR" : "TQ.RESET",
-                          workload_partition(i, partition), NULL);
-    return code;
+    for (size_t i = 0; i < slots_of(p->setting) && !failed; i++)
+        failed = control_do(&p->server->control, NULL, e, clear ? "TQ.CLEAR" : "TQ.RESET",
+                            workload_partition(i, partition), NULL);
+    return failed;
 }
 
 static int before_wave(void *context, struct error *e) {
     struct batch_peer *p = context;
     bool takes = p->workload.is_get && workload_has_slots(p->setting->scenario);
-    int code = 0;
-    if (!p->workload.is_get || takes) code = rewind_server(p, !takes, e);
+    int failed = 0;
+    if (!p->workload.is_get || takes) failed = rewind_server(p, !takes, e);
     for (size_t i = 0; i < p->setting->connections; i++) p->sent[i] = 0;
     p->before = drive_counts(&p->drive);
-    return code;
+    return failed;
 }
 
 static int count_wrong(const char *what, uint64_t got, uint64_t wanted, struct error *e) {
@@ -85,15 +85,16 @@ static int converse(struct batch_peer *p, const struct workload *s, bool check, 
     if (!replies) return e->code;
     bool rows = check && !s->columns;
     if (rows) replies_expect(replies, s->batch, s->with_keys);
-    int code = drive_open(&drive, &p->server->address, setting->transport, setting->buffer, 1, 1,
-                          &replies, e);
-    if (code) return code;
-    code = drive_run(&drive, &source, &time, e);
-    if (!code && check && s->columns) code = workload_check_columns(s, replies, e);
+    int failed = drive_open(&drive, &p->server->address, setting->transport, setting->buffer, 1, 1,
+                            &replies, e);
+    if (failed) return failed;
+    failed = drive_run(&drive, &source, &time, e);
+    if (!failed && check && s->columns) failed = workload_check_columns(s, replies, e);
     uint64_t values = replies_count(replies)->values;
-    if (!code && rows && values != s->values) code = count_wrong("values", values, s->values, e);
+    if (!failed && rows && values != s->values)
+        failed = count_wrong("values", values, s->values, e);
     drive_close(&drive);
-    return code ? measure_blame(&p->measure, e) : 0;
+    return failed ? measure_blame(&p->measure, e) : 0;
 }
 
 /* What was put comes back as it was. */
@@ -103,9 +104,9 @@ static int prove_put(struct batch_peer *p, struct error *e) {
     bool columns = p->setting->scenario == SCENARIO_MPUT;
     workload_make(&reading, columns ? SCENARIO_MGET : SCENARIO_GET, p->kind == BATCH_PEER_REDIS,
                   p->setting->batch, 1);
-    int code = converse(p, &reading, true, e);
+    int failed = converse(p, &reading, true, e);
     workload_free(&reading);
-    return code;
+    return failed;
 }
 
 /* One more wave, all of which is compared. */
@@ -114,15 +115,15 @@ static int prove_get(struct batch_peer *p, struct error *e) {
     size_t n = p->setting->connections;
     for (size_t i = 0; i < n && !s->columns; i++)
         replies_expect(p->drive.connections[i].replies, s->batch, s->with_keys);
-    int code = measure_warm_up(&p->measure, e);
-    for (size_t i = 0; i < n && !code; i++) {
+    int failed = measure_warm_up(&p->measure, e);
+    for (size_t i = 0; i < n && !failed; i++) {
         struct replies *replies = p->drive.connections[i].replies;
         if (!s->columns)
             replies_expect(replies, NULL, false);
-        else if ((code = workload_check_columns(s, replies, e)))
+        else if ((failed = workload_check_columns(s, replies, e)))
             measure_blame(&p->measure, e);
     }
-    return code;
+    return failed;
 }
 
 int batch_peer_prove(struct batch_peer *p, struct error *e) {
@@ -158,17 +159,17 @@ static int fill(struct batch_peer *p, struct error *e) {
     struct workload writing;
     if (p->kind == BATCH_PEER_RAW) return 0;
     bool rows = p->kind == BATCH_PEER_REDIS || p->setting->scenario == SCENARIO_GET;
-    int code = rewind_server(p, true, e);
+    int failed = rewind_server(p, true, e);
     workload_make(&writing, rows ? SCENARIO_PUT : SCENARIO_MPUT, p->kind == BATCH_PEER_REDIS,
                   p->setting->batch, slots_of(p->setting));
-    for (size_t i = 0; i < writing.n_requests && !code; i++) {
+    for (size_t i = 0; i < writing.n_requests && !failed; i++) {
         struct workload one = writing;
         one.requests += i;
         one.n_requests = 1;
-        code = converse(p, &one, false, e);
+        failed = converse(p, &one, false, e);
     }
     workload_free(&writing);
-    return code;
+    return failed;
 }
 
 static int start_raw(struct batch_peer *p, struct error *e) {
@@ -186,30 +187,30 @@ static int start_raw(struct batch_peer *p, struct error *e) {
 static int connect_all(struct batch_peer *p, const struct link_address *a, struct error *e) {
     const struct batch_setting *s = p->setting;
     struct replies **replies = mem_calloc(s->connections, sizeof(struct replies *));
-    int code = 0;
-    for (size_t i = 0; i < s->connections && !code; i++) {
+    int failed = 0;
+    for (size_t i = 0; i < s->connections && !failed; i++) {
         replies[i] = workload_replies(&p->workload, e);
-        if (!replies[i]) code = e->code;
+        if (!replies[i]) failed = e->code;
     }
-    if (code)
+    if (failed)
         for (size_t i = 0; i < s->connections; i++) replies_free(replies[i]);
     else
-        code = drive_open(&p->drive, a, s->transport, s->buffer, s->connections, s->pipeline,
-                          replies, e);
+        failed = drive_open(&p->drive, a, s->transport, s->buffer, s->connections, s->pipeline,
+                            replies, e);
     mem_free(replies);
-    return code;
+    return failed;
 }
 
 int batch_peer_open(struct batch_peer *p, struct error *e) {
     bool raw = p->kind == BATCH_PEER_RAW;
-    int code = raw ? start_raw(p, e) : 0;
-    if (code) return code;
-    code = connect_all(p, raw ? &p->raw.address : &p->server->address, e);
+    int failed = raw ? start_raw(p, e) : 0;
+    if (failed) return failed;
+    failed = connect_all(p, raw ? &p->raw.address : &p->server->address, e);
     p->measure.pid = raw ? p->raw.pid : p->server->pid;
-    if (!code && p->workload.is_get) code = fill(p, e);
-    if (p->setting->cold || code) return code;
-    code = measure_warm_up(&p->measure, e);
-    return code ? code : batch_peer_prove(p, e);
+    if (!failed && p->workload.is_get) failed = fill(p, e);
+    if (p->setting->cold || failed) return failed;
+    failed = measure_warm_up(&p->measure, e);
+    return failed ? failed : batch_peer_prove(p, e);
 }
 
 void batch_peer_close(struct batch_peer *p) {

@@ -24,8 +24,8 @@ int control_open(struct control *c, const struct link_address *a, enum link_tran
     static const struct reply_reader_limits limits = {
         .buffer = BUFFER_BYTES, .direct_from = BUFFER_BYTES, .max_bulk = BUFFER_BYTES};
     const struct timeval patience = {PATIENCE_S, 0};
-    int code = link_connect(a, transport, 0, true, &c->fd, e);
-    if (code) return code;
+    int failed = link_connect(a, transport, 0, true, &c->fd, e);
+    if (failed) return failed;
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     reply_reader_init(&c->reader, &limits, NULL, NULL);
     c->is_open = true;
@@ -80,8 +80,8 @@ static int receive(struct control *c, const char *command, struct answer *answer
         enum reply_reader_status status = reply_reader_next(&c->reader, &item, &broken);
         if (status == REPLY_READER_BROKEN) return no_reply(command, broken.text, e);
         if (status == REPLY_READER_MORE) {
-            int code = receive_some(c, command, e);
-            if (code) return code;
+            int lost = receive_some(c, command, e);
+            if (lost) return lost;
             item.ends_reply = false;
         } else if (item.kind == REPLY_ITEM_ERROR) {
             failed = error_set(e, ERROR_ERR, "%s: %.*s", command, SPAN_ARG(item.bytes));
@@ -99,9 +99,9 @@ static int ask(struct control *c, size_t n, const struct span *words, struct ans
                struct error *e) {
     struct request_writer w = {0};
     request_writer_argv(&w, n, words);
-    int code = send_all(c, &w, e);
+    int failed = send_all(c, &w, e);
     request_writer_free(&w);
-    return code ? code : receive(c, words[0].ptr, answer, e);
+    return failed ? failed : receive(c, words[0].ptr, answer, e);
 }
 
 int control_do(struct control *c, int64_t *integer, struct error *e, const char *word, ...) {
@@ -113,10 +113,10 @@ int control_do(struct control *c, int64_t *integer, struct error *e, const char 
     for (; word && n < WORDS_MAX; word = va_arg(args, const char *))
         words[n++] = span_of_string(word);
     va_end(args);
-    int code = ask(c, n, words, &answer, e);
-    if (!code && integer) *integer = answer.integer;
+    int failed = ask(c, n, words, &answer, e);
+    if (!failed && integer) *integer = answer.integer;
     mem_free(answer.text);
-    return code;
+    return failed;
 }
 
 int control_info(struct control *c, const char *section, const char *field, int64_t *out,
@@ -124,13 +124,13 @@ int control_info(struct control *c, const char *section, const char *field, int6
     const struct span words[] = {SPAN_LITERAL("INFO"), span_of_string(section)};
     struct answer answer = {0};
     size_t len = strlen(field);
-    int code = ask(c, 2, words, &answer, e);
+    int failed = ask(c, 2, words, &answer, e);
     *out = 0;
-    for (const char *line = answer.text; !code && line && *line;) {
+    for (const char *line = answer.text; !failed && line && *line;) {
         if (!strncmp(line, field, len) && line[len] == ':') *out = atoll(line + len + 1);
         line += strcspn(line, "\n");
         if (*line) line++;
     }
     mem_free(answer.text);
-    return code;
+    return failed;
 }

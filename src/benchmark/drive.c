@@ -28,16 +28,16 @@ int drive_open(struct drive *d, const struct link_address *a, enum link_transpor
         d->connections[i].replies = replies[i];
         d->connections[i].flights = mem_calloc(pipeline, sizeof(struct drive_flight));
     }
-    int code = d->epoll < 0 ? error_set(e, ERROR_ERR, "epoll_create: %s", strerror(errno)) : 0;
-    for (size_t i = 0; i < n && !code; i++) {
-        code = link_connect(a, transport, buffer, false, &d->connections[i].fd, e);
-        if (code)
+    int failed = d->epoll < 0 ? error_set(e, ERROR_ERR, "epoll_create: %s", strerror(errno)) : 0;
+    for (size_t i = 0; i < n && !failed; i++) {
+        failed = link_connect(a, transport, buffer, false, &d->connections[i].fd, e);
+        if (failed)
             d->connections[i].fd = -1;
         else
-            code = watch(d, i, EPOLL_CTL_ADD, false, e);
+            failed = watch(d, i, EPOLL_CTL_ADD, false, e);
     }
-    if (code) drive_close(d);
-    return code;
+    if (failed) drive_close(d);
+    return failed;
 }
 
 void drive_close(struct drive *d) {
@@ -94,8 +94,8 @@ static int advance(struct drive *d, struct drive_source *source, size_t i, struc
     struct drive_connection *c = &d->connections[i];
     bool blocked = false;
     while (!blocked && (c->is_sending || begin(d, source, i))) {
-        int code = send_some(c, &blocked, e);
-        if (code) return code;
+        int failed = send_some(c, &blocked, e);
+        if (failed) return failed;
     }
     if (blocked == c->wants_write) return 0;
     c->wants_write = blocked;
@@ -126,36 +126,36 @@ static int serve(struct drive *d, struct drive_source *source, struct drive_time
                  const struct epoll_event *event, struct error *e) {
     size_t i = event->data.u64;
     struct drive_connection *c = &d->connections[i];
-    int code = 0;
+    int failed = 0;
     if (event->events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
-        code = replies_fill(c->replies, c->fd, e);
-        if (!code) code = account(d, i, time->latency_us, e);
+        failed = replies_fill(c->replies, c->fd, e);
+        if (!failed) failed = account(d, i, time->latency_us, e);
     }
-    if (!code && !c->is_dry) code = advance(d, source, i, e);
-    if (!code && c->is_sending) code = advance(d, source, i, e);
-    return code;
+    if (!failed && !c->is_dry) failed = advance(d, source, i, e);
+    if (!failed && c->is_sending) failed = advance(d, source, i, e);
+    return failed;
 }
 
 int drive_run(struct drive *d, struct drive_source *source, struct drive_time *time,
               struct error *e) {
     struct epoll_event events[EVENTS];
-    int code = 0;
+    int failed = 0;
     d->busy = d->n;
     for (size_t i = 0; i < d->n; i++) d->connections[i].is_dry = false;
     int64_t began = timing_now_ns();
-    for (size_t i = 0; i < d->n && !code; i++) code = advance(d, source, i, e);
-    while (d->busy && !code) {
+    for (size_t i = 0; i < d->n && !failed; i++) failed = advance(d, source, i, e);
+    while (d->busy && !failed) {
         int n = epoll_wait(d->epoll, events, EVENTS, PATIENCE_MS);
         if (n < 0 && errno != EINTR)
-            code = error_set(e, ERROR_ERR, "epoll_wait: %s", strerror(errno));
+            failed = error_set(e, ERROR_ERR, "epoll_wait: %s", strerror(errno));
         else if (!n)
-            code = error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_MS / 1000);
+            failed = error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_MS / 1000);
         else
-            code = interrupt_check(e);
-        for (int i = 0; i < n && !code; i++) code = serve(d, source, time, &events[i], e);
+            failed = interrupt_check(e);
+        for (int i = 0; i < n && !failed; i++) failed = serve(d, source, time, &events[i], e);
     }
     time->elapsed_ns = timing_now_ns() - began;
-    return code;
+    return failed;
 }
 
 struct replies_counts drive_counts(const struct drive *d) {

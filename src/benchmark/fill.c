@@ -32,14 +32,14 @@ int fill_partition(const struct link_address *a, enum link_transport transport, 
     int64_t wanted = (int64_t)(times * b->samples);
     struct replies *replies = replies_new_columns(0, 0, e);
     if (!replies) return e->code;
-    int code = drive_open(&drive, a, transport, buffer, 1, 1, &replies, e);
-    if (code) return code;
-    code = drive_run(&drive, &source, &time, e);
+    int failed = drive_open(&drive, a, transport, buffer, 1, 1, &replies, e);
+    if (failed) return failed;
+    failed = drive_run(&drive, &source, &time, e);
     int64_t fresh = replies_count(replies)->sum;
-    if (!code && fresh != wanted)
-        code = error_set(e, ERROR_ERR, "%lld samples were new to %s, %lld expected",
-                         (long long)fresh, partition, (long long)wanted);
+    if (!failed && fresh != wanted)
+        failed = error_set(e, ERROR_ERR, "%lld samples were new to %s, %lld expected",
+                           (long long)fresh, partition, (long long)wanted);
     request_writer_free(&filling.request);
     drive_close(&drive);
-    return code;
+    return failed;
 }

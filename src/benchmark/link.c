@@ -59,8 +59,8 @@ static int unix_address(const struct link_address *a, struct sockaddr_un *out, s
 
 static int connect_unix(const struct link_address *a, int buffer, int *fd, struct error *e) {
     struct sockaddr_un address;
-    int code = unix_address(a, &address, e);
-    if (code) return code;
+    int failed = unix_address(a, &address, e);
+    if (failed) return failed;
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (*fd < 0) return cannot(e, "connect to", a, LINK_UNIX, strerror(errno));
     set_options(*fd, LINK_UNIX, buffer);
@@ -97,10 +97,10 @@ static int connect_tcp(const struct link_address *a, int buffer, int *fd, struct
 
 int link_connect(const struct link_address *a, enum link_transport transport, int buffer,
                  bool blocking, int *fd, struct error *e) {
-    int code =
+    int failed =
         transport == LINK_UNIX ? connect_unix(a, buffer, fd, e) : connect_tcp(a, buffer, fd, e);
-    if (!code && !blocking) fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK);
-    return code;
+    if (!failed && !blocking) fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK);
+    return failed;
 }
 
 static int bind_loopback(int fd, struct link_address *a) {
@@ -118,8 +118,8 @@ int link_listen(struct link_address *a, enum link_transport transport, int buffe
     struct sockaddr_un address = {0};
     bool is_unix = transport == LINK_UNIX;
     if (is_unix) {
-        int code = unix_address(a, &address, e);
-        if (code) return code;
+        int failed = unix_address(a, &address, e);
+        if (failed) return failed;
     }
     *fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (*fd < 0) return error_set(e, ERROR_ERR, "can't make a socket: %s", strerror(errno));
@@ -127,9 +127,9 @@ int link_listen(struct link_address *a, enum link_transport transport, int buffe
     int failed =
         is_unix ? bind(*fd, (struct sockaddr *)&address, sizeof(address)) : bind_loopback(*fd, a);
     if (!failed && !listen(*fd, SOMAXCONN)) return 0;
-    int code = cannot(e, "listen on", a, transport, strerror(errno));
+    failed = cannot(e, "listen on", a, transport, strerror(errno));
     close(*fd);
-    return code;
+    return failed;
 }
 
 int link_free_port(void) {

@@ -27,23 +27,24 @@ static void prepare_peers(struct bench *b) {
 
 static int run(const struct options *o, struct error *e) {
     struct bench bench = {.options = o};
-    int code = workdir_make(&bench.workdir, e);
-    if (!code)
-        code = workdir_make_files(o->directory ? o->directory : bench.workdir.path, bench.files, e);
-    if (code) {
+    int failed = workdir_make(&bench.workdir, e);
+    if (!failed)
+        failed =
+            workdir_make_files(o->directory ? o->directory : bench.workdir.path, bench.files, e);
+    if (failed) {
         workdir_remove(&bench.workdir);
-        return code;
+        return failed;
     }
     report_begin(&bench.report, o->form, stdout);
     prepare_peers(&bench);
-    code = scenario_run_all(&bench, e);
-    if (!code && o->plot) code = plot_write(o->plot, &bench.report, e);
+    failed = scenario_run_all(&bench, e);
+    if (!failed && o->plot) failed = plot_write(o->plot, &bench.report, e);
     peer_stop(&bench.tq);
     peer_stop(&bench.redis);
     report_end(&bench.report);
     workdir_remove_tree(bench.files);
     workdir_remove(&bench.workdir);
-    return code;
+    return failed;
 }
 
 int main(int argc, char **argv) {

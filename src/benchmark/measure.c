@@ -13,15 +13,15 @@ int measure_blame(const struct measure_peer *p, struct error *e) {
 
 static int one_wave(struct measure_peer *p, struct drive_time *time, int64_t *cpu_ns,
                     int64_t *client_ns, struct error *e) {
-    int code = interrupt_check(e);
-    if (!code && p->before) code = p->before(p->context, e);
-    if (code) return code;
+    int failed = interrupt_check(e);
+    if (!failed && p->before) failed = p->before(p->context, e);
+    if (failed) return failed;
     int64_t cpu = timing_cpu_ns(p->pid), own = timing_own_cpu_ns();
-    code = drive_run(p->drive, &p->source, time, e);
+    failed = drive_run(p->drive, &p->source, time, e);
     *client_ns = timing_own_cpu_ns() - own;
     *cpu_ns = timing_cpu_ns(p->pid) - cpu;
-    if (!code && p->after) code = p->after(p->context, e);
-    return code ? measure_blame(p, e) : 0;
+    if (!failed && p->after) failed = p->after(p->context, e);
+    return failed ? measure_blame(p, e) : 0;
 }
 
 int measure_warm_up(struct measure_peer *p, struct error *e) {
@@ -50,8 +50,8 @@ int measure_round(struct measure_peer *p, const struct measure_wave *wave, size_
     for (size_t i = 0; i < waves; i++) {
         struct drive_time time = {.latency_us = &p->latency_us};
         int64_t cpu, own;
-        int code = one_wave(p, &time, &cpu, &own, e);
-        if (code) return code;
+        int failed = one_wave(p, &time, &cpu, &own, e);
+        if (failed) return failed;
         elapsed += time.elapsed_ns;
         server_ns += cpu;
         p->client_cpu_ns += own;

@@ -16,11 +16,11 @@ int memory_map(struct memory *m, size_t size, bool fault_in, struct error *e) {
     void *bytes = MAP_FAILED;
     if (!ftruncate(fd, (off_t)size))
         bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    int code = 0;
+    int failed = 0;
     if (bytes == MAP_FAILED)
-        code = error_set(e, ERROR_OOM, "can't map %zu bytes: %s", size, strerror(errno));
+        failed = error_set(e, ERROR_OOM, "can't map %zu bytes: %s", size, strerror(errno));
     close(fd);
-    if (code) return code;
+    if (failed) return failed;
     if (fault_in) memset(bytes, 1, size);
     *m = (struct memory){bytes, size};
     return 0;

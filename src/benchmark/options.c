@@ -46,8 +46,8 @@ static int read_list(const char *option, const char *text, struct options *o,
         if (!len || len >= sizeof(word)) return wrong(e, option, text, "words between commas");
         memcpy(word, at, len);
         word[len] = 0;
-        int code = each(o, option, word, e);
-        if (code || !at[len]) return code;
+        int failed = each(o, option, word, e);
+        if (failed || !at[len]) return failed;
         at += len + 1;
     }
 }
@@ -85,9 +85,9 @@ static int add_transport(struct options *o, const char *option, const char *word
 
 static int add_partition(struct options *o, const char *option, const char *word, struct error *e) {
     if (o->n_partitions == OPTIONS_LIST_MAX) return full(e, option);
-    int code = read_number(option, word, 1, 999999999, &o->partitions[o->n_partitions], e);
-    if (!code) o->n_partitions++;
-    return code;
+    int failed = read_number(option, word, 1, 999999999, &o->partitions[o->n_partitions], e);
+    if (!failed) o->n_partitions++;
+    return failed;
 }
 
 static int add_size(struct options *o, const char *option, const char *word, struct error *e) {
@@ -122,7 +122,7 @@ static int read_text(const char *option, const char *value, char *out, size_t si
 static int read_valued(struct reading *r, const char *option, const char *value, struct error *e) {
     struct options *o = r->o;
     uint64_t n = 0;
-    int code;
+    int failed;
 #define IS(name) (!strcmp(option, name))
     if (IS("-h")) {
         r->host = true;
@@ -130,9 +130,9 @@ static int read_valued(struct reading *r, const char *option, const char *value,
     }
     if (IS("-p")) {
         r->port = true;
-        code = read_number(option, value, 1, 65535, &n, e);
+        failed = read_number(option, value, 1, 65535, &n, e);
         o->address.port = (int)n;
-        return code;
+        return failed;
     }
     if (IS("-s")) {
         r->path = true;
@@ -149,9 +149,10 @@ static int read_valued(struct reading *r, const char *option, const char *value,
     if (IS("--sizes")) return read_list(option, value, o, add_size, e);
     if (IS("-b") || IS("-f")) {
         bool samples = IS("-b");
-        code = read_number(option, value, 1, samples ? BATCH_SAMPLES_MAX : BATCH_FIELDS_MAX, &n, e);
+        failed =
+            read_number(option, value, 1, samples ? BATCH_SAMPLES_MAX : BATCH_FIELDS_MAX, &n, e);
         *(samples ? &o->samples : &o->fields) = n;
-        return code;
+        return failed;
     }
     if (IS("-d")) return read_number(option, value, 1, 1 << 30, &o->value_bytes, e);
     if (IS("-c")) return read_number(option, value, 1, 100000, &o->connections, e);
@@ -254,8 +255,8 @@ static int find_server(struct reading *r, struct error *e) {
 static int check(struct reading *r, struct error *e) {
     struct options *o = r->o;
     fill_defaults(o);
-    int code = find_server(r, e);
-    if (code) return code;
+    int failed = find_server(r, e);
+    if (failed) return failed;
     if (o->plot && !has_scenario(o, SCENARIO_SWEEP))
         return error_set(e, ERROR_ERR, "--plot draws the sweep: it needs -t sweep");
     if (!o->own_server && o->cold)
@@ -290,12 +291,12 @@ enum options_outcome options_read(struct options *o, int argc, char **argv, stru
             break;
         }
         if (read_flag(o, argv[i])) continue;
-        int code = read_valued(&r, argv[i], i + 1 < argc ? argv[i + 1] : "", e);
-        if (code < 0)
+        int failed = read_valued(&r, argv[i], i + 1 < argc ? argv[i + 1] : "", e);
+        if (failed < 0)
             error_set(e, ERROR_ERR, "unknown option '%s'", argv[i]);
         else if (i + 1 == argc)
-            code = error_set(e, ERROR_ERR, "%s needs a value", argv[i]);
-        if (code) return OPTIONS_WRONG;
+            failed = error_set(e, ERROR_ERR, "%s needs a value", argv[i]);
+        if (failed) return OPTIONS_WRONG;
         i++;
     }
     return check(&r, e) ? OPTIONS_WRONG : OPTIONS_RUN;

@@ -108,8 +108,8 @@ static bool is_ready(struct peer *p, int64_t *deadline) {
 static int await_ready(struct peer *p, struct error *e) {
     int64_t deadline = timing_now_ns() + START_SECONDS * INT64_C(1000000000);
     while (timing_now_ns() < deadline) {
-        int code = interrupt_check(e);
-        if (code) return code;
+        int failed = interrupt_check(e);
+        if (failed) return failed;
         if (waitpid(p->pid, NULL, WNOHANG) == p->pid) {
             p->pid = 0;
             return say_why(p, "ended while it started", e);
@@ -141,8 +141,8 @@ static int make_directory(const struct peer *p, struct error *e) {
 }
 
 static int start_child(struct peer *p, struct error *e) {
-    int code = make_directory(p, e);
-    if (code) return code;
+    int failed = make_directory(p, e);
+    if (failed) return failed;
     snprintf(p->address.path, sizeof(p->address.path), "%s/%s.sock", p->workdir->path,
              peer_word(p));
     snprintf(p->address.host, sizeof(p->address.host), "127.0.0.1");
@@ -154,9 +154,9 @@ static int start_child(struct peer *p, struct error *e) {
         p->pid = 0;
         return error_set(e, ERROR_ERR, "fork: %s", strerror(errno));
     }
-    code = await_ready(p, e);
-    if (code) stop_child(p);
-    return code;
+    failed = await_ready(p, e);
+    if (failed) stop_child(p);
+    return failed;
 }
 
 /* ---- both kinds ---------------------------------------------------------------------------- */
@@ -164,26 +164,26 @@ static int start_child(struct peer *p, struct error *e) {
 static int connect_to_running(struct peer *p, struct error *e) {
     enum link_transport transport = p->address.port ? LINK_TCP : LINK_UNIX;
     int64_t pid = 0;
-    int code = control_open(&p->control, &p->address, transport, e);
-    if (!code) code = control_info(&p->control, "server", "process_id", &pid, e);
-    if (code) control_close(&p->control);
-    if (!code && link_is_local(&p->address)) p->pid = (pid_t)pid;
-    return code;
+    int failed = control_open(&p->control, &p->address, transport, e);
+    if (!failed) failed = control_info(&p->control, "server", "process_id", &pid, e);
+    if (failed) control_close(&p->control);
+    if (!failed && link_is_local(&p->address)) p->pid = (pid_t)pid;
+    return failed;
 }
 
 int peer_start(struct peer *p, struct error *e) {
-    int code = 0;
+    int failed = 0;
     if (!p->program) {
-        code = connect_to_running(p, e);
+        failed = connect_to_running(p, e);
     } else {
         /* Another process may take the port before the server does. */
         for (int i = 0; i < START_TRIES; i++) {
-            code = start_child(p, e);
-            if (!code || !strcasestr(e->text, "in use")) break;
+            failed = start_child(p, e);
+            if (!failed || !strcasestr(e->text, "in use")) break;
         }
     }
-    p->running = !code;
-    return code;
+    p->running = !failed;
+    return failed;
 }
 
 void peer_stop(struct peer *p) {

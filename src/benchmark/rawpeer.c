@@ -132,11 +132,11 @@ int rawpeer_start(struct rawpeer *r, const struct rawpeer_plan *plan, const char
     if (plan->transport == LINK_UNIX)
         snprintf(r->address.path, sizeof(r->address.path), "%s", path);
     if (pipe(ready)) return error_set(e, ERROR_ERR, "pipe: %s", strerror(errno));
-    int code = link_listen(&r->address, plan->transport, plan->buffer, &listener, e);
-    if (code) {
+    int failed = link_listen(&r->address, plan->transport, plan->buffer, &listener, e);
+    if (failed) {
         close(ready[0]);
         close(ready[1]);
-        return code;
+        return failed;
     }
     pid_t parent = getpid();
     r->pid = fork();
@@ -145,13 +145,13 @@ int rawpeer_start(struct rawpeer *r, const struct rawpeer_plan *plan, const char
     close(listener);
     char byte;
     if (r->pid < 0)
-        code = error_set(e, ERROR_ERR, "fork: %s", strerror(errno));
+        failed = error_set(e, ERROR_ERR, "fork: %s", strerror(errno));
     else if (read(ready[0], &byte, 1) != 1)
-        code = error_set(e, ERROR_ERR, "the raw peer did not start");
+        failed = error_set(e, ERROR_ERR, "the raw peer did not start");
     close(ready[0]);
     if (r->pid < 0) r->pid = 0;
-    if (code) rawpeer_stop(r);
-    return code;
+    if (failed) rawpeer_stop(r);
+    return failed;
 }
 
 void rawpeer_stop(struct rawpeer *r) {

@@ -40,42 +40,42 @@ static int check_memory(const struct batch_case *c, size_t slots, bool compare, 
 
 static int note_memory(struct batch_peer *p, struct error *e) {
     int64_t used = 0;
-    int code = p->server ? peer_used_memory(p->server, &used, e) : 0;
+    int failed = p->server ? peer_used_memory(p->server, &used, e) : 0;
     p->measure.used_memory = (uint64_t)used;
-    return code;
+    return failed;
 }
 
 static int warm_rounds(struct batch_peer *peers, size_t n, const struct measure_wave *wave,
                        size_t rounds, size_t waves, struct error *e) {
-    int code = 0;
-    for (size_t i = 0; i < n && !code; i++) code = batch_peer_open(&peers[i], e);
-    for (size_t r = 0; r < rounds && !code; r++)
-        for (size_t i = 0; i < n && !code; i++)
-            code = measure_round(&peers[r % 2 ? n - 1 - i : i].measure, wave, waves, e);
-    for (size_t i = 0; i < n && !code; i++) code = note_memory(&peers[i], e);
+    int failed = 0;
+    for (size_t i = 0; i < n && !failed; i++) failed = batch_peer_open(&peers[i], e);
+    for (size_t r = 0; r < rounds && !failed; r++)
+        for (size_t i = 0; i < n && !failed; i++)
+            failed = measure_round(&peers[r % 2 ? n - 1 - i : i].measure, wave, waves, e);
+    for (size_t i = 0; i < n && !failed; i++) failed = note_memory(&peers[i], e);
     for (size_t i = 0; i < n; i++) batch_peer_close(&peers[i]);
-    return code;
+    return failed;
 }
 
 /* Everything anew for a single wave. */
 static int cold_round(struct batch_peer *p, const struct measure_wave *wave, struct error *e) {
-    int code = p->server ? peer_restart(p->server, e) : 0;
-    if (code) return code;
-    code = batch_peer_open(p, e);
-    if (!code) code = measure_round(&p->measure, wave, 1, e);
-    if (!code) code = note_memory(p, e);
-    if (!code) code = batch_peer_prove(p, e);
+    int failed = p->server ? peer_restart(p->server, e) : 0;
+    if (failed) return failed;
+    failed = batch_peer_open(p, e);
+    if (!failed) failed = measure_round(&p->measure, wave, 1, e);
+    if (!failed) failed = note_memory(p, e);
+    if (!failed) failed = batch_peer_prove(p, e);
     batch_peer_close(p);
-    return code;
+    return failed;
 }
 
 static int cold_rounds(struct batch_peer *peers, size_t n, const struct measure_wave *wave,
                        size_t rounds, struct error *e) {
-    int code = 0;
-    for (size_t r = 0; r < rounds && !code; r++)
-        for (size_t i = 0; i < n && !code; i++)
-            code = cold_round(&peers[r % 2 ? n - 1 - i : i], wave, e);
-    return code;
+    int failed = 0;
+    for (size_t r = 0; r < rounds && !failed; r++)
+        for (size_t i = 0; i < n && !failed; i++)
+            failed = cold_round(&peers[r % 2 ? n - 1 - i : i], wave, e);
+    return failed;
 }
 
 /* ---- the scenario -------------------------------------------------------------------------- */
@@ -99,9 +99,9 @@ static int run_setting(struct bench *b, const struct batch_setting *s, struct er
                                 messages};
     size_t n = make_peers(b, s, peers), waves = waves_of(o, s);
     for (size_t i = 0; i < n; i++) measures[i] = &peers[i].measure;
-    int code = s->cold ? cold_rounds(peers, n, &wave, o->rounds, e)
-                       : warm_rounds(peers, n, &wave, o->rounds, waves, e);
-    if (!code) {
+    int failed = s->cold ? cold_rounds(peers, n, &wave, o->rounds, e)
+                         : warm_rounds(peers, n, &wave, o->rounds, waves, e);
+    if (!failed) {
         struct report_result r = {.scenario = options_scenario_name(s->scenario),
                                   .mix = batch_mix_name(batch->mix),
                                   .samples = batch->samples,
@@ -118,7 +118,7 @@ static int run_setting(struct bench *b, const struct batch_setting *s, struct er
         report_add(&b->report, &r);
     }
     for (size_t i = 0; i < n; i++) batch_peer_free(&peers[i]);
-    return code;
+    return failed;
 }
 
 int scenario_batch(struct bench *b, const struct batch_case *c, struct error *e) {
@@ -134,12 +134,13 @@ int scenario_batch(struct bench *b, const struct batch_case *c, struct error *e)
                                     .cold = c->cold,
                                     .raw_path = raw_path};
     snprintf(raw_path, sizeof(raw_path), "%s/raw.sock", b->workdir.path);
-    int code = check_memory(c, setting.connections * setting.pipeline, o->compare, e);
-    if (!code) code = bench_renew(b, true, e);
-    if (!code)
-        code = batch_make(&batch, c->size.samples, c->size.fields, c->size.value_bytes, c->mix, e);
-    if (code) return code;
-    code = run_setting(b, &setting, e);
+    int failed = check_memory(c, setting.connections * setting.pipeline, o->compare, e);
+    if (!failed) failed = bench_renew(b, true, e);
+    if (!failed)
+        failed =
+            batch_make(&batch, c->size.samples, c->size.fields, c->size.value_bytes, c->mix, e);
+    if (failed) return failed;
+    failed = run_setting(b, &setting, e);
     batch_free(&batch);
-    return code;
+    return failed;
 }

@@ -35,9 +35,9 @@ static enum link_transport transport_of(const struct options *o) {
 
 static int begin(struct memory_run *run, struct bench *b, struct error *e) {
     *run = (struct memory_run){.bench = b, .transport = transport_of(b->options)};
-    int code = bench_renew(b, false, e);
+    int failed = bench_renew(b, false, e);
     run->resident_empty = timing_resident(b->tq.pid);
-    return code;
+    return failed;
 }
 
 static int put(struct memory_run *run, struct batch *batch, size_t times, struct error *e) {
@@ -54,8 +54,8 @@ static int report(struct memory_run *run, enum scenario scenario, const char *st
                   const struct batch *batch, size_t times, struct error *e) {
     struct bench *b = run->bench;
     int64_t samples = 0;
-    int code = control_do(&b->tq.control, &samples, e, "TQ.COUNT", PARTITION, NULL);
-    if (code) return code;
+    int failed = control_do(&b->tq.control, &samples, e, "TQ.COUNT", PARTITION, NULL);
+    if (failed) return failed;
     if (samples != (int64_t)(times * batch->samples))
         return error_set(e, ERROR_ERR, "%lld samples are there, %zu expected", (long long)samples,
                          times * batch->samples);
@@ -84,16 +84,16 @@ static int sample_all(struct memory_run *run, struct batch *batch, size_t times,
                       struct error *e) {
     struct control *control = &run->bench->tq.control;
     char count[24], key[BATCH_KEY_LEN + 1] = "";
-    int code = 0;
+    int failed = 0;
     snprintf(count, sizeof(count), "%zu", batch->samples);
-    for (size_t i = 0; i < times && !code; i++)
-        code = control_do(control, NULL, e, "TQ.SAMPLE", PARTITION, "benchmark", "COUNT", count,
-                          "FIELDS", "1", "f0", "AS", "KEYS", NULL);
-    for (size_t i = 0; and_clear && i < times * batch->samples && !code; i++) {
+    for (size_t i = 0; i < times && !failed; i++)
+        failed = control_do(control, NULL, e, "TQ.SAMPLE", PARTITION, "benchmark", "COUNT", count,
+                            "FIELDS", "1", "f0", "AS", "KEYS", NULL);
+    for (size_t i = 0; and_clear && i < times * batch->samples && !failed; i++) {
         batch_format_key(i, key);
-        code = control_do(control, NULL, e, "TQ.CLEAR", PARTITION, "KEYS", "1", key, NULL);
+        failed = control_do(control, NULL, e, "TQ.CLEAR", PARTITION, "KEYS", "1", key, NULL);
     }
-    return code;
+    return failed;
 }
 
 /* Values of 1 KiB up to the largest, not in order and rarely a power of two. */
@@ -109,16 +109,16 @@ static int one_round(struct memory_run *run, size_t round, size_t peak, size_t l
     bool last = round == ROUNDS - 1;
     struct batch batch;
     size_t value = last ? largest : round_value(round, largest);
-    int code = batch_make(&batch, o->samples, o->fields, value, BATCH_MIX_DENSE, e);
-    if (code) return code;
+    int failed = batch_make(&batch, o->samples, o->fields, value, BATCH_MIX_DENSE, e);
+    if (failed) return failed;
     size_t times = peak / batch.payload_bytes;
     if (!times) times = 1;
-    code = put(run, &batch, times, e);
-    if (!code && last) code = report(run, SCENARIO_MEMORY, "after 20 rounds", &batch, times, e);
-    if (!code) code = sample_all(run, &batch, times, round % 2, e);
-    if (!code) code = clear(run, e);
+    failed = put(run, &batch, times, e);
+    if (!failed && last) failed = report(run, SCENARIO_MEMORY, "after 20 rounds", &batch, times, e);
+    if (!failed) failed = sample_all(run, &batch, times, round % 2, e);
+    if (!failed) failed = clear(run, e);
     batch_free(&batch);
-    return code;
+    return failed;
 }
 
 int scenario_memory(struct bench *b, struct error *e) {
@@ -126,19 +126,19 @@ int scenario_memory(struct bench *b, struct error *e) {
     struct memory_run run;
     struct batch batch;
     size_t largest = o->value_bytes ? o->value_bytes : VALUE_USUAL;
-    int code = begin(&run, b, e);
-    if (code) return code;
-    code = batch_make(&batch, o->samples, o->fields, largest, BATCH_MIX_DENSE, e);
-    if (code) return code;
+    int failed = begin(&run, b, e);
+    if (failed) return failed;
+    failed = batch_make(&batch, o->samples, o->fields, largest, BATCH_MIX_DENSE, e);
+    if (failed) return failed;
     size_t peak = batch.payload_bytes;
-    code = put(&run, &batch, 1, e);
-    if (!code) code = clear(&run, e);
-    if (!code) code = put(&run, &batch, 1, e);
-    if (!code) code = report(&run, SCENARIO_MEMORY, "after a warm put", &batch, 1, e);
-    if (!code) code = clear(&run, e);
+    failed = put(&run, &batch, 1, e);
+    if (!failed) failed = clear(&run, e);
+    if (!failed) failed = put(&run, &batch, 1, e);
+    if (!failed) failed = report(&run, SCENARIO_MEMORY, "after a warm put", &batch, 1, e);
+    if (!failed) failed = clear(&run, e);
     batch_free(&batch);
-    for (size_t i = 0; i < ROUNDS && !code; i++) code = one_round(&run, i, peak, largest, e);
-    return code;
+    for (size_t i = 0; i < ROUNDS && !failed; i++) failed = one_round(&run, i, peak, largest, e);
+    return failed;
 }
 
 /* ---- small values -------------------------------------------------------------------------- */
@@ -149,14 +149,14 @@ int scenario_memory_small(struct bench *b, struct error *e) {
     struct batch batch;
     uint64_t samples = o->n_partitions ? o->partitions[o->n_partitions - 1] : SMALL_SAMPLES;
     size_t each = samples < SMALL_BATCH ? samples : SMALL_BATCH, times = samples / each;
-    int code = begin(&run, b, e);
-    if (code) return code;
-    code = batch_make(&batch, each, o->fields, o->value_bytes ? o->value_bytes : SMALL_VALUE,
-                      BATCH_MIX_DENSE, e);
-    if (code) return code;
-    code = put(&run, &batch, times, e);
-    if (!code) code = report(&run, SCENARIO_MEMORY_SMALL, "put once", &batch, times, e);
-    if (!code) code = clear(&run, e);
+    int failed = begin(&run, b, e);
+    if (failed) return failed;
+    failed = batch_make(&batch, each, o->fields, o->value_bytes ? o->value_bytes : SMALL_VALUE,
+                        BATCH_MIX_DENSE, e);
+    if (failed) return failed;
+    failed = put(&run, &batch, times, e);
+    if (!failed) failed = report(&run, SCENARIO_MEMORY_SMALL, "put once", &batch, times, e);
+    if (!failed) failed = clear(&run, e);
     batch_free(&batch);
-    return code;
+    return failed;
 }

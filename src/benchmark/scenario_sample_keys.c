@@ -56,8 +56,8 @@ static int fill(struct keys_run *run, enum link_transport transport, uint64_t *s
     size_t times = (*samples + FILL_BATCH - 1) / FILL_BATCH;
     size_t each = (*samples + times - 1) / times;
     const struct peer *tq = &run->bench->tq;
-    int code = batch_make(&run->batch, each, 1, 1, BATCH_MIX_DENSE, e);
-    if (code) return code;
+    int failed = batch_make(&run->batch, each, 1, 1, BATCH_MIX_DENSE, e);
+    if (failed) return failed;
     *samples = times * each;
     return fill_partition(&tq->address, transport, (int)run->bench->options->buffer, PARTITION,
                           &run->batch, times, e);
@@ -80,11 +80,11 @@ static int rounds(struct keys_run *run, uint64_t samples, enum link_transport tr
     struct measure_wave wave = {0, run->calls, run->calls};
     commands_sample(&run->request, PARTITION, o->samples, &run->batch, COMMANDS_KEYS);
     run->iov = request_writer_iov(&run->request, &run->n_iov);
-    int code = connect_run(run, transport, e);
-    if (!code) code = measure_warm_up(&run->measure, e);
-    for (size_t r = 0; r < o->rounds && !code; r++)
-        code = measure_round(&run->measure, &wave, waves, e);
-    return code;
+    int failed = connect_run(run, transport, e);
+    if (!failed) failed = measure_warm_up(&run->measure, e);
+    for (size_t r = 0; r < o->rounds && !failed; r++)
+        failed = measure_round(&run->measure, &wave, waves, e);
+    return failed;
 }
 
 static void finish(struct keys_run *run) {
@@ -102,8 +102,8 @@ static int run_partition(struct bench *b, uint64_t samples, enum link_transport 
                          double *cpu_s, struct error *e) {
     const struct options *o = b->options;
     struct keys_run run = {.bench = b};
-    int code = bench_renew(b, false, e);
-    if (code) return code;
+    int failed = bench_renew(b, false, e);
+    if (failed) return failed;
     run.measure = (struct measure_peer){.name = "tq",
                                         .pid = b->tq.pid,
                                         .drive = &run.drive,
@@ -111,9 +111,9 @@ static int run_partition(struct bench *b, uint64_t samples, enum link_transport 
                                         .context = &run,
                                         .before = before_wave,
                                         .after = after_wave};
-    code = fill(&run, transport, &samples, e);
-    if (!code) code = rounds(&run, samples, transport, e);
-    if (!code) {
+    failed = fill(&run, transport, &samples, e);
+    if (!failed) failed = rounds(&run, samples, transport, e);
+    if (!failed) {
         struct measure_peer *measures[1] = {&run.measure};
         struct report_result r = {.scenario = options_scenario_name(SCENARIO_SAMPLE_KEYS),
                                   .samples = o->samples,
@@ -131,7 +131,7 @@ static int run_partition(struct bench *b, uint64_t samples, enum link_transport 
         report_add(&b->report, &r);
     }
     finish(&run);
-    return code;
+    return failed;
 }
 
 int scenario_sample_keys(struct bench *b, enum link_transport transport, struct error *e) {
@@ -145,8 +145,8 @@ int scenario_sample_keys(struct bench *b, enum link_transport transport, struct 
             return error_set(e, ERROR_ERR,
                              "a partition of %llu samples is less than a batch of %zu",
                              (unsigned long long)partitions[i], o->samples);
-        int code = run_partition(b, partitions[i], transport, &cpu_s, e);
-        if (code) return code;
+        int failed = run_partition(b, partitions[i], transport, &cpu_s, e);
+        if (failed) return failed;
     }
     return 0;
 }

@@ -148,18 +148,18 @@ static void peer_free(struct small_peer *p) {
 static int connect_peer(struct small_peer *p, const struct options *o,
                         enum link_transport transport, struct error *e) {
     struct replies **replies = mem_calloc(p->connections, sizeof(struct replies *));
-    int code = 0;
-    for (size_t i = 0; i < p->connections && !code; i++) {
+    int failed = 0;
+    for (size_t i = 0; i < p->connections && !failed; i++) {
         replies[i] = replies_new_rows(0, p->value_bytes, e);
-        if (!replies[i]) code = e->code;
+        if (!replies[i]) failed = e->code;
     }
-    if (code)
+    if (failed)
         for (size_t i = 0; i < p->connections; i++) replies_free(replies[i]);
     else
-        code = drive_open(&p->drive, &p->server->address, transport, (int)o->buffer, p->connections,
-                          1, replies, e);
+        failed = drive_open(&p->drive, &p->server->address, transport, (int)o->buffer,
+                            p->connections, 1, replies, e);
     mem_free(replies);
-    return code;
+    return failed;
 }
 
 /* Every key of the ring, over the first connection. */
@@ -172,29 +172,29 @@ static int fill(struct small_peer *p, struct error *e) {
     before_round(p, e);
     for (size_t i = 1; i < p->connections; i++) p->left[i] = 0;
     p->left[0] = p->ring.commands;
-    int code = drive_run(&p->drive, &p->measure.source, &time, e);
+    int failed = drive_run(&p->drive, &p->measure.source, &time, e);
     request_writer_free(&p->ring.text);
     p->ring = gets;
     p->pipeline = pipeline;
-    return code;
+    return failed;
 }
 
 static int prepare(struct small_peer *p, const struct options *o, enum link_transport transport,
                    struct error *e) {
-    int code = connect_peer(p, o, transport, e);
-    if (!code && p->scenario == SCENARIO_GET_ONE) code = fill(p, e);
-    return code ? code : measure_warm_up(&p->measure, e);
+    int failed = connect_peer(p, o, transport, e);
+    if (!failed && p->scenario == SCENARIO_GET_ONE) failed = fill(p, e);
+    return failed ? failed : measure_warm_up(&p->measure, e);
 }
 
 /* ---- the scenario -------------------------------------------------------------------------- */
 
 static int run_rounds(struct small_peer *peers, size_t n, size_t rounds, struct error *e) {
     struct measure_wave wave = {0, peers[0].requests, peers[0].requests};
-    int code = 0;
-    for (size_t r = 0; r < rounds && !code; r++)
-        for (size_t i = 0; i < n && !code; i++)
-            code = measure_round(&peers[r % 2 ? n - 1 - i : i].measure, &wave, 1, e);
-    return code;
+    int failed = 0;
+    for (size_t r = 0; r < rounds && !failed; r++)
+        for (size_t i = 0; i < n && !failed; i++)
+            failed = measure_round(&peers[r % 2 ? n - 1 - i : i].measure, &wave, 1, e);
+    return failed;
 }
 
 static void report(struct bench *b, struct small_peer *peers, size_t n,
@@ -217,12 +217,12 @@ int scenario_small(struct bench *b, enum scenario scenario, enum link_transport 
     const struct options *o = b->options;
     struct small_peer peers[PEERS];
     size_t n = 1 + b->has_redis;
-    int code = bench_renew(b, true, e);
-    if (code) return code;
+    int failed = bench_renew(b, true, e);
+    if (failed) return failed;
     for (size_t i = 0; i < n; i++) peer_make(&peers[i], o, scenario, i ? &b->redis : &b->tq);
-    for (size_t i = 0; i < n && !code; i++) code = prepare(&peers[i], o, transport, e);
-    if (!code) code = run_rounds(peers, n, o->rounds, e);
-    if (!code) report(b, peers, n, transport);
+    for (size_t i = 0; i < n && !failed; i++) failed = prepare(&peers[i], o, transport, e);
+    if (!failed) failed = run_rounds(peers, n, o->rounds, e);
+    if (!failed) report(b, peers, n, transport);
     for (size_t i = 0; i < n; i++) peer_free(&peers[i]);
-    return code ? code : control_do(&b->tq.control, NULL, e, "TQ.CLEAR", PARTITION, NULL);
+    return failed ? failed : control_do(&b->tq.control, NULL, e, "TQ.CLEAR", PARTITION, NULL);
 }

@@ -25,8 +25,8 @@ int scenario_sweep(struct bench *b, enum batch_mix mix, enum link_transport tran
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < 2; k++) {
             struct batch_case c = {both[k], sizes[i], mix, transport, false};
-            int code = scenario_batch(b, &c, e);
-            if (code) return code;
+            int failed = scenario_batch(b, &c, e);
+            if (failed) return failed;
         }
     }
     return 0;

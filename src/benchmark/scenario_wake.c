@@ -98,10 +98,10 @@ static int open_end(struct wake_end *end, const struct peer *server, enum link_t
                     const struct options *o, struct error *e) {
     const struct timeval patience = {1, 0};
     size_t value_bytes = o->value_bytes ? o->value_bytes : VALUE_BYTES;
-    int code = link_connect(&server->address, transport, (int)o->buffer, true, &end->fd, e);
-    if (code) {
+    int failed = link_connect(&server->address, transport, (int)o->buffer, true, &end->fd, e);
+    if (failed) {
         end->fd = -1;
-        return code;
+        return failed;
     }
     setsockopt(end->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     end->replies = replies_new_rows(0, value_bytes, e);
@@ -132,9 +132,9 @@ static int hear(struct wake_end *end, struct error *e) {
     const uint64_t *replies = &replies_count(end->replies)->replies, before = *replies;
     int64_t began = timing_now_ns();
     while (*replies == before) {
-        int code = replies_fill(end->replies, end->fd, e);
-        if (!code) code = interrupt_check(e);
-        if (code) return code;
+        int failed = replies_fill(end->replies, end->fd, e);
+        if (!failed) failed = interrupt_check(e);
+        if (failed) return failed;
         if (timing_now_ns() - began > PATIENCE_S * INT64_C(1000000000))
             return error_set(e, ERROR_ERR, "no reply for %d seconds", PATIENCE_S);
     }
@@ -159,16 +159,16 @@ static void set_key(struct wake_command *c, size_t number) {
 static int wake(struct wake_peer *p, size_t number, int64_t *ns, struct error *e) {
     set_key(&p->prepare, number);
     set_key(&p->complete, number);
-    int code = say(&p->consumer, &p->wait, e);
-    if (!code) code = say(&p->producer, &p->prepare, e);
-    if (!code) code = hear(&p->producer, e);
-    if (!code) code = check_waits(&p->consumer, e);
-    if (code) return code;
+    int failed = say(&p->consumer, &p->wait, e);
+    if (!failed) failed = say(&p->producer, &p->prepare, e);
+    if (!failed) failed = hear(&p->producer, e);
+    if (!failed) failed = check_waits(&p->consumer, e);
+    if (failed) return failed;
     int64_t began = timing_now_ns();
-    code = say(&p->producer, &p->complete, e);
-    if (!code) code = hear(&p->consumer, e);
+    failed = say(&p->producer, &p->complete, e);
+    if (!failed) failed = hear(&p->consumer, e);
     *ns = timing_now_ns() - began;
-    return code ? code : hear(&p->producer, e);
+    return failed ? failed : hear(&p->producer, e);
 }
 
 /* Begins empty, and what was sampled is removed at once, as from a list: so both use the same
@@ -176,32 +176,33 @@ static int wake(struct wake_peer *p, size_t number, int64_t *ns, struct error *e
 static int start_over(struct wake_peer *p, struct error *e) {
     struct control *c = &p->server->control;
     if (p->is_redis) return control_do(c, NULL, e, "DEL", PARTITION, NULL);
-    int code = control_do(c, NULL, e, "TQ.CLEAR", PARTITION, NULL);
-    return code ? code : control_do(c, NULL, e, "TQ.CREATE", PARTITION, "RETIRE", "1", "t", NULL);
+    int failed = control_do(c, NULL, e, "TQ.CLEAR", PARTITION, NULL);
+    return failed ? failed
+                  : control_do(c, NULL, e, "TQ.CREATE", PARTITION, "RETIRE", "1", "t", NULL);
 }
 
 /* What came back is counted: the key and two fields, or the list's name and a value. */
 static int some_wakes(struct wake_peer *p, size_t n, struct series *us, struct error *e) {
     const struct replies_counts *counts = replies_count(p->consumer.replies);
     uint64_t before = counts->values, wanted = n * (p->is_redis ? 2 : 3);
-    int code = start_over(p, e);
-    for (size_t i = 0; i < n && !code; i++) {
+    int failed = start_over(p, e);
+    for (size_t i = 0; i < n && !failed; i++) {
         int64_t ns = 0;
-        code = wake(p, i, &ns, e);
+        failed = wake(p, i, &ns, e);
         series_add(us, (double)ns / 1000);
     }
     uint64_t values = counts->values - before;
-    if (!code && values != wanted)
-        code = error_set(e, ERROR_ERR, "%zu wakes brought %llu values, %llu expected", n,
-                         (unsigned long long)values, (unsigned long long)wanted);
-    return code ? measure_blame(&p->measure, e) : 0;
+    if (!failed && values != wanted)
+        failed = error_set(e, ERROR_ERR, "%zu wakes brought %llu values, %llu expected", n,
+                           (unsigned long long)values, (unsigned long long)wanted);
+    return failed ? measure_blame(&p->measure, e) : 0;
 }
 
 static int warm_up(struct wake_peer *p, struct error *e) {
     struct series ignored = {0};
-    int code = some_wakes(p, p->wakes < WARM_WAKES ? p->wakes : WARM_WAKES, &ignored, e);
+    int failed = some_wakes(p, p->wakes < WARM_WAKES ? p->wakes : WARM_WAKES, &ignored, e);
     series_free(&ignored);
-    return code;
+    return failed;
 }
 
 static void keep(struct wake_peer *p, struct series *us, int64_t cpu_ns, int64_t client_ns) {
@@ -223,12 +224,12 @@ static void keep(struct wake_peer *p, struct series *us, int64_t cpu_ns, int64_t
 
 static int one_round(struct wake_peer *p, struct error *e) {
     struct series us = {0};
-    int code = warm_up(p, e);
+    int failed = warm_up(p, e);
     int64_t cpu = timing_cpu_ns(p->measure.pid), own = timing_own_cpu_ns();
-    if (!code) code = some_wakes(p, p->wakes, &us, e);
-    if (!code) keep(p, &us, timing_cpu_ns(p->measure.pid) - cpu, timing_own_cpu_ns() - own);
+    if (!failed) failed = some_wakes(p, p->wakes, &us, e);
+    if (!failed) keep(p, &us, timing_cpu_ns(p->measure.pid) - cpu, timing_own_cpu_ns() - own);
     series_free(&us);
-    return code;
+    return failed;
 }
 
 /* ---- a peer's life ------------------------------------------------------------------------- */
@@ -257,8 +258,8 @@ static void peer_free(struct wake_peer *p) {
 
 static int connect_peer(struct wake_peer *p, const struct options *o, enum link_transport transport,
                         struct error *e) {
-    int code = open_end(&p->consumer, p->server, transport, o, e);
-    return code ? code : open_end(&p->producer, p->server, transport, o, e);
+    int failed = open_end(&p->consumer, p->server, transport, o, e);
+    return failed ? failed : open_end(&p->producer, p->server, transport, o, e);
 }
 
 /* ---- the scenario -------------------------------------------------------------------------- */
@@ -278,22 +279,23 @@ static void summarise(struct wake_peer *peers, size_t n, struct report_result *r
 }
 
 static int run_rounds(struct wake_peer *peers, size_t n, size_t rounds, struct error *e) {
-    int code = 0;
-    for (size_t r = 0; r < rounds && !code; r++)
-        for (size_t i = 0; i < n && !code; i++) code = one_round(&peers[r % 2 ? n - 1 - i : i], e);
-    return code;
+    int failed = 0;
+    for (size_t r = 0; r < rounds && !failed; r++)
+        for (size_t i = 0; i < n && !failed; i++)
+            failed = one_round(&peers[r % 2 ? n - 1 - i : i], e);
+    return failed;
 }
 
 int scenario_wake(struct bench *b, enum link_transport transport, struct error *e) {
     const struct options *o = b->options;
     struct wake_peer peers[2];
     size_t n = 1 + b->has_redis, rounds = o->rounds_given ? o->rounds : ROUNDS;
-    int code = bench_renew(b, true, e);
-    if (code) return code;
+    int failed = bench_renew(b, true, e);
+    if (failed) return failed;
     for (size_t i = 0; i < n; i++) peer_make(&peers[i], b, i ? &b->redis : &b->tq);
-    for (size_t i = 0; i < n && !code; i++) code = connect_peer(&peers[i], o, transport, e);
-    if (!code) code = run_rounds(peers, n, rounds, e);
-    if (!code) {
+    for (size_t i = 0; i < n && !failed; i++) failed = connect_peer(&peers[i], o, transport, e);
+    if (!failed) failed = run_rounds(peers, n, rounds, e);
+    if (!failed) {
         struct report_result r = {.scenario = options_scenario_name(SCENARIO_WAKE),
                                   .transport = link_transport_name(transport),
                                   .connections = 2,
@@ -307,5 +309,5 @@ int scenario_wake(struct bench *b, enum link_transport transport, struct error *
     for (size_t i = 0; i < n; i++) peer_free(&peers[i]);
     struct error ignored;
     control_do(&b->tq.control, NULL, &ignored, "TQ.CLEAR", PARTITION, NULL);
-    return code;
+    return failed;
 }

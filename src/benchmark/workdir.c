@@ -14,9 +14,9 @@ int workdir_make(struct workdir *w, struct error *e) {
     if (!base || !*base || strlen(base) + strlen(name) + 2 > sizeof(w->path)) base = "/tmp";
     snprintf(w->path, sizeof(w->path), "%s/%s", base, name);
     if (mkdtemp(w->path)) return 0;
-    int code = error_set(e, ERROR_ERR, "can't make a directory in %s: %s", base, strerror(errno));
+    int failed = error_set(e, ERROR_ERR, "can't make a directory in %s: %s", base, strerror(errno));
     *w->path = 0;
-    return code;
+    return failed;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where) {
@@ -35,11 +35,11 @@ void workdir_remove(struct workdir *w) {
 
 int workdir_make_files(const char *base, char *out, struct error *e) {
     int len = snprintf(out, WORKDIR_FILES_MAX, "%s/tq-benchmark-XXXXXX", base);
-    int code = 0;
+    int failed = 0;
     if (len >= WORKDIR_FILES_MAX)
-        code = error_set(e, ERROR_ERR, "the path of the directory is too long: %s", base);
+        failed = error_set(e, ERROR_ERR, "the path of the directory is too long: %s", base);
     else if (!mkdtemp(out))
-        code = error_set(e, ERROR_ERR, "can't make a directory in %s: %s", base, strerror(errno));
-    if (code) *out = 0;
-    return code;
+        failed = error_set(e, ERROR_ERR, "can't make a directory in %s: %s", base, strerror(errno));
+    if (failed) *out = 0;
+    return failed;
 }

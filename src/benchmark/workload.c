@@ -108,12 +108,12 @@ int workload_check_columns(const struct workload *w, const struct replies *r, st
     if (replies_values(r) != w->values)
         return error_set(e, ERROR_ERR, "a batch came back as %zu values, %llu expected",
                          replies_values(r), (unsigned long long)w->values);
-    int code = check_column(r, 0, "@key", "bytes", span_of(b->key_sizes, shape_bytes),
-                            span_of(b->keys, b->samples * BATCH_KEY_LEN), e);
-    for (size_t i = 0; i < b->n_fields && !code; i++) {
+    int failed = check_column(r, 0, "@key", "bytes", span_of(b->key_sizes, shape_bytes),
+                              span_of(b->keys, b->samples * BATCH_KEY_LEN), e);
+    for (size_t i = 0; i < b->n_fields && !failed; i++) {
         const struct batch_field *f = &b->fields[i];
-        code = check_column(r, 4 * (i + 1), f->name, f->read_type, batch_read_shape(b, i),
-                            span_of(f->payload, batch_column_bytes(b, i)), e);
+        failed = check_column(r, 4 * (i + 1), f->name, f->read_type, batch_read_shape(b, i),
+                              span_of(f->payload, batch_column_bytes(b, i)), e);
     }
-    return code;
+    return failed;
 }

@@ -49,9 +49,8 @@ static bool clear_is_sliced(struct client *c, const struct clear *clear) {
 static size_t clear_slice_samples(const struct server *s, const struct clear *clear,
                                   const struct partition *p) {
     enum { MOST = 4096 };
-    size_t each =
-        2 + (clear->what == SELECT_SAMPLES ? p->fields.count + p->tags.count + p->tasks_count
-                                           : clear->n_names);
+    size_t each = 2 + (clear->what == SELECT_SAMPLES ? p->fields.count + p->tags.count + p->n_tasks
+                                                     : clear->n_names);
     size_t n = s->slices.cells / each;
     return n < 1 ? 1 : n < MOST ? n : MOST;
 }

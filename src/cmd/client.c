@@ -227,9 +227,9 @@ static void kill_run(struct client *c) {
     }
     filter.skip = c;
     struct error e;
-    int code = c->argc % 2 ? error_set(&e, ERROR_ERR, "syntax error") : 0;
-    for (size_t i = 2; i < c->argc && !code; i += 2) code = kill_option(c, i, &filter, &e);
-    if (code)
+    int failed = c->argc % 2 ? error_set(&e, ERROR_ERR, "syntax error") : 0;
+    for (size_t i = 2; i < c->argc && !failed; i += 2) failed = kill_option(c, i, &filter, &e);
+    if (failed)
         reply_error(&c->reply, &e);
     else
         reply_integer(&c->reply, (int64_t)kill_matching(c, &filter));

@@ -89,14 +89,14 @@ static int hello_parse(struct client *c, struct hello *out, struct error *e) {
         struct span word = c->argv[i].bytes;
         size_t left = c->argc - i - 1;
         if (span_is(word, "auth") && left >= 2) {
-            int code = check_user(c->argv[i + 1].bytes, e);
-            if (code) return code;
+            int failed = check_user(c->argv[i + 1].bytes, e);
+            if (failed) return failed;
             i += 3;
         } else if (span_is(word, "setname") && left >= 1) {
             out->names = true;
             out->name = c->argv[i + 1].bytes;
-            int code = client_check_name(out->name, "Client names", e);
-            if (code) return code;
+            int failed = client_check_name(out->name, "Client names", e);
+            if (failed) return failed;
             i += 2;
         } else {
             return error_set(e, ERROR_ERR, "Syntax error in HELLO option %s", QUOTE(word));

@@ -105,10 +105,10 @@ static void leases_run(struct client *c) {
         return;
     }
     size_t n = 0;
-    for (size_t i = 0; i < p->tasks_count; i++)
-        if (leases_concerns(p->tasks[i], request.task)) n += p->tasks[i]->leases_count;
+    for (size_t i = 0; i < p->n_tasks; i++)
+        if (leases_concerns(p->tasks[i], request.task)) n += p->tasks[i]->n_leases;
     reply_array(&c->reply, n);
-    for (size_t i = 0; i < p->tasks_count; i++) {
+    for (size_t i = 0; i < p->n_tasks; i++) {
         const struct task *task = p->tasks[i];
         const struct lease *lease =
             leases_concerns(task, request.task) ? lease_after(task, 0) : NULL;

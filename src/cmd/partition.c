@@ -108,7 +108,7 @@ static void status_collect(struct server *s, const struct partition *p,
     tasks->n = 0;
     asks_each(s, p->name, status_add_ask, tasks);
     waiter_each_queue(s, p->name, status_add_queue, tasks);
-    for (size_t i = 0; i < p->tasks_count; i++)
+    for (size_t i = 0; i < p->n_tasks; i++)
         status_add(tasks, &(struct status_task){.name = p->tasks[i]->name, .task = p->tasks[i]});
 }
 

@@ -34,7 +34,7 @@ static const struct args_block *write_block(const struct write_kind *kind, const
 }
 
 static bool write_may_pass(const struct error *e) {
-    return e->passes || e->code == ERROR_OOM;
+    return e->retryable || e->code == ERROR_OOM;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------ */

@@ -29,7 +29,7 @@ void framer_end(struct framer *f, uint64_t number, int64_t now_ms, struct turn_f
     size_t at = 0;
     f->n_parts = 0;
     checksum_reset(f->checksum);
-    for (size_t i = 0; i < ops->refs_count; i++) {
+    for (size_t i = 0; i < ops->n_refs; i++) {
         framer_part(f, ops->bytes.bytes + at, ops->refs[i].at - at);
         framer_part(f, ops->refs[i].bytes.ptr, ops->refs[i].bytes.len);
         at = ops->refs[i].at;

@@ -64,7 +64,7 @@ struct opcodec_ref {
 struct opcodec_out {
     struct pack bytes;
     struct opcodec_ref *refs; /* `at` rises */
-    size_t refs_count, refs_capacity;
+    size_t n_refs, refs_capacity;
     size_t refs_bytes; /* their total */
 };
 

@@ -57,8 +57,8 @@ static void encode_ref(struct opcodec_out *out, const struct column *column, con
     while (!cell->length) cell = column_cell(column, *++seqs);
     struct chunk *chunk = arena_chunk(column->home->arena, cell->chunk);
     chunk_pin(chunk);
-    out->refs = mem_grow(out->refs, &out->refs_capacity, out->refs_count + 1, sizeof(*out->refs));
-    out->refs[out->refs_count++] = (struct opcodec_ref){
+    out->refs = mem_grow(out->refs, &out->refs_capacity, out->n_refs + 1, sizeof(*out->refs));
+    out->refs[out->n_refs++] = (struct opcodec_ref){
         .at = out->bytes.len,
         .bytes = span_of(chunk->memory + cell->offset, total),
         .chunk = chunk,
@@ -323,8 +323,8 @@ size_t opcodec_bound(const struct op *op) {
 /* ---- out ---------------------------------------------------------------------------------- */
 
 void opcodec_out_clear(struct opcodec_out *out) {
-    for (size_t i = 0; i < out->refs_count; i++) chunk_unpin(out->refs[i].chunk);
-    out->refs_count = 0;
+    for (size_t i = 0; i < out->n_refs; i++) chunk_unpin(out->refs[i].chunk);
+    out->n_refs = 0;
     out->refs_bytes = 0;
     pack_clear(&out->bytes);
 }

@@ -23,11 +23,11 @@ static int apply_maxclients(void *context, struct error *e) {
     struct server *s = context;
     if (!s->base) return 0;
     int64_t wanted = s->clients->maxclients;
-    int code = clients_raise_descriptors(s, e);
-    if (!code && s->clients->maxclients < wanted)
-        code = error_set(e, ERROR_ERR, "the system allows %lld clients at most (ulimit -n)",
-                         (long long)s->clients->maxclients);
-    return code;
+    int failed = clients_raise_descriptors(s, e);
+    if (!failed && s->clients->maxclients < wanted)
+        failed = error_set(e, ERROR_ERR, "the system allows %lld clients at most (ulimit -n)",
+                           (long long)s->clients->maxclients);
+    return failed;
 }
 
 static const char *const class_names[CLIENT_CLASSES] = {
@@ -51,8 +51,8 @@ static int parse_output_limits(const struct config_words *words,
                                struct client_output_limit *limits) {
     if (!words->n || words->n % 4) return ERROR_ERR;
     for (size_t i = 0; i < words->n; i += 4) {
-        int code = parse_output_limit(words->words + i, limits);
-        if (code) return code;
+        int failed = parse_output_limit(words->words + i, limits);
+        if (failed) return failed;
     }
     return 0;
 }
@@ -75,13 +75,13 @@ static int apply_output_limit(void *context, struct error *e) {
     struct client_output_limit limits[CLIENT_CLASSES];
     memcpy(limits, clients->output_limits, sizeof(limits));
     struct config_words words;
-    int code = config_split(span_of_string(clients->output_limit_words), CONFIG_WORD, &words, e);
-    if (!code && parse_output_limits(&words, limits))
-        code = error_set(e, ERROR_ERR,
-                         "argument must be 'CLASS HARD SOFT SECONDS', CLASS being normal or "
-                         "pubsub, such as 'normal 4gb 1gb 60'");
+    int failed = config_split(span_of_string(clients->output_limit_words), CONFIG_WORD, &words, e);
+    if (!failed && parse_output_limits(&words, limits))
+        failed = error_set(e, ERROR_ERR,
+                           "argument must be 'CLASS HARD SOFT SECONDS', CLASS being normal or "
+                           "pubsub, such as 'normal 4gb 1gb 60'");
     config_words_free(&words);
-    if (code) return code;
+    if (failed) return failed;
     memcpy(clients->output_limits, limits, sizeof(limits));
     print_output_limits(clients);
     return 0;

@@ -275,13 +275,13 @@ static int command_choose(struct client *c, struct entry **entry, struct error *
     if (c->parser.refused) return refuse_memory(c, e); /* whatever it was, a part is missing */
     *entry = entry_find(c->argv[0].bytes);
     if (!*entry) return unknown_command(c, e);
-    int code = entry_descend(c, entry, e);
-    if (code || !*entry) return code;
+    int failed = entry_descend(c, entry, e);
+    if (failed || !*entry) return failed;
     c->command = (*entry)->command;
     c->container = (*entry)->container;
-    code = check_gates(c, *entry, e);
-    if (code) (*entry)->rejected++;
-    return code;
+    failed = check_gates(c, *entry, e);
+    if (failed) (*entry)->rejected++;
+    return failed;
 }
 
 /* What is refused inside MULTI spoils the transaction; a refused EXEC ends it. */

@@ -40,11 +40,11 @@ static int option_apply(const struct config_option *o, struct error *e) {
 static int option_restore(const struct config_option *o, struct span text, struct error *e) {
     struct config_words words = {0};
     bool split = o->kind == CONFIG_WORDS;
-    int code = split ? config_split(text, CONFIG_WORD, &words, e) : 0;
-    if (!code) code = config_parse(o, split ? words.words : &text, split ? words.n : 1, e);
-    if (!code) code = option_apply(o, e);
+    int failed = split ? config_split(text, CONFIG_WORD, &words, e) : 0;
+    if (!failed) failed = config_parse(o, split ? words.words : &text, split ? words.n : 1, e);
+    if (!failed) failed = option_apply(o, e);
     config_words_free(&words);
-    return code;
+    return failed;
 }
 
 static void programming_error(const char *option, const char *what) {
@@ -79,16 +79,16 @@ const struct config_option *config_find(const struct config *c, struct span name
 /* Words that came as one, `--bind "127.0.0.1 ::1"`, are split like those of a line. */
 static int set_words(const struct config_option *o, const struct span *words, size_t n,
                      struct error *e) {
-    int code;
+    int failed;
     if (o->kind == CONFIG_WORDS && n == 1) {
         struct config_words parts;
-        code = config_split(words[0], CONFIG_WORD, &parts, e);
-        if (!code) code = config_parse(o, parts.words, parts.n, e);
+        failed = config_split(words[0], CONFIG_WORD, &parts, e);
+        if (!failed) failed = config_parse(o, parts.words, parts.n, e);
         config_words_free(&parts);
     } else {
-        code = config_parse(o, words, n, e);
+        failed = config_parse(o, words, n, e);
     }
-    return code ? code : option_apply(o, e);
+    return failed ? failed : option_apply(o, e);
 }
 
 static int unknown_option(const struct config *c, struct span name, const char *prefix,
@@ -106,8 +106,8 @@ static int load_option(struct config *c, struct span name, const char *prefix,
     const struct config_option *o = config_find(c, name);
     if (!o) return unknown_option(c, name, prefix, e);
     struct error why;
-    int code = set_words(o, words, n, &why);
-    return code ? error_set(e, code, "option '%s': %s", o->name, why.text) : 0;
+    int failed = set_words(o, words, n, &why);
+    return failed ? error_set(e, failed, "option '%s': %s", o->name, why.text) : 0;
 }
 
 static int load_line(struct config *c, struct span line, struct error *e) {
@@ -117,27 +117,27 @@ static int load_line(struct config *c, struct span line, struct error *e) {
     if (memchr(line.ptr, '\0', line.len))
         return error_set(e, ERROR_ERR, "the line holds a NUL byte");
     struct config_words words;
-    int code = config_split(line, CONFIG_COMMENT, &words, e);
-    if (!code && words.n)
-        code = load_option(c, words.words[0], "", words.words + 1, words.n - 1, e);
+    int failed = config_split(line, CONFIG_COMMENT, &words, e);
+    if (!failed && words.n)
+        failed = load_option(c, words.words[0], "", words.words + 1, words.n - 1, e);
     config_words_free(&words);
-    return code;
+    return failed;
 }
 
 int config_load_stream(struct config *c, FILE *stream, const char *name, struct error *e) {
     char *line = NULL;
     size_t size = 0;
-    int code = 0;
+    int failed = 0;
     ssize_t n;
-    for (size_t number = 1; !code && (n = getline(&line, &size, stream)) >= 0; number++) {
+    for (size_t number = 1; !failed && (n = getline(&line, &size, stream)) >= 0; number++) {
         struct error why;
-        code = load_line(c, span_of(line, (size_t)n), &why);
-        if (code) error_set(e, code, "%s:%zu: %s", name, number, why.text);
+        failed = load_line(c, span_of(line, (size_t)n), &why);
+        if (failed) error_set(e, failed, "%s:%zu: %s", name, number, why.text);
     }
-    if (!code && ferror(stream))
-        code = error_set(e, ERROR_ERR, "can't read %s: %s", name, strerror(errno));
+    if (!failed && ferror(stream))
+        failed = error_set(e, ERROR_ERR, "can't read %s: %s", name, strerror(errno));
     free(line);
-    return code;
+    return failed;
 }
 
 int config_load_file(struct config *c, const char *path, struct error *e) {
@@ -146,29 +146,29 @@ int config_load_file(struct config *c, const char *path, struct error *e) {
     if (!stream)
         return error_set(e, ERROR_ERR, "can't open the config file '%s': %s", path,
                          strerror(errno));
-    int code = config_load_stream(c, stream, path, e);
+    int failed = config_load_stream(c, stream, path, e);
     fclose(stream);
-    return code;
+    return failed;
 }
 
 int config_load_words(struct config *c, size_t n, char *const *words, struct error *e) {
     struct span *values = mem_alloc(n * sizeof(*values));
-    int code = 0;
-    for (size_t i = 0; i < n && !code;) {
+    int failed = 0;
+    for (size_t i = 0; i < n && !failed;) {
         const char *name = words[i++];
         size_t count = 0;
         while (i < n && strncmp(words[i], "--", 2) != 0)
             values[count++] = span_of_string(words[i++]);
         if (strncmp(name, "--", 2) != 0)
-            code = error_set(e, ERROR_ERR, "command line: expected --option, got %s",
-                             QUOTE(span_of_string(name)));
-        if (code) break;
+            failed = error_set(e, ERROR_ERR, "command line: expected --option, got %s",
+                               QUOTE(span_of_string(name)));
+        if (failed) break;
         struct error why;
-        code = load_option(c, span_of_string(name + 2), "--", values, count, &why);
-        if (code) error_set(e, code, "command line: %s", why.text);
+        failed = load_option(c, span_of_string(name + 2), "--", values, count, &why);
+        if (failed) error_set(e, failed, "command line: %s", why.text);
     }
     mem_free(values);
-    return code;
+    return failed;
 }
 
 /* ---- while running */
@@ -189,28 +189,28 @@ int config_set(struct config *c, size_t pairs, const struct span *names, const s
                struct span *culprit, struct error *e) {
     for (size_t i = 0; i < pairs; i++) {
         *culprit = names[i];
-        int code = check_settable(c, pairs, names, i, e);
-        if (code) return code;
+        int failed = check_settable(c, pairs, names, i, e);
+        if (failed) return failed;
     }
     char **former = mem_calloc(pairs, sizeof(*former));
-    int code = 0;
+    int failed = 0;
     size_t done = 0;
-    for (; done < pairs && !code; done++) {
+    for (; done < pairs && !failed; done++) {
         const struct config_option *o = config_find(c, names[done]);
         struct text before = {0};
         config_format(o, &before);
         former[done] = text_take(&before);
         *culprit = names[done];
-        code = set_words(o, &values[done], 1, e);
+        failed = set_words(o, &values[done], 1, e);
     }
     while (done--) {
         struct error lost;
         const struct config_option *o = config_find(c, names[done]);
-        if (code && option_restore(o, span_of_string(former[done]), &lost))
+        if (failed && option_restore(o, span_of_string(former[done]), &lost))
             log_warning("option '%s' can't take effect as '%s' again: %s", o->name, former[done],
                         lost.text);
         mem_free(former[done]);
     }
     mem_free(former);
-    return code;
+    return failed;
 }

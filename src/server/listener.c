@@ -67,14 +67,14 @@ static int resolve(const char *word, int64_t port, struct addrinfo **out, struct
 static int apply_bind(void *context, struct error *e) {
     struct listener *l = context;
     struct config_words words;
-    int code = config_split(span_of_string(l->bind), CONFIG_WORD, &words, e);
-    for (size_t i = 0; i < words.n && !code; i++) {
+    int failed = config_split(span_of_string(l->bind), CONFIG_WORD, &words, e);
+    for (size_t i = 0; i < words.n && !failed; i++) {
         struct addrinfo *found;
-        code = resolve(words.words[i].ptr, 0, &found, e);
-        if (!code) freeaddrinfo(found);
+        failed = resolve(words.words[i].ptr, 0, &found, e);
+        if (!failed) freeaddrinfo(found);
     }
     config_words_free(&words);
-    return code;
+    return failed;
 }
 
 struct listener *listener_new(struct server *s) {
@@ -209,31 +209,31 @@ static int listen_tcp_address(struct listener *l, const struct addrinfo *info, c
     }
     if (info->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int code = 0;
+    int failed = 0;
     if (bind(fd, info->ai_addr, info->ai_addrlen)) {
         if (!optional || errno != EADDRNOTAVAIL)
-            code = error_set(e, ERROR_ERR, "can't listen on %s: %s", where, strerror(errno));
+            failed = error_set(e, ERROR_ERR, "can't listen on %s: %s", where, strerror(errno));
         close(fd);
-        return code;
+        return failed;
     }
-    code = start_listening(l, fd, true, where, e);
-    if (code) close(fd);
-    return code;
+    failed = start_listening(l, fd, true, where, e);
+    if (failed) close(fd);
+    return failed;
 }
 
 static int listen_tcp(struct listener *l, const char *word, struct error *e) {
     bool optional = *word == '-';
     char where[96];
     struct addrinfo *found;
-    int code = resolve(word, l->port, &found, e);
-    if (code) return code;
+    int failed = resolve(word, l->port, &found, e);
+    if (failed) return failed;
     if (optional) word++;
     snprintf(where, sizeof(where), strchr(word, ':') ? "[%.64s]:%d" : "%.64s:%d", word,
              (int)l->port);
-    for (struct addrinfo *info = found; info && !code; info = info->ai_next)
-        code = listen_tcp_address(l, info, where, optional, e);
+    for (struct addrinfo *info = found; info && !failed; info = info->ai_next)
+        failed = listen_tcp_address(l, info, where, optional, e);
     freeaddrinfo(found);
-    return code;
+    return failed;
 }
 
 /* A socket that nobody answers on was left by a process that died; another one's stays. */
@@ -260,37 +260,38 @@ static int listen_unix(struct listener *l, struct error *e) {
                          "the path of the unix socket is too long (%zu bytes at most)",
                          sizeof(address.sun_path) - 1);
     strcpy(address.sun_path, l->unixsocket);
-    int code = clear_path(&address, e);
-    if (code) return code;
+    int failed = clear_path(&address, e);
+    if (failed) return failed;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return error_set(e, ERROR_ERR, "can't make a unix socket: %s", strerror(errno));
     if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-        code = error_set(e, ERROR_ERR, "can't listen on '%s': %s", l->unixsocket, strerror(errno));
+        failed =
+            error_set(e, ERROR_ERR, "can't listen on '%s': %s", l->unixsocket, strerror(errno));
     } else {
         l->owns_path = true;
         if (l->unixsocketperm && chmod(l->unixsocket, (mode_t)l->unixsocketperm))
-            code = error_set(e, ERROR_ERR, "can't set the permissions of '%s': %s", l->unixsocket,
-                             strerror(errno));
-        if (!code) code = start_listening(l, fd, false, l->unixsocket, e);
+            failed = error_set(e, ERROR_ERR, "can't set the permissions of '%s': %s", l->unixsocket,
+                               strerror(errno));
+        if (!failed) failed = start_listening(l, fd, false, l->unixsocket, e);
     }
-    if (code) close(fd);
-    return code;
+    if (failed) close(fd);
+    return failed;
 }
 
 int listener_open(struct listener *l, struct error *e) {
     event_assign(&l->pause, l->server->base, -1, 0, on_pause_over, l);
     struct config_words words = {0};
-    int code = 0;
-    if (l->port) code = config_split(span_of_string(l->bind), CONFIG_WORD, &words, e);
-    for (size_t i = 0; i < words.n && !code; i++) code = listen_tcp(l, words.words[i].ptr, e);
+    int failed = 0;
+    if (l->port) failed = config_split(span_of_string(l->bind), CONFIG_WORD, &words, e);
+    for (size_t i = 0; i < words.n && !failed; i++) failed = listen_tcp(l, words.words[i].ptr, e);
     config_words_free(&words);
-    if (!code && *l->unixsocket) code = listen_unix(l, e);
-    if (!code && !l->n)
-        code = error_set(e, ERROR_ERR,
-                         "nothing to listen on: port is 0 or bind is empty, and there "
-                         "is no unixsocket");
-    if (code) listener_close(l);
-    return code;
+    if (!failed && *l->unixsocket) failed = listen_unix(l, e);
+    if (!failed && !l->n)
+        failed = error_set(e, ERROR_ERR,
+                           "nothing to listen on: port is 0 or bind is empty, and there "
+                           "is no unixsocket");
+    if (failed) listener_close(l);
+    return failed;
 }
 
 void listener_close(struct listener *l) {

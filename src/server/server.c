@@ -290,9 +290,9 @@ static int write_pidfile(struct server *s, struct error *e) {
 }
 
 int server_start(struct server *s, struct error *e) {
-    int code = s->daemonize ? daemon_begin(e) : 0;
-    if (!code) code = clients_raise_descriptors(s, e);
-    if (code) return code;
+    int failed = s->daemonize ? daemon_begin(e) : 0;
+    if (!failed) failed = clients_raise_descriptors(s, e);
+    if (failed) return failed;
     s->started_us = s->now_us = clock_monotonic_us();
     s->wall_us = clock_wall_us() - s->now_us;
     s->now_ms = (s->wall_us + s->now_us) / 1000;
@@ -301,13 +301,13 @@ int server_start(struct server *s, struct error *e) {
     s->store = store_new(e);
     if (!s->store) return e->code;
     server_memory_limit(s);
-    code = arena_prefault(store_arena(s->store), (size_t)s->prefault, e);
-    if (!code) code = make_base(s, e);
-    if (code) return code;
+    failed = arena_prefault(store_arena(s->store), (size_t)s->prefault, e);
+    if (!failed) failed = make_base(s, e);
+    if (failed) return failed;
     arm_events(s);
-    code = listener_open(s->listener, e);
-    if (!code) code = persistence_start(s, e);
-    return code ? code : write_pidfile(s, e);
+    failed = listener_open(s->listener, e);
+    if (!failed) failed = persistence_start(s, e);
+    return failed ? failed : write_pidfile(s, e);
 }
 
 void server_ready(struct server *s) {

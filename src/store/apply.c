@@ -96,7 +96,7 @@ static void apply_drop_task(struct leases *leases, struct partition *p, struct t
 /* Whole tasks go, with all that is remembered of them. */
 static size_t apply_reset_all(struct leases *leases, struct partition *p, struct task *only) {
     struct task *const *tasks = only ? &only : p->tasks;
-    size_t n = only ? 1 : p->tasks_count, changed = 0;
+    size_t n = only ? 1 : p->n_tasks, changed = 0;
     for (uint64_t number = p->rows.first; number < blockindex_end(&p->rows); number++)
         changed += consumed_by_any(tasks, n, number);
     if (only) {
@@ -105,7 +105,7 @@ static size_t apply_reset_all(struct leases *leases, struct partition *p, struct
     }
     ended_drop(&p->ended);
     once_drop_task(leases, p, NULL);
-    while (p->tasks_count) apply_drop_task(leases, p, p->tasks[p->tasks_count - 1]);
+    while (p->n_tasks) apply_drop_task(leases, p, p->tasks[p->n_tasks - 1]);
     return changed;
 }
 
@@ -117,13 +117,13 @@ static size_t apply_reset(struct leases *leases, struct partition *p,
     size_t changed = 0;
     uint64_t *sorted = mem_dup(select->seqs, select->n * sizeof(*sorted));
     qsort(sorted, select->n, sizeof(*sorted), seq_compare);
-    for (size_t t = 0; t < p->tasks_count; t++)
+    for (size_t t = 0; t < p->n_tasks; t++)
         if (!only || p->tasks[t] == only) ranks_forget(&p->tasks[t]->ranks, p, sorted, select->n);
     once_forget(leases, p, only, sorted, select->n);
     mem_free(sorted);
     for (size_t i = 0; i < select->n; i++) {
         bool was_consumed = false;
-        for (size_t t = 0; t < p->tasks_count; t++)
+        for (size_t t = 0; t < p->n_tasks; t++)
             if (!only || p->tasks[t] == only)
                 was_consumed |= partition_forget(p, p->tasks[t], select->seqs[i]);
         changed += was_consumed;

@@ -47,7 +47,7 @@ struct arena {
     size_t chunks_capacity;
     uint32_t chunks_end; /* ids given out so far */
     uint32_t *spare_ids;
-    size_t spare_count, spare_capacity;
+    size_t n_spare, spare_capacity;
     struct header_slab *slabs;
     struct chunk *headers; /* unused headers, linked by next */
     size_t units_used, chunks_used;
@@ -138,8 +138,8 @@ static struct chunk *header_new(struct arena *arena) {
 }
 
 static void chunk_number(struct arena *arena, struct chunk *chunk) {
-    if (arena->spare_count) {
-        chunk->id = arena->spare_ids[--arena->spare_count];
+    if (arena->n_spare) {
+        chunk->id = arena->spare_ids[--arena->n_spare];
     } else {
         chunk->id = ++arena->chunks_end;
         arena->chunks = mem_grow(arena->chunks, &arena->chunks_capacity, (size_t)chunk->id + 1,
@@ -150,9 +150,9 @@ static void chunk_number(struct arena *arena, struct chunk *chunk) {
 
 static void chunk_unnumber(struct arena *arena, struct chunk *chunk) {
     arena->chunks[chunk->id] = NULL;
-    arena->spare_ids = mem_grow(arena->spare_ids, &arena->spare_capacity, arena->spare_count + 1,
+    arena->spare_ids = mem_grow(arena->spare_ids, &arena->spare_capacity, arena->n_spare + 1,
                                 sizeof(*arena->spare_ids));
-    arena->spare_ids[arena->spare_count++] = chunk->id;
+    arena->spare_ids[arena->n_spare++] = chunk->id;
 }
 
 struct chunk *arena_chunk(const struct arena *arena, uint32_t id) {
@@ -411,7 +411,7 @@ static void chunk_give_back(struct chunk *chunk) {
     chunk_unnumber(arena, chunk);
     mem_free(chunk->others);
     chunk->others = NULL;
-    chunk->others_count = chunk->others_capacity = 0;
+    chunk->n_others = chunk->others_capacity = 0;
     chunk->column = NULL;
     chunk->live = 0;
     arena->chunks_used--;

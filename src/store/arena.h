@@ -54,7 +54,7 @@ struct chunk {
     uint64_t live;        /* bytes of the cells */
     uint64_t first, last; /* the newest run of seqs that cells have */
     struct chunk_run *others; /* the runs before it; their number is bounded by the chunk's size */
-    uint32_t others_count, others_capacity;
+    uint32_t n_others, others_capacity;
 
     /* The arena's own. */
     struct arena *arena;

@@ -154,7 +154,7 @@ int bounds_check_put(const struct partition *p, const struct op_put *put, struct
     int failed = bounds_check_samples(p, put->n_new, put->keys[0], e);
     if (!failed) failed = bounds_check_ahead(p, n_ahead, put->keys[0], e);
     if (!failed) failed = bounds_check_bytes(p, bytes, e);
-    if (failed && e) e->passes = bounds_may_pass(p, put->n_new, n_ahead, bytes);
+    if (failed && e) e->retryable = bounds_may_pass(p, put->n_new, n_ahead, bytes);
     return failed;
 }
 
@@ -174,7 +174,7 @@ int bounds_check_sample(const struct partition *p, struct span task, uint64_t at
 
 /* By a rank or by ONCE, of any task. */
 static bool retire_is_held(const struct partition *p, uint64_t seq) {
-    for (size_t i = 0; i < p->tasks_count; i++)
+    for (size_t i = 0; i < p->n_tasks; i++)
         if (p->tasks[i]->held && task_is_held(p->tasks[i], seq)) return true;
     return false;
 }

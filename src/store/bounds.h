@@ -26,8 +26,8 @@ int define_plan(const struct store *s, const struct define *define, int64_t now_
 bool bounds_hold_back(const struct partition *p, const struct op_put *put);
 
 /* May this write come: its new samples, and their values beside what is there? `p` NULL: there is
- * no partition yet. Under MAXAHEAD members of a group that has begun pass. ERROR_FULL, which passes
- * unless it could never fit. */
+ * no partition yet. Under MAXAHEAD members of a group that has begun pass. ERROR_FULL, which is
+ * retryable unless it could never fit. */
 int bounds_check_put(const struct partition *p, const struct op_put *put, struct error *e);
 
 /* Can the task ever find so many ready? ERROR_FULL where MAXAHEAD holds its producers before. */

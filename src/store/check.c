@@ -121,7 +121,7 @@ static int check_sample(const struct store *s, const struct partition *p, const 
     const struct task *task = partition_task(p, select->task);
     int failed = names_check_word("task", select->task, e);
     if (failed) return failed;
-    if (!task && p->tasks_count >= PARTITION_TASKS_MAX)
+    if (!task && p->n_tasks >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(select->task));
     if (select->n == 0)
@@ -148,7 +148,7 @@ static int check_done(const struct partition *p, const struct op_select *select,
     if (failed) return failed;
     if (!select->rank.given)
         return error_set(e, ERROR_ERR, "task %s: no rank is done", QUOTE(select->task));
-    if (!partition_task(p, select->task) && p->tasks_count >= PARTITION_TASKS_MAX)
+    if (!partition_task(p, select->task) && p->n_tasks >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(select->task));
     return 0;

@@ -174,7 +174,7 @@ static void cell_drop(struct column *c, const struct cell *cell) {
 /* Make room for another run; false where the chunk is too small for one more. */
 static bool chunk_run_room(struct chunk *chunk) {
     size_t most = chunk_size(chunk) / RUN_PART, capacity = chunk->others_capacity;
-    if (chunk->others_count < capacity) return true;
+    if (chunk->n_others < capacity) return true;
     if (capacity >= most) return false;
     capacity = capacity ? 2 * capacity : 4;
     if (capacity > most) capacity = most;
@@ -190,10 +190,10 @@ static void chunk_add_cell(struct chunk *chunk, struct column *c, uint64_t seq, 
     if (chunk->cells++ == 0) {
         chunk->column = chunk == c->home->small ? NULL : c;
         chunk->first = chunk->last = seq;
-        chunk->others_count = 0;
+        chunk->n_others = 0;
     } else if ((seq + RUN_GAP < chunk->first || seq > chunk->last + RUN_GAP) &&
                chunk_run_room(chunk)) {
-        chunk->others[chunk->others_count++] =
+        chunk->others[chunk->n_others++] =
             (struct chunk_run){(uint32_t)chunk->first, (uint32_t)chunk->last};
         chunk->first = chunk->last = seq;
     } else {
@@ -482,7 +482,7 @@ static void chunk_add_range(struct chunk *chunk, struct column *c, const struct 
     for (size_t i = 0; i < RANGE_BLOCKS; i++)
         if (bits_any(range->bits + i * BLOCK_WORDS, BLOCK_WORDS))
             chunk->last = range->base + i * BLOCK_ROWS + BLOCK_ROWS - 1;
-    chunk->others_count = 0;
+    chunk->n_others = 0;
 }
 
 void column_load(struct column *c, const struct range *range, size_t n,

@@ -59,8 +59,8 @@ static bool compact_run(const struct blockindex *blocks, struct chunk_run run, u
 static bool compact_join(struct chunk *chunk, struct compact_budget *budget) {
     const struct blockindex *blocks = compact_blocks(chunk);
     uint64_t first = chunk->first, last = chunk->last, seqs = last + 1 - first, from, to;
-    compact_spend(&budget->rows, chunk->others_count / RUNS_A_ROW);
-    for (uint32_t i = 0; i < chunk->others_count; i++) {
+    compact_spend(&budget->rows, chunk->n_others / RUNS_A_ROW);
+    for (uint32_t i = 0; i < chunk->n_others; i++) {
         if (!compact_run(blocks, chunk->others[i], &from, &to)) continue;
         seqs += to + 1 - from;
         if (from < first) first = from;
@@ -69,14 +69,14 @@ static bool compact_join(struct chunk *chunk, struct compact_budget *budget) {
     if ((last - first) / JOIN_SPREAD > seqs) return false;
     chunk->first = first;
     chunk->last = last;
-    chunk->others_count = 0;
+    chunk->n_others = 0;
     return true;
 }
 
 /* Go on with the next run; false where there is none. */
 static bool compact_next_run(struct chunk *chunk, struct arena_sweep *sweep) {
-    while (chunk->others_count) {
-        struct chunk_run run = chunk->others[--chunk->others_count];
+    while (chunk->n_others) {
+        struct chunk_run run = chunk->others[--chunk->n_others];
         sweep->column = 0;
         if (compact_run(compact_blocks(chunk), run, &sweep->next, &sweep->last)) return true;
     }

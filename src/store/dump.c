@@ -114,12 +114,12 @@ static void dump_fields(struct dump *d) {
 }
 
 static void dump_tasks(struct dump *d) {
-    pack_varint(&d->head, d->p->tasks_count);
-    for (size_t i = 0; i < d->p->tasks_count; i++) {
+    pack_varint(&d->head, d->p->n_tasks);
+    for (size_t i = 0; i < d->p->n_tasks; i++) {
         const struct task *t = d->p->tasks[i];
         pack_span(&d->head, t->name);
         pack_varint(&d->head, t->consumed);
-        pack_varint(&d->head, t->leases_count);
+        pack_varint(&d->head, t->n_leases);
         pack_varint(&d->head, t->ranks.n);
     }
 }
@@ -132,7 +132,7 @@ static void dump_indexes(struct dump *d, const struct bounds *bounds) {
 /* How much of DONE, ENDED and ONCE follows. */
 static void dump_remembered(struct dump *d) {
     const struct partition *p = d->p;
-    for (size_t i = 0; i < p->tasks_count; i++) pack_varint(&d->head, p->tasks[i]->ranks.n_done);
+    for (size_t i = 0; i < p->n_tasks; i++) pack_varint(&d->head, p->tasks[i]->ranks.n_done);
     pack_varint(&d->head, p->ended->n);
     pack_varint(&d->head, p->onces->n);
 }
@@ -459,7 +459,7 @@ static int dump_range(struct dump *d) {
     if (!failed) failed = dump_groups(d);
     for (size_t i = 0; !failed && i < d->p->tags.count; i++) failed = dump_cells(d, true, i);
     for (size_t i = 0; !failed && i < d->p->fields.count; i++) failed = dump_cells(d, false, i);
-    for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_consumed(d, i);
+    for (size_t i = 0; !failed && i < d->p->n_tasks; i++) failed = dump_consumed(d, i);
     return failed;
 }
 
@@ -470,9 +470,9 @@ static int dump_all(struct dump *d) {
         range_of_alive(&d->alive, d->p, range_base(seq));
         failed = dump_range(d);
     }
-    for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_leases(d, i);
-    for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_done(d, i);
-    for (size_t i = 0; !failed && i < d->p->tasks_count; i++) failed = dump_ranks(d, i);
+    for (size_t i = 0; !failed && i < d->p->n_tasks; i++) failed = dump_leases(d, i);
+    for (size_t i = 0; !failed && i < d->p->n_tasks; i++) failed = dump_done(d, i);
+    for (size_t i = 0; !failed && i < d->p->n_tasks; i++) failed = dump_ranks(d, i);
     if (!failed) failed = dump_ended(d);
     return failed ? failed : dump_onces(d);
 }

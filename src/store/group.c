@@ -61,8 +61,8 @@ uint32_t groups_make(struct groups *gs, struct span id, uint32_t size) {
     g->id = span_of(mem_dup(id.ptr, id.len), id.len);
     g->size = size;
     uint32_t number;
-    if (gs->spare_count) {
-        number = gs->spare[--gs->spare_count];
+    if (gs->n_spare) {
+        number = gs->spare[--gs->n_spare];
     } else {
         number = (uint32_t)gs->end++;
         gs->table = mem_grow(gs->table, &gs->capacity, gs->end, sizeof(*gs->table));
@@ -140,8 +140,8 @@ void groups_leave(struct groups *gs, uint32_t number, uint64_t seq) {
     gs->bytes -= group_bytes(g);
     gs->broken--;
     gs->table[number] = NULL;
-    gs->spare = mem_grow(gs->spare, &gs->spare_capacity, gs->spare_count + 1, sizeof(*gs->spare));
-    gs->spare[gs->spare_count++] = number;
+    gs->spare = mem_grow(gs->spare, &gs->spare_capacity, gs->n_spare + 1, sizeof(*gs->spare));
+    gs->spare[gs->n_spare++] = number;
     group_free(g);
     if (--gs->count == 0) gs->size = 0;
 }

@@ -31,7 +31,7 @@ struct groups {
     struct group **table; /* by number; NULL: free */
     size_t capacity, end;
     uint32_t *spare; /* free numbers */
-    size_t spare_count, spare_capacity;
+    size_t n_spare, spare_capacity;
     uint32_t size; /* of every group, 0 before the first */
     size_t count;
     size_t broken; /* groups that lost a member */

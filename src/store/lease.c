@@ -99,7 +99,7 @@ static void lease_free(struct lease *lease) {
 static void lease_end_slot(struct leases *leases, struct lease_slot *slot) {
     struct lease *lease = slot->lease;
     slot->lease = NULL;
-    lease->task->leases_count--;
+    lease->task->n_leases--;
     heap_remove(leases, lease);
     leases->overhead -= lease_bytes(lease);
     lease_free(lease);
@@ -108,7 +108,7 @@ static void lease_end_slot(struct leases *leases, struct lease_slot *slot) {
 /* Once more slots have ended than not they are taken out: O(1) for each that ends, on average. */
 static void lease_slots_squeeze(struct task *task) {
     size_t kept = 0;
-    if (task->n_lease_slots / 2 < task->leases_count) return;
+    if (task->n_lease_slots / 2 < task->n_leases) return;
     for (size_t at = 0; at < task->n_lease_slots; at++)
         if (task->lease_slots[at].lease) task->lease_slots[kept++] = task->lease_slots[at];
     task->n_lease_slots = kept;
@@ -246,7 +246,7 @@ struct lease *lease_load(struct task *task, const struct lease *what) {
     task->lease_slots = mem_grow(task->lease_slots, &task->lease_slots_capacity,
                                  task->n_lease_slots + 1, sizeof(*task->lease_slots));
     task->lease_slots[task->n_lease_slots++] = (struct lease_slot){lease->id, lease}; /* ids grow */
-    task->leases_count++;
+    task->n_leases++;
     return lease;
 }
 
@@ -272,7 +272,7 @@ void lease_adopt_all(struct leases *leases, struct task *task) {
 
 void lease_discard_all(struct task *task) {
     for (size_t i = 0; i < task->n_lease_slots; i++) lease_free(task->lease_slots[i].lease);
-    task->n_lease_slots = task->leases_count = 0;
+    task->n_lease_slots = task->n_leases = 0;
 }
 
 /* The lease an op is about: it is there, the plan has seen it. */

@@ -34,7 +34,7 @@ struct load *load_new(const struct store *s, uint64_t bytes) {
 }
 
 static void load_discard(struct partition *p) {
-    for (size_t i = 0; i < p->tasks_count; i++) lease_discard_all(p->tasks[i]);
+    for (size_t i = 0; i < p->n_tasks; i++) lease_discard_all(p->tasks[i]);
     partition_free(p);
 }
 
@@ -79,10 +79,10 @@ static int load_check_columns(const struct load *l, const struct column_set *set
 }
 
 static int load_check_tasks(const struct load *l, struct error *e) {
-    for (size_t i = 0; i < l->p->tasks_count; i++) {
+    for (size_t i = 0; i < l->p->n_tasks; i++) {
         const struct task *t = l->p->tasks[i];
         const struct load_task *expected = &l->counts.tasks[i];
-        if (t->consumed != expected->consumed || t->leases_count != expected->leases ||
+        if (t->consumed != expected->consumed || t->n_leases != expected->leases ||
             t->ranks.n != expected->ranks ||
             (l->counts.has_remembered && t->ranks.n_done != expected->done))
             return load_bad(l, e, "something of task %s is missing", QUOTE(t->name));
@@ -131,7 +131,7 @@ static void extend_lease(struct lease *lease, int64_t ms) {
 void load_extend_leases(const struct op *op, int64_t ms) {
     if (ms <= 0) return; /* the clock was set back: they keep the end that they were given */
     for (size_t i = 0; i < op->adopt.n; i++)
-        for (size_t t = 0; t < op->adopt.partitions[i]->tasks_count; t++) {
+        for (size_t t = 0; t < op->adopt.partitions[i]->n_tasks; t++) {
             const struct task *task = op->adopt.partitions[i]->tasks[t];
             for (struct lease *lease = lease_after(task, 0); lease;
                  lease = lease_after(task, lease->id))
@@ -317,7 +317,7 @@ static int load_indexes(struct load *l, struct unpack *u, struct error *e) {
 
 static void load_remembered(struct load *l, struct unpack *u) {
     l->counts.has_remembered = true;
-    for (size_t i = 0; i < l->p->tasks_count; i++) l->counts.tasks[i].done = unpack_varint(u);
+    for (size_t i = 0; i < l->p->n_tasks; i++) l->counts.tasks[i].done = unpack_varint(u);
     l->counts.ended = unpack_varint(u);
     l->counts.onces = unpack_varint(u);
 }
@@ -344,8 +344,8 @@ static int load_partition(struct load *l, struct unpack *u, struct error *e) {
 
 int load_find_task(struct load *l, struct unpack *u, struct task **out, struct error *e) {
     uint64_t task = unpack_varint(u);
-    if (u->bad || task >= l->p->tasks_count)
-        return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->tasks_count);
+    if (u->bad || task >= l->p->n_tasks)
+        return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->n_tasks);
     if (l->p->samples != l->counts.samples)
         return load_bad(l, e, "task %s has leases or batches before all rows are there",
                         QUOTE(l->p->tasks[task]->name));
@@ -413,9 +413,9 @@ static int load_reply(struct load *l, struct unpack *u, struct error *e) {
     struct ended_reply reply = {.lease = unpack_varint(u)};
     reply.request = unpack_varint(u);
     reply.samples = unpack_varint(u);
-    if (u->bad || task >= l->p->tasks_count)
+    if (u->bad || task >= l->p->n_tasks)
         return load_bad(l, e, "a reply is about a lease of task %llu of %u", U(task),
-                        l->p->tasks_count);
+                        l->p->n_tasks);
     reply.task = l->p->tasks[task];
     if (reply.lease < 1 || reply.lease > l->last_lease || reply.samples > PARTITION_SAMPLES_MAX ||
         l->p->ended->n == ENDED_MAX ||
@@ -453,9 +453,9 @@ static int load_once(struct load *l, struct unpack *u, struct error *e) {
     entry.held_until_ms = unpack_signed(u);
     int failed = load_seqs(l, u, &entry.seqs, &entry.n, e);
     if (failed) return failed;
-    if (task >= l->p->tasks_count)
+    if (task >= l->p->n_tasks)
         return load_bad(l, e, "a batch of holder %s is of task %llu of %u", QUOTE(entry.holder),
-                        U(task), l->p->tasks_count);
+                        U(task), l->p->n_tasks);
     entry.task = l->p->tasks[task];
     if (!load_once_is_right(l, &entry))
         return load_bad(l, e, "call %llu of holder %s comes twice or makes no sense",

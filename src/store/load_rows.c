@@ -345,8 +345,8 @@ int load_column(struct load *l, struct unpack *u, struct error *e) {
 
 int load_consumed(struct load *l, struct unpack *u, struct error *e) {
     uint64_t task = unpack_varint(u);
-    if (u->bad || task >= l->p->tasks_count)
-        return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->tasks_count);
+    if (u->bad || task >= l->p->n_tasks)
+        return load_bad(l, e, "a section is about task %llu of %u", U(task), l->p->n_tasks);
     struct task *t = l->p->tasks[task];
     int failed = load_alive_set(l, u, e);
     if (!failed) failed = load_head_ends(l, u, e);

@@ -249,16 +249,16 @@ uint32_t partition_group(const struct partition *p, uint64_t seq) {
 /* ---- tasks -------------------------------------------------------------------------------- */
 
 struct task *partition_task(const struct partition *p, struct span name) {
-    for (size_t i = 0; i < p->tasks_count; i++)
+    for (size_t i = 0; i < p->n_tasks; i++)
         if (span_equal(p->tasks[i]->name, name)) return p->tasks[i];
     return NULL;
 }
 
 struct task *partition_add_task(struct partition *p, struct span name) {
     size_t capacity = p->tasks_capacity;
-    p->tasks = mem_grow(p->tasks, &capacity, p->tasks_count + 1, sizeof(*p->tasks));
+    p->tasks = mem_grow(p->tasks, &capacity, p->n_tasks + 1, sizeof(*p->tasks));
     p->tasks_capacity = (uint32_t)capacity;
-    return p->tasks[p->tasks_count++] = task_new(name);
+    return p->tasks[p->n_tasks++] = task_new(name);
 }
 
 /* What indexes have taken or freed since mem_used() was `before` is not of tasks: the caller counts
@@ -270,7 +270,7 @@ static void partition_except(struct partition *p, size_t before) {
 void partition_drop_task(struct partition *p, struct task *task) {
     size_t at = 0;
     while (p->tasks[at] != task) at++;
-    memmove(p->tasks + at, p->tasks + at + 1, (--p->tasks_count - at) * sizeof(*p->tasks));
+    memmove(p->tasks + at, p->tasks + at + 1, (--p->n_tasks - at) * sizeof(*p->tasks));
     if (p->ended->n) ended_drop_task(ended_own(&p->ended), task);
     task_free(task);
     partition_count_stranded(p);
@@ -439,7 +439,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     if (group != GROUP_NONE) partition_leave(p, seq, group);
     for (size_t i = 0; i < p->fields.count; i++) column_clear(p->fields.columns[i], seq);
     for (size_t i = 0; i < p->tags.count; i++) column_clear(p->tags.columns[i], seq);
-    for (size_t i = 0; i < p->tasks_count; i++) task_clear(p->tasks[i], seq);
+    for (size_t i = 0; i < p->n_tasks; i++) task_clear(p->tasks[i], seq);
     column_clear(&p->keys, seq);
 
     struct row_block *block = partition_rows(p, seq);
@@ -448,7 +448,7 @@ void partition_clear(struct partition *p, uint64_t seq) {
     if (--block->count > 0) return;
     uint64_t number = block_number(seq);
     size_t before = mem_used();
-    for (size_t i = 0; i < p->tasks_count; i++) task_drop_block(p->tasks[i], number);
+    for (size_t i = 0; i < p->n_tasks; i++) task_drop_block(p->tasks[i], number);
     p->task_bytes -= (int64_t)(before - mem_used());
     blockindex_set(&p->rows, number, NULL);
     row_block_free(p, block);
@@ -476,7 +476,7 @@ bool partition_shrink(struct partition *p, size_t *steps) {
         (p->groups->end && !groups_shrink(groups_own(&p->groups), steps)) ||
         !onces_shrink(p->onces, steps))
         return false;
-    for (size_t i = 0; i < p->tasks_count; i++)
+    for (size_t i = 0; i < p->n_tasks; i++)
         if (!task_shrink(p->tasks[i], steps)) return false;
     for (; p->rows.count && *steps; --*steps) {
         uint64_t number = blockindex_end(&p->rows) - 1;
@@ -496,7 +496,7 @@ void partition_free(struct partition *p) {
     column_set_free(&p->fields);
     column_set_free(&p->tags);
     groups_drop(&p->groups);
-    for (size_t i = 0; i < p->tasks_count; i++) task_free(p->tasks[i]);
+    for (size_t i = 0; i < p->n_tasks; i++) task_free(p->tasks[i]);
     mem_free(p->tasks);
     ended_drop(&p->ended);
     onces_free(p->onces);
@@ -541,7 +541,7 @@ uint64_t partition_overhead(const struct partition *p) {
     bytes += partition_live(p) - partition_bytes(p) + matches_overhead(p->matches);
     bytes += tagindexes_overhead(p);
     bytes += ended_bytes(p->ended) + p->onces->bytes + p->onces->index.bytes;
-    for (size_t i = 0; i < p->tasks_count; i++) {
+    for (size_t i = 0; i < p->n_tasks; i++) {
         const struct task *task = p->tasks[i];
         bytes += task->overhead + task->ranks.bytes + task->ranks.index.bytes +
                  task->ranks.done_index.bytes;

@@ -84,7 +84,7 @@ struct partition {
     struct column_set fields, tags;
     const struct groups *groups; /* never NULL; changed through groups_own */
     struct task **tasks;
-    uint32_t tasks_count, tasks_capacity;
+    uint32_t n_tasks, tasks_capacity;
     const struct ended *ended; /* replies to TQ.ACK and TQ.NACK; never NULL; see ended_own */
     struct onces *onces; /* batches of ONCE; never NULL */
 

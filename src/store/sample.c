@@ -20,7 +20,7 @@ static int sample_check(const struct sample_call *call, const struct partition *
     if (call->count > PARTITION_SAMPLES_MAX)
         return error_set(e, ERROR_ERR, "COUNT %llu is more than a partition can hold",
                          (unsigned long long)call->count);
-    if (p && !task && !call->keep && p->tasks_count >= PARTITION_TASKS_MAX)
+    if (p && !task && !call->keep && p->n_tasks >= PARTITION_TASKS_MAX)
         return error_set(e, ERROR_FULL, "partition %s has %d tasks already, no room for %s",
                          QUOTE(p->name), PARTITION_TASKS_MAX, QUOTE(call->task));
     if (call->sampler->needs_rank && !call->ranked)

@@ -20,7 +20,7 @@ struct store {
     struct partition **slots; /* NULL: free */
     size_t slots_end, slots_capacity;
     uint32_t *spare;
-    size_t spare_count, spare_capacity;
+    size_t n_spare, spare_capacity;
     struct keyindex index; /* name → slot */
     struct leases leases;
     struct partition *dropped; /* to be freed by store_reclaim, linked by `dropped` */
@@ -78,8 +78,8 @@ struct partition *store_find(const struct store *s, struct span name) {
 }
 
 static struct partition *store_put_in(struct store *s, struct partition *p) {
-    if (s->spare_count) {
-        p->slot = s->spare[--s->spare_count];
+    if (s->n_spare) {
+        p->slot = s->spare[--s->n_spare];
     } else {
         p->slot = (uint32_t)s->slots_end++;
         s->slots = mem_grow(s->slots, &s->slots_capacity, s->slots_end, sizeof(*s->slots));
@@ -147,9 +147,9 @@ static size_t store_drop(struct store *s, struct partition *p) {
     store_end_building(s, p);
     keyindex_remove(&s->index, hash_bytes(p->name), p->slot);
     s->slots[p->slot] = NULL;
-    s->spare = mem_grow(s->spare, &s->spare_capacity, s->spare_count + 1, sizeof(*s->spare));
-    s->spare[s->spare_count++] = p->slot;
-    for (size_t i = 0; i < p->tasks_count; i++) lease_drop_all(&s->leases, p->tasks[i]);
+    s->spare = mem_grow(s->spare, &s->spare_capacity, s->n_spare + 1, sizeof(*s->spare));
+    s->spare[s->n_spare++] = p->slot;
+    for (size_t i = 0; i < p->n_tasks; i++) lease_drop_all(&s->leases, p->tasks[i]);
     once_leave(&s->leases, p);
     s->task_bytes -= p->task_bytes;
     partition_release(p);
@@ -181,7 +181,7 @@ static size_t store_adopt(struct store *s, const struct op_adopt *adopt, int64_t
         store_put_in(s, p);
         store_note_indexes(s, p);
         p->task_bytes = 0; /* counted from here on, whatever loading it left */
-        for (size_t t = 0; t < p->tasks_count; t++) lease_adopt_all(&s->leases, p->tasks[t]);
+        for (size_t t = 0; t < p->n_tasks; t++) lease_adopt_all(&s->leases, p->tasks[t]);
     }
     once_adopt(&s->leases, adopt, now_ms);
     if (adopt->last_lease > s->leases.last_id) s->leases.last_id = adopt->last_lease;

@@ -32,7 +32,7 @@ struct task {
     uint64_t hint;                  /* no sample of an earlier block is left for it */
     struct lease_slot *lease_slots; /* by id, ascending; see lease.h */
     size_t n_lease_slots, lease_slots_capacity;
-    size_t leases_count; /* those that have not ended */
+    size_t n_leases;     /* those that have not ended */
     struct ranks ranks;  /* what was decided for RANK and BATCH */
     size_t overhead;
 };

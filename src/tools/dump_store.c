@@ -6,7 +6,7 @@
 
 static void dump_tasks(struct json *j, const struct partition *p) {
     json_begin(j, "tasks", '{');
-    for (size_t i = 0; i < p->tasks_count; i++) {
+    for (size_t i = 0; i < p->n_tasks; i++) {
         const struct task *t = p->tasks[i];
         json_name(j, t->name);
         json_begin(j, NULL, '{');
@@ -67,7 +67,7 @@ static void dump_cells(struct json *j, const char *what, const struct column_set
 static void dump_tasks_with(struct json *j, const char *what, const struct partition *p,
                             uint64_t seq, bool (*concerns)(const struct task *t, uint64_t seq)) {
     json_begin(j, what, '[');
-    for (size_t i = 0; i < p->tasks_count; i++)
+    for (size_t i = 0; i < p->n_tasks; i++)
         if (concerns(p->tasks[i], seq)) json_text(j, NULL, p->tasks[i]->name);
     json_end(j, ']');
 }

@@ -69,14 +69,14 @@ static void look(const struct store *s) {
     kit_dump_free(kit_dump(s));
     uint64_t cursor = 0, leases = 0;
     for (struct partition *p; (p = store_next(s, &cursor));)
-        for (size_t t = 0; t < p->tasks_count; t++) {
+        for (size_t t = 0; t < p->n_tasks; t++) {
             const struct task *task = p->tasks[t];
             uint64_t held = 0;
             for (const struct lease *l = lease_after(task, 0); l; l = lease_after(task, l->id))
                 held += lease_samples(l);
             EXPECT(held == task->leased, "a sample is in one lease at most");
             EXPECT(task->consumed + task->leased <= p->samples, "no sample counts twice");
-            leases += task->leases_count;
+            leases += task->n_leases;
         }
     EXPECT(leases == store_leases(s)->count, "leases are those of tasks");
 }

@@ -52,7 +52,7 @@ static void use(struct kit *k, const struct partition *p) {
     struct op op;
     struct sampled sampled;
     struct span name = p->name, task = SPAN_LITERAL("task"), field = {0};
-    if (p->tasks_count) task = p->tasks[0]->name;
+    if (p->n_tasks) task = p->tasks[0]->name;
     if (p->fields.count) field = column_name(p->fields.columns[0]);
     struct sample_call call = {.partition = name,
                                .task = task,

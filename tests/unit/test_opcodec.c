@@ -637,7 +637,7 @@ static void test_large_values_are_referenced(void **state) {
     held_store = k->store;
     store_on_change(k->store, hold, NULL);
     assert_int_equal(kit_put(k, &put), 0);
-    assert_int_equal(held.refs_count, 1);
+    assert_int_equal(held.n_refs, 1);
     assert_ptr_equal(held.refs[0].bytes.ptr, chunk->memory); /* adopted: it never moved */
     assert_int_equal(held.refs[0].bytes.len, LEN);
     assert_ptr_equal(held.refs[0].chunk, chunk);
@@ -650,7 +650,7 @@ static void test_large_values_are_referenced(void **state) {
     put.key = S("b");
     assert_int_equal(kit_put(k, &put), 0);
     mem_free(own);
-    assert_int_equal(held.refs_count, 2);
+    assert_int_equal(held.n_refs, 2);
     assert_ptr_equal(held.refs[1].bytes.ptr, kit_value(k, "p", "b", "f").ptr);
     assert_int_equal(held.refs_bytes, 2 * LEN);
     assert_true(held.bytes.len < 100);
@@ -698,7 +698,7 @@ static void test_a_batch_is_one_reference(void **state) {
     store_on_change(k->store, hold, NULL);
     store_apply(k->store, &op);
     store_on_change(k->store, NULL, NULL);
-    assert_int_equal(held.refs_count, 1);
+    assert_int_equal(held.n_refs, 1);
     struct span ref = held.refs[0].bytes;
     assert_int_equal(ref.len, 666 * 9);
     assert_memory_equal(ref.ptr, bytes, ref.len);

@@ -78,9 +78,9 @@ static struct config *open_config(struct settings *set) {
 static int load_text(struct config *c, const char *text, size_t len, struct error *e) {
     FILE *stream = len ? fmemopen((void *)text, len, "r") : fopen("/dev/null", "r");
     assert_non_null(stream);
-    int code = config_load_stream(c, stream, "my.conf", e);
+    int failed = config_load_stream(c, stream, "my.conf", e);
     fclose(stream);
-    return code;
+    return failed;
 }
 
 #define LOAD(c, literal, e) load_text((c), (literal), sizeof(literal) - 1, (e))
@@ -160,13 +160,13 @@ static void test_file_refusals(void **state) {
         struct config *c = open_config(&set);
         char text[200];
         int n = snprintf(text, sizeof(text), "# one\n\n%s\nnumber 9\n", wrong[i].line);
-        int code = load_text(c, text, (size_t)n, &e);
+        int failed = load_text(c, text, (size_t)n, &e);
         if (!*wrong[i].said) {
-            assert_int_equal(code, 0);
+            assert_int_equal(failed, 0);
             config_free(c);
             continue;
         }
-        assert_int_not_equal(code, 0);
+        assert_int_not_equal(failed, 0);
         if (!strstr(e.text, "my.conf:3: ") || !strstr(e.text, wrong[i].said))
             fail_msg("'%s' is refused with: %s", wrong[i].line, e.text);
         assert_int_equal(set.number, 5);

@@ -19,9 +19,9 @@ static void refuse(struct kit *k, const struct op *op, const char *words) {
     scratch_reset(&k->scratch);
     k->error = (struct error){0};
     struct span before = kit_dump(k->store);
-    int code = op_check(k->store, op, &k->scratch, &k->error);
+    int failed = op_check(k->store, op, &k->scratch, &k->error);
     struct span after = kit_dump(k->store);
-    if (!code || (enum error_code)code != k->error.code) fail_msg("passed, but: %s", words);
+    if (!failed || (enum error_code)failed != k->error.code) fail_msg("passed, but: %s", words);
     if (!strstr(k->error.text, words)) fail_msg("'%s', not '%s'", k->error.text, words);
     assert_true(span_equal(before, after));
     kit_dump_free(before);

@@ -248,15 +248,15 @@ static void test_squeezing_a_chunk_in_vain_ends(void **state) {
     struct chunk *chunk = arena_chunk(arena, column_cell(c, kit_seq(k, "p", key_of(1)))->chunk);
     assert_true(chunk->cells > 0);
     uint64_t first = chunk->first;
-    uint32_t others = chunk->others_count;
+    uint32_t others = chunk->n_others;
     chunk->first = chunk->last + 1;
-    chunk->others_count = 0;
+    chunk->n_others = 0;
     struct compact_budget budget = {10000, PLENTY};
     size_t steps = 0;
     while (compact_squeeze(arena, PLENTY, &budget)) assert_true(++steps <= 10000);
     assert_true(chunk->cells > 0);
     chunk->first = first;
-    chunk->others_count = others;
+    chunk->n_others = others;
     while (squeeze(k, PLENTY)) continue;
     for (uint64_t i = 1; i < 2000; i += 2) assert_filled(k, i, 1000);
 }

@@ -457,7 +457,7 @@ static void step_lease(struct twins *t) {
         struct op op;
         const struct partition *p = kit_partition(t->k, names[i]);
         snprintf(id, sizeof(id), "%llu", (unsigned long long)t->leases[which][i]);
-        for (size_t task = 0; task < p->tasks_count; task++) {
+        for (size_t task = 0; task < p->n_tasks; task++) {
             struct lease_request request = {.partition = span_of_string(names[i]),
                                             .task = p->tasks[task]->name,
                                             .id = span_of_string(id),

@@ -115,7 +115,7 @@ static void test_a_lease_ends_without_moving_others(void **state) {
             for (size_t i = 0; kept < left; i++)
                 if (lease_find(task(k), ids[i])) ids[kept++] = ids[i];
         }
-        assert_int_equal(task(k)->leases_count, left);
+        assert_int_equal(task(k)->n_leases, left);
         if (task(k)->n_lease_slots != slots) moved += task(k)->n_lease_slots;
     }
     assert_true(moved <= N);
@@ -298,8 +298,8 @@ static void test_leases_come_and_go(void **state) {
         case 4: k->now_ms += (int64_t)source_below(&source, 20), expire(k); break;
         case 5:
         case 6:
-            if (made && task(k) && task(k)->leases_count) {
-                uint64_t at = source_below(&source, task(k)->leases_count);
+            if (made && task(k) && task(k)->n_leases) {
+                uint64_t at = source_below(&source, task(k)->n_leases);
                 const struct lease *any = lease_after(task(k), 0);
                 while (at--) any = lease_after(task(k), any->id);
                 assert_int_equal(ack(k, any->id, &n), 0);
@@ -435,13 +435,13 @@ static void test_what_never_fits_does_not_wait(void **state) {
                                                 .bounds = bounds}),
                      0);
     assert_int_equal(kit_field(k, "p", "new", "f", SPAN_LITERAL("fits")), ERROR_FULL);
-    assert_true(k->error.passes);
+    assert_true(k->error.retryable);
     assert_int_equal(kit_field(k, "p", "new", "f", SPAN_LITERAL("longer than ten")), ERROR_FULL);
-    assert_false(k->error.passes);
+    assert_false(k->error.retryable);
     assert_int_equal(kit_field(k, "p", "k0", "f", SPAN_LITERAL("longer than ten")), 0);
     assert_int_equal(kit_seal(k, "p"), 0);
     assert_int_equal(kit_field(k, "p", "new", "f", SPAN_LITERAL("fits")), ERROR_FULL);
-    assert_false(k->error.passes);
+    assert_false(k->error.retryable);
 }
 
 /* What was decided before the bound came is there again. */

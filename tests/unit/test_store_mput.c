@@ -46,12 +46,14 @@ static void put_column(struct kit *k, size_t n, const char *name, const char *ty
     if (do_mput(k, &mput)) fail_msg("%s", k->error.text);
 }
 
-static void assert_refused(struct kit *k, const struct mput *mput, int code, const char *culprit) {
+static void assert_refused(struct kit *k, const struct mput *mput, int failed,
+                           const char *culprit) {
     struct span had = kit_dump(k->store), has;
     struct store_stats before, after;
     store_stats(k->store, &before);
     int got = do_mput(k, mput);
-    if (got != code) fail_msg("got %d (%s), expected %d for %s", got, k->error.text, code, culprit);
+    if (got != failed)
+        fail_msg("got %d (%s), expected %d for %s", got, k->error.text, failed, culprit);
     if (!strstr(k->error.text, culprit)) fail_msg("'%s' does not say %s", k->error.text, culprit);
     store_stats(k->store, &after);
     assert_memory_equal(&before, &after, sizeof(before));

@@ -10,14 +10,15 @@
 #include "store/names.h"
 
 /* Do it and see that it fails with this code and a text that holds `culprit`, and that nothing has changed. */
-static void assert_refused(struct kit *k, const struct put *put, int code, const char *culprit) {
+static void assert_refused(struct kit *k, const struct put *put, int failed, const char *culprit) {
     struct store_stats before, after;
     struct span had = kit_dump(k->store), has;
     store_stats(k->store, &before);
     k->error = (struct error){0};
     int got = kit_put(k, put);
-    if (got != code) fail_msg("got %d (%s), expected %d for %s", got, k->error.text, code, culprit);
-    assert_int_equal(k->error.code, code);
+    if (got != failed)
+        fail_msg("got %d (%s), expected %d for %s", got, k->error.text, failed, culprit);
+    assert_int_equal(k->error.code, failed);
     if (!strstr(k->error.text, culprit)) fail_msg("'%s' does not say %s", k->error.text, culprit);
     store_stats(k->store, &after);
     assert_memory_equal(&before, &after, sizeof(before));

@@ -112,7 +112,7 @@ static void test_keep(void **state) {
     put_keys(k, "abc");
     assert_string_equal(outcome_of(k, &call), "ab");
     assert_string_equal(outcome_of(k, &call), "ab");
-    assert_int_equal(kit_partition(k, "p")->tasks_count, 0);
+    assert_int_equal(kit_partition(k, "p")->n_tasks, 0);
     call.keep = false;
     assert_string_equal(outcome_of(k, &call), "ab");
     call.keep = true;

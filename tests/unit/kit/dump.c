@@ -48,7 +48,7 @@ static void dump_sample(FILE *out, const struct partition *p, uint64_t seq) {
     }
     dump_cells(out, "f", &p->fields, seq);
     dump_cells(out, "t", &p->tags, seq);
-    for (size_t i = 0; i < p->tasks_count; i++) {
+    for (size_t i = 0; i < p->n_tasks; i++) {
         if (task_has_consumed(p->tasks[i], seq)) fprintf(out, " had%zu", i);
         if (task_is_leased(p->tasks[i], seq)) fprintf(out, " leased%zu", i);
         if (task_is_held(p->tasks[i], seq)) fprintf(out, " held%zu", i);
@@ -149,7 +149,7 @@ static void dump_partition(FILE *out, const struct partition *p) {
     dump_bounds(out, p->bounds);
     dump_columns(out, " field ", &p->fields);
     dump_columns(out, " tag ", &p->tags);
-    for (size_t i = 0; i < p->tasks_count; i++) dump_task(out, p, p->tasks[i]);
+    for (size_t i = 0; i < p->n_tasks; i++) dump_task(out, p, p->tasks[i]);
     dump_ended(out, p->ended);
     dump_onces(out, p);
     for (uint64_t seq = 0; (seq = partition_next(p, seq)) != SEQ_NONE; seq++)

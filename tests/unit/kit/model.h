@@ -142,7 +142,8 @@ struct model_partition {
 struct model {
     struct model_partition partitions[MODEL_PARTITIONS];
     uint64_t last_lease;
-    bool passes; /* the write that was refused with FULL may succeed when others have made room */
+    /* the write that was refused with FULL may succeed when others have made room */
+    bool retryable;
 };
 
 void model_free(struct model *m);

@@ -32,7 +32,7 @@ static uint64_t ahead_of(const struct model_partition *p, struct span task) {
  * made that MAXAHEAD counts. */
 unsigned model_check_room(struct model *m, const struct model_partition *p, uint64_t made,
                           uint64_t added, uint64_t comes, uint64_t goes) {
-    m->passes = false;
+    m->retryable = false;
     if (!p || !made) return 0;
     const struct model_bounds *b = &p->bounds;
     bool ended = p->sealed || (p->has_expected && p->written + made > p->expected);
@@ -42,7 +42,7 @@ unsigned model_check_room(struct model *m, const struct model_partition *p, uint
     bool never = ended || (samples && made > b->samples) || (ahead && added > b->ahead) ||
                  (bytes && comes > b->bytes);
     bool full = ended || samples || ahead || bytes;
-    m->passes = full && !never;
+    m->retryable = full && !never;
     return full ? MODEL_ERROR(ERROR_FULL) : 0;
 }
 

@@ -127,7 +127,7 @@ struct tally {
 
 static bool knows_seq(const struct chunk *chunk, uint64_t seq) {
     if (seq >= chunk->first && seq <= chunk->last) return true;
-    for (size_t i = 0; i < chunk->others_count; i++)
+    for (size_t i = 0; i < chunk->n_others; i++)
         if ((uint32_t)seq >= chunk->others[i].first && (uint32_t)seq <= chunk->others[i].last)
             return true;
     return false;

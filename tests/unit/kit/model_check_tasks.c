@@ -80,11 +80,11 @@ static void check_ranks(const struct model_partition *expected, size_t task, con
 /* A task that forgot everything may be there or not. */
 void model_check_tasks(const struct partition *p, const struct model_partition *expected) {
     size_t leases = 0;
-    for (size_t i = 0; i < p->tasks_count; i++) {
+    for (size_t i = 0; i < p->n_tasks; i++) {
         size_t task = model_task(expected, p->tasks[i]->name);
         EXPECT(task < expected->n_tasks, "task %zu", i);
         check_ranks(expected, task, p->tasks[i]);
-        leases += p->tasks[i]->leases_count;
+        leases += p->tasks[i]->n_leases;
     }
     model_check_onces(p, expected);
     EXPECT(leases == expected->n_leases, "%zu leases, expected %zu", leases, expected->n_leases);

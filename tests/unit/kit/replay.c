@@ -6,7 +6,7 @@
 
 void replay_flatten(const struct opcodec_out *out, struct pack *bytes) {
     size_t at = 0;
-    for (size_t i = 0; i < out->refs_count; i++) {
+    for (size_t i = 0; i < out->n_refs; i++) {
         const struct opcodec_ref *ref = &out->refs[i];
         EXPECT(ref->at >= at && ref->at <= out->bytes.len, "holes come in order");
         EXPECT(ref->chunk->pins > 0 && ref->bytes.ptr >= ref->chunk->memory &&

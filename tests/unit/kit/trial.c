@@ -26,16 +26,16 @@ static void check_replica(struct trial *t) {
 /* ---- outcomes ----------------------------------------------------------------------------- */
 
 /* One of the errors that are due, or none and none. True when it went through. */
-bool trial_agree(struct trial *t, const char *what, unsigned due, int code) {
-    if (code == 0 && due == 0) return true;
-    EXPECT(due & MODEL_ERROR(code), "step %u: %s said '%s', due are %#x", t->steps, what,
-           code ? t->kit.error.text : "OK", due);
-    EXPECT(t->kit.error.code == (enum error_code)code && t->kit.error.text[0], "%s", what);
+bool trial_agree(struct trial *t, const char *what, unsigned due, int failed) {
+    if (failed == 0 && due == 0) return true;
+    EXPECT(due & MODEL_ERROR(failed), "step %u: %s said '%s', due are %#x", t->steps, what,
+           failed ? t->kit.error.text : "OK", due);
+    EXPECT(t->kit.error.code == (enum error_code)failed && t->kit.error.text[0], "%s", what);
     bool full = due == MODEL_ERROR(ERROR_FULL);
-    EXPECT(full ? t->kit.error.passes == t->model.passes
-                : code == ERROR_FULL || !t->kit.error.passes,
+    EXPECT(full ? t->kit.error.retryable == t->model.retryable
+                : failed == ERROR_FULL || !t->kit.error.retryable,
            "step %u: %s said '%s', which %s", t->steps, what, t->kit.error.text,
-           t->model.passes ? "passes" : "does not pass");
+           t->model.retryable ? "passes" : "does not pass");
     t->kit.error = (struct error){0};
     return false;
 }
@@ -67,9 +67,9 @@ static void step_mput(struct trial *t) {
     size_t made;
     trial_draw_mput(t, &mput);
     unsigned due = model_mput(&t->model, &mput, &t->scratch, &made);
-    int code = mput_plan(t->kit.store, &mput, WRITE_VALUES_FIRST, t->kit.now_ms, &t->scratch, &op,
-                         &(bool){false}, &t->kit.error);
-    if (trial_agree(t, "mput", due, code))
+    int failed = mput_plan(t->kit.store, &mput, WRITE_VALUES_FIRST, t->kit.now_ms, &t->scratch, &op,
+                           &(bool){false}, &t->kit.error);
+    if (trial_agree(t, "mput", due, failed))
         trial_expect(t, "mput", store_apply(t->kit.store, &op), made);
     for (size_t i = 0; i < mput.n_columns; i++) unpin_direct(mput.columns[i].chunk);
 }
@@ -82,8 +82,9 @@ static void step_reset(struct trial *t) {
     unsigned due = model_reset(&t->model, &reset, &changed);
     struct op op;
     scratch_reset(&t->kit.scratch);
-    int code = reset_plan(t->kit.store, &reset, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
-    if (!trial_agree(t, "reset", due, code)) return;
+    int failed =
+        reset_plan(t->kit.store, &reset, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
+    if (!trial_agree(t, "reset", due, failed)) return;
     trial_expect(t, "reset", store_apply(t->kit.store, &op), changed);
     trial_retire(t, op.partition, op.select.all ? NULL : op.select.seqs, op.select.n);
 }
@@ -247,7 +248,7 @@ void trial_step(struct trial *t) {
         step_reset,        step_clear,        step_clear,        step_bounds,
         step_look,         step_pin,          step_reload};
     scratch_reset(&t->scratch);
-    t->model.passes = false;
+    t->model.retryable = false;
     /* Without a decision of the source, so that its bytes mean what they did. */
     if (t->steps % 4 == 0) store_build_indexes(t->kit.store, 5);
     steps[source_below(&t->source, sizeof(steps) / sizeof(steps[0]))](t);

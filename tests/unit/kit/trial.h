@@ -64,7 +64,7 @@ void trial_retire(struct trial *t, struct span partition, const uint64_t *seqs, 
 /* ---- for the files of the trial ---- */
 
 /* One of the errors that are due, or none and none. True when it went through. */
-bool trial_agree(struct trial *t, const char *what, unsigned due, int code);
+bool trial_agree(struct trial *t, const char *what, unsigned due, int failed);
 void trial_expect(struct trial *t, const char *what, size_t got, size_t expected);
 
 /* ---- trial_draw.c: requests out of decisions, in t->scratch ---- */

@@ -35,8 +35,8 @@ void trial_retire(struct trial *t, struct span partition, const uint64_t *seqs, 
 static void expect_again(struct trial *t, const struct sample_call *call,
                          const struct sampled *sampled) {
     struct sampled again;
-    int code = sample_plan(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &again, NULL);
-    EXPECT(code == 0 && again.outcome == sampled->outcome && again.n == sampled->n &&
+    int failed = sample_plan(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &again, NULL);
+    EXPECT(failed == 0 && again.outcome == sampled->outcome && again.n == sampled->n &&
                again.missing == sampled->missing,
            "step %u: another answer", t->steps);
     if (call->sampler->random && sample_walks(t->kit.store, call)) return;
@@ -71,9 +71,9 @@ static void step_done(struct trial *t, const struct sample_call *call) {
         return;
     }
     unsigned due = model_sample_call(&t->model, call, &t->scratch, &answer);
-    int code =
+    int failed =
         sample_plan(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &sampled, &t->kit.error);
-    if (!trial_agree(t, "done", due, code)) return;
+    if (!trial_agree(t, "done", due, failed)) return;
     trial_expect(t, "done", model_finish(&t->model, call), 1);
     store_apply(t->kit.store, &op);
     if (n) trial_retire(t, call->partition, seqs, n);
@@ -86,8 +86,8 @@ static void step_confirm(struct trial *t, const struct sample_call *call) {
     const uint64_t *seqs;
     size_t n;
     unsigned due = model_sample_call(&t->model, call, &t->scratch, &answer);
-    int code = sample_check_once(t->kit.store, call, &t->kit.scratch, &t->kit.error);
-    if (!trial_agree(t, "confirm", due, code)) return;
+    int failed = sample_check_once(t->kit.store, call, &t->kit.scratch, &t->kit.error);
+    if (!trial_agree(t, "confirm", due, failed)) return;
     bool has =
         sample_plan_confirm(t->kit.store, call, t->kit.now_ms, &t->kit.scratch, &op, &seqs, &n);
     trial_expect(t, "confirm", has, model_confirm(&t->model, call));
@@ -106,9 +106,9 @@ void trial_step_sample(struct trial *t) {
     if (call.finishes) step_done(t, &call);
     if (call.once.holder.ptr) step_confirm(t, &call);
     unsigned due = model_sample_call(&t->model, &call, &t->scratch, &answer);
-    int code =
+    int failed =
         sample_plan(t->kit.store, &call, t->kit.now_ms, &t->kit.scratch, &sampled, &t->kit.error);
-    if (!trial_agree(t, "take", due, code)) return;
+    if (!trial_agree(t, "take", due, failed)) return;
     model_check_sampled(&t->model, &call, &answer, &sampled, &t->scratch);
     expect_again(t, &call, &sampled);
     if (!sampled.changes) return;
@@ -140,9 +140,9 @@ static void step_ack(struct trial *t, const struct lease_request *request) {
     request = &whole;
     if (step_again(t, request, false)) return;
     unsigned due = model_ack(&t->model, request, &changed);
-    int code =
+    int failed =
         lease_plan_ack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
-    if (!trial_agree(t, "ack", due, code)) return;
+    if (!trial_agree(t, "ack", due, failed)) return;
     trial_expect(t, "ack", store_apply(t->kit.store, &op), changed);
     trial_retire(t, request->partition, op.select.seqs, op.select.n);
 }
@@ -152,9 +152,9 @@ static void step_nack(struct trial *t, const struct lease_request *request) {
     size_t changed;
     if (step_again(t, request, true)) return;
     unsigned due = model_nack(&t->model, request, &changed);
-    int code =
+    int failed =
         lease_plan_nack(t->kit.store, request, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
-    if (trial_agree(t, "nack", due, code))
+    if (trial_agree(t, "nack", due, failed))
         trial_expect(t, "nack", store_apply(t->kit.store, &op), changed);
 }
 
@@ -165,8 +165,8 @@ static void step_extend(struct trial *t, const struct lease_request *request) {
     int64_t ends =
         ms > INT64_MAX - 1 - now ? INT64_MAX - 1 : now + ms; /* LEASE_NEVER is one more */
     unsigned due = model_extend(&t->model, request, ends, &changed);
-    int code = lease_plan_extend(t->kit.store, request, ms, now, &op, &t->kit.error);
-    if (trial_agree(t, "extend", due, code))
+    int failed = lease_plan_extend(t->kit.store, request, ms, now, &op, &t->kit.error);
+    if (trial_agree(t, "extend", due, failed))
         trial_expect(t, "extend", store_apply(t->kit.store, &op), changed);
 }
 
@@ -216,9 +216,9 @@ void trial_step_define(struct trial *t) {
     trial_draw_define(t, &define);
     scratch_reset(&t->kit.scratch);
     unsigned due = model_define(&t->model, &define);
-    int code =
+    int failed =
         define_plan(t->kit.store, &define, t->kit.now_ms, &t->kit.scratch, &op, &t->kit.error);
-    if (!trial_agree(t, "define", due, code)) return;
+    if (!trial_agree(t, "define", due, failed)) return;
     store_apply(t->kit.store, &op);
     if (define.sets_retire) trial_retire(t, define.partition, NULL, 0);
 }
