@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what is missing, builds, and runs every test, or those of the suites named.
 #   utils/runtest.sh [--suite NAME]…
-#     unit         the rooms from inside: unit tests, the inputs kept for fuzzers, the floors
+#     unit         the modules from inside: unit tests, the inputs kept for fuzzers, the layers
 #     tcl          the server from outside
 #     demo         the demo, on prompts that it makes and on real rollouts, and what the documents show; with
 #                  Debian's redis-py and with today's

@@ -1,4 +1,4 @@
-/* What time it is. Floors 1 and 2 never ask: they are told, so that tests decide. */
+/* What time it is. Layers 1 and 2 never ask: callers pass the time, so that tests decide. */
 #ifndef TQ_BASE_CLOCK_H
 #define TQ_BASE_CLOCK_H
 

@@ -1,7 +1,7 @@
 /* The server's log: one line an event, to stderr or a file.
  *
- * The one module below floor 3 with state of its own: a log that had to be passed around would
- * not be used. Lines are written with one write(2), so that processes sharing a file do not mix. */
+ * The one module below layer 3 with state of its own: a log that had to be passed around would not
+ * be used. Lines are written with one write(2), so that processes sharing a file do not mix. */
 #ifndef TQ_BASE_LOG_H
 #define TQ_BASE_LOG_H
 

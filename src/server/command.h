@@ -1,8 +1,7 @@
 /* The command table: what exists, how many arguments, what it may touch.
  *
- * Rooms of floor 4 register their commands here and nowhere else; dispatch, gates (arity, memory,
- * later authentication), COMMAND's answers and redis-cli's hints all read the one
- * table. */
+ * Modules of layer 4 register their commands here and nowhere else; dispatch, gates (arity, memory,
+ * later authentication), COMMAND's answers and redis-cli's hints all read the one table. */
 #ifndef TQ_SERVER_COMMAND_H
 #define TQ_SERVER_COMMAND_H
 

@@ -1,10 +1,10 @@
 /* The store: partitions of samples, in columns.
  *
- * This is the room's front door. A store is opened with store_new; several may exist side by side.
- * Data is changed by store_apply alone. What a client wants is first planned against the present
- * state (put.h, sample.h, clear.h), which checks everything and reserves memory; the op that comes
- * out is then applied and cannot fail. Reading needs no plan: find the partition, look up samples,
- * borrow values (partition.h, column.h).
+ * This is the module's main header. A store is opened with store_new; several may exist side by
+ * side. Data is changed by store_apply alone. What a client wants is first planned against the
+ * present state (put.h, sample.h, clear.h), which checks everything and reserves memory; the op
+ * that comes out is then applied and cannot fail. Reading needs no plan: find the partition, look
+ * up samples, borrow values (partition.h, column.h).
  *
  * No socket, no file, no clock in here: time comes in as an argument. */
 #ifndef TQ_STORE_STORE_H

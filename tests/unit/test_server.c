@@ -1,4 +1,4 @@
-/* The server room where it can be tested without a server: options and their file, the command
+/* The server module where it can be tested without a server: options and their file, the command
  * table, hash table, INFO's text. The rest is tested over the wire (tests/tcl). */
 #include "kit/test.h"
 

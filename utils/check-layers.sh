@@ -1,14 +1,14 @@
 #!/bin/sh
-# Checks that the sources keep their floors: a file includes files of its own room and of rooms on
-# lower floors, by a path that shows the room ("store/store.h"), every source is built (listed in
+# Checks that the sources keep their layers: a file includes files of its own module and of modules
+# on lower layers, by a path that shows the module ("store/store.h"), every source is built (listed in
 # Makefile.am), and ops are committed by server/commit.c alone.
-#   utils/check-floors.sh          the project
-#   utils/check-floors.sh --tree D another tree of src/ rooms, without the check of Makefile.am
+#   utils/check-layers.sh          the project
+#   utils/check-layers.sh --tree D another tree of src/ modules, without the check of Makefile.am
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-# Complaints about the tree in $1, one a line; the exit status says whether there are any.
+# Violations in the tree in $1, one a line; the exit status says whether there are any.
 check_tree() (
     cd "$1"
     find . -name '*.[ch]' | sed 's|^\./||' | sort | xargs awk '
@@ -17,28 +17,28 @@ check_tree() (
                       "cmd:4 repl:4 cluster:4 http:4", list, " ")
             for (i = 1; i <= n; i++) {
                 split(list[i], pair, ":")
-                floor[pair[1]] = pair[2]
+                layer[pair[1]] = pair[2]
             }
         }
-        function complain(what) {
+        function report(what) {
             printf "%s:%d: %s\n", FILENAME, FNR, what
             bad = 1
         }
         FNR == 1 {
-            room = FILENAME
-            if (!sub("/.*", "", room)) room = ""
-            if (room == "" && FILENAME != "main.c") complain("only main.c stands outside a room")
-            if (room != "" && !(room in floor)) complain("no floor is known for the room " room)
-            own = room == "" ? 5 : floor[room]
+            module = FILENAME
+            if (!sub("/.*", "", module)) module = ""
+            if (module == "" && FILENAME != "main.c") report("only main.c stands outside a module")
+            if (module != "" && !(module in layer)) report("no layer is known for the module " module)
+            own = module == "" ? 5 : layer[module]
         }
         /^[ \t]*#[ \t]*include[ \t]*"/ {
             split($0, part, "\"")
             other = part[2]
-            if (!sub("/.*", "", other) || !(other in floor))
-                complain("\"" part[2] "\" does not show its room")
-            else if (other != room && floor[other] >= own)
-                complain("floor " own (room == "" ? "" : " (" room ")") " includes floor " \
-                         floor[other] " (" other ")")
+            if (!sub("/.*", "", other) || !(other in layer))
+                report("\"" part[2] "\" does not show its module")
+            else if (other != module && layer[other] >= own)
+                report("layer " own (module == "" ? "" : " (" module ")") " includes layer " \
+                         layer[other] " (" other ")")
         }
         END { exit bad }'
 )
@@ -48,14 +48,14 @@ check_tree() (
 check_commits() (
     cd "$1"
     status=0
-    complain() { # complain FUNCTION ALLOWED
+    report() { # report FUNCTION ALLOWED
         found=$(find . -name '*.[ch]' | sed 's|^\./||' | sort | grep -vE "^($2)\$" |
                 xargs grep -nE "(^|[^A-Za-z0-9_])$1[[:space:]]*\(" /dev/null) || return 0
         echo "$found" | sed "s|:[^:]*\$|: $1 is for server/commit.c|"
         status=1
     }
-    complain store_apply 'store/.*|tools/.*|persist/replay\.c|server/(commit|loading)\.c'
-    complain persistence_admit 'server/(commit\.c|persistence\.[ch])'
+    report store_apply 'store/.*|tools/.*|persist/replay\.c|server/(commit|loading)\.c'
+    report persistence_admit 'server/(commit\.c|persistence\.[ch])'
     return $status
 )
 
@@ -71,7 +71,7 @@ check_listed() (
     return $status
 )
 
-# A check that never complains is worth nothing: it must see each kind of violation.
+# A check that never reports anything is worth nothing: it must see each kind of violation.
 self_test() {
     tree=$(mktemp -d)
     trap 'rm -rf "$tree"' EXIT
@@ -86,10 +86,10 @@ self_test() {
         found check_commits "$1" "$2" "calling $3"
     }
     found() { # found CHECK ok|bad FILE WHAT
-        if $1 "$tree" > "$tree/complaints"; then is=ok; else is=bad; fi
+        if $1 "$tree" > "$tree/violations"; then is=ok; else is=bad; fi
         rm "$tree/$3"
         test "$is" = "$2" && return
-        echo "check-floors: $3 $4 should be $2, was found $is" >&2
+        echo "check-layers: $3 $4 should be $2, was found $is" >&2
         exit 1
     }
     expect ok store/a.c store/b.h
@@ -125,5 +125,5 @@ status=0
 check_tree "$root/src" || status=1
 check_commits "$root/src" || status=1
 check_listed || status=1
-[ $status = 0 ] && echo "the floors hold"
+[ $status = 0 ] && echo "the layers hold"
 exit $status
