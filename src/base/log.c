@@ -64,5 +64,5 @@ void log_write(enum log_level level, const char *format, ...) {
     at += error_format(line + at, sizeof(line) - at - 1, format, args);
     va_end(args);
     line[at++] = '\n';
-    if (write(log_fd, line, at) < 0) return; /* nowhere left to complain */
+    if (write(log_fd, line, at) < 0) return; /* nowhere left to report it */
 }

@@ -13,8 +13,9 @@ struct columns {
     struct gather *columns; /* in the client's scratch */
 };
 
-/* Look at all cells before a byte is written. ERROR_NOTREADY names the first sample that lacks a field, and it. `fields` NULL entries
- * are fields that the partition does not have; `names` are what was asked for. */
+/* Look at all cells before a byte is written. ERROR_NOTREADY names the first sample without one of
+ * the fields, and that field. `fields` NULL entries are fields that the partition does not have;
+ * `names` are what was asked for. */
 int columns_open(struct client *c, const struct partition *p, const uint64_t *seqs, size_t n,
                  const struct column *const *fields, const struct span *names, size_t n_fields,
                  struct columns *out, struct error *e);

@@ -10,7 +10,7 @@
 #include "server/server.h"
 #include "store/store.h"
 
-/* Where nothing has failed so far: commits the op and tells how many samples it concerned. */
+/* Where nothing has failed so far: commits the op and replies how many samples it concerned. */
 static void lease_commit(struct client *c, int failed, const struct op *op,
                          const struct commit_due *due, struct error *e) {
     size_t samples;

@@ -20,7 +20,8 @@
 #include "server/waiter.h"
 #include "store/bounds.h"
 
-/* In rows and columns. What is ready has its fields; what a rank gets again may lack one that was not asked for then. */
+/* In rows and columns. What is ready has its fields; what a rank gets again may be without one that
+ * was not asked for then. */
 static int sample_render(struct client *c, const struct sample *sample,
                          const struct sampled *sampled, struct error *e) {
     const struct partition *p = sampled->partition;
@@ -83,7 +84,7 @@ static int sample_check_memory(struct client *c, const struct sample_call *call,
     return server_check_beyond(s, !is_new || bounds_name_task(p, call->task), bytes, e);
 }
 
-/* True when there is an answer, which has been written. The reason in *lack is NEEDS_TURN where
+/* True when there is an answer, which has been written. The reason in *needs is NEEDS_TURN where
  * more samples have to be looked at than a turn has time for; sample->call.walk is then for the
  * next try. `beyond`: see client_reply_beyond. */
 static bool sample_try_beyond(struct client *c, struct sample *sample, size_t beyond,
@@ -138,7 +139,7 @@ static bool sample_try(struct client *c, struct sample *sample, struct waiter_ne
     return sample_try_beyond(c, sample, 0, needs);
 }
 
-/* TQ.STATUS tells what the task asked for. */
+/* TQ.STATUS shows what the task asked for. */
 static void sample_note(struct client *c, const struct sample *sample) {
     const struct sample_call *call = &sample->call;
     asks_note(c->server, call->partition, call->task, call->fields, call->n_fields);

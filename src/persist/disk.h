@@ -66,7 +66,7 @@ struct disk_ops {
     int (*list)(struct disk *disk, const char *path, void (*each)(void *context, const char *name),
                 void *context, struct error *e);
     bool (*exists)(struct disk *disk, const char *path);
-    /* False where there is nothing, or where that can't be told. */
+    /* False where there is nothing, or where that can't be determined. */
     bool (*look)(struct disk *disk, const char *path, struct disk_identity *out);
 };
 

@@ -19,7 +19,7 @@ enum {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-/* NULL where there is no helper thread to be had. */
+/* NULL where no helper thread can be started. */
 static struct oplog *oplog_new(const struct oplog_options *options, struct error *e) {
     struct worker *worker = worker_new(options->threadless, e);
     if (!worker) return NULL;
@@ -224,7 +224,7 @@ int oplog_write(struct oplog *log, const struct turn_frame *frame, int64_t now_u
 
 /* ---- now and then ------------------------------------------------------------------------- */
 
-/* A frame without ops: it tells the time, and that what stands before it is safe. */
+/* A frame without ops: it has the time, and says that what stands before it is safe. */
 static int frame_write_empty(struct oplog *log, int64_t now_us, int64_t now_ms, struct error *e) {
     if (oplog_reserve(log, 0, NULL)) return 0; /* there is no room, and no need */
     const struct turn_frame empty = {.now_ms = now_ms, .sum = checksum64(SPAN_LITERAL(""))};

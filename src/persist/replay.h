@@ -23,7 +23,7 @@ struct replay {
     bool read_ahead; /* snapshots that come back in (snapshot.h); may be set after replay_open */
     struct manifest manifest;
     uint64_t next_lsn; /* of the frame that is expected; those below manifest.lsn are in the base */
-    int64_t last_ms;   /* the newest time that a frame tells; INT64_MIN: none */
+    int64_t last_ms;   /* the newest time of a frame; INT64_MIN: none */
     uint64_t done, total; /* bytes */
     uint64_t frames, ops; /* applied */
     uint64_t cut;         /* bytes of the torn tail, 0: there is none */

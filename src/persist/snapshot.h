@@ -1,12 +1,14 @@
 /* Snapshots: a store in a file.
  *
- * The sections of store/section.h one after the other as they come, each checksummed; then an index of them; then a trailer of
- * fixed length, which says where the index is. docs/format.md has the layout. The file is written under a temporary name,
- * synced and renamed, so that under its own name it is whole or not there.
+ * The sections of store/section.h one after the other as they come, each checksummed; then an index
+ * of them; then a trailer of fixed length, which says where the index is. docs/format.md has the
+ * layout. The file is written under a temporary name, synced and renamed, so that under its own
+ * name it is whole or not there.
  *
- * A snapshot may stand on an earlier one of the same directory: sections that are the same there are not written again but named in the
- * index, by file and offset. Files are named flatly: what the earlier one had from a third file is named as that file's. Whoever
- * removes files has to know who names them (snapshot_file). */
+ * A snapshot may stand on an earlier one of the same directory: sections that are the same there
+ * are not written again but named in the index, by file and offset. Files are named flatly: what
+ * the earlier one refers to in a third file is named as that file's. Whoever removes files has to
+ * know who names them (snapshot_file). */
 #ifndef TQ_PERSIST_SNAPSHOT_H
 #define TQ_PERSIST_SNAPSHOT_H
 

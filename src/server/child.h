@@ -4,7 +4,7 @@
  * parent defers (arena_defer_frees): what was published does not change, and what is given back
  * meanwhile is not used again. So a fork copies page tables of small things only, and no payload is
  * copied while the child writes. The child has no connection and no thread but its own, does its
- * one job, tells how far it is, and ends; when the server dies, so does it. There is one at a
+ * one job, reports its progress, and ends; when the server dies, so does it. There is one at a
  * time. */
 #ifndef TQ_SERVER_CHILD_H
 #define TQ_SERVER_CHILD_H
@@ -35,10 +35,10 @@ struct child {
     bool is_child;
     struct event readable;
     int64_t started_us, fork_us; /* how long the fork took */
-    uint64_t done, total;        /* bytes, as it tells */
+    uint64_t done, total;        /* bytes, as it reports */
     char said[ERROR_TEXT_MAX + 64]; /* what was read of its messages and is not used yet */
     size_t said_len;
-    struct error error; /* that it told */
+    struct error error; /* that it reported */
 };
 
 void child_init(struct server *s);

@@ -225,7 +225,7 @@ void client_output_ready(struct client *c);
 void client_message_ready(struct client *c, size_t bytes);
 
 /* Would a reply of so many bytes more be beyond what the client may have waiting? ERROR_ERR names
- * the limit. Asked before anything is done that the reply tells of. */
+ * the limit. Call before anything is done that the reply reports. */
 int client_check_reply(const struct client *c, uint64_t bytes, struct error *e);
 
 /* The same without an estimate: the reply is written, up to that limit and to what memory allows

@@ -236,7 +236,7 @@ void clients_shed_halves(struct server *s, size_t more) {
         if (more && s->now_us - c->input_us < SHED_STALLED_US) return;
         size_t bytes = c->half;
         bool again = resp_is_shed(&c->parser), shed = client_shed(c);
-        if (again && shed) continue; /* told, and counted, when it was discarded */
+        if (again && shed) continue; /* logged, and counted, when it was discarded */
         if (log_is_due(&all->shed_log, s->now_us, 1000000, &dropped))
             log_warning("client %llu at %s sent half a command, of which %zu bytes are held, and "
                         "memory is beyond maxmemory: %s (%llu more since the last line)",

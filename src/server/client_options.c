@@ -57,7 +57,7 @@ static int parse_output_limits(const struct config_words *words,
     return 0;
 }
 
-/* What was set speaks of some classes; the option tells all. In bytes, as CONFIG GET shows every
+/* What was set names some classes; the option shows all. In bytes, as CONFIG GET shows every
  * size. */
 static void print_output_limits(struct clients *clients) {
     struct text out = {0};

@@ -145,7 +145,7 @@ static bool clients_make_room(struct server *s, uint64_t bytes) {
     return true;
 }
 
-/* ---- whether a reply may be had */
+/* ---- whether there is memory for a reply */
 
 int client_check_reply(const struct client *c, uint64_t bytes, struct error *e) {
     enum client_class class = CLIENT_NORMAL; /* of a subscriber messages alone have another limit */
@@ -230,7 +230,7 @@ int client_need_room(struct client *c, uint64_t bytes, struct error *e) {
 }
 
 int client_check_room(struct client *c, uint64_t bytes, struct error *e) {
-    enum { SHORT = 8 * 1024 }; /* always had, as between reply_try and reply_fits */
+    enum { SHORT = 8 * 1024 }; /* always granted, as between reply_try and reply_fits */
     return bytes <= SHORT ? 0 : client_need_room(c, bytes, e);
 }
 

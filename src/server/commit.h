@@ -1,6 +1,6 @@
 /* The commit: how data changes while the server runs.
  *
- * An op that was planned is admitted (the disk has room for it), applied, told to the listeners
+ * An op that was planned is admitted (the disk has room for it), applied, passed to the listeners
  * (changes.h), and the samples that are due to retire because of it are cleared by an op of their
  * own. Nothing else in the server applies an op or asks for room in the log; only a start replays
  * ops that were committed before. */

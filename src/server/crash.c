@@ -21,7 +21,7 @@ static char crash_stack[CRASH_STACK];
 static const struct server *crash_server;
 
 static void put(const char *text, size_t len) {
-    if (write(log_descriptor(), text, len) < 0) return; /* no one left to tell */
+    if (write(log_descriptor(), text, len) < 0) return; /* nowhere left to report it */
 }
 
 static void put_text(const char *text) {

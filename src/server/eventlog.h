@@ -47,7 +47,7 @@ struct eventlog {
 /* Listens to changes. */
 void eventlog_init(struct server *s);
 
-/* A lease, for the line that tells of its end. */
+/* A lease, for the line about its end. */
 struct eventlog_lease {
     uint64_t id;
     int64_t took_ms;
@@ -64,7 +64,7 @@ void eventlog_lease_ended(struct server *s, const struct op *op, const struct ev
 /* A command is answered with this error; those that are no refused writes are passed over. */
 void eventlog_refused(struct client *c, const struct error *e);
 
-/* Ten times a second: counts that no line has told yet. */
+/* Ten times a second: counts that no line has reported yet. */
 void eventlog_tick(struct server *s);
 
 #endif

@@ -1,8 +1,9 @@
 /* The start: what is on disk becomes the store.
  *
- * With a log that is its base and its segments, else the snapshot `dbfilename`, if there is one. Loading goes on in slices between
- * other work: clients may connect, and are told -LOADING; INFO tells how far it is. A torn tail of the log is cut off and the log
- * of the server says how much that was; any other damage ends the start and names file, offset and reason. */
+ * With a log that is its base and its segments, else the snapshot `dbfilename`, if there is one.
+ * Loading goes on in slices between other work: clients may connect, and get -LOADING; INFO shows
+ * the progress. A torn tail of the log is cut off and the log of the server says how much that was;
+ * any other damage ends the start and names file, offset and reason. */
 #ifndef TQ_SERVER_LOADING_H
 #define TQ_SERVER_LOADING_H
 

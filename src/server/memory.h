@@ -25,7 +25,7 @@ struct server;
 
 struct server_memory {
     struct compact_budget budget; /* of this turn */
-    size_t wanted;  /* bytes that were refused, and may be had by more work, + 1; 0: none */
+    size_t wanted;  /* bytes that were refused, and may become free by more work, + 1; 0: none */
     size_t refused; /* the most that was refused at once since the last tick */
     /* The least of store_task_bytes since memory is full: what was there before does not count for
      * server_check_beyond. */
@@ -63,8 +63,7 @@ void server_memory_limit(struct server *s);
  * the reply is a short one of up to 64 KiB. SIZE_MAX without maxmemory. */
 size_t server_memory_replies(const struct server *s);
 
-/* The least of that, whatever maxmemory leaves: a reply that is longer can't be had while memory is
- * full. */
+/* The least of that, whatever maxmemory leaves: a longer reply is refused while memory is full. */
 size_t server_memory_reply_most(const struct server *s);
 
 /* Call before an op about tasks that takes about `bytes` more. ERROR_OOM if what such ops have taken

@@ -91,7 +91,7 @@ static void field_touch(struct notify *n, struct notify_partition *p, struct spa
     table_add(&n->fields, &field->link, hash);
 }
 
-/* What this turn has told of it so far is not to be said. */
+/* Drops the events of this turn so far. */
 static void entry_clear_turn(struct notify *n, struct notify_partition *p) {
     for (struct notify_field *field; (field = TAILQ_FIRST(&p->fields));) {
         TAILQ_REMOVE(&p->fields, field, order);
@@ -185,7 +185,7 @@ static void notify_on_change(struct server *s, const struct op *op) {
         entry_finish(n, p);
         break;
     }
-    default: break; /* consuming changes nothing that is told */
+    default: break; /* consuming changes nothing that is published */
     }
 }
 

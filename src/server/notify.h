@@ -1,4 +1,4 @@
-/* Events: what happened to partitions, told on channels.
+/* Events: what happened to partitions, published on channels.
  *
  * Whoever is subscribed to `__tq__:PARTITION`, by name or by a pattern, hears at the end of each
  * turn in which the partition changed, each at most once:
@@ -7,9 +7,9 @@
  *   sealed               TQ.SEAL
  *   complete             nothing more will come, and all that is there has every field
  *
- * Opt-in (`notify-events yes`), and without a subscriber the price of a write is a branch. `complete`
- * is a state, and the store does not tell when it begins: here is remembered of which partitions it
- * has been said, for as long as anyone listens to anything. */
+ * Opt-in (`notify-events yes`), and without a subscriber the price of a write is a branch.
+ * `complete` is a state, and the store does not report when it begins: here is remembered of which
+ * partitions it has been said, for as long as anyone listens to anything. */
 #ifndef TQ_SERVER_NOTIFY_H
 #define TQ_SERVER_NOTIFY_H
 

@@ -14,7 +14,8 @@ enum { SAVES_RETRY_S = 5 };
 /* In this process, while everything waits. */
 int saves_now(struct server *s, struct error *e);
 
-/* In a child. `later`: where a child is busy, when it has ended; *waits tells. ERROR_ERR: one is under way. */
+/* In a child. `later`: where a child is busy, when it has ended; *waits says so. ERROR_ERR: one is
+ * under way. */
 int saves_begin(struct server *s, bool later, bool *waits, struct error *e);
 
 /* A new base for the log. *waits as above. ERROR_ERR: there is no log, or one is under way. */

@@ -2,8 +2,9 @@
  *
  * One thread, one event loop. A turn is one pass: the callbacks of all descriptors, timers and
  * signals that were ready, and then, once, the end of the turn: waiters that may go are served,
- * what happened to partitions is published, then replies are sent. Whatever a turn changed is therefore known before anyone is told of it,
- * and a client that pipelines pays for one write, not for one a command.
+ * what happened to partitions is published, then replies are sent. What a turn changed is therefore
+ * logged before any client gets a reply about it, and a client that pipelines pays for one write,
+ * not for one a command.
  *
  * libevent has no hook for the end of a pass. An event activated from inside a callback runs
  * after those that are active already, so the first callback of a turn activates the turn's end:
@@ -90,7 +91,7 @@ struct server {
     int64_t maxmemory; /* bytes, 0: no limit */
     int64_t prefault;  /* bytes of payload memory to fault in at the start */
     bool daemonize;
-    bool notify_events; /* tell what happens to partitions on channels: notify.h */
+    bool notify_events; /* publish what happens to partitions on channels: notify.h */
     char *pidfile, *logfile;
     int loglevel;
 

@@ -1,7 +1,7 @@
 /* A hash table of things that carry their own link.
  *
  * Nothing is allocated per entry and nothing is copied: whoever owns an entry embeds a struct
- * table_link in it, tells equality by a function, and frees the entry after taking it out. */
+ * table_link in it, decides equality by a function, and frees the entry after taking it out. */
 #ifndef TQ_SERVER_TABLE_H
 #define TQ_SERVER_TABLE_H
 

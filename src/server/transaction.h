@@ -1,11 +1,11 @@
 /* MULTI, EXEC and WATCH.
  *
- * Between MULTI and EXEC a client's requests are checked as far as they can be without running them,
- * and kept. EXEC runs them one after the other without a look at anyone else's input, so nobody
- * sees the state between two of them. One that fails does not undo the others.
+ * Between MULTI and EXEC a client's requests are checked as far as they can be without running
+ * them, and kept. EXEC runs them one after the other without a look at anyone else's input, so
+ * nobody sees the state between two of them. One that fails does not undo the others.
  *
  * WATCH makes EXEC conditional: whatever happens to a watched partition in between (it is made,
- * written to, taken from, dropped), by whomever, and EXEC runs nothing. The first touch settles
+ * written to, taken from, dropped), by whomever, and EXEC runs nothing. The first touch decides
  * that: the client no longer watches the partition, nor any new one. Its other watches end with its
  * transaction, so a write costs a step for each watcher of its partition, whatever else they watch.
  * While nobody watches, a write pays one look at a counter. */

@@ -57,7 +57,7 @@ struct waiter_needs {
 
 struct waiter_kind {
     /* Try once more. True: the reply (or an error) has been written. False: nothing happened, stay
-     * and see *lack. */
+     * and see *needs. */
     bool (*try)(struct client *c, void *request, struct waiter_needs *needs);
     /* How many samples of the op, which has just been applied, match; WAITER_ALL: try, whatever is
      * missing. NULL where no try sets `filters`. */
@@ -65,7 +65,7 @@ struct waiter_kind {
     /* The conditions that a sample of an op must meet for matches() to count it, while its
      * partition has not ended; the same for all waiters of a queue. NULL: none. */
     const struct where *(*where)(const void *request);
-    /* Time is up, or CLIENT UNBLOCK says so: write the reply that tells. */
+    /* Time is up, or CLIENT UNBLOCK says so: write the reply that says so. */
     void (*expire)(struct client *c, void *request);
     /* The request is over, for whatever reason (served, expired, the client left). */
     void (*free)(void *request);

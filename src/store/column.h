@@ -146,7 +146,7 @@ bool column_get(const struct column *c, uint64_t seq, struct span *value);
 /* The cell itself, NULL where not produced. */
 const struct cell *column_cell(const struct column *c, uint64_t seq);
 
-/* How many sizes a cell keeps under a type: 0 where its length tells its shape. */
+/* How many sizes a cell keeps under a type: 0 where its length implies its shape. */
 static inline unsigned column_sizes_kept(const struct dtype *type) {
     return dtype_shape_implied(type) ? 0 : dtype_stars(type);
 }

@@ -26,11 +26,11 @@ struct compact_budget {
  * which it goes by a block of rows or a value at most. True where there is more to do. */
 bool compact_step(struct arena *arena, size_t rows, size_t bytes);
 
-/* Call where memory lacks: moves the cells of the deadest chunks out, whatever their share, if no
- * more than `largest` bytes of them are alive: until they are all out they take memory twice. What
- * it does is taken off *budget. False where nothing can be gained now: no chunk has dead bytes that a
- * move would free, all are pinned, the arena is held, or the budget is used up. What moves is packed
- * without gaps, so that calls end: at most 7 bytes are moved for one that died. */
+/* Call where memory is short: moves the cells of the deadest chunks out, whatever their share, if
+ * no more than `largest` bytes of them are alive: until they are all out they take memory twice.
+ * What it does is taken off *budget. False where nothing can be gained now: no chunk has dead bytes
+ * that a move would free, all are pinned, the arena is held, or the budget is used up. What moves
+ * is packed without gaps, so that calls end: at most 7 bytes are moved for one that died. */
 bool compact_squeeze(struct arena *arena, uint64_t largest, struct compact_budget *budget);
 
 #endif

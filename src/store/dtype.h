@@ -77,14 +77,14 @@ unsigned dtype_stars(const struct dtype *t);
 /* Bytes of an item when every `*` is 1: the whole item of a dense type. */
 uint64_t dtype_fixed_bytes(const struct dtype *t);
 
-/* Can an item's shape be told from its length alone? Not with several `*`, nor with one beside a
+/* Does an item's length alone imply its shape? Not with several `*`, nor with one beside a
  * dimension of 0; then shapes are kept next to the cells. */
 bool dtype_shape_implied(const struct dtype *t);
 
 bool dtype_equal(const struct dtype *a, const struct dtype *b);
 
 /* The concrete type of an item of type `t` with `len` bytes: a single `*` gets its size from the
- * length. False when the length does not fit or does not tell. */
+ * length. False when the length does not fit or does not imply it. */
 bool dtype_of_length(const struct dtype *t, uint64_t len, struct dtype *item);
 
 /* The concrete type from explicit sizes of the ragged dimensions, in order. False when the item would

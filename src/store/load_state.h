@@ -37,7 +37,7 @@ struct load {
     uint64_t rows_end, groups_end; /* rows, groups of rows are loaded up to here */
     size_t pages, pages_made;      /* of the index of keys: reserved, made */
     struct keyindex_slot *slots;   /* of keys that are not in the index yet */
-    struct keyindex_slot *sorted;  /* room to sort them, kept: fresh memory is dear */
+    struct keyindex_slot *sorted;  /* room to sort them, kept: fresh memory costs page faults */
     size_t n_slots, slots_capacity, sorted_capacity;
 
     /* The section under way. */

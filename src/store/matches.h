@@ -95,7 +95,7 @@ bool matches_fill(struct match_set *set, uint64_t evaluations);
 
 /* ---- changing: for store_apply alone ---- */
 
-/* Tags of these samples, which were there before, have changed. New samples need not be told. */
+/* Tags of these samples, which were there before, have changed. New samples need no call. */
 void matches_touch(struct partition *p, const uint64_t *seqs, size_t n);
 
 /* Tags of any sample may have changed. */

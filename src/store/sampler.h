@@ -4,7 +4,7 @@
  * clock, nothing changed: the same candidates and the same arguments give the same picks; chance
  * comes in as a seed. With an index (tagindex.h), what PRIORITY draws by a seed also depends on the
  * draws before; its distribution does not. One file a sampler, one line in the table of sampler.c:
- * what a sampler may be told, and how it is asked, it says itself. */
+ * the sampler itself declares its arguments and its functions. */
 #ifndef TQ_STORE_SAMPLER_H
 #define TQ_STORE_SAMPLER_H
 

@@ -95,11 +95,11 @@ char *reply_bulk_reserve(struct reply *r, size_t len);
 
 /* A reply that is perhaps too long. From reply_try on, verbs do nothing once more than `most` bytes
  * are pending, those from before included, or once all replies of the pool would hold more than
- * `held` bytes in blocks. (One block more is always had, so that a short reply never fails there.)
- * reply_fits ends that: true, all is kept; false, it was too long, and what was written since
- * reply_try is taken back, references are released. Until then `no_room` says that `held` was met.
- * reply_take_back ends it too and takes it back in any case, also after reply_fits. Nothing may be
- * sent or dropped meanwhile, and no other reply_try begin. */
+ * `held` bytes in blocks. (One block more is always granted, so that a short reply never fails
+ * there.) reply_fits ends that: true, all is kept; false, it was too long, and what was written
+ * since reply_try is taken back, references are released. Until then `no_room` says that `held` was
+ * met. reply_take_back ends it too and takes it back in any case, also after reply_fits. Nothing
+ * may be sent or dropped meanwhile, and no other reply_try begin. */
 struct reply_mark {
     struct reply_block *last;
     size_t text, ranges, pending; /* text, ranges: of `last` */

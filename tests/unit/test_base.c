@@ -1,4 +1,4 @@
-/* Floor 0: errors and quoting, scratch, numbers, patterns, bits, memory, hashes, UTF-8, the log. */
+/* Layer 0: errors and quoting, scratch, numbers, patterns, bits, memory, hashes, UTF-8, the log. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

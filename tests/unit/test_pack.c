@@ -1,4 +1,4 @@
-/* Floor 0: packed bytes there and back, and checksums. */
+/* Layer 0: packed bytes there and back, and checksums. */
 #include "kit/test.h"
 
 #include <string.h>

@@ -345,7 +345,7 @@ static void test_scattered_chunks_are_emptied_together(void **state) {
     kit_close(&twin);
 }
 
-/* The same for memory that lacks: one budget of a few looks at all rows is enough. Less of it may
+/* The same where memory is short: one budget of a few looks at all rows is enough. Less of it may
  * be alive than `largest` all the same. */
 static void test_squeezing_empties_scattered_chunks_together(void **state) {
     struct kit *k = *state;
